@@ -1,0 +1,1 @@
+"""What runs the whole sampler as one graph; one file each."""

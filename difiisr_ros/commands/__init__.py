@@ -1,0 +1,1 @@
+"""Subcommands of ``difiisr``, one file each, imported only when chosen."""

@@ -1,0 +1,31 @@
+"""Errors that a user can cause, each saying what was wrong and what is accepted.
+
+Everything derives from :class:`DifiisrError`, so that a command can turn any of them into one
+line and exit code 2, and a node into one throttled log line and a counter.
+"""
+
+from __future__ import annotations
+
+
+class DifiisrError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class FrameError(DifiisrError, ValueError):
+    """A frame (or an image message) that cannot be upscaled as it is."""
+
+
+class OptionError(DifiisrError, ValueError):
+    """An unknown option, or one outside its documented range."""
+
+
+class DataError(DifiisrError, ValueError):
+    """An input file, folder or bag that cannot be read, or an output that cannot be written."""
+
+
+class ModelError(DifiisrError, ValueError):
+    """A file that is not a usable model."""
+
+
+class BackendUnavailable(DifiisrError, RuntimeError):
+    """A backend that cannot run here, with the reason and what would make it run."""

@@ -1,0 +1,1 @@
+"""Scoring of super-resolved frames against a reference."""

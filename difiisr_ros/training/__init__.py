@@ -1,0 +1,1 @@
+"""Training of the embedded model from a folder of thermal frames."""
