@@ -1,0 +1,28 @@
+"""Real-time super-resolution of thermal camera streams.
+
+``from difiisr_ros import SuperResolver`` is the whole engine: numpy frame in, numpy frame out, no
+ROS. It is looked up on first use, so that ``import difiisr_ros`` costs nothing and a process that
+only reads messages or prints help does not pay for PyTorch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from difiisr_ros.pipeline import SuperResolver
+
+__version__ = "0.1.0"
+__all__ = ["SuperResolver", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SuperResolver":
+        from difiisr_ros.pipeline import SuperResolver
+
+        return SuperResolver
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "SuperResolver"])

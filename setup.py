@@ -1,0 +1,59 @@
+"""Builds the package for colcon (ament_python) and for pip, from the same sources."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "difiisr_ros"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(include=[package_name, package_name + ".*"]),
+    package_data={package_name: ["weights/*.safetensors", "py.typed", "**/*.xml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/" + package_name]),
+        ("share/" + package_name, ["package.xml"]),
+        # Not "launch/*": after a pip build that would match launch/__pycache__ too.
+        ("share/" + package_name + "/launch", glob("launch/*.launch.*")),
+        ("share/" + package_name + "/config", glob("config/*.*")),
+    ],
+    # Everything that the `difiisr` command needs. colcon does not install these: there rosdep
+    # brings what has a key, and the user brings PyTorch (see README.md).
+    install_requires=[
+        "numpy>=1.23",
+        "opencv-python-headless>=4.5",
+        "pillow>=9.1",
+        "rosbags>=0.10",
+        "safetensors>=0.4",
+        "scikit-image>=0.19",
+        "torch>=2.1",
+        "tqdm>=4.60",
+    ],
+    extras_require={"test": ["pytest>=7,<8.4", "pytest-timeout", "hypothesis"]},
+    python_requires=">=3.10",
+    zip_safe=False,
+    author="difiisr_ros authors",
+    author_email="difiisr-ros@example.org",
+    maintainer="difiisr_ros maintainers",
+    maintainer_email="difiisr-ros@example.org",
+    description="Real-time x4 super-resolution of thermal camera streams for ROS 2",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    keywords=["ROS", "thermal", "infrared", "super-resolution", "diffusion"],
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+    entry_points={
+        "console_scripts": [
+            "difiisr = difiisr_ros.cli:main",
+            "super_resolution_node = difiisr_ros.ros.main:main",
+            "frame_player_node = difiisr_ros.ros.frame_player:main",
+            "sr_monitor_node = difiisr_ros.ros.monitor:main",
+        ],
+    },
+)
