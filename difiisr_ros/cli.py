@@ -1,0 +1,120 @@
+"""The ``difiisr`` command: one subcommand per module, imported only when it is chosen.
+
+A subcommand's module has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(args) -> int``,
+which returns the exit code. Exit codes: 0 done, 1 done but the result is not good (what that means
+is the subcommand's own), 2 wrong usage or input that cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from difiisr_ros import __version__
+from difiisr_ros.errors import DifiisrError
+
+PROGRAM = "difiisr"
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells expect
+
+#: Subcommand -> (module, the module's HELP). The help is repeated here so that ``difiisr --help``
+#: imports none of the modules; a test compares the two.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "upscale": (
+        "difiisr_ros.commands.upscale",
+        "Super-resolve an image, a folder of frames or a rosbag2 bag x4.",
+    ),
+    "evaluate": (
+        "difiisr_ros.evaluation.evaluate",
+        "Measure the gain over bicubic on your own frames: PSNR, SSIM, spectrum, consistency.",
+    ),
+    "train": (
+        "difiisr_ros.training.command",
+        "Train the embedded model on a folder of frames.",
+    ),
+    "demo": (
+        "difiisr_ros.commands.demo",
+        "Run player, node and monitor on this machine over DDS and report rate and latency.",
+    ),
+}
+
+
+def available_commands() -> dict[str, tuple[str, str]]:
+    """Return the subcommands whose module is part of this installation."""
+    return {
+        name: entry
+        for name, entry in COMMANDS.items()
+        if importlib.util.find_spec(entry[0]) is not None
+    }
+
+
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser; only the ``chosen`` subcommand's module is imported for its arguments."""
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Super-resolution of thermal camera frames x4.",
+        epilog=f"'{PROGRAM} COMMAND --help' explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for name, (module_name, help_line) in available_commands().items():
+        subparser = subparsers.add_parser(
+            name,
+            help=help_line,
+            description=help_line,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        if name == chosen:
+            module = importlib.import_module(module_name)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    return parser
+
+
+def _chosen_command(arguments: Sequence[str]) -> str | None:
+    """Return the first argument that is not an option: the global options take no values."""
+    return next((argument for argument in arguments if not argument.startswith("-")), None)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (see the module's text)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM}: %(levelname)s: %(message)s")
+    logging.addLevelName(logging.WARNING, "warning")
+    try:
+        parser = build_parser(_chosen_command(arguments))
+        args = parser.parse_args(arguments)
+        if args.command is None:
+            parser.print_help(sys.stderr)
+            return EXIT_USAGE
+        return int(args.run(args))
+    except DifiisrError as error:
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        # A ROS workspace brings its libraries by rosdep, and some have no key there (PyTorch).
+        if error.name is None or error.name.partition(".")[0] == __package__:
+            raise
+        print(
+            f"{PROGRAM}: error: {_chosen_command(arguments)} needs the Python module {error.name!r}, "
+            f"which {sys.executable} does not have; README.md says how to install it",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`difiisr ... | head`). Python would complain once more when it
+        # flushes stdout at exit, so give it somewhere to flush to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
