@@ -1,10 +1,28 @@
 """Builds the package for colcon (ament_python) and for pip, from the same sources."""
 
+import sys
 from glob import glob
 
 from setuptools import find_packages, setup
 
 package_name = "difiisr_ros"
+
+# What the `difiisr` command needs, for people without ROS.
+REQUIREMENTS = [
+    "numpy>=1.23",
+    "opencv-python-headless>=4.5",
+    "pillow>=9.1",
+    "rosbags>=0.10",
+    "safetensors>=0.4",
+    "scikit-image>=0.19",
+    "torch>=2.1",
+    "tqdm>=4.60",
+]
+# pip builds through setuptools.build_meta; colcon runs this file itself. In a ROS workspace rosdep
+# installs the libraries, under other distribution names (apt's OpenCV is not called
+# "opencv-python-headless"). Requirements in the installed metadata would look unmet there, and a
+# node would die as soon as any library imports pkg_resources, which checks those of the script.
+BUILT_BY_PIP = "setuptools.build_meta" in sys.modules
 
 setup(
     name=package_name,
@@ -18,18 +36,7 @@ setup(
         ("share/" + package_name + "/launch", glob("launch/*.launch.*")),
         ("share/" + package_name + "/config", glob("config/*.*")),
     ],
-    # Everything that the `difiisr` command needs. colcon does not install these: there rosdep
-    # brings what has a key, and the user brings PyTorch (see README.md).
-    install_requires=[
-        "numpy>=1.23",
-        "opencv-python-headless>=4.5",
-        "pillow>=9.1",
-        "rosbags>=0.10",
-        "safetensors>=0.4",
-        "scikit-image>=0.19",
-        "torch>=2.1",
-        "tqdm>=4.60",
-    ],
+    install_requires=REQUIREMENTS if BUILT_BY_PIP else [],
     extras_require={"test": ["pytest>=7,<8.4", "pytest-timeout", "hypothesis"]},
     python_requires=">=3.10",
     zip_safe=False,

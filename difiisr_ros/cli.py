@@ -101,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name is None or error.name.partition(".")[0] == __package__:
             raise
         print(
-            f"{PROGRAM}: error: {_chosen_command(arguments)} needs the Python module {error.name!r}, "
-            f"which {sys.executable} does not have; README.md says how to install it",
+            f"{PROGRAM}: error: this needs the Python module {error.name!r}, which "
+            f"{sys.executable} does not have; README.md says how to install it",
             file=sys.stderr,
         )
         return EXIT_USAGE
