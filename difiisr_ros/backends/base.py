@@ -1,0 +1,55 @@
+"""The interface that every backend has, and what it says about itself."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Backend(Protocol):
+    """Runs the whole sampler, noise passed in, so that any two backends can be compared.
+
+    Arrays are float32 in normalised intensity and may lie outside 0..1.
+    """
+
+    name: str
+    """``torch``, ``bicubic``, ..."""
+    model: str
+    """Name or path of the model that is loaded; ``none`` for interpolation."""
+    device: str
+    """``cpu``, ``cuda:0``, ..."""
+    precision: str
+    """``fp32``, ``bf16``, ``fp16``."""
+    scale: int
+    max_steps: int
+    """Length of the model's schedule; 1 for one-pass models."""
+
+    def load(self) -> None:
+        """Load weights; slow. Raises BackendUnavailable or ModelError with the reason."""
+
+    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        """Run once at this frame size, so that the first real frame is not the slow one."""
+
+    def noise_count(self, num_steps: int) -> int:
+        """How many noise images ``run`` reads for this number of steps."""
+
+    def run(self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int) -> np.ndarray:
+        """Super-resolve a batch.
+
+        Args:
+            lr: N x 1 x H x W.
+            noise: noise_count(num_steps) x 4H x 4W, standard normal, shared by the batch: the
+                same frame gives the same result in any batch.
+            num_steps: timesteps to take.
+            consistency: back-projections onto ``lr``.
+
+        Returns:
+            N x 1 x 4H x 4W; the caller may overwrite it.
+        """
+
+    def close(self) -> None:
+        """Free everything; may be called twice."""
+
+    def details(self) -> dict[str, Any]:
+        """Further facts for reports (parameter count, ...)."""

@@ -1,0 +1,41 @@
+"""Plain bicubic interpolation: no weights, no torch. The honest baseline, and a last resort."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+
+class BicubicBackend:
+    """OpenCV's INTER_CUBIC x4 (pixel centres aligned, a = -0.75); noise and steps have no effect."""
+
+    name = "bicubic"
+    model = "none"
+    device = "cpu"
+    precision = "fp32"
+    scale = 4
+    max_steps = 1
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        """Nothing to warm up."""
+
+    def noise_count(self, num_steps: int) -> int:
+        return 0
+
+    def run(self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int) -> np.ndarray:
+        """See :class:`difiisr_ros.backends.base.Backend`; consistency is not applied."""
+        height, width = lr.shape[-2:]
+        size = (width * self.scale, height * self.scale)
+        frames = [cv2.resize(frame[0], size, interpolation=cv2.INTER_CUBIC) for frame in lr]
+        return np.stack(frames)[:, None]
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def details(self) -> dict[str, Any]:
+        return {}

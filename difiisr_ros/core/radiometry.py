@@ -1,0 +1,215 @@
+"""Camera counts to normalised intensity and back, without losing what the camera measured.
+
+Normalised intensity maps a chosen value range to 0..1 linearly. Values outside the range stay
+outside: nothing is clipped before the result's own dtype limits, so that a target hotter than
+every percentile comes out as hot as it went in.
+
+Accepted dtypes are uint8, uint16 and float32, height x width. Non-finite float pixels are
+missing measurements: they are filled from their neighbours for the network, and their 4x4 blocks
+are given back as they were (NaN, +inf, -inf). A flat frame comes out flat.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+import numpy as np
+
+from difiisr_ros.errors import FrameError, OptionError
+
+ValueRange = Tuple[float, float]
+"""(low, high) in the frame's own units (counts, kelvin, ...): what becomes 0 and 1."""
+
+RANGE_MODES = ("percentile", "fixed", "minmax")
+DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+PERCENTILES = (1.0, 99.0)
+
+_SAMPLED_PIXELS = 1 << 16  # percentiles of larger frames are taken from a regular grid of pixels
+_INTEGER_SPAN = 8.0  # counts: a range narrower than this would only amplify sensor noise
+_FLOAT_SPAN = 1e-5  # of the largest magnitude: below that float32 has no digits left
+
+
+def check_frame(frame: np.ndarray) -> None:
+    """Raise :class:`FrameError` unless ``frame`` is H x W (both > 0), uint8, uint16 or float32."""
+    if not isinstance(frame, np.ndarray):
+        raise FrameError(f"a frame is a numpy array, got {type(frame).__name__}")
+    if frame.ndim != 2:
+        raise FrameError(
+            f"a frame has two dimensions (height, width), got shape {frame.shape}; "
+            "convert a colour image to gray first"
+        )
+    if frame.size == 0:
+        raise FrameError(f"the frame is empty: shape {frame.shape}")
+    if frame.dtype not in DTYPES:
+        raise FrameError(f"a frame is uint8, uint16 or float32, got {frame.dtype}")
+
+
+def measure_range(
+    frame: np.ndarray,
+    mode: str = "percentile",
+    range_min: Optional[float] = None,
+    range_max: Optional[float] = None,
+) -> ValueRange:
+    """Value range of one frame.
+
+    Args:
+        frame: H x W, uint8, uint16 or float32.
+        mode: ``percentile`` (the 1st and 99th), ``minmax``, or ``fixed`` (``range_min``,
+            ``range_max``, in the frame's units).
+
+    A range is never narrower than 8 counts (integers) or 1e-5 of the magnitude (float): a flat
+    frame gets a defined range around its value.
+
+    Raises:
+        OptionError: unknown mode, or fixed without range_min < range_max.
+        FrameError: a float frame without one finite value.
+    """
+    if mode == "fixed":
+        return check_fixed_range(range_min, range_max)
+    if mode not in RANGE_MODES:
+        raise OptionError(f"range_mode is one of {', '.join(RANGE_MODES)}, got {mode!r}")
+    values = frame
+    if frame.dtype == np.float32:
+        values = frame[np.isfinite(frame)]
+        if values.size == 0:
+            raise FrameError("the float frame holds no finite value")
+    if mode == "minmax":
+        low, high = float(values.min()), float(values.max())
+    else:
+        low, high = _percentiles(values)
+    return _widen(low, high, integer=frame.dtype != np.float32)
+
+
+def check_fixed_range(range_min: Optional[float], range_max: Optional[float]) -> ValueRange:
+    """The pair as floats, or :class:`OptionError` unless both are finite and min < max."""
+    if range_min is None or range_max is None or not np.isfinite([range_min, range_max]).all():
+        raise OptionError("range_mode fixed needs finite range_min and range_max")
+    if not range_min < range_max:
+        raise OptionError(f"range_min must be below range_max, got {range_min} and {range_max}")
+    return float(range_min), float(range_max)
+
+
+def _percentiles(values: np.ndarray) -> ValueRange:
+    stride = int(np.ceil(np.sqrt(values.size / _SAMPLED_PIXELS)))
+    if stride > 1:
+        # A regular grid keeps the estimate identical from run to run and free of any generator.
+        values = values[::stride, ::stride] if values.ndim == 2 else values[:: stride * stride]
+    flat = values.ravel()
+    ranks = [min(int(p / 100 * flat.size), flat.size - 1) for p in PERCENTILES]
+    part = np.partition(flat, ranks)
+    return float(part[ranks[0]]), float(part[ranks[1]])
+
+
+def _widen(low: float, high: float, *, integer: bool) -> ValueRange:
+    least = _INTEGER_SPAN if integer else max(_FLOAT_SPAN * max(abs(low), abs(high)), 1e-12)
+    if high - low >= least:
+        return low, high
+    middle = (low + high) / 2
+    return middle - least / 2, middle + least / 2
+
+
+def normalize(frame: np.ndarray, value_range: ValueRange) -> np.ndarray:
+    """H x W counts to H x W float32, ``low`` to 0 and ``high`` to 1; nothing is clipped.
+
+    Non-finite float pixels are filled with the mean of their finite neighbours (of the frame's
+    where there are none), so that one dead pixel does not blacken the network's field of view.
+    """
+    low, high = value_range
+    if frame.dtype == np.float32:
+        # Differences first, in float64: 300 K +- 0.01 K has few float32 digits left.
+        finite = np.isfinite(frame)
+        if not finite.all():
+            frame = _fill(frame, finite)
+        return ((frame.astype(np.float64) - low) / (high - low)).astype(np.float32)
+    out = frame.astype(np.float32)
+    out -= np.float32(low)
+    out *= np.float32(1.0 / (high - low))
+    return out
+
+
+def _fill(frame: np.ndarray, finite: np.ndarray) -> np.ndarray:
+    known = np.where(finite, frame, 0).astype(np.float64)
+    total, count = _box_sum(known), _box_sum(finite.astype(np.float64))
+    fallback = known.sum() / finite.sum()
+    near = np.where(count > 0, total / np.maximum(count, 1), fallback)
+    return np.where(finite, frame, near).astype(np.float32)
+
+
+def _box_sum(image: np.ndarray, radius: int = 2) -> np.ndarray:
+    size = 2 * radius + 1
+    padded = np.pad(image, radius)
+    return np.lib.stride_tricks.sliding_window_view(padded, (size, size)).sum(axis=(2, 3))
+
+
+def restore(
+    normalized: np.ndarray,
+    value_range: ValueRange,
+    dtype: np.dtype,
+    out: Optional[np.ndarray] = None,
+) -> np.ndarray:
+    """Normalised intensity back to counts: integers are rounded and cut at the dtype's limits.
+
+    Args:
+        normalized: float32, any shape; it may be overwritten.
+        out: array of ``dtype`` and the same shape to write to.
+    """
+    low, high = value_range
+    counts = np.multiply(normalized, np.float32(high - low), out=normalized)
+    counts += np.float32(low)
+    dtype = np.dtype(dtype)
+    if dtype == np.float32:
+        if out is None:
+            return counts
+        out[...] = counts
+        return out
+    np.rint(counts, out=counts)
+    limits = np.iinfo(dtype)
+    np.clip(counts, limits.min, limits.max, out=counts)
+    if out is None:
+        return counts.astype(dtype)
+    np.copyto(out, counts, casting="unsafe")
+    return out
+
+
+def restore_missing(result: np.ndarray, frame: np.ndarray, scale: int) -> None:
+    """Write the frame's NaN and +-inf pixels into their scale x scale blocks of ``result``."""
+    if frame.dtype != np.float32:
+        return
+    rows, columns = np.nonzero(~np.isfinite(frame))
+    blocks = result.reshape(frame.shape[0], scale, frame.shape[1], scale)
+    blocks[rows, :, columns, :] = frame[rows, columns][:, None, None]
+
+
+class RangeSmoother:
+    """First-order low-pass on value ranges, so that a hot object entering does not make the
+    picture pump.
+
+    Args:
+        time_constant_s: seconds until a step is followed to 63 %; 0 follows at once.
+    """
+
+    def __init__(self, time_constant_s: float) -> None:
+        if not time_constant_s >= 0:
+            raise OptionError(f"range_time_constant must be 0 or more, got {time_constant_s}")
+        self.time_constant_s = float(time_constant_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past; the next range is taken as it is."""
+        self._range: Optional[ValueRange] = None
+        self._stamp_s = 0.0
+
+    def update(self, value_range: ValueRange, stamp_s: float) -> ValueRange:
+        """The smoothed range at ``stamp_s`` (seconds). A clock that jumps back resets."""
+        elapsed = stamp_s - self._stamp_s
+        if self._range is None or self.time_constant_s == 0 or elapsed < 0:
+            self._range = value_range
+        else:
+            gain = 1.0 - float(np.exp(-elapsed / self.time_constant_s))
+            low, high = self._range
+            self._range = (
+                low + gain * (value_range[0] - low),
+                high + gain * (value_range[1] - high),
+            )
+        self._stamp_s = stamp_s
+        return self._range

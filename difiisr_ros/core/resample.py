@@ -1,0 +1,110 @@
+"""Bicubic x4 resampling and its inverse constraint, on folded tensors.
+
+*Folded* means pixel-unshuffled by the scale: an image of 4H x 4W is N x 16 x H x W, so that
+everything between camera and publisher runs at the camera's resolution and one pixel shuffle
+ends it. In this form upsampling is one 1 -> 16 convolution and antialiased downsampling one
+16 -> 1 convolution, which export to ONNX and TensorRT as they are.
+
+Geometry: pixel centres are aligned (``u = 4 (i + 0.5) - 0.5``), as in Pillow, OpenCV and torch
+with ``align_corners=False``. The kernel is Keys' with a = -0.5 (IEEE ASSP 29(6), 1981), as in
+Pillow and MATLAB; OpenCV and torch use -0.75.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SCALE = 4
+_REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
+
+
+def keys_cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
+    """Keys' cubic convolution kernel at distances ``x`` (in samples), support [-2, 2]."""
+    x = np.abs(x)
+    inner = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    outer = a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))
+
+
+@lru_cache(maxsize=1)
+def _taps() -> np.ndarray:
+    """Kernel at the distance of HR phase p of LR block i+d from LR pixel i: (d, p), float64."""
+    blocks = np.arange(-_REACH, _REACH + 1)[:, None]
+    phases = np.arange(SCALE)[None, :]
+    return keys_cubic(blocks + (phases - (SCALE - 1) / 2) / SCALE)
+
+
+@lru_cache(maxsize=1)
+def _upsample_weight() -> Tensor:
+    # HR phase p of pixel i lies at i + (p - 1.5)/4; LR neighbour i+d is that far from it, mirrored.
+    line = _taps()[::-1].T  # (phase, neighbour)
+    square = np.einsum("pd,qe->pqde", line, line).reshape(SCALE**2, 1, 5, 5)
+    return torch.from_numpy(np.ascontiguousarray(square)).float()
+
+
+@lru_cache(maxsize=1)
+def _downsample_line() -> np.ndarray:
+    line = _taps()  # (block, phase)
+    return line / line.sum()
+
+
+@lru_cache(maxsize=1)
+def _downsample_weight() -> Tensor:
+    line = _downsample_line()
+    square = np.einsum("dp,eq->pqde", line, line).reshape(1, SCALE**2, 5, 5)
+    return torch.from_numpy(np.ascontiguousarray(square)).float()
+
+
+def fold(image: Tensor) -> Tensor:
+    """N x 1 x 4H x 4W -> N x 16 x H x W."""
+    return F.pixel_unshuffle(image, SCALE)
+
+
+def unfold(folded: Tensor) -> Tensor:
+    """N x 16 x H x W -> N x 1 x 4H x 4W."""
+    return F.pixel_shuffle(folded, SCALE)
+
+
+def upsample_folded(lr: Tensor) -> Tensor:
+    """Bicubic x4: N x 1 x H x W -> folded N x 16 x H x W; the border is replicated."""
+    weight = _upsample_weight().to(lr)
+    return F.conv2d(F.pad(lr, (_REACH,) * 4, mode="replicate"), weight)
+
+
+def _edge_weight(length: int, like: Tensor) -> Tensor:
+    """Kernel mass inside the image for each of ``length`` LR pixels (1 away from the border)."""
+    mass = _downsample_line().sum(axis=1)
+    inside = np.convolve(np.ones(length), mass[::-1])[_REACH : _REACH + length]
+    return torch.from_numpy(inside).to(like)
+
+
+def downsample_folded(folded: Tensor) -> Tensor:
+    """Antialiased bicubic x1/4 of a folded image: N x 16 x H x W -> N x 1 x H x W.
+
+    Equal to Pillow's ``resize(..., BICUBIC)`` in floating point, borders included: there the
+    kernel is cut off and what is left of it is normalised.
+    """
+    height, width = folded.shape[-2:]
+    raw = F.conv2d(folded, _downsample_weight().to(folded), padding=_REACH)
+    edges = _edge_weight(height, folded)[:, None] * _edge_weight(width, folded)[None, :]
+    return raw / edges
+
+
+def back_project(folded: Tensor, lr: Tensor, iterations: int) -> Tensor:
+    """Pull a result to what the camera measured (iterative back-projection, Irani & Peleg 1991).
+
+    Each iteration adds the bicubic upsampling of ``lr - downsample(result)``.
+
+    Args:
+        folded: N x 16 x H x W, float32.
+        lr: N x 1 x H x W, float32.
+        iterations: 0 leaves the result as it is.
+    """
+    for _ in range(iterations):
+        folded = folded + upsample_folded(lr - downsample_folded(folded))
+    return folded

@@ -1,0 +1,71 @@
+"""What can be chosen about an upscale, with its limits, in one place.
+
+The node's parameters and the commands' flags take their ranges and choices from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Optional
+
+from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
+from difiisr_ros.core.tiling import tile_starts
+from difiisr_ros.errors import OptionError
+
+LIMITS: dict[str, tuple[int, int]] = {
+    "num_steps": (1, 1000),  # and not more than the model's schedule has
+    "seed": (0, 2**31 - 1),
+    "consistency": (0, 4),
+    "tile_size": (0, 1 << 16),
+    "tile_overlap": (0, 1 << 15),
+    "max_input_pixels": (1, 1 << 30),
+}
+
+
+@dataclass(frozen=True)
+class UpscaleOptions:
+    """Options that may change between two frames. Checked when made.
+
+    Raises:
+        OptionError: naming the option, its value and what is accepted.
+    """
+
+    num_steps: int = 1
+    """Timesteps that the sampler takes, 1 to the model's schedule length."""
+    seed: int = 0
+    """Seed of the noise; with the frame's shape it decides the noise entirely."""
+    consistency: int = 1
+    """Back-projections that pull the result to the measured frame, 0 to 4."""
+    range_mode: str = "percentile"
+    """What becomes normalised 0..1: ``percentile`` (1st to 99th), ``minmax`` or ``fixed``."""
+    range_min: Optional[float] = None
+    range_max: Optional[float] = None
+    """Ends of the ``fixed`` range, in the frame's units."""
+    tile_size: int = 640
+    """Frames with a longer side are run in tiles of this size (input pixels); 0: never."""
+    tile_overlap: int = 48
+    """Input pixels that neighbouring tiles share and blend over."""
+    max_input_pixels: int = 4_000_000
+    """Larger frames are refused rather than running the machine out of memory."""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise OptionError(f"{name} must be an integer in {low}..{high}, got {value!r}")
+        if self.range_mode not in RANGE_MODES:
+            raise OptionError(
+                f"range_mode must be one of {', '.join(RANGE_MODES)}, got {self.range_mode!r}"
+            )
+        if self.range_mode == "fixed":
+            check_fixed_range(self.range_min, self.range_max)
+        if self.tile_size:
+            tile_starts(1, self.tile_size, self.tile_overlap)
+
+    def changed(self, **changes: Any) -> UpscaleOptions:
+        """A checked copy with some options changed; unknown names raise :class:`OptionError`."""
+        known = {field.name for field in fields(self)}
+        unknown = sorted(set(changes) - known)
+        if unknown:
+            raise OptionError(f"unknown option {unknown[0]!r}; accepted: {', '.join(sorted(known))}")
+        return replace(self, **changes)

@@ -1,0 +1,250 @@
+"""SuperResolver: a numpy frame in, a numpy frame of four times the size out.
+
+The one way to upscale: the node, the commands, the evaluation and the benchmark all call it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+from typing import Any, Optional, Sequence
+
+import numpy as np
+
+from difiisr_ros.backends import Backend, create
+from difiisr_ros.core import radiometry
+from difiisr_ros.core.noise import noise_field
+from difiisr_ros.core.radiometry import ValueRange
+from difiisr_ros.core.tiling import upscale_tiled
+from difiisr_ros.errors import FrameError, OptionError
+from difiisr_ros.options import UpscaleOptions
+
+_NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
+
+
+@dataclass(frozen=True)
+class SuperResolverInfo:
+    """What is really in use, after every ``auto`` and every fallback."""
+
+    model: str
+    backend: str
+    device: str
+    precision: str
+    num_steps: int
+    scale: int
+    fallback: Optional[str]
+    """Why another backend than the one asked for runs, or None."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class SuperResolver:
+    """Upscales thermal frames x4. Make one with :meth:`load`.
+
+    Thread-safe: frames are upscaled one call at a time, options may change at any moment.
+    """
+
+    def __init__(
+        self, backend: Backend, options: UpscaleOptions, fallback: Optional[str] = None
+    ) -> None:
+        self._backend = backend
+        self._fallback = fallback
+        self._lock = threading.Lock()
+        self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
+        self._options = self._check_steps(options)
+
+    @classmethod
+    def load(
+        cls,
+        model: str = "lite",
+        backend: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        num_steps: int = 1,
+        seed: int = 0,
+        *,
+        strict_backend: bool = False,
+        num_threads: int = 0,
+        **options: Any,
+    ) -> SuperResolver:
+        """Load a model on a backend.
+
+        Args:
+            model: ``lite`` (embedded) or the path of a model file.
+            backend: ``auto``, ``torch`` or ``bicubic``.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+            num_steps, seed: see :class:`UpscaleOptions`.
+            strict_backend: raise instead of falling back to another backend.
+            num_threads: CPU threads; 0 leaves the choice to the backend.
+            **options: any other field of :class:`UpscaleOptions`.
+
+        Raises:
+            OptionError, ModelError, BackendUnavailable: see :mod:`difiisr_ros.errors`.
+        """
+        chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
+        loaded, fallback = create(
+            backend,
+            model=model,
+            device=device,
+            precision=precision,
+            strict=strict_backend,
+            num_threads=num_threads,
+        )
+        return cls(loaded, chosen, fallback)
+
+    @property
+    def info(self) -> SuperResolverInfo:
+        b = self._backend
+        steps = min(self._options.num_steps, b.max_steps)
+        return SuperResolverInfo(
+            b.model, b.name, b.device, b.precision, steps, b.scale, self._fallback
+        )
+
+    @property
+    def options(self) -> UpscaleOptions:
+        return self._options
+
+    @property
+    def max_steps(self) -> int:
+        """Length of the model's schedule: the largest num_steps."""
+        return self._backend.max_steps
+
+    def configure(self, **changes: Any) -> None:
+        """Change options from the next frame on; all of them or, with an OptionError, none."""
+        self._options = self._check_steps(self._options.changed(**changes))
+
+    def _check_steps(self, options: UpscaleOptions) -> UpscaleOptions:
+        # Bicubic takes any number: it stands in for models whose number is unknown here.
+        limit = self._backend.max_steps
+        if self._backend.name != "bicubic" and options.num_steps > limit:
+            raise OptionError(f"num_steps must be in 1..{limit}, got {options.num_steps}")
+        return options
+
+    def warmup(self, height: int, width: int) -> None:
+        """Run once at a frame size, so that the first real frame is not the slow one."""
+        frame = np.zeros((height, width), np.uint8)
+        frame[0, 0] = 255
+        self.upscale(frame)
+
+    def upscale(self, frame: np.ndarray, value_range: Optional[ValueRange] = None) -> np.ndarray:
+        """Super-resolve one frame.
+
+        Args:
+            frame: H x W, uint8, uint16 or float32, any strides; not modified.
+            value_range: (low, high) in the frame's units instead of the measured range.
+
+        Returns:
+            4H x 4W of the same dtype, C-contiguous.
+
+        Raises:
+            FrameError: the frame cannot be used; says why.
+        """
+        return self.upscale_batch([frame], None if value_range is None else [value_range])[0]
+
+    def upscale_batch(
+        self,
+        frames: Sequence[np.ndarray],
+        value_ranges: Optional[Sequence[ValueRange]] = None,
+    ) -> list[np.ndarray]:
+        """Super-resolve frames of one shape and dtype in one forward pass.
+
+        Each result equals that of :meth:`upscale` up to the backend's rounding.
+
+        Raises:
+            FrameError: no frames, different shapes or dtypes, or a frame that cannot be used.
+        """
+        options = self._options
+        self._check_batch(frames, options)
+        if value_ranges is None:
+            mode, low, high = options.range_mode, options.range_min, options.range_max
+            value_ranges = [radiometry.measure_range(f, mode, low, high) for f in frames]
+        elif len(value_ranges) != len(frames):
+            raise FrameError(f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}")
+        else:
+            value_ranges = [radiometry.check_fixed_range(*pair) for pair in value_ranges]
+        lr = np.stack([radiometry.normalize(f, r) for f, r in zip(frames, value_ranges)])[:, None]
+        with self._lock:
+            results = self._run(lr, frames[0].dtype, value_ranges, options)
+        for result, frame in zip(results, frames):
+            radiometry.restore_missing(result, frame, self._backend.scale)
+        return results
+
+    @staticmethod
+    def _check_batch(frames: Sequence[np.ndarray], options: UpscaleOptions) -> None:
+        if len(frames) == 0:
+            raise FrameError("no frames given")
+        for frame in frames:
+            radiometry.check_frame(frame)
+        first = frames[0]
+        if any(f.shape != first.shape or f.dtype != first.dtype for f in frames):
+            kinds = ", ".join(sorted({f"{f.shape} {f.dtype}" for f in frames}))
+            raise FrameError(f"a batch needs frames of one shape and dtype, got {kinds}")
+        if first.size > options.max_input_pixels:
+            raise FrameError(
+                f"the frame has {first.size} pixels ({first.shape[1]}x{first.shape[0]}), "
+                f"max_input_pixels is {options.max_input_pixels}"
+            )
+
+    def _run(
+        self,
+        lr: np.ndarray,
+        dtype: np.dtype,
+        value_ranges: Sequence[ValueRange],
+        options: UpscaleOptions,
+    ) -> list[np.ndarray]:
+        backend, shape = self._backend, lr.shape[-2:]
+        steps = min(options.num_steps, backend.max_steps)
+        if not options.tile_size or max(shape) <= options.tile_size:
+            noise = self._whole_noise(options.seed, shape, backend.noise_count(steps))
+            sr = backend.run(lr, noise, steps, options.consistency)
+            return [radiometry.restore(s[0], r, dtype) for s, r in zip(sr, value_ranges)]
+        return [
+            self._run_tiled(frame, dtype, value_range, steps, options)
+            for frame, value_range in zip(lr[:, 0], value_ranges)
+        ]
+
+    def _run_tiled(
+        self,
+        lr: np.ndarray,
+        dtype: np.dtype,
+        value_range: ValueRange,
+        steps: int,
+        options: UpscaleOptions,
+    ) -> np.ndarray:
+        backend = self._backend
+        scale, count = backend.scale, backend.noise_count(steps)
+        height, width = lr.shape
+        whole = (height * scale, width * scale)
+        result = np.empty(whole, dtype)
+
+        def run(rows: slice, columns: slice) -> np.ndarray:
+            window = (
+                slice(rows.start * scale, rows.stop * scale),
+                slice(columns.start * scale, columns.stop * scale),
+            )
+            noise = noise_field(options.seed, whole, count, window)
+            return backend.run(lr[None, None, rows, columns], noise, steps, options.consistency)[0, 0]
+
+        blended = upscale_tiled(run, (height, width), options.tile_size, options.tile_overlap, scale)
+        for first, rows in blended:
+            radiometry.restore(rows, value_range, dtype, out=result[first : first + len(rows)])
+        return result
+
+    def _whole_noise(self, seed: int, shape: tuple[int, int], count: int) -> np.ndarray:
+        key = (seed, shape, count)
+        if key not in self._noise:
+            scale = self._backend.scale
+            self._noise[key] = noise_field(seed, (shape[0] * scale, shape[1] * scale), count)
+            while len(self._noise) > _NOISE_CACHE:
+                self._noise.popitem(last=False)
+        self._noise.move_to_end(key)
+        return self._noise[key]
+
+    def close(self) -> None:
+        """Free the model and its memory; may be called twice."""
+        with self._lock:
+            self._backend.close()
+            self._noise.clear()
