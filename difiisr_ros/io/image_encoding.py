@@ -35,6 +35,14 @@ _GENERIC_DTYPE = {
 }  # fmt: skip
 
 
+class ImageError(FrameError):
+    """An image message that cannot be used; ``cause`` is a short word to count it under."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How one pixel is stored, and what it stands for.
@@ -72,8 +80,9 @@ def parse_encoding(name: str) -> Encoding:
         return Encoding(name, np.dtype("u1" if bayer.group(2) == "8" else "u2"), 1, "bayer")
     if name in _YUV:
         return Encoding(name, np.dtype("u1"), 2, "yuv")
-    raise FrameError(
-        f"unknown image encoding '{name}'; accepted are {', '.join(ACCEPTED_ENCODINGS)}"
+    raise ImageError(
+        "unknown_encoding",
+        f"unknown image encoding '{name}'; accepted are {', '.join(ACCEPTED_ENCODINGS)}",
     )
 
 
@@ -130,18 +139,21 @@ def decode(
     """
     layout = parse_encoding(encoding)
     if height <= 0 or width <= 0:
-        raise FrameError(
-            f"the image is {width}x{height} pixels; width and height must be at least 1"
+        raise ImageError(
+            "zero_size",
+            f"the image is {width}x{height} pixels; width and height must be at least 1",
         )
     row = width * layout.pixel_bytes
     if step < row:
-        raise FrameError(
-            f"step is {step} bytes, but a row of {width} {encoding} pixels needs at least {row}"
+        raise ImageError(
+            "wrong_step",
+            f"step is {step} bytes, but a row of {width} {encoding} pixels needs at least {row}",
         )
     available = _byte_count(data)
     if available < step * height:
-        raise FrameError(
-            f"data has {available} bytes, but step {step} x height {height} is {step * height}"
+        raise ImageError(
+            "short_data",
+            f"data has {available} bytes, but step {step} x height {height} is {step * height}",
         )
     swapped = bool(is_bigendian) == np.little_endian and layout.dtype.itemsize > 1
     dtype = layout.dtype.newbyteorder("S") if swapped else layout.dtype
@@ -171,9 +183,10 @@ def to_gray(array: np.ndarray, encoding: str) -> np.ndarray:
     """
     layout = parse_encoding(encoding)
     if layout.family in ("bayer", "yuv"):
-        raise FrameError(
+        raise ImageError(
+            "unsupported_encoding",
             f"encoding '{encoding}' is a colour mosaic; "
-            f"accepted are {', '.join(ACCEPTED_ENCODINGS)}"
+            f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
         )
     if layout.channels == 1:
         if layout.dtype.name in ("uint8", "uint16", "float32"):
@@ -183,13 +196,15 @@ def to_gray(array: np.ndarray, encoding: str) -> np.ndarray:
             return array[..., 0]
         if layout.family == "color":
             return luma(array, encoding)
-        raise FrameError(
+        raise ImageError(
+            "unsupported_encoding",
             f"encoding '{encoding}' does not say which channel is which colour, and the channels "
-            f"differ; publish rgb{8 * layout.dtype.itemsize}, or an intensity image such as mono16"
+            f"differ; publish rgb{8 * layout.dtype.itemsize}, or an intensity image such as mono16",
         )
-    raise FrameError(
+    raise ImageError(
+        "unsupported_encoding",
         f"encoding '{encoding}' is not an intensity image; "
-        f"accepted are {', '.join(ACCEPTED_ENCODINGS)}"
+        f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
     )
 
 

@@ -1,0 +1,210 @@
+"""One camera's topics: what it subscribes and publishes, and what has passed through.
+
+A camera with an empty name uses ``image_raw``, ``camera_info`` and ``sr/...`` themselves; a named
+one puts its name in front.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from difiisr_ros.core.radiometry import RangeSmoother
+from difiisr_ros.ros.camera_info import scale_camera_info
+from difiisr_ros.ros.frame_slot import FrameSlots
+from difiisr_ros.ros.statistics import StreamStatistics, Throttle
+
+#: camera_info messages kept to find the one with the image's stamp, which may arrive after it.
+_INFOS_KEPT = 16
+
+#: Frames that `drop_policy: block` holds before it leaves the rest to the middleware.
+BLOCK_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An image message and when it came, in ``time.monotonic()`` seconds."""
+
+    message: Any
+    time: float
+
+
+class RoomInSlot(MutuallyExclusiveCallbackGroup):
+    """Lets a subscription take a message only while its slot has room.
+
+    What is not taken stays in the middleware's history, so that nothing is lost and the executor
+    never blocks. Whoever empties the slot must wake the executor.
+    """
+
+    def __init__(self, slots: FrameSlots[Arrival], name: str) -> None:
+        super().__init__()
+        self._slots = slots
+        self._name = name
+
+    def can_execute(self, entity: Any) -> bool:
+        """Whether the executor may take a message now."""
+        if isinstance(getattr(entity, "topic_name", None), str) and self._slots.full(self._name):
+            return False
+        return super().can_execute(entity)
+
+
+class CameraStream:
+    """The publishers, subscriptions and statistics of one camera."""
+
+    def __init__(self, node: Any, name: str = "") -> None:
+        self.node = node
+        self.name = name
+        self.statistics = StreamStatistics()
+        self.smoother = RangeSmoother(0.0)
+        self.complaints = Throttle()
+        self.greeted = False
+        prefix = f"{name}/" if name else ""
+        self._image_name = prefix + "image_raw"
+        self._info_name = prefix + "camera_info"
+        self._output_image_name = prefix + "sr/image_raw"
+        self._output_info_name = prefix + "sr/camera_info"
+        self.image_topic = node.resolve_topic_name(self._image_name)
+        self.info_topic = self._sibling(self.image_topic, self._info_name)
+        self.output_topic = node.resolve_topic_name(self._output_image_name)
+        self._infos: OrderedDict[tuple[int, int], Any] = OrderedDict()
+        self._scaled: tuple[Any, Any] | None = None
+        self._image_publisher: Any = None
+        self._info_publisher: Any = None
+        self._subscriptions: list[Any] = []
+
+    def create_publishers(self, drop_policy: str) -> None:
+        """Reliable, so that a subscriber of either reliability matches."""
+        depth = 1 if drop_policy == "latest" else 50
+        options = QoSOverridingOptions.with_default_policies()
+        node = self.node
+        self._image_publisher = node.create_lifecycle_publisher(
+            Image, self.output_topic, QoSProfile(depth=depth), qos_overriding_options=options
+        )
+        self._info_publisher = node.create_lifecycle_publisher(
+            CameraInfo,
+            self._sibling(self.output_topic, self._output_info_name),
+            QoSProfile(depth=depth),
+            qos_overriding_options=options,
+        )
+
+    def subscribe(self, slots: FrameSlots[Arrival], image_transport: str, drop_policy: str) -> None:
+        """Start storing what arrives into ``slots``."""
+        block = drop_policy == "block"
+        group: CallbackGroup | None = RoomInSlot(slots, self.name) if block else None
+        compressed = image_transport == "compressed"
+        if compressed:
+            self.image_topic = self._compressed_topic()
+        self.statistics.start()
+        options = QoSOverridingOptions.with_default_policies()
+        self._subscriptions = [
+            self.node.create_subscription(
+                CompressedImage if compressed else Image,
+                self.image_topic,
+                self._image_callback(slots, compressed),
+                replay_qos() if block else sensor_qos(1),
+                callback_group=group,
+                qos_overriding_options=options,
+            ),
+            self.node.create_subscription(
+                CameraInfo,
+                self.info_topic,
+                self._store_info,
+                sensor_qos(5),
+                qos_overriding_options=options,
+            ),
+        ]
+
+    def unsubscribe(self) -> None:
+        """Stop listening. Idempotent."""
+        for subscription in self._subscriptions:
+            self.node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def destroy(self) -> None:
+        """Free the topics. Idempotent."""
+        self.unsubscribe()
+        for publisher in (self._image_publisher, self._info_publisher):
+            if publisher is not None:
+                self.node.destroy_lifecycle_publisher(publisher)
+        self._image_publisher = self._info_publisher = None
+        self._infos.clear()
+        self._scaled = None
+        self.smoother.reset()
+        self.greeted = False
+
+    def publish(self, image: Image, scale: int, convention: str) -> None:
+        """Publish a result, and its camera_info when the camera has one."""
+        self._image_publisher.publish(image)
+        info = self._info_for(image.header.stamp)
+        if info is None:
+            return
+        if self._scaled is None or self._scaled[0] is not info:
+            self._scaled = (info, scale_camera_info(info, scale, convention))
+        scaled = self._scaled[1]
+        # Subscribers pair image and camera_info by equal stamps.
+        scaled.header = image.header
+        self._info_publisher.publish(scaled)
+
+    def publishers_of_input(self) -> int:
+        """How many publishers the image topic has."""
+        return self.node.count_publishers(self.image_topic)
+
+    def _image_callback(
+        self, slots: FrameSlots[Arrival], compressed: bool
+    ) -> Callable[[Any], None]:
+        def store(message: Any) -> None:
+            now = time.monotonic()
+            if compressed:
+                self.statistics.received(f"compressed ({message.format})")
+            else:
+                self.statistics.received(f"{message.encoding} {message.width}x{message.height}")
+            displaced = slots.put(self.name, Arrival(message, now))
+            if displaced:
+                self.statistics.displaced(displaced)
+
+        return store
+
+    def _store_info(self, message: CameraInfo) -> None:
+        self._infos[(message.header.stamp.sec, message.header.stamp.nanosec)] = message
+        while len(self._infos) > _INFOS_KEPT:
+            self._infos.popitem(last=False)
+
+    def _info_for(self, stamp: Any) -> CameraInfo | None:
+        """The camera_info of this stamp, else the latest: drivers publish at different rates."""
+        infos = self._infos.copy()  # the executor's thread may be adding one
+        exact = infos.get((stamp.sec, stamp.nanosec))
+        if exact is not None or not infos:
+            return exact
+        return infos[next(reversed(infos))]
+
+    def _sibling(self, image_topic: str, info_name: str) -> str:
+        """camera_info lies beside the image, also when only the image was remapped."""
+        resolved = self.node.resolve_topic_name(info_name)
+        if resolved != self.node.resolve_topic_name(info_name, only_expand=True):
+            return resolved
+        return image_topic.rsplit("/", 1)[0] + "/camera_info"
+
+    def _compressed_topic(self) -> str:
+        name = self._image_name + "/compressed"
+        resolved = self.node.resolve_topic_name(name)
+        if resolved != self.node.resolve_topic_name(name, only_expand=True):
+            return resolved
+        return self.node.resolve_topic_name(self._image_name) + "/compressed"
+
+
+def sensor_qos(depth: int) -> QoSProfile:
+    """Best effort, which matches publishers of either reliability (REP 2003)."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def replay_qos() -> QoSProfile:
+    """Reliable and without a limit of its own, for sources of which every frame counts."""
+    return QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)

@@ -1,0 +1,121 @@
+"""Between ``sensor_msgs/Image`` and numpy: no copy on the way in, one on the way out.
+
+``Image.data`` is never assigned from an array: rclpy's setter checks element by element, which
+takes half a second for a 2560x2048 image. cv_bridge is asked only for bayer and yuv mosaics.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from difiisr_ros.errors import FrameError
+from difiisr_ros.io.encoding_conversion import convert
+from difiisr_ros.io.image_encoding import (
+    ImageError,
+    decode,
+    generic_name,
+    parse_encoding,
+    to_gray,
+)
+
+
+def image_to_array(message: Any, desired_encoding: str = "passthrough") -> np.ndarray:
+    """View an image message as an array, as cv_bridge's ``imgmsg_to_cv2`` does.
+
+    Args:
+        message: ``sensor_msgs/Image``.
+        desired_encoding: convert to this encoding; ``passthrough`` views the message's memory.
+
+    Returns:
+        ``(H, W)`` or ``(H, W, C)`` in native byte order.
+
+    Raises:
+        FrameError: a malformed message, an unknown encoding, or no such conversion.
+    """
+    array = decode(
+        message.encoding,
+        message.height,
+        message.width,
+        message.step,
+        message.is_bigendian,
+        message.data,
+    )
+    if _is_mosaic(message.encoding) and desired_encoding not in ("passthrough", ""):
+        return _through_cv_bridge(message, desired_encoding)
+    return convert(array, message.encoding, desired_encoding)
+
+
+def image_to_gray(message: Any) -> np.ndarray:
+    """The intensity image in a message: ``(H, W)``, uint8, uint16 or float32.
+
+    Raises:
+        FrameError: a malformed message, or an encoding without intensity.
+    """
+    if _is_mosaic(message.encoding):
+        wide = message.encoding.endswith("16")
+        return image_to_array(message, "mono16" if wide else "mono8")
+    return to_gray(image_to_array(message), message.encoding)
+
+
+def array_to_image(
+    array: np.ndarray, encoding: str = "passthrough", header: Header | None = None
+) -> Image:
+    """Make an image message of an array, as cv_bridge's ``cv2_to_imgmsg`` does.
+
+    Args:
+        array: ``(H, W)`` or ``(H, W, C)``; any strides and byte order.
+        encoding: must fit the array; ``passthrough`` names it by dtype and channels (``16UC1``).
+        header: put into the message as it is.
+
+    Raises:
+        FrameError: the array is not an image, or ``encoding`` does not describe it.
+    """
+    if not isinstance(array, np.ndarray) or array.ndim not in (2, 3) or array.size == 0:
+        shape = getattr(array, "shape", type(array).__name__)
+        raise FrameError(f"an image is an array of (H, W) or (H, W, C) pixels, not {shape}")
+    height, width = array.shape[:2]
+    channels = array.shape[2] if array.ndim == 3 else 1
+    stored = generic_name(array.dtype, channels)
+    if encoding == "passthrough":
+        encoding = stored
+    else:
+        layout = parse_encoding(encoding)
+        if generic_name(layout.dtype, layout.channels) != stored:
+            raise FrameError(
+                f"encoding '{encoding}' stores {generic_name(layout.dtype, layout.channels)}, "
+                f"but the array is {stored}"
+            )
+    message = Image()
+    if header is not None:
+        message.header = header
+    message.height, message.width, message.encoding = height, width, encoding
+    message.step = width * channels * array.dtype.itemsize
+    big = array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian)
+    message.is_bigendian = int(big)
+    # frombytes appends, so it needs the empty array of a fresh message. uint8: the buffer protocol
+    # has no format for big-endian elements.
+    message.data.frombytes(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+    return message
+
+
+def _is_mosaic(encoding: str) -> bool:
+    return parse_encoding(encoding).family in ("bayer", "yuv")
+
+
+def _through_cv_bridge(message: Any, desired_encoding: str) -> np.ndarray:
+    try:
+        from cv_bridge import CvBridge, CvBridgeError
+    except ImportError as error:
+        raise ImageError(
+            "needs_cv_bridge",
+            f"encoding '{message.encoding}' needs cv_bridge, which cannot be imported ({error}); "
+            "install the package ros-$ROS_DISTRO-cv-bridge, or debayer before this node",
+        ) from error
+    try:
+        return np.asarray(CvBridge().imgmsg_to_cv2(message, desired_encoding))
+    except CvBridgeError as error:
+        raise ImageError("cv_bridge", f"cv_bridge: {error}") from error

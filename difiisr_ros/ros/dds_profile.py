@@ -1,0 +1,54 @@
+"""Room for large images in Fast DDS's shared memory.
+
+With the default segment of 512 KB most best-effort images of a megabyte and more are lost between
+two processes. The profile must be named in the environment before rclpy starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PROFILE = "fastdds_large_images.xml"
+
+#: Fast DDS reads the first up to 2.x (Humble, Jazzy), the second from 3.0 on (Kilted).
+VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
+
+def find_profile() -> Path | None:
+    """The profile as installed by colcon, in a source checkout, or as installed by pip."""
+    candidates = []
+    try:
+        from ament_index_python.packages import get_package_share_directory
+
+        candidates.append(Path(get_package_share_directory("difiisr_ros")))
+    except (ImportError, LookupError, OSError):
+        pass  # a checkout or a pip install has no index entry
+    candidates.append(Path(__file__).resolve().parents[2])
+    candidates.append(Path(sys.prefix) / "share" / "difiisr_ros")
+    for folder in candidates:
+        profile = folder / "config" / PROFILE
+        if profile.is_file():
+            return profile
+    return None
+
+
+def use_large_image_profile() -> str:
+    """Name the profile in the environment unless the user named one; returns what to log."""
+    for variable in VARIABLES:
+        chosen = os.environ.get(variable)
+        if chosen:
+            return f"Fast DDS profile: {chosen}, as set in {variable}"
+    implementation = os.environ.get("RMW_IMPLEMENTATION", "")
+    if implementation and "fastrtps" not in implementation:
+        return f"Fast DDS profile: not needed by {implementation}"
+    profile = find_profile()
+    if profile is None:
+        return (
+            f"Fast DDS profile: {PROFILE} not found; images of a megabyte and more may be lost "
+            f"(name a profile in {VARIABLES[0]})"
+        )
+    for variable in VARIABLES:
+        os.environ.setdefault(variable, str(profile))
+    return f"Fast DDS profile: {profile}"

@@ -1,0 +1,138 @@
+"""What ``/diagnostics`` says: the input of each camera, the inference, the backend.
+
+Builds ``diagnostic_msgs`` by hand, because diagnostic_updater has no Python release that can be
+installed without a ROS distribution. Levels: OK; WARN for what an operator should look at; ERROR
+for a node that cannot work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from difiisr_ros.ros.camera_stream import CameraStream
+from difiisr_ros.ros.statistics import StreamSnapshot
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+@dataclass
+class NodeState:
+    """What diagnostics reports besides the cameras."""
+
+    lifecycle: str
+    failure: str
+    parameters: Mapping[str, Any]
+    info: Any
+    """``SuperResolver.info``, or None while nothing is loaded."""
+
+
+@dataclass
+class DiagnosticsReport:
+    """Builds one message a second; remembers counters to tell what is new since the last."""
+
+    node_name: str
+    _rejected_before: dict[str, int] = field(default_factory=dict)
+
+    def build(self, cameras: Mapping[str, CameraStream], state: NodeState) -> DiagnosticArray:
+        """All statuses; the caller stamps the message."""
+        array = DiagnosticArray()
+        for camera in cameras.values():
+            snapshot = camera.statistics.snapshot()
+            array.status.append(self._input(camera, snapshot, state))
+            array.status.append(self._inference(camera, snapshot, state))
+        array.status.append(self._backend(state))
+        return array
+
+    def _status(
+        self, task: str, level: bytes, message: str, hardware: str, values: Mapping[str, Any]
+    ) -> DiagnosticStatus:
+        return DiagnosticStatus(
+            level=level,
+            name=f"{self.node_name}: {task}",
+            message=message,
+            hardware_id=hardware,
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+        )
+
+    def _input(
+        self, camera: CameraStream, snapshot: StreamSnapshot, state: NodeState
+    ) -> DiagnosticStatus:
+        publishers = camera.publishers_of_input()
+        rejected = sum(snapshot.rejected.values())
+        new = rejected - self._rejected_before.get(camera.name, 0)
+        self._rejected_before[camera.name] = rejected
+        level, message = OK, f"receiving {snapshot.last_input} at {snapshot.input_hz:.1f} Hz"
+        waited = snapshot.seconds_since_input
+        if state.lifecycle != "active":
+            message = f"not subscribed: the node is {state.lifecycle}"
+        elif waited > state.parameters["stale_after"]:
+            level = WARN
+            message = f"no image for {waited:.1f} s on {camera.image_topic} "
+            message += f"({publishers} publisher{'' if publishers == 1 else 's'})"
+        elif new:
+            level = WARN
+            message = f"{new} of the last frames dropped: {snapshot.last_error}"
+        elif not snapshot.received:
+            message = f"waiting for the first image on {camera.image_topic}"
+        values = {
+            "topic": camera.image_topic,
+            "camera_info topic": camera.info_topic,
+            "publishers": publishers,
+            "input": snapshot.last_input,
+            "input rate (Hz)": snapshot.input_hz,
+            "frames received": snapshot.received,
+            "frames displaced by newer ones": snapshot.displaced,
+            "frames rejected": rejected,
+        }
+        values.update({f"rejected: {k}": n for k, n in sorted(snapshot.rejected.items())})
+        values.update({f"noticed: {k}": n for k, n in sorted(snapshot.noticed.items())})
+        values["last error"] = snapshot.last_error
+        return self._status(_task(camera, "input"), level, message, camera.image_topic, values)
+
+    def _inference(
+        self, camera: CameraStream, snapshot: StreamSnapshot, state: NodeState
+    ) -> DiagnosticStatus:
+        message = f"publishing at {snapshot.output_hz:.1f} Hz"
+        if snapshot.latency_ms:
+            message += f", latency p50 {snapshot.latency_ms['p50']:.1f} ms"
+        values: dict[str, Any] = {
+            "topic": camera.output_topic,
+            "output rate (Hz)": snapshot.output_hz,
+            "frames published": snapshot.published,
+            "num_steps": state.parameters["num_steps"],
+        }
+        for name, durations in (
+            ("latency", snapshot.latency_ms),
+            ("upscale", snapshot.upscale_ms),
+        ):
+            values.update({f"{name} {key} (ms)": value for key, value in durations.items()})
+        task = _task(camera, "inference")
+        return self._status(task, OK, message, camera.output_topic, values)
+
+    def _backend(self, state: NodeState) -> DiagnosticStatus:
+        values: dict[str, Any] = {"lifecycle state": state.lifecycle}
+        level, message, hardware = OK, f"the node is {state.lifecycle}", "none"
+        if state.info is not None:
+            values.update(state.info.as_dict())
+            hardware = str(state.info.device)
+            message = f"{state.info.backend} on {hardware} ({state.info.precision})"
+            if state.info.fallback:
+                level, message = WARN, f"{message}, because {state.info.fallback}"
+        if state.failure:
+            level, message = ERROR, state.failure
+        values["last transition error"] = state.failure
+        return self._status("backend", level, message, hardware, values)
+
+
+def _task(camera: CameraStream, task: str) -> str:
+    return f"{camera.name} {task}" if camera.name else task
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return "" if value is None else str(value)

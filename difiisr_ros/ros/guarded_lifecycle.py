@@ -1,0 +1,156 @@
+"""A lifecycle node that no transition can kill.
+
+rclpy swallows what a transition callback raises without a log line, and up to Jazzy an invalid
+``change_state`` request raises out of ``spin()`` (ros2/rclpy #1209). Here every failure is logged
+with its reason, answered, and leaves the node retryable.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from difiisr_ros.errors import DifiisrError
+
+
+class GuardedLifecycleNode(LifecycleNode):
+    """Override the hooks (``configure``, ``activate`` ...), not the ``on_...`` callbacks.
+
+    A hook that raises :class:`DifiisrError` has met something that the user can correct: one line
+    is logged. Anything else is a fault of ours and logged with its traceback. Either way the node
+    stays up: a failed configure or activate is undone and leaves the previous state; what fails
+    while stopping leaves the node unconfigured, with everything freed.
+    """
+
+    def __init__(self, node_name: str, **kwargs: Any) -> None:
+        #: Why the last transition failed; empty after one that succeeded.
+        self.transition_error = ""
+        super().__init__(node_name, **kwargs)
+        self._guard_change_state_service()
+
+    def configure(self) -> None:
+        """Unconfigured to inactive."""
+
+    def activate(self) -> None:
+        """Inactive to active."""
+
+    def deactivate(self) -> None:
+        """Active to inactive; must also undo a half-done :meth:`activate`."""
+
+    def release(self) -> None:
+        """Free everything; must also undo a half-done :meth:`configure`. Idempotent."""
+
+    @property
+    def state_label(self) -> str:
+        """``unconfigured``, ``inactive``, ``active``, ``finalized``, or a transition state."""
+        return self._state_machine.current_state[1]
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run :meth:`configure`; a failure leaves the node unconfigured."""
+        return self._guarded("configure", state, self.configure, self.release)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Enable publishers, then run :meth:`activate`; a failure leaves the node inactive."""
+
+        def undo() -> None:
+            self.deactivate()
+            LifecycleNode.on_deactivate(self, state)
+
+        def enable() -> None:
+            LifecycleNode.on_activate(self, state)
+            self.activate()
+
+        return self._guarded("activate", state, enable, undo)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run :meth:`deactivate`, then disable publishers."""
+
+        def disable() -> None:
+            self.deactivate()
+            LifecycleNode.on_deactivate(self, state)
+
+        return self._guarded("deactivate", state, disable)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run :meth:`release`."""
+        return self._guarded("cleanup", state, self.release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Deactivate and release from any state."""
+
+        def stop() -> None:
+            self.deactivate()
+            self.release()
+
+        return self._guarded("shutdown", state, stop)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, so that the node can be configured again."""
+        try:
+            self.deactivate()
+            self.release()
+        except Exception:  # noqa: BLE001 - rclpy would swallow it without a word
+            self.get_logger().error(f"freeing after an error failed:\n{traceback.format_exc()}")
+        return TransitionCallbackReturn.SUCCESS
+
+    def transition(self, name: str) -> bool:
+        """Run a transition from inside the process; whether it succeeded."""
+        try:
+            result = getattr(self, f"trigger_{name}")()
+        except Exception as error:  # noqa: BLE001 - rclpy raises RCLError for an invalid transition
+            self._invalid_transition(name, error)
+            return False
+        return result == TransitionCallbackReturn.SUCCESS
+
+    def _guarded(
+        self,
+        name: str,
+        state: LifecycleState,
+        run: Callable[[], None],
+        undo: Callable[[], None] | None = None,
+    ) -> TransitionCallbackReturn:
+        try:
+            run()
+        except Exception as error:  # noqa: BLE001 - rclpy would swallow it without a word
+            self.transition_error = f"{name} failed: {error}"
+            if isinstance(error, DifiisrError):
+                self.get_logger().error(self.transition_error)
+            else:
+                self.get_logger().error(f"{name} failed:\n{traceback.format_exc()}")
+            if undo is None:
+                return TransitionCallbackReturn.ERROR  # on_error frees everything
+            try:
+                undo()
+            except Exception:  # noqa: BLE001
+                self.get_logger().error(f"undoing {name} failed:\n{traceback.format_exc()}")
+                return TransitionCallbackReturn.ERROR
+            return TransitionCallbackReturn.FAILURE
+        self.transition_error = ""
+        return TransitionCallbackReturn.SUCCESS
+
+    def _guard_change_state_service(self) -> None:
+        service = getattr(self, "_service_change_state", None)
+        if service is None:  # created without its communication interface
+            return
+        answer = service.callback
+
+        def guarded(request: Any, response: Any) -> Any:
+            try:
+                return answer(request, response)
+            except Exception as error:  # noqa: BLE001 - RCLError, not exported by every rclpy
+                asked = request.transition.label or f"id {request.transition.id}"
+                self._invalid_transition(asked, error)
+                response.success = False
+                return response
+
+        service.callback = guarded
+
+    def _invalid_transition(self, asked: str, error: Exception) -> None:
+        possible = sorted({entry[1] for entry in self._state_machine.available_transitions})
+        self.get_logger().warning(
+            f"transition '{asked}' is not possible while {self.state_label}; "
+            f"possible are {', '.join(possible)} ({str(error).splitlines()[0]})"
+        )

@@ -1,0 +1,134 @@
+"""``super_resolution``: a lifecycle node that republishes a thermal stream at four times the size.
+
+The slow part (loading, warming up) happens in *configure*; *activate* only subscribes. Callbacks
+store the newest message; one worker thread upscales and publishes, so that parameter services and
+diagnostics answer while a frame is being computed.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+
+from difiisr_ros.errors import OptionError
+from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
+from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
+from difiisr_ros.ros.frame_slot import FrameSlots, FrameWorker
+from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
+from difiisr_ros.ros.parameters import NodeParameters
+from difiisr_ros.ros.upscaling import Upscaler
+
+#: Seconds to wait for the frame in work when deactivating.
+STOP_TIMEOUT = 10.0
+
+
+class SuperResolutionNode(GuardedLifecycleNode):
+    """See ``docs/super_resolution_node.md`` for topics, parameters, services and diagnostics."""
+
+    def __init__(self, node_name: str = "super_resolution", **kwargs: Any) -> None:
+        super().__init__(node_name, **kwargs)
+        self._cameras: dict[str, CameraStream] = {"": CameraStream(self)}
+        self._upscaler = Upscaler(self._cameras, self.get_logger())
+        self.parameters = NodeParameters(
+            self, lambda: self.state_label in ("inactive", "active"), self._upscaler.objection
+        )
+        for note in self.parameters.unknown():
+            self.get_logger().warning(note)
+        self._slots: FrameSlots[Arrival] | None = None
+        self._worker: FrameWorker[Arrival] | None = None
+        self._report = DiagnosticsReport(self.get_fully_qualified_name().lstrip("/"))
+        # Not a lifecycle publisher, and on the steady clock: diagnostics must speak in every state
+        # and while a bag's clock stands still.
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self._start_timer = None
+        if self.parameters["autostart"]:
+            self._start_timer = self.create_timer(0.0, self._autostart, clock=steady)
+
+    def configure(self) -> None:
+        """Validate, load, warm up, create the publishers."""
+        rejected = self.parameters.rejected
+        if rejected:
+            raise OptionError("; ".join(rejected.values()))
+        self._upscaler.load(self.parameters)
+        info = self._upscaler.engine.info
+        self.get_logger().info(
+            f"model {info.model}, backend {info.backend} on {info.device} ({info.precision})"
+        )
+        if info.fallback:
+            self.get_logger().warning(f"running {info.backend} instead: {info.fallback}")
+        for camera in self._cameras.values():
+            camera.create_publishers(self.parameters["drop_policy"])
+
+    def activate(self) -> None:
+        """Start the worker and subscribe."""
+        block = self.parameters["drop_policy"] == "block"
+        depth = BLOCK_DEPTH if block else 1
+        slots: FrameSlots[Arrival] = FrameSlots(list(self._cameras), depth, keep_all=block)
+        self._slots = slots
+        self._worker = FrameWorker(slots, self._work, self._worker_failed)
+        for camera in self._cameras.values():
+            camera.subscribe(
+                slots, self.parameters["image_transport"], self.parameters["drop_policy"]
+            )
+
+    def deactivate(self) -> None:
+        """Unsubscribe, discard what waits, let the frame in work finish."""
+        for camera in self._cameras.values():
+            camera.unsubscribe()
+        worker, self._worker, self._slots = self._worker, None, None
+        if worker is not None and not worker.stop(STOP_TIMEOUT):
+            raise RuntimeError(f"the frame in work did not finish within {STOP_TIMEOUT:g} s")
+
+    def release(self) -> None:
+        """Free the topics and the engine."""
+        for camera in self._cameras.values():
+            camera.destroy()
+        self._upscaler.close()
+
+    def destroy_node(self) -> None:
+        """Stop the worker and free everything, in whatever state."""
+        for stop in (self.deactivate, self.release):
+            try:
+                stop()
+            except Exception:  # noqa: BLE001 - the rest must still be freed
+                self.get_logger().error(traceback.format_exc())
+        super().destroy_node()
+
+    def _autostart(self) -> None:
+        self.destroy_timer(self._start_timer)
+        self._start_timer = None
+        if self.transition("configure"):
+            self.transition("activate")
+        else:
+            self.get_logger().error(
+                f"not started; correct the parameters, then "
+                f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`"
+            )
+
+    def _work(self, arrivals: dict[str, Arrival]) -> None:
+        self._upscaler.work(arrivals)
+        if self.executor is not None:
+            self.executor.wake()  # a slot has room again
+
+    def _worker_failed(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))
+        for camera in self._cameras.values():
+            camera.statistics.rejected("internal_error", f"{type(error).__name__}: {error}")
+        self.get_logger().error(f"upscaling failed:\n{text}", throttle_duration_sec=10.0)
+
+    def _publish_diagnostics(self) -> None:
+        engine = self._upscaler.engine
+        state = NodeState(
+            lifecycle=self.state_label,
+            failure=self.transition_error,
+            parameters=self.parameters.values(),
+            info=None if engine is None else engine.info,
+        )
+        message = self._report.build(self._cameras, state)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)

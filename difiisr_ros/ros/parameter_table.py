@@ -1,0 +1,276 @@
+"""Every parameter of ``super_resolution_node``, in one table.
+
+The node declares from it; ``config/super_resolution.yaml``, the launch arguments and
+``docs/super_resolution_node.md`` are compared with it by a test. No ROS here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from difiisr_ros.backends import BACKENDS, PRECISIONS
+from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.options import LIMITS, UpscaleOptions
+from difiisr_ros.ros.camera_info import CONVENTIONS
+
+Value = bool | int | float | str
+
+
+class Change(Enum):
+    """When a parameter may be changed."""
+
+    LIVE = "live"
+    """Any time; takes effect on the next frame."""
+    CONFIGURE = "configure"
+    """Read-only once configured: set it while unconfigured, then configure."""
+    START = "start"
+    """Read-only: read when the node starts."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One row of the table."""
+
+    name: str
+    default: Value
+    description: str
+    change: Change = Change.CONFIGURE
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def type_name(self) -> str:
+        """``bool``, ``int``, ``double`` or ``string``, as ROS calls them."""
+        names = {bool: "bool", int: "int", float: "double", str: "string"}
+        return names[type(self.default)]
+
+    @property
+    def accepted(self) -> str:
+        """The accepted values in words, for messages and docs."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}"
+        return "true, false" if self.type_name == "bool" else f"any {self.type_name}"
+
+    def check(self, value: Any) -> str | None:
+        """What is wrong with a value, naming what is accepted; None if nothing is."""
+        if type(value) is not type(self.default):
+            return (
+                f"{self.name} is {value!r}, but must be a {self.type_name} "
+                f"(accepted: {self.accepted})"
+            )
+        wrong = bool(self.choices) and value not in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            wrong = True
+        if self.minimum is not None and value < self.minimum:
+            wrong = True
+        if self.maximum is not None and value > self.maximum:
+            wrong = True
+        return f"{self.name} is {value!r}; accepted: {self.accepted}" if wrong else None
+
+
+_ENGINE_DEFAULTS = UpscaleOptions()
+
+OUTPUT_ENCODINGS = ("same", "mono8", "mono16", "32FC1", "bgr8")
+
+TABLE: tuple[ParameterSpec, ...] = (
+    # What runs.
+    ParameterSpec(
+        "model",
+        "lite",
+        "Model to load: 'lite' (embedded), or the path of a model file.",
+    ),
+    ParameterSpec(
+        "backend",
+        "auto",
+        "Inference engine; auto takes the fastest that runs here. bicubic needs no model.",
+        choices=BACKENDS,
+    ),
+    ParameterSpec("device", "auto", "auto, cpu, cuda or cuda:N."),
+    ParameterSpec(
+        "precision",
+        "auto",
+        "Arithmetic; auto takes the fastest that keeps the error under 0.5 of 255 counts.",
+        choices=PRECISIONS,
+    ),
+    ParameterSpec(
+        "strict_backend",
+        False,
+        "Refuse to configure where the asked backend cannot run, instead of falling back.",
+    ),
+    ParameterSpec(
+        "num_threads",
+        0,
+        "CPU threads for inference; 0 leaves it to the backend.",
+        minimum=0,
+        maximum=256,
+    ),
+    ParameterSpec(
+        "warmup_width",
+        160,
+        "Width in pixels of the frame that configure runs through the model; 0 skips it.",
+        minimum=0,
+        maximum=8192,
+    ),
+    ParameterSpec(
+        "warmup_height",
+        120,
+        "Height in pixels of the frame that configure runs through the model; 0 skips it.",
+        minimum=0,
+        maximum=8192,
+    ),
+    # How a frame is upscaled.
+    ParameterSpec(
+        "num_steps",
+        _ENGINE_DEFAULTS.num_steps,
+        "Diffusion steps, at most the length of the model's schedule: 1 is the fastest and has the "
+        "least error, more add detail.",
+        Change.LIVE,
+        minimum=LIMITS["num_steps"][0],
+        maximum=LIMITS["num_steps"][1],
+    ),
+    ParameterSpec(
+        "seed",
+        _ENGINE_DEFAULTS.seed,
+        "Seed of the noise; the same frame and seed give the same result.",
+        Change.LIVE,
+        minimum=LIMITS["seed"][0],
+        maximum=LIMITS["seed"][1],
+    ),
+    ParameterSpec(
+        "consistency",
+        _ENGINE_DEFAULTS.consistency,
+        "Back-projections that pull the result to what the camera measured.",
+        Change.LIVE,
+        minimum=LIMITS["consistency"][0],
+        maximum=LIMITS["consistency"][1],
+    ),
+    ParameterSpec(
+        "range_mode",
+        _ENGINE_DEFAULTS.range_mode,
+        "What counts as the scene's range: the frame's 1st to 99th percentile, its minimum and "
+        "maximum, or range_min and range_max.",
+        Change.LIVE,
+        choices=RANGE_MODES,
+    ),
+    ParameterSpec(
+        "range_min",
+        0.0,
+        "Lower end of the scene's range in counts, for range_mode fixed.",
+        Change.LIVE,
+        minimum=-1e9,
+        maximum=1e9,
+    ),
+    ParameterSpec(
+        "range_max",
+        65535.0,
+        "Upper end of the scene's range in counts, for range_mode fixed.",
+        Change.LIVE,
+        minimum=-1e9,
+        maximum=1e9,
+    ),
+    ParameterSpec(
+        "range_time_constant",
+        1.0,
+        "Seconds over which the range that output_encoding maps to black and white is smoothed, so "
+        "that the picture does not pump; 0 measures every frame for itself.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=3600.0,
+    ),
+    ParameterSpec(
+        "tile_size",
+        _ENGINE_DEFAULTS.tile_size,
+        "Frames with a longer side, in input pixels, are upscaled in tiles of this size; 0: never.",
+        Change.LIVE,
+        minimum=LIMITS["tile_size"][0],
+        maximum=LIMITS["tile_size"][1],
+    ),
+    ParameterSpec(
+        "tile_overlap",
+        _ENGINE_DEFAULTS.tile_overlap,
+        "Input pixels by which tiles overlap and are blended.",
+        Change.LIVE,
+        minimum=LIMITS["tile_overlap"][0],
+        maximum=LIMITS["tile_overlap"][1],
+    ),
+    ParameterSpec(
+        "max_input_pixels",
+        _ENGINE_DEFAULTS.max_input_pixels,
+        "Frames with more pixels are dropped with an error.",
+        Change.LIVE,
+        minimum=LIMITS["max_input_pixels"][0],
+        maximum=LIMITS["max_input_pixels"][1],
+    ),
+    # Messages.
+    ParameterSpec(
+        "image_transport",
+        "raw",
+        "Subscribe image_raw, or image_raw/compressed (png of 8 and 16 bits, jpeg of 8).",
+        choices=("raw", "compressed"),
+    ),
+    ParameterSpec(
+        "output_encoding",
+        "same",
+        "Encoding published: same as the input's, or converted; mono8 and bgr8 map the scene's "
+        "range to 0..255, as detectors expect.",
+        Change.LIVE,
+        choices=OUTPUT_ENCODINGS,
+    ),
+    ParameterSpec(
+        "camera_info_convention",
+        "pixel_center",
+        "How the principal point is scaled: pixel_center c' = s (c + 0.5) - 0.5, or "
+        "image_proc c' = s c.",
+        choices=CONVENTIONS,
+    ),
+    # Load.
+    ParameterSpec(
+        "drop_policy",
+        "latest",
+        "latest: the newest frame wins, for live cameras. block: every frame is processed, from a "
+        "reliable source, for replay.",
+        choices=("latest", "block"),
+    ),
+    ParameterSpec(
+        "stale_after",
+        2.0,
+        "Seconds without an image before diagnostics warn.",
+        Change.LIVE,
+        minimum=0.1,
+        maximum=3600.0,
+    ),
+    ParameterSpec(
+        "autostart",
+        True,
+        "Configure and activate at start; false leaves it to a lifecycle manager.",
+        Change.START,
+    ),
+)  # fmt: skip
+
+BY_NAME = {spec.name: spec for spec in TABLE}
+
+#: Parameters handed to ``SuperResolver.load`` under the same name.
+ENGINE = (
+    "model", "backend", "device", "precision", "strict_backend", "num_threads", "num_steps",
+    "seed", "consistency", "range_mode", "range_min", "range_max", "tile_size", "tile_overlap",
+    "max_input_pixels",
+)  # fmt: skip
+
+#: The part of them that ``SuperResolver.configure`` changes between two frames.
+ENGINE_LIVE = tuple(name for name in ENGINE if BY_NAME[name].change is Change.LIVE)
+
+
+def check_together(values: dict[str, Value]) -> str | None:
+    """What is wrong with a combination of values, each right by itself; None if nothing is."""
+    if values["range_mode"] == "fixed" and not values["range_min"] < values["range_max"]:
+        return (
+            f"range_mode fixed needs range_min below range_max, "
+            f"not {values['range_min']} and {values['range_max']}"
+        )
+    return None

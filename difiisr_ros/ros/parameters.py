@@ -1,0 +1,145 @@
+"""Declares the parameter table on a node and keeps what users set within it.
+
+A wrong value in a YAML file does not end the process: the parameter keeps its default, the node
+says what is accepted, and refuses to configure until the value is corrected.
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.parameter import Parameter
+
+from difiisr_ros.ros.parameter_table import BY_NAME, TABLE, Change, ParameterSpec, check_together
+
+
+def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
+    """The ROS descriptor of a row, as ``ros2 param describe`` shows it."""
+    when = {
+        Change.LIVE: "Live: takes effect on the next frame.",
+        Change.CONFIGURE: "Read-only once configured.",
+        Change.START: "Read at start.",
+    }
+    message = ParameterDescriptor(
+        description=f"{spec.description} {when[spec.change]}",
+        read_only=spec.change is Change.START,
+        additional_constraints=f"One of: {spec.accepted}" if spec.choices else "",
+    )
+    if spec.minimum is not None and spec.maximum is not None:
+        if spec.type_name == "int":
+            message.integer_range = [
+                IntegerRange(from_value=int(spec.minimum), to_value=int(spec.maximum), step=0)
+            ]
+        else:
+            message.floating_point_range = [
+                FloatingPointRange(from_value=spec.minimum, to_value=spec.maximum, step=0.0)
+            ]
+    return message
+
+
+class NodeParameters:
+    """The node's parameters: declared, validated, and read as one consistent set."""
+
+    def __init__(
+        self,
+        node: Any,
+        is_configured: Callable[[], bool],
+        objection: Callable[[dict[str, Any]], str | None] = lambda values: None,
+    ) -> None:
+        """
+        Args:
+            node: an rclpy node; parameters are declared at once.
+            is_configured: whether parameters that are read when configuring are in use now.
+            objection: asked about every complete new set of values; a reason to refuse, or None.
+        """
+        self._node = node
+        self._is_configured = is_configured
+        self._objection = objection
+        self._lock = threading.Lock()
+        self._values: dict[str, Any] = {}
+        self._version = 0
+        #: Wrong values from the command line or a YAML file, by parameter.
+        self.rejected: dict[str, str] = {}
+        for spec in TABLE:
+            self._declare(spec)
+        wrong = check_together(self._values)
+        if wrong is not None:
+            self.rejected["range_mode"] = wrong
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def _declare(self, spec: ParameterSpec) -> None:
+        override = self._overrides().get(spec.name)
+        value = spec.default if override is None else override.value
+        if isinstance(spec.default, float) and type(value) is int:
+            value = float(value)  # `stale_after: 2` is what people write
+        wrong = spec.check(value)
+        if wrong is not None:
+            self.rejected[spec.name] = wrong
+            value = spec.default
+        self._node.declare_parameter(spec.name, value, descriptor(spec), ignore_override=True)
+        self._values[spec.name] = value
+
+    def _overrides(self) -> dict[str, Parameter]:
+        return getattr(self._node, "_parameter_overrides", {})
+
+    def unknown(self) -> list[str]:
+        """Names given by the user that resemble a parameter but are none: likely misspelt."""
+        notes = []
+        for name in self._overrides():
+            if name in BY_NAME or name == "use_sim_time" or name.startswith("qos_overrides."):
+                continue
+            close = difflib.get_close_matches(name, BY_NAME, n=1)
+            if close:
+                notes.append(f"parameter '{name}' does not exist; did you mean '{close[0]}'?")
+        return notes
+
+    @property
+    def version(self) -> int:
+        """Grows with every accepted change."""
+        return self._version
+
+    def values(self) -> dict[str, Any]:
+        """All parameters as one consistent set."""
+        with self._lock:
+            return dict(self._values)
+
+    def __getitem__(self, name: str) -> Any:
+        with self._lock:
+            return self._values[name]
+
+    def _on_set(self, changes: list[Parameter]) -> SetParametersResult:
+        ours = {p.name: p.value for p in changes if p.name in BY_NAME}
+        reason = self._refusal(ours)
+        if reason is not None:
+            return SetParametersResult(successful=False, reason=reason)
+        with self._lock:
+            self._values.update(ours)
+            for name in ours:
+                self.rejected.pop(name, None)
+            if check_together(self._values) is None:
+                self.rejected.pop("range_mode", None)
+            self._version += 1
+        return SetParametersResult(successful=True)
+
+    def _refusal(self, changes: dict[str, Any]) -> str | None:
+        for name, value in changes.items():
+            spec = BY_NAME[name]
+            wrong = spec.check(value)
+            if wrong is not None:
+                return wrong
+            if spec.change is Change.CONFIGURE and self._is_configured():
+                return (
+                    f"{name} is read-only once configured; "
+                    "deactivate and clean up the node, set it, then configure again"
+                )
+        values = {**self.values(), **changes}
+        return check_together(values) or self._objection(values)

@@ -1,0 +1,207 @@
+"""What the worker does with the frames it finds: decode, upscale, convert, publish.
+
+Runs in the worker's thread, except for loading and closing, which the transitions do while no
+worker runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.core.radiometry import measure_range
+from difiisr_ros.errors import FrameError, OptionError
+from difiisr_ros.io.image_encoding import is_colour, surplus_bytes
+from difiisr_ros.ros.camera_stream import Arrival, CameraStream
+from difiisr_ros.ros.compressed import compressed_to_gray
+from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
+from difiisr_ros.ros.output_encoding import needs_range, to_output
+from difiisr_ros.ros.parameter_table import ENGINE, ENGINE_LIVE
+from difiisr_ros.ros.parameters import NodeParameters
+
+ValueRange = tuple[float, float]
+
+
+@dataclass
+class Frame:
+    """A frame on its way through."""
+
+    camera: CameraStream
+    arrival: Arrival
+    pixels: np.ndarray
+    encoding: str
+    value_range: ValueRange | None = None
+
+
+class Upscaler:
+    """The engine with its live parameters, and the way of a batch of frames through it."""
+
+    def __init__(self, cameras: Mapping[str, CameraStream], logger: Any) -> None:
+        self._cameras = cameras
+        self._logger = logger
+        self._parameters: NodeParameters | None = None
+        self._applied = -1
+        self._values: dict[str, Any] = {}
+        self.engine: Any = None
+
+    def load(self, parameters: NodeParameters) -> None:
+        """Load the engine that the parameters name and run a frame through it.
+
+        Raises:
+            DifiisrError: the parameters cannot be met, with the reason.
+        """
+        from difiisr_ros.pipeline import SuperResolver
+
+        self.close()
+        self._parameters = parameters
+        version, values = parameters.version, parameters.values()
+        engine = SuperResolver.load(**{name: values[name] for name in ENGINE})
+        if values["warmup_width"] and values["warmup_height"]:
+            engine.warmup(values["warmup_height"], values["warmup_width"])
+        self.engine, self._applied, self._values = engine, version, values
+
+    def objection(self, values: Mapping[str, Any]) -> str | None:
+        """Why the loaded engine cannot take these live parameters; None if it can."""
+        engine = self.engine
+        if engine is None:
+            return None
+        if engine.info.backend != "bicubic" and values["num_steps"] > engine.max_steps:
+            return f"num_steps is {values['num_steps']}; this model takes 1 to {engine.max_steps}"
+        try:
+            engine.options.changed(**{name: values[name] for name in ENGINE_LIVE})
+        except OptionError as error:
+            return str(error)
+        return None
+
+    def close(self) -> None:
+        """Free the engine. Idempotent."""
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            engine.close()
+
+    def work(self, arrivals: Mapping[str, Arrival]) -> None:
+        """Upscale and publish one frame of every camera that has one."""
+        self._apply_parameters()
+        groups: dict[tuple[Any, ...], list[Frame]] = {}
+        for name, arrival in arrivals.items():
+            frame = self._prepare(self._cameras[name], arrival)
+            if frame is not None:
+                groups.setdefault((frame.pixels.shape, frame.pixels.dtype), []).append(frame)
+        for frames in groups.values():
+            self._upscale(frames)
+
+    def _apply_parameters(self) -> None:
+        version = self._parameters.version
+        if version == self._applied:
+            return
+        self._applied, self._values = version, self._parameters.values()
+        try:
+            self.engine.configure(**{name: self._values[name] for name in ENGINE_LIVE})
+        except OptionError as error:
+            self._logger.error(f"parameters not applied: {error}")
+
+    def _prepare(self, camera: CameraStream, arrival: Arrival) -> Frame | None:
+        try:
+            pixels, encoding = self._decode(camera, arrival.message)
+            frame = Frame(camera, arrival, pixels, encoding)
+            if needs_range(pixels.dtype, self._values["output_encoding"]):
+                frame.value_range = self._smooth_range(camera, arrival, pixels)
+            return frame
+        except FrameError as error:
+            self._reject(camera, error)
+            return None
+
+    def _decode(self, camera: CameraStream, message: Any) -> tuple[np.ndarray, str]:
+        if not hasattr(message, "encoding"):
+            return compressed_to_gray(message)
+        pixels = image_to_gray(message)
+        surplus = surplus_bytes(message.height, message.step, message.data)
+        if surplus:
+            self._notice(
+                camera,
+                "surplus_data",
+                f"data has {surplus} bytes more than step x height; they are ignored",
+            )
+        if message.encoding[:3] in ("rgb", "bgr") and is_colour(image_to_array(message)):
+            self._notice(
+                camera,
+                "colour_input",
+                f"the {message.encoding} image has colour; its luma is upscaled, which is not a "
+                "temperature (publish the camera's mono16 or 16UC1 image for that)",
+            )
+        return pixels, message.encoding
+
+    def _smooth_range(
+        self, camera: CameraStream, arrival: Arrival, pixels: np.ndarray
+    ) -> ValueRange:
+        """The range of a picture that is shown, where a jump of the range would be seen."""
+        values = self._values
+        measured = measure_range(
+            pixels, values["range_mode"], values["range_min"], values["range_max"]
+        )
+        if values["range_mode"] == "fixed":
+            return measured
+        camera.smoother.time_constant_s = values["range_time_constant"]
+        return camera.smoother.update(measured, arrival.time)
+
+    def _upscale(self, frames: list[Frame]) -> None:
+        begin = time.monotonic()
+        try:
+            results = self._run(frames)
+        except FrameError as error:
+            if len(frames) == 1:
+                self._reject(frames[0].camera, error)
+            else:  # one bad frame must not cost the other cameras theirs
+                for frame in frames:
+                    self._upscale([frame])
+            return
+        seconds = time.monotonic() - begin
+        for frame, result in zip(frames, results):
+            self._publish(frame, result, seconds)
+
+    def _run(self, frames: list[Frame]) -> list[np.ndarray]:
+        if len(frames) == 1:
+            frame = frames[0]
+            return [self.engine.upscale(frame.pixels, value_range=frame.value_range)]
+        ranges = [frame.value_range for frame in frames]
+        return self.engine.upscale_batch(
+            [frame.pixels for frame in frames],
+            value_ranges=None if None in ranges else ranges,
+        )
+
+    def _publish(self, frame: Frame, result: np.ndarray, seconds: float) -> None:
+        camera, values = frame.camera, self._values
+        array, encoding = to_output(
+            result, frame.encoding, values["output_encoding"], frame.value_range
+        )
+        message = array_to_image(array, encoding, frame.arrival.message.header)
+        camera.publish(message, self.engine.info.scale, values["camera_info_convention"])
+        latency = time.monotonic() - frame.arrival.time
+        camera.statistics.published(latency, seconds)
+        if not camera.greeted:
+            camera.greeted = True
+            height, width = frame.pixels.shape
+            info = self.engine.info
+            self._logger.info(
+                f"first frame of {camera.image_topic}: {frame.encoding} {width}x{height}; "
+                f"publishing {encoding} {message.width}x{message.height} on "
+                f"{camera.output_topic}; backend {info.backend} on {info.device} "
+                f"({info.precision}), {1e3 * seconds:.1f} ms"
+            )
+
+    def _reject(self, camera: CameraStream, error: FrameError) -> None:
+        cause = getattr(error, "cause", "unusable_frame")
+        camera.statistics.rejected(cause, str(error))
+        held = camera.complaints.allow(cause)
+        if held is not None:
+            more = f" ({held} more like it since the last report)" if held else ""
+            self._logger.error(f"frame of {camera.image_topic} dropped: {error}{more}")
+
+    def _notice(self, camera: CameraStream, cause: str, message: str) -> None:
+        camera.statistics.noticed(cause)
+        if camera.complaints.allow(cause) is not None:
+            self._logger.warning(f"frame of {camera.image_topic}: {message}")
