@@ -1,0 +1,62 @@
+# Works on a machine with nothing but Python (3.10 to 3.13), pip and make: a .venv with ROS 2's rclpy
+# and everything else is made on first use, and mended whenever it is broken (tools/make_venv.sh).
+# In a shell where ROS 2 is sourced, that ROS 2 and python3 are used, and nothing is installed.
+#
+#   make demo INPUT=path      your own frames or bag instead of the synthetic scene
+#   make demo ARGS="..."      further options of `difiisr demo`
+#   make test ARGS="-k tile"  further options of pytest
+#   make setup PIP_FLAGS="--extra-index-url URL"   for instance PyTorch's index of CPU wheels
+#   make setup PYTHON=python3.12
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := $(CURDIR)/.venv
+export PYTHON PIP_FLAGS
+
+ifdef ROS_DISTRO
+PY := python3
+SETUP := @python3 tools/check_ros_environment.py
+# -m finds the package in the current folder, but the nodes that the demo starts may change theirs.
+export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
+else
+PY := "$(VENV)/bin/python"
+SETUP := @tools/make_venv.sh
+export VIRTUAL_ENV := $(VENV)
+export PATH := $(VENV)/bin:$(PATH)
+# ament_index_python, which rclpy needs, looks packages up here.
+export AMENT_PREFIX_PATH := $(VENV)
+endif
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: ## make or mend .venv (the other targets do it by themselves)
+	$(SETUP)
+
+.PHONY: demo
+demo: setup ## run player, node and monitor over DDS for 20 s; INPUT=path for your own frames or bag
+	@$(PY) -m difiisr_ros.cli demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+
+.PHONY: test
+test: setup ## unit, ROS and end-to-end tests, without the slow ones
+	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+.PHONY: test-all
+test-all: setup ## all tests
+	@$(PY) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+.PHONY: clean
+clean: ## remove what builds, tests and the demo left
+	rm -rf build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## clean, and remove .venv too
+	rm -rf .venv

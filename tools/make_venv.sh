@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Brings the virtual environment to what requirements.txt asks for, from whatever state it is in, and
+# does nothing when it is right already. "Right" is found by importing the modules that matter, not by
+# a time stamp: an interrupted pip, a removed interpreter, a moved folder, changed requirements and
+# deleted files are all mended, in place where that is enough, from nothing where it is not.
+#
+# Settings, by environment variable (the defaults are what the Makefile wants):
+#   VENV          the environment                           .venv
+#   REQUIREMENTS  what to install                           requirements.txt
+#   MODULES       what must be importable                   (below)
+#   PROJECT       what to install editable, without its     . (the repository)
+#                 dependencies; empty for nothing
+#   PYTHON        the interpreter to make it with           the best of 3.11, 3.12, 3.13, 3.10
+#   PIP_FLAGS     further words for pip install             (none)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+VENV=${VENV:-.venv}
+REQUIREMENTS=${REQUIREMENTS:-requirements.txt}
+MODULES=${MODULES:-numpy cv2 PIL skimage safetensors tqdm rosbags torch rclpy sensor_msgs.msg
+    diagnostic_msgs.msg lifecycle_msgs.msg std_srvs.srv pytest ruff mypy colcon_core difiisr_ros}
+PROJECT=${PROJECT-.}
+stamp=$VENV/.complete
+
+# rclpy from wheels sets these for its own process. Inherited (from a test, say), they would make
+# another environment's rclpy load the wrong libraries.
+if [ -n "${_ROS_WHEELS_BOOTSTRAP_COMPLETE:-}" ]; then
+    unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
+fi
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 2; }
+
+# The content of the requirements, and the place: scripts in bin/ start with an absolute path.
+wanted() { { cat "$REQUIREMENTS"; [ -z "$PROJECT" ] || cat "$PROJECT/setup.py"; pwd -P; } | sha256sum; }
+
+# One import after the other in one process: about two seconds, most of it PyTorch.
+imports_work() {
+    "$VENV/bin/python" - "$VENV" $MODULES >/dev/null 2>&1 <<'PYTHON'
+import importlib, os, sys
+if os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]):
+    sys.exit("this interpreter belongs to another folder")
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+PYTHON
+}
+
+complete() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ] && imports_work; }
+
+pip_works() {
+    "$VENV/bin/python" -m pip --version >/dev/null 2>&1 &&
+        "$VENV/bin/python" -c 'import os, sys
+sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]))' "$VENV"
+}
+
+usable_python() {
+    "$1" -c 'import sys, venv, ensurepip
+sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
+}
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3.10 python3}; do
+        # Running it is the test: a version manager's python3.12 may exist and only say "not found".
+        if usable_python "$candidate"; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    fail "no usable Python: tried ${PYTHON:-python3.11, 3.12, 3.13, 3.10}. It needs one of these" \
+        "with the venv and ensurepip modules (Debian and Ubuntu: apt install python3-venv)," \
+        "or name yours: make PYTHON=/path/to/python3"
+}
+
+install() {
+    "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input ${PIP_FLAGS:-} \
+        -r "$REQUIREMENTS" || return
+    [ -z "$PROJECT" ] || "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input \
+        --quiet --no-deps --no-build-isolation --editable "$PROJECT"
+}
+
+if complete; then exit 0; fi
+
+[ -f "$REQUIREMENTS" ] || fail "$REQUIREMENTS is missing"
+case "$(uname -s) $(uname -m)" in
+    "Linux x86_64") ;;
+    *) fail "rclpy's wheels are for Linux x86_64, this is $(uname -sm). Without ROS: pip install ." \
+        "With ROS 2 installed: source it first" ;;
+esac
+
+rm -f "$stamp"
+if pip_works; then
+    say "mending $VENV"
+    if install && imports_work; then
+        wanted >"$stamp"
+        exit 0
+    fi
+    say "that was not enough, making it anew"
+fi
+
+python=$(find_python)
+say "making $VENV with $("$python" --version) (once; PyTorch is the largest download)"
+rm -rf "$VENV"
+"$python" -m venv "$VENV" || fail "$python could not make a virtual environment in $VENV"
+install || fail "pip could not install $REQUIREMENTS (its message is above); 'make' tries again"
+if ! imports_work; then
+    "$VENV/bin/python" -c "import $(printf '%s, ' $MODULES | sed 's/, $//')" || true
+    fail "installed, but not everything can be imported (see above)"
+fi
+wanted >"$stamp"
