@@ -188,10 +188,11 @@ class CrossingCar:
         fill(roof_line, self.body - 3.6)  # what faces up mirrors the sky
         fill([(-2.2, 0.35), (2.2, 0.35), (2.2, 0.55), (-2.2, 0.55)], self.body + 1.0)
         for i in range(6):  # the engine warms the bonnet
-            u = 1.02 + 0.17 * i
+            back = 1.02 + 0.17 * i
+            front = back + 0.18
             heat = 9.0 * np.exp(-(((i - 2.5) / 2.2) ** 2))
             top = 0.99 - 0.024 * i * 1.2
-            fill([(u, 0.56), (u + 0.18, 0.56), (u + 0.18, top - 0.04), (u, top)], self.body + heat)
+            fill([(back, 0.56), (front, 0.56), (front, top - 0.04), (back, top)], self.body + heat)
         for window in windows:
             fill(window, 16.9)
             (u0, v0), (u1, _) = window[0], window[1]

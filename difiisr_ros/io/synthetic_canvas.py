@@ -148,7 +148,7 @@ class Canvas:
 
     def shade(self, degrees: np.ndarray) -> None:
         """Add a picture of temperature differences (drawn pixels) to what has been drawn."""
-        self.value += degrees.astype(np.float32)
+        self.value = self.value + degrees.astype(np.float32)
 
     def patch(self) -> Patch:
         """What has been drawn, at the picture's resolution."""
@@ -182,5 +182,6 @@ def fractal_noise(rng: np.random.Generator, size: int = 512, octaves: int = 7) -
         wrapped = np.pad(grid, 2, mode="wrap")
         scale = size // cells
         big = cv2.resize(wrapped, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        total += big[2 * scale : 2 * scale + size, 2 * scale : 2 * scale + size] / 1.75**octave
+        middle = slice(2 * scale, 2 * scale + size)
+        total += big[middle, middle].astype(np.float32) * np.float32(1.75**-octave)
     return (total - total.mean()) / total.std()

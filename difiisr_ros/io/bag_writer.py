@@ -1,0 +1,189 @@
+"""Writes thermal frames, or serialised messages, into a rosbag2 bag, without ROS."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.image_encoding import encoding_for
+
+IMAGE = "sensor_msgs/msg/Image"
+
+
+class BagWriter:
+    """Writes a rosbag2 bag that appears, whole, when it is closed.
+
+    Use as a context manager: left by an exception, nothing remains. The format (metadata version
+    8) is one that Humble, Jazzy and later play.
+
+    Args:
+        path: The bag's folder; must not exist.
+        storage: ``mcap`` or ``sqlite3``.
+
+    Raises:
+        DataError: The path exists or cannot be written, or the storage is unknown.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], storage: str = "mcap") -> None:
+        from rosbags.rosbag2 import StoragePlugin, Writer
+        from rosbags.typesys import Stores, get_typestore
+
+        self.path = Path(path)
+        plugins = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+        if storage not in plugins:
+            raise DataError(f"storage is '{storage}'; accepted are {', '.join(plugins)}")
+        if self.path.exists():
+            raise DataError(f"{self.path}: exists already, and bags are never overwritten")
+        self._typestore = get_typestore(Stores.ROS2_JAZZY)
+        self._topics: dict[str, Any] = {}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # The storage file is named after its folder, so the temporary name is one level up.
+            self._temporary = Path(
+                tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            )
+            self._writer: Any = Writer(
+                self._temporary / self.path.name, version=8, storage_plugin=plugins[storage]
+            )
+            self._writer.open()
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def close(self) -> None:
+        """Finish the bag and give it its name; may be called twice."""
+        if self._writer is None:
+            return
+        writer, self._writer = self._writer, None
+        try:
+            writer.close()
+            os.rename(self._temporary / self.path.name, self.path)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Drop what was written; nothing appears under the bag's name."""
+        if self._writer is None:
+            return
+        writer, self._writer = self._writer, None
+        with contextlib.suppress(OSError):
+            writer.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def add_topic(self, topic: str, msgtype: str, reliable: bool = True) -> Any:
+        """Add a topic; returns the connection that :meth:`write_raw` takes.
+
+        ``reliable`` is the QoS that a player will offer (depth 10, volatile).
+        """
+        from rosbags.interfaces import (
+            Qos,
+            QosDurability,
+            QosHistory,
+            QosLiveliness,
+            QosReliability,
+            QosTime,
+        )
+
+        never = QosTime(9223372036, 854775807)  # how rosbag2 writes "infinite"
+        qos = Qos(
+            QosHistory.KEEP_LAST,
+            10,
+            QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
+            QosDurability.VOLATILE,
+            never,
+            never,
+            QosLiveliness.AUTOMATIC,
+            never,
+            False,
+        )
+        self._topics[topic] = connection = self._writer.add_connection(
+            topic, msgtype, typestore=self._typestore, offered_qos_profiles=[qos]
+        )
+        return connection
+
+    def add_topic_like(self, other: Any, topic: str | None = None) -> Any:
+        """Add a topic of another bag's connection: same type, definition and QoS."""
+        definition, digest = other.msgdef.data, other.digest
+        if not (definition and digest) and other.msgtype in self._typestore.fielddefs:
+            definition, _ = self._typestore.generate_msgdef(other.msgtype, ros_version=2)
+            digest = self._typestore.hash_rihs01(other.msgtype)
+        name = topic or other.topic
+        self._topics[name] = connection = self._writer.add_connection(
+            name,
+            other.msgtype,
+            msgdef=definition or "",
+            rihs01=digest or "RIHS01_" + 64 * "0",
+            serialization_format=other.ext.serialization_format,
+            offered_qos_profiles=other.ext.offered_qos_profiles,
+        )
+        return connection
+
+    def write_raw(self, connection: Any, log_time_ns: int, data: bytes | memoryview) -> None:
+        """Write a serialised message as it is."""
+        try:
+            self._writer.write(connection, log_time_ns, data)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+
+    def write(self, topic: str, msgtype: str, log_time_ns: int, message: Any) -> None:
+        """Serialise and write a message that has the fields of ``msgtype``."""
+        connection = self._topics.get(topic) or self.add_topic(topic, msgtype)
+        self.write_raw(connection, log_time_ns, self._typestore.serialize_cdr(message, msgtype))
+
+    def write_image(
+        self,
+        topic: str,
+        log_time_ns: int,
+        frame: np.ndarray,
+        header: Any = None,
+        encoding: str | None = None,
+    ) -> None:
+        """Write a frame as ``sensor_msgs/Image``.
+
+        Args:
+            topic: Added when it is new.
+            log_time_ns: Recording time, ns; the stamp too, where no header is given.
+            frame: 2-D, uint8, uint16 or float32.
+            header: Fields of ``std_msgs/Header``; copied.
+            encoding: Of the frame's dtype; by default mono8, mono16 or 32FC1.
+        """
+        types = self._typestore.types
+        stamp = types["builtin_interfaces/msg/Time"](*divmod(log_time_ns, 10**9))
+        frame_id = ""
+        if header is not None:
+            stamp = types["builtin_interfaces/msg/Time"](header.stamp.sec, header.stamp.nanosec)
+            frame_id = header.frame_id
+        frame = np.ascontiguousarray(frame)
+        image = types[IMAGE](
+            header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id),
+            height=frame.shape[0],
+            width=frame.shape[1],
+            encoding=encoding or encoding_for(frame.dtype),
+            is_bigendian=0,
+            step=frame.strides[0],
+            data=frame.reshape(-1).view(np.uint8),
+        )
+        self.write(topic, IMAGE, log_time_ns, image)

@@ -1,0 +1,242 @@
+"""Thermal frames in ROS bags, without ROS: rosbag2 in mcap and sqlite3, and ROS 1 bags to read.
+
+A bag is a folder with ``metadata.yaml``, or one ``.mcap``, ``.db3`` or ``.bag`` file. The reader
+hands out frames as arrays, or serialised messages as they are, so that copying a bag into a
+:class:`BagWriter` changes no byte of a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from difiisr_ros.errors import DataError, DifiisrError, FrameError
+from difiisr_ros.io.bag_writer import IMAGE, BagWriter
+from difiisr_ros.io.image_encoding import decode, to_gray
+from difiisr_ros.io.images import decode_image
+
+_log = logging.getLogger(__name__)
+
+__all__ = [
+    "CAMERA_INFO",
+    "COMPRESSED_IMAGE",
+    "IMAGE",
+    "BagReader",
+    "BagWriter",
+    "ImageRecord",
+    "camera_info_topic_for",
+    "frame_of",
+    "is_bag",
+]
+
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+BAG_SUFFIXES = (".mcap", ".db3", ".bag")
+_ACCEPTED = "accepted: a rosbag2 folder with metadata.yaml, or a .mcap, .db3 or (ROS 1) .bag file"
+
+
+class ImageRecord(NamedTuple):
+    """One frame of a bag."""
+
+    topic: str
+    log_time_ns: int
+    """When the message was recorded, ns."""
+    message: Any
+    """The image message; ``message.header`` has stamp and frame_id."""
+    frame: np.ndarray
+    """Height x width, uint8, uint16 or float32; may look into the message's memory."""
+
+
+def is_bag(path: str | os.PathLike[str]) -> bool:
+    """Whether a path looks like a bag: by its name, or by metadata.yaml or storage files in it."""
+    path = Path(path)
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file() or _storage_file(path) is not None
+    return path.suffix.lower() in BAG_SUFFIXES
+
+
+class BagReader:
+    """Reads a bag. Use as a context manager, or call :meth:`close`.
+
+    Raises:
+        DataError: No such path, or not a bag that can be read; the message names the path and the
+            reason. Methods raise it too when the bag turns out to be damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
+
+        self.path = path = Path(path)
+        if not path.exists():
+            raise DataError(f"{path}: no such bag")
+        if not is_bag(path):
+            raise DataError(f"{path}: is not a bag ({_ACCEPTED})")
+        source = path
+        if path.is_dir() and not (path / "metadata.yaml").is_file():
+            source = _storage_file(path) or path
+            _log.warning("%s: has no metadata.yaml, reading %s alone", path, source.name)
+        with self._errors():
+            # Bags of Humble and older carry no message definitions; those of sensor_msgs have not
+            # changed since, so Jazzy's serve.
+            self._reader = AnyReader([source], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+            self._reader.open()
+        self.is_ros1 = not self._reader.is2
+
+    def __enter__(self) -> BagReader:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the bag's files; may be called twice."""
+        if self._reader.stack is not None:
+            self._reader.close()
+
+    @property
+    def connections(self) -> list[Any]:
+        """rosbags' connections: topic, msgtype, msgdef, digest, msgcount, QoS."""
+        return list(self._reader.connections)
+
+    def topics_of(self, *msgtypes: str) -> list[str]:
+        """Topics of these message types (``sensor_msgs/msg/Image``), sorted."""
+        return sorted({c.topic for c in self._reader.connections if c.msgtype in msgtypes})
+
+    def image_topics(self) -> list[str]:
+        """Topics with images, raw and compressed, sorted."""
+        return self.topics_of(IMAGE, COMPRESSED_IMAGE)
+
+    def camera_info_topics(self) -> list[str]:
+        """Topics with camera calibrations, sorted."""
+        return self.topics_of(CAMERA_INFO)
+
+    def count(self, topic: str) -> int:
+        """How many messages a topic has; 0 for an unknown topic."""
+        return sum(c.msgcount for c in self._reader.connections if c.topic == topic)
+
+    def read_images(
+        self,
+        topic: str | None = None,
+        on_error: Callable[[str, int, DifiisrError], None] | None = None,
+    ) -> Iterator[ImageRecord]:
+        """Yield the frames of one image topic, or of all of them, in recorded order.
+
+        Args:
+            topic: One of :meth:`image_topics`; None for all.
+            on_error: Called with (topic, log time, error) for a message that holds no usable
+                frame, which is then left out. Without it the error is raised.
+
+        Raises:
+            DataError: No such image topic, or a damaged bag.
+            FrameError: A message without a usable frame, where ``on_error`` is None.
+        """
+        known = self.image_topics()
+        if topic is not None and topic not in known:
+            has = ", ".join(known) if known else "no image topic at all"
+            raise DataError(f"{self.path}: has no images on {topic}; it has {has}")
+        if not known:
+            raise DataError(
+                f"{self.path}: has no topic of {IMAGE} or {COMPRESSED_IMAGE}; it has "
+                f"{', '.join(sorted({c.topic for c in self._reader.connections})) or 'no topics'}"
+            )
+        for connection, log_time, data in self.read_raw([topic] if topic else known):
+            if connection.msgtype not in (IMAGE, COMPRESSED_IMAGE):
+                continue
+            try:
+                message = self.deserialize(connection, data)
+                frame = frame_of(message, connection.msgtype, connection.topic)
+            except DifiisrError as error:
+                if on_error is None:
+                    raise
+                on_error(connection.topic, log_time, error)
+                continue
+            yield ImageRecord(connection.topic, log_time, message, frame)
+
+    def read_raw(self, topics: Sequence[str] | None = None) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield (connection, log time in ns, serialised message), in recorded order."""
+        wanted = [c for c in self._reader.connections if topics is None or c.topic in topics]
+        if not wanted:
+            return
+        messages = self._reader.messages(wanted)
+        while True:
+            with self._errors():
+                item = next(messages, None)
+            if item is None:
+                return
+            yield item
+
+    def deserialize(self, connection: Any, data: bytes) -> Any:
+        """The message in serialised form, as an object with the message's fields."""
+        with self._errors():
+            return self._reader.deserialize(data, connection.msgtype)
+
+    def first_camera_info(self, topic: str) -> Any | None:
+        """The first ``CameraInfo`` of a topic, or None."""
+        for connection, _, data in self.read_raw([topic]):
+            if connection.msgtype == CAMERA_INFO:
+                return self.deserialize(connection, data)
+        return None
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn whatever a damaged bag makes the libraries raise into one clear error."""
+        try:
+            yield
+        except DifiisrError:
+            raise
+        except Exception as error:  # sqlite3's, struct's, zstd's, yaml's, rosbags' ...
+            words = str(error).strip().splitlines() or [type(error).__name__]
+            raise DataError(
+                f"{self.path}: cannot be read as a bag: {words[0]} (a recording that was cut off "
+                "may be mended by 'ros2 bag reindex' or 'mcap recover')"
+            ) from error
+
+
+def camera_info_topic_for(image_topic: str) -> str:
+    """The topic that carries an image topic's calibration: its sibling ``camera_info``."""
+    base = (
+        image_topic[: -len("/compressed")] if image_topic.endswith("/compressed") else image_topic
+    )
+    return base.rpartition("/")[0] + "/camera_info"
+
+
+def frame_of(message: Any, msgtype: str, topic: str) -> np.ndarray:
+    """The frame in an image message: height x width, uint8, uint16 or float32.
+
+    Raises:
+        FrameError: The message holds no usable frame; names topic and reason.
+    """
+    try:
+        if msgtype == COMPRESSED_IMAGE:
+            return _decompress(message)
+        m = message
+        array = decode(m.encoding, m.height, m.width, m.step, m.is_bigendian, m.data)
+        return to_gray(array, m.encoding)
+    except (FrameError, DataError) as error:
+        raise FrameError(f"{topic}: {error}") from error
+    except (AttributeError, TypeError) as error:  # a damaged definition names other fields
+        raise FrameError(f"{topic}: its messages are no {msgtype}: {error}") from error
+
+
+def _decompress(message: Any) -> np.ndarray:
+    layout = message.format
+    if "compressedDepth" in layout:
+        raise FrameError(f"format '{layout}' is a depth codec; accepted are png and jpeg")
+    frame = decode_image(bytes(message.data), f"format '{layout}'")
+    # "mono16; jpeg compressed": the transport has cut 16 bits to 8 before it compressed
+    if "16" in layout.partition(";")[0] and frame.dtype == np.uint8:
+        raise FrameError(f"format '{layout}' holds 8 bits of a 16-bit image; use png")
+    return frame
+
+
+def _storage_file(folder: Path) -> Path | None:
+    """The one storage file of a bag folder whose recording died before metadata was written."""
+    found = [p for p in folder.iterdir() if p.suffix in (".mcap", ".db3")]
+    return found[0] if len(found) == 1 else None
