@@ -1,0 +1,38 @@
+"""What all tests share: an isolated DDS domain, and the real thermal frames where they are."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# Before anything imports rclpy, and inherited by the processes that tests start. Two test runs on
+# one network must not hear each other; up to 101 a domain's ports stay below the ephemeral ones.
+os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+if os.environ.get("ROS_DISTRO") == "humble":  # older than the variable above
+    os.environ["ROS_LOCALHOST_ONLY"] = "1"
+# rclpy from wheels looks packages up in the environment's prefix. An installed ROS 2 has set this.
+os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Folder of the sources; skips where the tests were taken out of it."""
+    if not (REPOSITORY / "package.xml").is_file():
+        pytest.skip(f"the package's sources are not in {REPOSITORY}")
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the real thermal frames: `DIFIISR_DATA`, or `shared/data` beside the repository."""
+    folder = Path(os.environ.get("DIFIISR_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no real frames in {folder} (DIFIISR_DATA can name another folder)")
+    return folder
