@@ -27,7 +27,8 @@ class Background:
         self._camera = camera
         self._noise = fractal_noise(rng)
         self._rng = rng
-        fine = Camera(2 * camera.width, 2 * camera.height, camera.eye_height)
+        more = camera.supersampling // 2
+        fine = Camera(more * camera.width, more * camera.height, camera.eye_height)
         rows = np.arange(fine.height, dtype=np.float32)[:, None] + 0.5
         columns = np.arange(fine.width, dtype=np.float32)[None, :] + 0.5
         picture = self._sky(fine, rows, columns)

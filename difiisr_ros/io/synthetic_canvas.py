@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-#: How much finer than the picture patches are drawn, for edges without steps.
-SUPERSAMPLING = 4
 _SHIFT = 4  # OpenCV's fixed-point drawing coordinates: 1/16 of a drawn pixel
 
 Point = tuple[float, float]
+
+_ANGLES = np.linspace(0.0, 2.0 * np.pi, 40, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_HALF = np.linspace(0.5 * np.pi, 1.5 * np.pi, 9)
+_HALF_CIRCLE = np.stack([np.cos(_HALF), np.sin(_HALF)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,15 @@ class Camera:
     def centre(self) -> float:
         """Column of the optical axis, px."""
         return 0.5 * self.width
+
+    @property
+    def supersampling(self) -> int:
+        """How much finer than the picture patches are drawn, for edges without steps.
+
+        In a large picture an edge spans several pixels of the camera that sees it reduced, so
+        fewer are enough.
+        """
+        return 4 if self.height <= 768 else 2
 
     def project(self, x: float, y: float, z: float) -> Point:
         """Pixel (column, row) of a point of the world; z must be positive."""
@@ -80,6 +92,7 @@ class Canvas:
     ) -> None:
         """``box`` is the patch's extent (u0, v0, u1, v1), metres; what leaves it is cut off."""
         self._depth = z
+        self._fine = camera.supersampling
         self._scale = camera.focal / z
         self._foot = camera.project(x, 0.0, z)
         u0, v0, u1, v1 = box
@@ -90,19 +103,22 @@ class Canvas:
         columns = int(np.clip(np.ceil(right), 0, camera.width)) - self._left
         rows = int(np.clip(np.ceil(bottom), 0, camera.height)) - self._top
         self.visible = rows > 0 and columns > 0
-        shape = (max(rows, 1) * SUPERSAMPLING, max(columns, 1) * SUPERSAMPLING)
+        shape = (max(rows, 1) * self._fine, max(columns, 1) * self._fine)
         self.value = np.zeros(shape, np.float32)
         self.alpha = np.zeros(shape, np.float32)
 
     def _pixel(self, u: float, v: float) -> Point:
         return self._foot[0] + self._scale * u, self._foot[1] - self._scale * v
 
-    def _fixed(self, points: Sequence[Point]) -> np.ndarray:
-        pixels = np.array([self._pixel(u, v) for u, v in points], np.float64)
-        drawn = (pixels - (self._left, self._top)) * SUPERSAMPLING - 0.5
+    def _fixed(self, points: Sequence[Point] | np.ndarray) -> np.ndarray:
+        metres = np.asarray(points, np.float64)
+        origin = (self._foot[0] - self._left, self._foot[1] - self._top)
+        drawn = (metres * (self._scale, -self._scale) + origin) * self._fine - 0.5
         return np.rint(np.clip(drawn, -1e6, 1e6) * (1 << _SHIFT)).astype(np.int32)
 
-    def polygon(self, points: Sequence[Point], celsius: float, opacity: float = 1.0) -> None:
+    def polygon(
+        self, points: Sequence[Point] | np.ndarray, celsius: float, opacity: float = 1.0
+    ) -> None:
         """Fill a polygon; an opacity under 1 lets what is below through."""
         fixed = [self._fixed(points)]
         if opacity >= 1.0:
@@ -115,8 +131,7 @@ class Canvas:
 
     def ellipse(self, u: float, v: float, ru: float, rv: float, celsius: float) -> None:
         """Fill an ellipse with half axes ru and rv, metres."""
-        angle = np.linspace(0.0, 2.0 * np.pi, 40, endpoint=False)
-        self.polygon(list(zip(u + ru * np.cos(angle), v + rv * np.sin(angle))), celsius)
+        self.polygon(_CIRCLE * (ru, rv) + (u, v), celsius)
 
     def limb(self, a: Point, b: Point, ra: float, rb: float, celsius: float) -> None:
         """Fill a tapered capsule from a to b: warm core, rim a little cooler, as round limbs look.
@@ -130,7 +145,7 @@ class Canvas:
     @property
     def pixel(self) -> float:
         """The size of one drawn pixel, metres."""
-        return 1.0 / (self._scale * SUPERSAMPLING)
+        return 1.0 / (self._scale * self._fine)
 
     def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
         """Local (u, v) of every drawn pixel, metres: a row and a column that broadcast."""
@@ -152,7 +167,7 @@ class Canvas:
 
     def patch(self) -> Patch:
         """What has been drawn, at the picture's resolution."""
-        size = (self.alpha.shape[1] // SUPERSAMPLING, self.alpha.shape[0] // SUPERSAMPLING)
+        size = (self.alpha.shape[1] // self._fine, self.alpha.shape[0] // self._fine)
         return Patch(
             self._left,
             self._top,
@@ -162,15 +177,13 @@ class Canvas:
         )
 
 
-def _capsule(a: Point, b: Point, ra: float, rb: float) -> list[Point]:
-    angle = np.arctan2(b[1] - a[1], b[0] - a[0])
-    half = np.linspace(np.pi / 2, 3 * np.pi / 2, 9)
-    ends = [(a, ra, angle + half), (b, rb, angle + half + np.pi)]
-    return [
-        (float(p[0] + r * np.cos(t)), float(p[1] + r * np.sin(t)))
-        for p, r, turn in ends
-        for t in turn
-    ]
+def _capsule(a: Point, b: Point, ra: float, rb: float) -> np.ndarray:
+    """Outline of a tapered capsule from a to b, points x 2."""
+    along = np.array([b[0] - a[0], b[1] - a[1]])
+    length = np.hypot(*along)
+    x, y = along / length if length else (1.0, 0.0)
+    turned = _HALF_CIRCLE @ np.array([[x, y], [-y, x]])
+    return np.concatenate([ra * turned + a, b - rb * turned])
 
 
 def fractal_noise(rng: np.random.Generator, size: int = 512, octaves: int = 7) -> np.ndarray:
