@@ -1,0 +1,224 @@
+"""One interface to where frames come from: an image, a folder, a bag, or the synthetic scene.
+
+A source can be gone through as often as wanted, always from its beginning. What it yields is
+ready to be published or upscaled: a 2-D array and what is known about it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from difiisr_ros.errors import DataError, DifiisrError
+from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
+from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image
+from difiisr_ros.io.synthetic_scene import SyntheticScene
+
+_log = logging.getLogger(__name__)
+
+#: The name of the synthetic scene where a path could stand.
+SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """One frame of a source."""
+
+    image: np.ndarray
+    """Height x width, uint8, uint16 or float32."""
+    name: str
+    """File name, or topic and number: what a message about the frame calls it."""
+    index: int
+    """Number of the frame in the source, from 0."""
+
+
+class FrameSource(Protocol):
+    """Where frames come from."""
+
+    name: str
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Yield all frames, from the first.
+
+        Raises:
+            DataError: The source cannot be read any more, or no frame of it is usable.
+        """
+        ...
+
+    def camera_info(self) -> Any | None:
+        """The camera's calibration where the source has one (fields of ``CameraInfo``)."""
+        ...
+
+
+def open_source(
+    source: str | os.PathLike[str],
+    *,
+    width: int = 160,
+    height: int = 120,
+    seed: int = 0,
+    topic: str | None = None,
+    limit: int | None = None,
+) -> FrameSource:
+    """Open a source of frames.
+
+    Args:
+        source: ``synthetic``, or the path of an image, a folder of images, or a bag.
+        width, height, seed: For the synthetic scene.
+        topic: Which image topic of a bag; None for its only one.
+        limit: No more frames than this will be asked for (saves rendering).
+
+    Raises:
+        DataError: No such path, or nothing in it that can be used.
+        OptionError: A synthetic scene that cannot be rendered.
+    """
+    if str(source) == SYNTHETIC:
+        return SyntheticSource(width, height, seed, limit)
+    path = Path(source)
+    if not path.exists():
+        raise DataError(
+            f"{path}: no such file or folder; accepted are '{SYNTHETIC}', an image, a folder of "
+            "images, or a bag"
+        )
+    if is_bag(path):
+        return BagSource(path, topic)
+    return ImageSource(path)
+
+
+class ImageSource:
+    """An image, or the images of a folder in the order of their names.
+
+    Files that cannot be read are left out with a warning, once each; sizes may differ.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        path = Path(path)
+        self.name = str(path)
+        if path.is_dir():
+            self._paths = list_images(path)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            self._paths = [path]
+        else:
+            raise DataError(f"{path}: is neither a folder, a bag, nor one of {IMAGE_SUFFIXES}")
+        self._bad: set[Path] = set()
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """See :class:`FrameSource`."""
+        usable = False
+        for index, path in enumerate(self._paths):
+            if path in self._bad:
+                continue
+            try:
+                image = read_image(path)
+            except DataError as error:
+                if len(self._paths) == 1:
+                    raise
+                self._bad.add(path)
+                _log.warning("left out: %s", error)
+                continue
+            usable = True
+            yield SourceFrame(image, path.name, index)
+        if not usable:
+            raise DataError(f"{self.name}: none of its {len(self._paths)} images can be read")
+
+    def camera_info(self) -> None:
+        """Image files carry none."""
+        return None
+
+
+class BagSource:
+    """One image topic of a bag. Messages without a usable frame are left out with a warning.
+
+    Raises:
+        DataError: Not a bag, no image topic, or several where none was named.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], topic: str | None = None) -> None:
+        self._path = Path(path)
+        with BagReader(self._path) as reader:
+            self.topic = choose_topic(reader, topic)
+            self._info = reader.first_camera_info(camera_info_topic_for(self.topic))
+        self.name = f"{self._path} {self.topic}"
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """See :class:`FrameSource`."""
+        count = 0
+        problems: list[DifiisrError] = []
+
+        def left_out(_topic: str, _time: int, error: DifiisrError) -> None:
+            if not problems:
+                _log.warning("%s: left out: %s (said once)", self._path, error)
+            problems.append(error)
+
+        with BagReader(self._path) as reader:
+            for record in reader.read_images(self.topic, on_error=left_out):
+                # A view into the message would keep only bytes that are read-only and foreign.
+                yield SourceFrame(np.array(record.frame), f"{record.topic} {count}", count)
+                count += 1
+        if count == 0:
+            reason = f", the first because: {problems[0]}" if problems else ""
+            raise DataError(f"{self.name}: has no usable frame{reason}")
+
+    def camera_info(self) -> Any | None:
+        """The first message of the image topic's sibling ``camera_info``, or None."""
+        return self._info
+
+
+def choose_topic(reader: BagReader, topic: str | None) -> str:
+    """The image topic to read of a bag: the named one, or its only one.
+
+    Raises:
+        DataError: It has none, not this one, or several and none was named.
+    """
+    known = reader.image_topics()
+    if topic is not None:
+        if topic not in known:
+            raise DataError(
+                f"{reader.path}: has no images on {topic}; it has {', '.join(known) or 'none'}"
+            )
+        return topic
+    if len(known) != 1:
+        what = f"several image topics ({', '.join(known)}); name one" if known else "no image topic"
+        raise DataError(f"{reader.path}: has {what}")
+    return known[0]
+
+
+class SyntheticSource:
+    """The synthetic scene's loop, rendered once, so that playing it costs no time.
+
+    Raises:
+        OptionError: A size that cannot be rendered.
+    """
+
+    def __init__(
+        self, width: int = 160, height: int = 120, seed: int = 0, limit: int | None = None
+    ) -> None:
+        self.scene = SyntheticScene(width, height, seed=seed)
+        self.name = f"{SYNTHETIC} {width}x{height}"
+        self._count = min(self.scene.period, limit or self.scene.period)
+        self._rendered: list[np.ndarray] = []
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """See :class:`FrameSource`; the first call renders, which takes seconds."""
+        if not self._rendered:
+            workers = min(4, os.cpu_count() or 1)
+            with ThreadPoolExecutor(workers, "render") as pool:
+                self._rendered = list(
+                    pool.map(lambda i: self.scene.frame(i)[0], range(self._count))
+                )
+        for index, image in enumerate(self._rendered):
+            yield SourceFrame(image, f"{SYNTHETIC} {index}", index)
+
+    def truth(self, index: int) -> np.ndarray:
+        """The noiseless x4 truth of frame ``index``, uint16 counts."""
+        return self.scene.truth(index)
+
+    def camera_info(self) -> None:
+        """None: the camera's intrinsics follow from the size."""
+        return None
