@@ -1,0 +1,116 @@
+"""Model files: safetensors whose metadata carries configuration, recipe and measured quality.
+
+Nothing is ever unpickled: a file that is not safetensors is refused after a look at its first
+bytes, which name what it is instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from difiisr_ros.errors import ModelError
+from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+
+FORMAT = "difiisr_ros.lite.1"
+EMBEDDED = "lite"
+_WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+
+
+def model_path(model: str) -> Path:
+    """Path of ``lite`` (shipped with the package) or of a file.
+
+    Raises:
+        ModelError: no such file.
+    """
+    path = _WEIGHTS / "lite.safetensors" if model == EMBEDDED else Path(model).expanduser()
+    if not path.is_file():
+        raise ModelError(
+            f"model {model!r} is neither {EMBEDDED!r} nor a file; "
+            "give the path of a .safetensors file written by 'difiisr train'"
+        )
+    return path
+
+
+def save_model(path: Path, model: LiteDenoiser, facts: dict[str, Any], half: bool = True) -> None:
+    """Write weights (float16 by default) with the configuration and ``facts`` in the metadata.
+
+    Atomic: the file is complete or it is not there.
+    """
+    dtype = torch.float16 if half else torch.float32
+    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(model.config.as_dict()),
+        "facts": json.dumps(facts),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file(state, temporary, metadata)
+    os.replace(temporary, path)
+
+
+def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
+    """Load ``lite`` or a model file: the float32 network in evaluation mode, and its facts.
+
+    Raises:
+        ModelError: missing, truncated, not safetensors, of another format, or with keys and
+            shapes that do not fit its own configuration.
+    """
+    path = model_path(model)
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key).float() for key in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is not a usable model file: {_what_it_is(path)} ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise ModelError(
+            f"{path} is a safetensors file of another kind (format {metadata.get('format')!r}); "
+            f"accepted: {FORMAT!r}, as 'difiisr train' writes it"
+        )
+    network = LiteDenoiser(_config(path, metadata))
+    _load_state(path, network, state)
+    return network.eval(), json.loads(metadata.get("facts", "{}"))
+
+
+def _config(path: Path, metadata: dict[str, str]) -> LiteConfig:
+    try:
+        stored = json.loads(metadata["config"])
+        return LiteConfig(**stored)
+    except (KeyError, TypeError, ValueError) as error:
+        known = ", ".join(field.name for field in fields(LiteConfig))
+        raise ModelError(f"{path} has no valid configuration ({error}); known fields: {known}") from error
+
+
+def _load_state(path: Path, network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    wrong = [
+        f"{key}: expected {expected.get(key, 'nothing')}, found {found.get(key, 'nothing')}"
+        for key in sorted(expected.keys() | found.keys())
+        if expected.get(key) != found.get(key)
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+        raise ModelError(f"{path} does not fit its configuration: {'; '.join(wrong[:3])}{more}")
+    network.load_state_dict(state)
+
+
+def _what_it_is(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(16)
+    if len(head) == 0:
+        return "it is empty"
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return "it is a pickle (.pth/.pt), which can run code and is not opened; only safetensors is accepted"
+    if len(head) >= 9 and head[8:9] == b"{":
+        return "it looks like safetensors, but is truncated or damaged"
+    return "only safetensors is accepted"

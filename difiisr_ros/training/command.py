@@ -1,0 +1,85 @@
+"""``difiisr train``: train the embedded model on a folder of thermal frames."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from difiisr_ros.errors import DataError, OptionError
+
+HELP = "Train the embedded model on a folder of frames."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("data", type=Path, metavar="DIR", help="folder of high-resolution frames")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/train"), metavar="DIR",
+        help="folder of the run; an interrupted run in it is continued",
+    )  # fmt: skip
+    parser.add_argument(
+        "--minutes", type=float, default=90.0, metavar="N",
+        help="training time, all stages together",
+    )  # fmt: skip
+    parser.add_argument(
+        "--validation", type=Path, metavar="DIR",
+        help="frames to measure PSNR on while training; without it every 50th frame is held out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--degradation", default="bicubic", metavar="KIND",
+        help="bicubic, camera (blur, fixed-pattern and temporal noise) or mixed "
+             "(default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--batch", type=int, default=16, metavar="N", help="crops a step")
+    parser.add_argument(
+        "--crop", type=int, default=192, metavar="PX",
+        help="side of the high-resolution crops, a multiple of 8",
+    )  # fmt: skip
+    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="LR", help="peak of the schedule")
+    parser.add_argument("--prior-share", type=float, default=0.7, metavar="F",
+                        help="share of the time for the one-step answer")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of crops, noise and weights")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (0: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the PSNR history as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code. Raises DataError and OptionError."""
+    import torch
+
+    from difiisr_ros.training.degradation import DEGRADATIONS
+    from difiisr_ros.training.train import Trainer, TrainSettings
+
+    if args.degradation not in DEGRADATIONS:
+        raise OptionError(
+            f"--degradation is one of {', '.join(DEGRADATIONS)}, got {args.degradation!r}"
+        )
+    if args.crop < 32 or args.crop % 8:
+        raise OptionError(f"--crop must be a multiple of 8 from 32 up, got {args.crop}")
+    for name in ("minutes", "batch", "learning_rate"):
+        if not getattr(args, name) > 0:
+            raise OptionError(f"--{name.replace('_', '-')} must be above 0")
+    if not 0 < args.prior_share <= 1:
+        raise OptionError(f"--prior-share must be in (0, 1], got {args.prior_share}")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
+    settings = TrainSettings(
+        minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
+        learning_rate=args.learning_rate, degradation=args.degradation, seed=args.seed,
+    )  # fmt: skip
+    trainer = Trainer(args.data, args.out, settings, args.validation)
+    first = int(os.environ.get("RANK", "0")) == 0
+    if trainer.resume() and first:
+        print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
+    path = trainer.run()
+    if first:
+        print(f"wrote {path}")
+        if args.json:
+            args.json.write_text(json.dumps({"history": trainer.history, "model": str(path)}, indent=2))
+    return 0

@@ -1,0 +1,45 @@
+"""The little that training under ``torchrun`` needs; without it, one process."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterable
+
+import torch
+import torch.distributed as dist
+
+
+def start() -> tuple[int, int]:
+    """Join the process group that torchrun describes. Returns (rank, world size), (0, 1) alone."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return 0, 1
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return dist.get_rank(), world
+
+
+def average_gradients(parameters: Iterable[torch.nn.Parameter], world: int) -> None:
+    """Mean of the gradients over all processes; does nothing alone."""
+    if world == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is not None:
+            dist.all_reduce(parameter.grad)
+            parameter.grad /= world
+
+
+def broadcast(value: float, world: int) -> float:
+    """The first process's value, so that all stop at the same step."""
+    if world == 1:
+        return value
+    box = torch.tensor([value], dtype=torch.float64)
+    if torch.cuda.is_available():
+        box = box.cuda()
+    dist.broadcast(box, 0)
+    return float(box.item())
+
+
+def stop(world: int) -> None:
+    """Leave the process group."""
+    if world > 1:
+        dist.destroy_process_group()

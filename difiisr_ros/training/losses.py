@@ -1,0 +1,42 @@
+"""What the two experts are trained to minimise."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from difiisr_ros.core.resample import back_project, upsample_folded
+from difiisr_ros.models.lite import LiteDenoiser
+
+
+def prior_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor) -> Tensor:
+    """Mean absolute error of the one-step answer, with the back-projection it is used with.
+
+    Args:
+        lr: N x 1 x H x W.
+        hr: folded, N x 16 x H x W.
+    """
+    x0 = upsample_folded(lr) + model.predict_prior(lr)
+    return (back_project(x0, lr, 1) - hr).abs().mean() / model.config.residual_std
+
+
+def refiner_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor, generator: torch.Generator) -> Tensor:
+    """Denoising loss at log-uniform noise levels, weighted to unit variance (EDM, table 1).
+
+    The network's noise level is ``kappa sqrt(eta_t) / (1 - eta_t)``, so that any schedule within
+    the trained levels can be chosen afterwards.
+    """
+    residual = hr - upsample_folded(lr)
+    with torch.no_grad():
+        prior = model.predict_prior(lr)
+    std = model.config.residual_std
+    low, high = math.log(0.05 * std), math.log(40 * std)
+    level = torch.exp(low + (high - low) * torch.rand(len(lr), generator=generator))
+    noise = torch.randn(residual.shape, generator=generator)
+    scale = level[:, None, None, None]
+    estimate = model.refine(residual + scale * noise, lr, prior, level)
+    ratio = scale / std
+    weight = (ratio**2 + 1) / (ratio * std) ** 2
+    return (weight * (estimate - residual) ** 2).mean()

@@ -1,0 +1,281 @@
+"""Training of the embedded model: first the prior expert, then the refiner on top of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from difiisr_ros.core.resample import fold
+from difiisr_ros.errors import DataError
+from difiisr_ros.models.checkpoint import save_model
+from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.training import distributed
+from difiisr_ros.training.data import CropSampler, load_frames
+from difiisr_ros.training.degradation import degrade
+from difiisr_ros.training.losses import prior_loss, refiner_loss
+from difiisr_ros.training.validate import validation_psnr
+
+_logger = logging.getLogger(__name__)
+STAGES = ("prior", "refiner")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The recipe; stored in the model file."""
+
+    minutes: float = 90.0
+    prior_share: float = 0.7
+    """Share of the time that the prior expert gets."""
+    batch: int = 16
+    crop: int = 192
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    clip: float = 0.5
+    """Largest gradient norm; without it 1e-3 diverges."""
+    ema: float = 0.999
+    degradation: str = "bicubic"
+    seed: int = 0
+    precision: str = "auto"
+    """``bf16`` halves the time on CPUs that compute in it."""
+    save_every_s: float = 120.0
+    validate_frames: int = 16
+    config: LiteConfig = field(default_factory=LiteConfig)
+
+
+class Trainer:
+    """One training run in a folder: ``last.pt`` (resumable state) and ``model.safetensors``.
+
+    Args:
+        data: folder of HR frames.
+        out: folder of the run; an interrupted run in it is continued.
+        validation: folder of HR frames never trained on, or None to hold out every 50th frame.
+    """
+
+    def __init__(
+        self, data: Path, out: Path, settings: TrainSettings, validation: Path | None = None
+    ) -> None:
+        self.settings, self.out, self.data = settings, out, data
+        self.rank, self.world = distributed.start()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        frames = load_frames(data, settings.crop)
+        if validation is not None:
+            held_out = load_frames(validation, settings.crop)
+        else:
+            held_out, frames = frames[::50], [f for i, f in enumerate(frames) if i % 50]
+        if not frames:
+            raise DataError(f"{data}: no frame is left to train on")
+        self.validation = held_out[:: max(1, len(held_out) // settings.validate_frames)]
+        self.frames = len(frames)
+        seed = settings.seed * 1000 + self.rank
+        self.sampler = CropSampler(frames, settings.crop, seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(settings.seed)
+        self.model = LiteDenoiser(settings.config).to(self.device, memory_format=torch.channels_last)
+        self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.amp = _amp_dtype(settings.precision, self.device)
+        self.stage, self.step, self.elapsed = "prior", 0, 0.0
+        self.history: list[dict[str, Any]] = []
+        self._new_optimizer()
+
+    # -- state -------------------------------------------------------------------------------
+
+    @property
+    def _state_file(self) -> Path:
+        return self.out / "last.pt"
+
+    def resume(self) -> bool:
+        """Continue from ``last.pt`` where there is one; returns whether it was there.
+
+        Raises:
+            DataError: the file is damaged or of another configuration.
+        """
+        if not self._state_file.is_file():
+            return False
+        try:
+            state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+            self.stage = state["stage"]
+            self._new_optimizer()
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.ema = {k: v.to(self.device) for k, v in state["ema"].items()}
+            self.step, self.elapsed = state["step"], state["elapsed"]
+            self.history = state["history"]
+            self.generator.set_state(state["generator"])
+            if self.rank == 0:
+                self.sampler.set_state(state["sampler"])
+        except Exception as error:
+            raise DataError(
+                f"{self._state_file} cannot be continued ({error}); "
+                "remove it, or choose another folder, to start anew"
+            ) from error
+        return True
+
+    def _save(self) -> None:
+        if self.rank != 0:
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
+        temporary = self._state_file.with_suffix(".tmp")
+        torch.save(
+            {
+                "stage": self.stage,
+                "step": self.step,
+                "elapsed": self.elapsed,
+                "model": self.model.state_dict(),
+                "ema": self.ema,
+                "optimizer": self.optimizer.state_dict(),
+                "generator": self.generator.get_state(),
+                "sampler": self.sampler.state(),
+                "history": self.history,
+            },
+            temporary,
+        )
+        os.replace(temporary, self._state_file)
+        save_model(self.out / "model.safetensors", self._averaged(), self._facts())
+
+    def _averaged(self) -> LiteDenoiser:
+        model = LiteDenoiser(self.settings.config)
+        model.load_state_dict(self.ema)
+        return model.to(self.device).eval()
+
+    def _facts(self) -> dict[str, Any]:
+        settings = asdict(self.settings)
+        del settings["config"]
+        return {
+            "trained_on": self.data.name,
+            "frames": self.frames,
+            "settings": settings,
+            "minutes": round(self.elapsed / 60, 1),
+            "steps": self.step,
+            "processes": self.world,
+            "torch": torch.__version__,
+            "history": self.history[-1:],
+        }
+
+    # -- loop --------------------------------------------------------------------------------
+
+    def _parameters(self) -> list[nn.Parameter]:
+        modules = [self.model.prior]
+        if self.stage == "refiner":
+            modules = [self.model.refiner, self.model.noise_embedding]
+        return [p for module in modules for p in module.parameters()]
+
+    def _new_optimizer(self) -> None:
+        self.optimizer = torch.optim.AdamW(
+            self._parameters(), self.settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4
+        )
+
+    def _window(self) -> tuple[float, float]:
+        """Begin and end of the present stage in seconds of training time."""
+        total, share = self.settings.minutes * 60, self.settings.prior_share
+        return (0.0, total * share) if self.stage == "prior" else (total * share, total)
+
+    def _learning_rate(self, elapsed: float) -> float:
+        begin, end = self._window()
+        done = min(1.0, (elapsed - begin) / max(end - begin, 1e-9))
+        warm = min(1.0, (self.stage_step + 1) / self.settings.warmup_steps)
+        return self.settings.learning_rate * warm * max(0.01, 1 - done) ** 1.0
+
+    def run(self) -> Path:
+        """Train until the minutes are over. Returns the model file."""
+        start = time.monotonic() - self.elapsed
+        last_save = self.elapsed
+        self.stage_step = 0 if self.step == 0 else self.settings.warmup_steps
+        bar = tqdm(
+            total=int(self.settings.minutes * 60), initial=int(self.elapsed), unit="s",
+            disable=self.rank != 0, mininterval=2.0, bar_format="{l_bar}{bar}| {n}/{total} s {postfix}",
+        )  # fmt: skip
+        mean = 0.0
+        while True:
+            elapsed = distributed.broadcast(time.monotonic() - start, self.world)
+            if elapsed >= self._window()[1]:
+                if self.stage == "refiner" or self.settings.prior_share >= 1:
+                    break
+                self._validate(bar)
+                self._begin_refiner()
+                continue
+            loss = self._train_step(elapsed)
+            self.elapsed = elapsed
+            mean = loss if self.stage_step == 1 else 0.98 * mean + 0.02 * loss
+            bar.update(int(elapsed) - bar.n)
+            quality = f" PSNR +{self.history[-1]['gain']:.2f} dB" if self.history else ""
+            bar.set_postfix_str(f"{self.stage} step {self.step} loss {mean:.4f}{quality}", False)
+            if elapsed - last_save > self.settings.save_every_s:
+                last_save = elapsed
+                self._validate(bar)
+                self._save()
+        bar.close()
+        self.elapsed = self.settings.minutes * 60
+        self._validate(bar)
+        self._save()
+        distributed.stop(self.world)
+        return self.out / "model.safetensors"
+
+    def _begin_refiner(self) -> None:
+        """The refiner conditions on the prior expert, so it learns with its averaged weights."""
+        with torch.no_grad():
+            for key, value in self.model.state_dict().items():
+                if key.startswith("prior."):
+                    value.copy_(self.ema[key])
+        self.stage, self.stage_step = "refiner", 0
+        self._new_optimizer()
+
+    def _train_step(self, elapsed: float) -> float:
+        s = self.settings
+        batch = self.sampler.draw(s.batch)
+        lr = degrade(batch.hr, batch.step, s.degradation, self.generator).to(self.device)
+        hr = fold(batch.hr.to(self.device))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(elapsed)
+        enabled = self.amp is not None
+        with torch.autocast(self.device.type, self.amp or torch.bfloat16, enabled=enabled):
+            if self.stage == "prior":
+                loss = prior_loss(self.model, lr, hr)
+            else:
+                loss = refiner_loss(self.model, lr, hr, self.generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters = self._parameters()
+        distributed.average_gradients(parameters, self.world)
+        nn.utils.clip_grad_norm_(parameters, s.clip)
+        self.optimizer.step()
+        self.step += 1
+        self.stage_step += 1
+        self._update_average()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        decay = min(self.settings.ema, (self.stage_step + 1) / (self.stage_step + 10))
+        for key, value in self.model.state_dict().items():
+            self.ema[key].lerp_(value, 1 - decay)
+
+    def _validate(self, bar: tqdm) -> None:
+        if self.rank != 0:
+            return
+        steps = 1 if self.stage == "prior" else 4
+        bicubic, ours = validation_psnr(self._averaged(), self.validation, steps)
+        entry = {
+            "stage": self.stage, "step": self.step, "minutes": round(self.elapsed / 60, 2),
+            "num_steps": steps, "psnr": round(ours, 3), "gain": round(ours - bicubic, 3),
+        }  # fmt: skip
+        self.history.append(entry)
+        bar.write(f"{entry['minutes']:7.1f} min  step {self.step}  {steps}-step PSNR "
+                  f"{ours:.2f} dB (bicubic {bicubic:.2f})")  # fmt: skip
+
+
+def _amp_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    if precision == "fp32":
+        return None
+    if precision == "bf16" or device.type == "cuda":
+        return torch.bfloat16
+    from difiisr_ros.backends.torch_backend import has_native_bf16
+
+    return torch.bfloat16 if has_native_bf16() else None
