@@ -6,11 +6,12 @@ Parameters come from ``params_file``; the arguments here override it when they a
 ``autostart:=false`` the node waits, unconfigured, for a lifecycle manager.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 ARGUMENTS = {
     "params_file": (

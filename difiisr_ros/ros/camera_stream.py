@@ -80,17 +80,23 @@ class CameraStream:
         self._info_publisher: Any = None
         self._subscriptions: list[Any] = []
 
-    def create_publishers(self, drop_policy: str) -> None:
+    def create_publishers(self, output_transport: str, drop_policy: str) -> None:
         """Reliable, so that a subscriber of either reliability matches."""
         depth = 1 if drop_policy == "latest" else 50
         options = QoSOverridingOptions.with_default_policies()
         node = self.node
+        raw = node.resolve_topic_name(self._output_image_name)
+        compressed = output_transport == "compressed"
+        self.output_topic = self._compressed_topic(self._output_image_name) if compressed else raw
         self._image_publisher = node.create_lifecycle_publisher(
-            Image, self.output_topic, QoSProfile(depth=depth), qos_overriding_options=options
+            CompressedImage if compressed else Image,
+            self.output_topic,
+            QoSProfile(depth=depth),
+            qos_overriding_options=options,
         )
         self._info_publisher = node.create_lifecycle_publisher(
             CameraInfo,
-            self._sibling(self.output_topic, self._output_info_name),
+            self._sibling(raw, self._output_info_name),
             QoSProfile(depth=depth),
             qos_overriding_options=options,
         )
@@ -101,7 +107,9 @@ class CameraStream:
         group: CallbackGroup | None = RoomInSlot(slots, self.name) if block else None
         compressed = image_transport == "compressed"
         if compressed:
-            self.image_topic = self._compressed_topic()
+            self.image_topic = self._compressed_topic(self._image_name)
+        else:
+            self.image_topic = self.node.resolve_topic_name(self._image_name)
         self.statistics.start()
         options = QoSOverridingOptions.with_default_policies()
         self._subscriptions = [
@@ -140,7 +148,7 @@ class CameraStream:
         self.smoother.reset()
         self.greeted = False
 
-    def publish(self, image: Image, scale: int, convention: str) -> None:
+    def publish(self, image: Image | CompressedImage, scale: int, convention: str) -> None:
         """Publish a result, and its camera_info when the camera has one."""
         self._image_publisher.publish(image)
         info = self._info_for(image.header.stamp)
@@ -156,6 +164,11 @@ class CameraStream:
     def publishers_of_input(self) -> int:
         """How many publishers the image topic has."""
         return self.node.count_publishers(self.image_topic)
+
+    def output_subscribers(self) -> int:
+        """How many subscribers the result has; 0 while unconfigured."""
+        publisher = self._image_publisher
+        return 0 if publisher is None else publisher.get_subscription_count()
 
     def _image_callback(
         self, slots: FrameSlots[Arrival], compressed: bool
@@ -192,12 +205,13 @@ class CameraStream:
             return resolved
         return image_topic.rsplit("/", 1)[0] + "/camera_info"
 
-    def _compressed_topic(self) -> str:
-        name = self._image_name + "/compressed"
+    def _compressed_topic(self, image_name: str) -> str:
+        """The transport's topic lies below the image's, also when only that was remapped."""
+        name = image_name + "/compressed"
         resolved = self.node.resolve_topic_name(name)
         if resolved != self.node.resolve_topic_name(name, only_expand=True):
             return resolved
-        return self.node.resolve_topic_name(self._image_name) + "/compressed"
+        return self.node.resolve_topic_name(image_name) + "/compressed"
 
 
 def sensor_qos(depth: int) -> QoSProfile:

@@ -30,8 +30,9 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def __init__(self, node_name: str = "super_resolution", **kwargs: Any) -> None:
         super().__init__(node_name, **kwargs)
-        self._cameras: dict[str, CameraStream] = {"": CameraStream(self)}
-        self._upscaler = Upscaler(self._cameras, self.get_logger())
+        #: The streams by camera name.
+        self.cameras: dict[str, CameraStream] = {"": CameraStream(self)}
+        self._upscaler = Upscaler(self.cameras, self.get_logger())
         self.parameters = NodeParameters(
             self, lambda: self.state_label in ("inactive", "active"), self._upscaler.objection
         )
@@ -61,24 +62,26 @@ class SuperResolutionNode(GuardedLifecycleNode):
         )
         if info.fallback:
             self.get_logger().warning(f"running {info.backend} instead: {info.fallback}")
-        for camera in self._cameras.values():
-            camera.create_publishers(self.parameters["drop_policy"])
+        for camera in self.cameras.values():
+            camera.create_publishers(
+                self.parameters["output_transport"], self.parameters["drop_policy"]
+            )
 
     def activate(self) -> None:
         """Start the worker and subscribe."""
         block = self.parameters["drop_policy"] == "block"
         depth = BLOCK_DEPTH if block else 1
-        slots: FrameSlots[Arrival] = FrameSlots(list(self._cameras), depth, keep_all=block)
+        slots: FrameSlots[Arrival] = FrameSlots(list(self.cameras), depth, keep_all=block)
         self._slots = slots
         self._worker = FrameWorker(slots, self._work, self._worker_failed)
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             camera.subscribe(
                 slots, self.parameters["image_transport"], self.parameters["drop_policy"]
             )
 
     def deactivate(self) -> None:
         """Unsubscribe, discard what waits, let the frame in work finish."""
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             camera.unsubscribe()
         worker, self._worker, self._slots = self._worker, None, None
         if worker is not None and not worker.stop(STOP_TIMEOUT):
@@ -86,7 +89,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def release(self) -> None:
         """Free the topics and the engine."""
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             camera.destroy()
         self._upscaler.close()
 
@@ -117,7 +120,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def _worker_failed(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))
-        for camera in self._cameras.values():
+        for camera in self.cameras.values():
             camera.statistics.rejected("internal_error", f"{type(error).__name__}: {error}")
         self.get_logger().error(f"upscaling failed:\n{text}", throttle_duration_sec=10.0)
 
@@ -129,6 +132,6 @@ class SuperResolutionNode(GuardedLifecycleNode):
             parameters=self.parameters.values(),
             info=None if engine is None else engine.info,
         )
-        message = self._report.build(self._cameras, state)
+        message = self._report.build(self.cameras, state)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

@@ -54,7 +54,8 @@ class ParameterSpec:
         if self.choices:
             return ", ".join(self.choices)
         if self.minimum is not None and self.maximum is not None:
-            return f"{self.minimum:g} to {self.maximum:g}"
+            form = ",d" if self.type_name == "int" else "g"
+            return f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
         return "true, false" if self.type_name == "bool" else f"any {self.type_name}"
 
     def check(self, value: Any) -> str | None:
@@ -221,6 +222,12 @@ TABLE: tuple[ParameterSpec, ...] = (
         "range to 0..255, as detectors expect.",
         Change.LIVE,
         choices=OUTPUT_ENCODINGS,
+    ),
+    ParameterSpec(
+        "output_transport",
+        "raw",
+        "Publish sr/image_raw, or sr/image_raw/compressed as png (8 and 16 bits, lossless).",
+        choices=("raw", "compressed"),
     ),
     ParameterSpec(
         "camera_info_convention",

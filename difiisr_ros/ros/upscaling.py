@@ -17,7 +17,7 @@ from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import FrameError, OptionError
 from difiisr_ros.io.image_encoding import is_colour, surplus_bytes
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
-from difiisr_ros.ros.compressed import compressed_to_gray
+from difiisr_ros.ros.compressed import array_to_compressed, compressed_to_gray
 from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
 from difiisr_ros.ros.output_encoding import needs_range, to_output
 from difiisr_ros.ros.parameter_table import ENGINE, ENGINE_LIVE
@@ -60,8 +60,9 @@ class Upscaler:
         self._parameters = parameters
         version, values = parameters.version, parameters.values()
         engine = SuperResolver.load(**{name: values[name] for name in ENGINE})
-        if values["warmup_width"] and values["warmup_height"]:
-            engine.warmup(values["warmup_height"], values["warmup_width"])
+        height, width = values["warmup_height"], values["warmup_width"]
+        if 0 < height * width <= values["max_input_pixels"]:
+            engine.warmup(height, width)
         self.engine, self._applied, self._values = engine, version, values
 
     def objection(self, values: Mapping[str, Any]) -> str | None:
@@ -161,7 +162,10 @@ class Upscaler:
             return
         seconds = time.monotonic() - begin
         for frame, result in zip(frames, results):
-            self._publish(frame, result, seconds)
+            try:
+                self._publish(frame, result, seconds)
+            except FrameError as error:
+                self._reject(frame.camera, error)
 
     def _run(self, frames: list[Frame]) -> list[np.ndarray]:
         if len(frames) == 1:
@@ -178,17 +182,21 @@ class Upscaler:
         array, encoding = to_output(
             result, frame.encoding, values["output_encoding"], frame.value_range
         )
-        message = array_to_image(array, encoding, frame.arrival.message.header)
+        header = frame.arrival.message.header
+        if values["output_transport"] == "compressed":
+            message = array_to_compressed(array, encoding, header)
+        else:
+            message = array_to_image(array, encoding, header)
         camera.publish(message, self.engine.info.scale, values["camera_info_convention"])
         latency = time.monotonic() - frame.arrival.time
         camera.statistics.published(latency, seconds)
         if not camera.greeted:
             camera.greeted = True
-            height, width = frame.pixels.shape
+            (height, width), (out_height, out_width) = frame.pixels.shape, array.shape[:2]
             info = self.engine.info
             self._logger.info(
                 f"first frame of {camera.image_topic}: {frame.encoding} {width}x{height}; "
-                f"publishing {encoding} {message.width}x{message.height} on "
+                f"publishing {encoding} {out_width}x{out_height} on "
                 f"{camera.output_topic}; backend {info.backend} on {info.device} "
                 f"({info.precision}), {1e3 * seconds:.1f} ms"
             )

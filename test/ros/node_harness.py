@@ -1,0 +1,187 @@
+"""A node under test, a tester beside it, and an executor, all in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Log
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+
+from difiisr_ros.ros.conversions import array_to_image
+from difiisr_ros.ros.node import SuperResolutionNode
+
+DEADLINE = 15.0  # seconds; nothing waits that long unless it fails
+
+
+def wait_for(condition: Callable[[], Any], what: str = "", timeout: float = DEADLINE) -> Any:
+    """Poll until the condition is true; returns its value, or fails naming what was awaited."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.005)
+    raise AssertionError(f"not within {timeout} s: {what or condition}")
+
+
+class Graph:
+    """``with Graph(backend="bicubic") as graph:`` starts the node with these parameters."""
+
+    def __init__(self, *cli_args: str, wait_active: bool = True, **parameters: Any) -> None:
+        self._cli_args = ["--ros-args", *cli_args] if cli_args else []
+        self._parameters = {"backend": "bicubic", **parameters}
+        self._wait_active = wait_active
+
+    def __enter__(self) -> Graph:
+        self.context = rclpy.Context()
+        self.context.init(domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
+        overrides = [Parameter(name, value=value) for name, value in self._parameters.items()]
+        self.node = SuperResolutionNode(
+            context=self.context, parameter_overrides=overrides, cli_args=self._cli_args
+        )
+        self.tester = rclpy.create_node("tester", context=self.context)
+        self.images: list[Image] = []
+        self.infos: list[CameraInfo] = []
+        self.diagnostics: list[DiagnosticArray] = []
+        self.logs: list[Log] = []
+        self.subscribe(DiagnosticArray, "/diagnostics", self.diagnostics)
+        self.subscribe(Log, "/rosout", self.logs)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.executor.add_node(self.tester)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+        try:
+            if self._wait_active:
+                wait_for(lambda: self.node.state_label == "active", "the node is active")
+        except AssertionError:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _spin(self) -> None:
+        with contextlib.suppress(rclpy.executors.ExternalShutdownException):
+            self.executor.spin()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.executor.shutdown()
+        self._thread.join(DEADLINE)
+        self.tester.destroy_node()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    def subscribe(self, kind: type, topic: str, into: list[Any], reliable: bool = True) -> Any:
+        """Collect what is published on a topic."""
+        qos = QoSProfile(
+            depth=500,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        )
+        return self.tester.create_subscription(kind, topic, into.append, qos)
+
+    def connect(self, image: str = "image_raw", output: str = "sr/image_raw") -> Graph:
+        """Publish images (and camera_info beside them), collect the results; matched at return."""
+        beside = image.rsplit("/", 1)[0] + "/" if "/" in image else ""
+        beside_output = output.rsplit("/", 1)[0] + "/"
+        self.publisher = self.tester.create_publisher(Image, image, 10)
+        self.info_publisher = self.tester.create_publisher(CameraInfo, beside + "camera_info", 10)
+        self.subscribe(Image, output, self.images)
+        self.subscribe(CameraInfo, beside_output + "camera_info", self.infos)
+        self.matched()
+        return self
+
+    def matched(self) -> None:
+        """Wait until both image topics have found their other end."""
+        wait_for(lambda: self.publisher.get_subscription_count() > 0, "the node subscribes")
+        name = self.node.get_fully_qualified_name()
+
+        def found() -> bool:
+            topics = [s for s in self.tester.subscriptions if s.topic_name.endswith("image_raw")]
+            return all(self.tester.count_publishers(s.topic_name) for s in topics)
+
+        wait_for(found, f"{name} publishes")
+        # The publisher of the results learns of the tester's subscription a little later.
+        wait_for(
+            lambda: all(c.output_subscribers() for c in self.node.cameras.values()), "it matches"
+        )
+
+    def send(self, pixels: np.ndarray, encoding: str = "passthrough", stamp: int = 1) -> Image:
+        """Publish a frame with this stamp (seconds) and frame_id thermal_optical."""
+        message = array_to_image(pixels, encoding)
+        message.header.frame_id = "thermal_optical"
+        message.header.stamp.sec = stamp
+        self.publisher.publish(message)
+        return message
+
+    def roundtrip(self, pixels: np.ndarray, encoding: str = "passthrough", stamp: int = 1) -> Image:
+        """Publish a frame and return its result."""
+        before = len(self.images)
+        self.send(pixels, encoding, stamp)
+        wait_for(lambda: len(self.images) > before, f"a result for {encoding} {pixels.shape}")
+        return self.images[before]
+
+    def status(self, task: str, when: Callable[[dict[str, str], Any], bool] | None = None) -> Any:
+        """The next diagnostics status of a task (for which ``when(values, status)`` is true)."""
+        self.diagnostics.clear()
+
+        def find() -> Any:
+            for array in list(self.diagnostics):
+                for status in array.status:
+                    values = {entry.key: entry.value for entry in status.values}
+                    if status.name.endswith(f": {task}") and (when is None or when(values, status)):
+                        return values, status
+            return None
+
+        return wait_for(find, f"diagnostics of {task}")
+
+    def change_state(self, transition_id: int = 0, label: str = "") -> bool:
+        """Ask for a transition by service, as ``ros2 lifecycle set`` does."""
+        client = self.tester.create_client(
+            ChangeState, self.node.get_fully_qualified_name() + "/change_state"
+        )
+        try:
+            assert client.wait_for_service(DEADLINE)
+            request = ChangeState.Request()
+            request.transition.id, request.transition.label = transition_id, label
+            future = client.call_async(request)
+            wait_for(future.done, f"an answer to {label or transition_id}")
+            return future.result().success
+        finally:
+            self.tester.destroy_client(client)
+
+    def logged(self, text: str) -> Log:
+        """Wait for a log line that contains this text."""
+
+        def find() -> Any:
+            return next((log for log in list(self.logs) if text in log.msg), None)
+
+        return wait_for(find, f"log line with {text!r}")
+
+
+def scene(height: int = 24, width: int = 32, dtype: Any = np.uint16, seed: int = 0) -> np.ndarray:
+    """A smooth frame with structure, in the counts of a thermal camera for uint16."""
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float64)
+    noise = np.random.default_rng(seed).normal(0, 0.02, (height, width))
+    unit = 0.5 + 0.3 * np.sin(rows / 4 + seed) * np.cos(columns / 5) + noise
+    if dtype is np.uint8:
+        return np.clip(unit * 255, 0, 255).astype(np.uint8)
+    if dtype is np.uint16:
+        return (28000 + 3000 * unit).astype(np.uint16)
+    return (280 + 30 * unit).astype(np.float32)

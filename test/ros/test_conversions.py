@@ -1,0 +1,101 @@
+"""Image messages and arrays: no copy in, one copy out, and messages that say what is wrong."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+
+from difiisr_ros.errors import FrameError
+from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
+
+
+def test_reading_does_not_copy():
+    message = array_to_image(np.arange(12, dtype=np.uint16).reshape(3, 4), "mono16")
+    view = image_to_array(message)
+    message.data[0] = 99
+    assert view[0, 0] == 99
+
+
+def test_writing_does_not_use_the_checked_setter(monkeypatch):
+    checked = Image.data
+
+    def refuse(self, value):
+        assert len(value) == 0, "the setter checks element by element"
+        checked.fset(self, value)
+
+    monkeypatch.setattr(Image, "data", checked.setter(refuse))
+    message = array_to_image(np.ones((2, 2), np.uint8))
+    assert message.data.tobytes() == b"\x01" * 4
+
+
+def test_a_large_frame_is_written_quickly():
+    import time
+
+    array = np.zeros((2048, 2560), np.uint16)
+    begin = time.thread_time()
+    array_to_image(array, "mono16")
+    assert time.thread_time() - begin < 0.1  # the setter takes half a second
+
+
+def test_padded_rows_of_an_odd_step():
+    array = np.arange(15, dtype=np.uint16).reshape(3, 5)
+    message = Image(height=3, width=5, encoding="16UC1", step=13)
+    message.data.frombytes(b"".join(row.tobytes() + b"pad" for row in array))
+    np.testing.assert_array_equal(image_to_array(message), array)
+    np.testing.assert_array_equal(image_to_gray(message), array)
+
+
+def test_layouts_of_memory_do_not_matter():
+    array = np.arange(60, dtype=np.uint16).reshape(6, 10)
+    for view in (array[1:4, 2:6], array.T, array[::-1], np.asfortranarray(array), array[:, ::2]):
+        np.testing.assert_array_equal(image_to_array(array_to_image(view, "mono16")), view)
+
+
+def test_big_endian():
+    array = np.array([[1, 256], [513, 65535]], np.uint16)
+    message = array_to_image(array.astype(">u2"), "mono16")
+    assert message.is_bigendian == 1
+    np.testing.assert_array_equal(image_to_gray(message), array)
+    assert image_to_gray(message).dtype == np.uint16
+
+
+def test_the_header_is_the_one_given():
+    message = array_to_image(np.zeros((1, 1), np.uint8))
+    message.header.frame_id = "optical"
+    again = array_to_image(np.zeros((1, 1), np.uint8), header=message.header)
+    assert again.header == message.header
+
+
+def bayer_message():
+    return array_to_image(np.full((4, 4), 7, np.uint8), "bayer_rggb8")
+
+
+def test_a_mosaic_without_cv_bridge_names_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv_bridge", None)
+    with pytest.raises(FrameError, match="cv-bridge") as caught:
+        image_to_gray(bayer_message())
+    assert caught.value.cause == "needs_cv_bridge"
+
+
+def test_a_mosaic_goes_through_cv_bridge_where_there_is_one(monkeypatch):
+    asked = []
+
+    class Bridge:
+        def imgmsg_to_cv2(self, message, desired):
+            asked.append((message.encoding, desired))
+            return np.full((4, 4), 9, np.uint8)
+
+    module = types.ModuleType("cv_bridge")
+    module.CvBridge, module.CvBridgeError = Bridge, type("CvBridgeError", (TypeError,), {})
+    monkeypatch.setitem(sys.modules, "cv_bridge", module)
+    assert (image_to_gray(bayer_message()) == 9).all()
+    assert asked == [("bayer_rggb8", "mono8")]
+
+
+def test_real_cv_bridge_decodes_a_mosaic():
+    pytest.importorskip("cv_bridge", reason="install ros-$ROS_DISTRO-cv-bridge")
+    assert image_to_gray(bayer_message()).shape == (4, 4)

@@ -1,0 +1,50 @@
+"""Where the node listens and publishes, and that it says so."""
+
+from __future__ import annotations
+
+from node_harness import Graph, scene, wait_for
+from sensor_msgs.msg import CameraInfo
+
+from difiisr_ros.ros.conversions import array_to_image
+
+
+def test_first_frame_is_announced_once():
+    with Graph() as graph:
+        graph.connect()
+        graph.roundtrip(scene(), "mono16")
+        graph.roundtrip(scene(), "mono16")
+        line = graph.logged("first frame of /image_raw").msg
+        assert "mono16 32x24" in line
+        assert "/sr/image_raw" in line
+        assert "bicubic" in line
+        assert sum("first frame" in log.msg for log in graph.logs) == 1
+
+
+def test_remapped_image_takes_camera_info_along():
+    remap = ["-r", "image_raw:=/rig/thermal/image", "-r", "__ns:=/rig"]
+    with Graph(*remap) as graph:
+        graph.connect("/rig/thermal/image", "/rig/sr/image_raw")
+        graph.info_publisher.publish(CameraInfo(width=32, height=24))
+        assert graph.node.cameras[""].info_topic == "/rig/thermal/camera_info"
+        assert graph.info_publisher.topic_name == "/rig/thermal/camera_info"
+        wait_for(lambda: graph.info_publisher.get_subscription_count(), "camera_info is heard")
+        assert graph.roundtrip(scene()).width == 128
+
+
+def test_remapped_camera_info_is_respected():
+    with Graph("-r", "image_raw:=/a/image", "-r", "camera_info:=/b/info") as graph:
+        assert graph.node.cameras[""].info_topic == "/b/info"
+
+
+def test_each_cause_is_logged_once_and_then_held_back():
+    with Graph() as graph:
+        graph.connect()
+        for _ in range(5):
+            for name, value in (("encoding", "thermal14"), ("step", 3)):
+                message = array_to_image(scene(), "mono16")
+                setattr(message, name, value)
+                graph.publisher.publish(message)
+            graph.roundtrip(scene())
+        lines = [log.msg for log in graph.logs if "dropped" in log.msg]
+        assert sum("thermal14" in line for line in lines) == 1
+        assert all("/image_raw" in line for line in lines)

@@ -1,0 +1,90 @@
+"""Newest wins, nothing queues, one batch of what waits; and a worker that survives."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from difiisr_ros.ros.frame_slot import FrameSlots, FrameWorker
+
+
+def test_the_newest_frame_wins():
+    slots = FrameSlots(["a"])
+    assert [slots.put("a", i) for i in range(3)] == [0, 1, 1]
+    assert slots.take() == {"a": 2}
+    assert slots.take(timeout=0.01) == {}
+
+
+def test_frames_that_wait_together_are_taken_together():
+    slots = FrameSlots(["a", "b", "c"])
+    slots.put("a", 1)
+    slots.put("c", 2)
+    assert slots.take() == {"a": 1, "c": 2}
+
+
+def test_keep_all_keeps_order_and_reports_when_full():
+    slots = FrameSlots(["a"], depth=2, keep_all=True)
+    for i in range(3):
+        assert slots.full("a") is (i == 2)
+        assert slots.put("a", i) == 0
+    assert [slots.take()["a"] for _ in range(3)] == [0, 1, 2]
+    assert not slots.full("a")
+
+
+def test_taking_waits_for_a_frame():
+    slots = FrameSlots(["a"])
+    threading.Timer(0.05, slots.put, ("a", 5)).start()
+    begin = time.monotonic()
+    assert slots.take(timeout=5) == {"a": 5}
+    assert time.monotonic() - begin >= 0.04
+
+
+def test_closing_wakes_the_taker_and_refuses_frames():
+    slots = FrameSlots(["a"])
+    got = []
+    taker = threading.Thread(target=lambda: got.append(slots.take()))
+    taker.start()
+    slots.close()
+    taker.join(5)
+    assert got == [{}]
+    slots.put("a", 1)
+    assert slots.take(timeout=0.01) == {}
+
+
+def test_closing_counts_what_it_discards():
+    slots = FrameSlots(["a", "b"])
+    slots.put("a", 1)
+    assert slots.close() == 1
+
+
+def test_worker_goes_on_after_an_exception():
+    slots, done, failures = FrameSlots(["a"]), threading.Event(), []
+
+    def work(frames):
+        if frames["a"] == 1:
+            raise ValueError("bad frame")
+        done.set()
+
+    worker = FrameWorker(slots, work, failures.append)
+    slots.put("a", 1)
+    while not failures:
+        time.sleep(0.001)
+    slots.put("a", 2)
+    assert done.wait(5)
+    assert worker.stop(5)
+    assert str(failures[0]) == "bad frame"
+
+
+def test_stopping_waits_for_the_frame_in_work_and_says_when_it_cannot():
+    slots, begun, release = FrameSlots(["a"]), threading.Event(), threading.Event()
+
+    def work(frames):
+        begun.set()
+        release.wait(10)
+
+    worker = FrameWorker(slots, work, print)
+    slots.put("a", 1)
+    assert begun.wait(5)
+    assert not worker.stop(0.02)
+    release.set()
+    assert worker.stop(5)

@@ -1,0 +1,143 @@
+"""What the fields of an image message mean."""
+
+from __future__ import annotations
+
+import array
+
+import numpy as np
+import pytest
+
+from difiisr_ros.errors import FrameError
+from difiisr_ros.io.encoding_conversion import convert
+from difiisr_ros.io.image_encoding import (
+    ACCEPTED_ENCODINGS,
+    ImageError,
+    decode,
+    encoding_for,
+    is_colour,
+    parse_encoding,
+    surplus_bytes,
+    to_gray,
+)
+
+COUNTS = np.array([[29000, 30000, 1], [30500, 31000, 65535]], np.uint16)
+
+
+def test_decode_looks_into_the_buffer():
+    data = array.array("B", COUNTS.tobytes())
+    view = decode("mono16", 2, 3, 6, 0, data)
+    np.testing.assert_array_equal(view, COUNTS)
+    data[0], data[1] = 7, 0
+    assert view[0, 0] == 7
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2, 3, 64])
+def test_padded_rows(padding):
+    data = b"".join(row.tobytes() + b"\xee" * padding for row in COUNTS)
+    np.testing.assert_array_equal(decode("16UC1", 2, 3, 6 + padding, 0, data), COUNTS)
+
+
+def test_big_endian_becomes_native():
+    got = decode("mono16", 2, 3, 6, 1, COUNTS.astype(">u2").tobytes())
+    np.testing.assert_array_equal(got, COUNTS)
+    assert got.dtype == np.uint16
+    assert got.dtype.isnative
+
+
+def test_byte_order_means_nothing_to_bytes():
+    data = bytes(range(6))
+    np.testing.assert_array_equal(
+        decode("mono8", 2, 3, 3, 1, data), decode("mono8", 2, 3, 3, 0, data)
+    )
+
+
+def test_channels_come_last():
+    data = np.arange(24, dtype=np.uint8)
+    got = decode("bgra8", 2, 3, 12, 0, data)
+    np.testing.assert_array_equal(got, data.reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause", "names"),
+    [
+        (("MONO16", 2, 3, 6, 0, b"\0" * 12), "unknown_encoding", "mono16"),
+        (("8UC5", 2, 3, 15, 0, b"\0" * 30), "unknown_encoding", "8UC5"),
+        (("mono16", 0, 3, 6, 0, b""), "zero_size", "3x0"),
+        (("mono16", 2, 3, 5, 0, b"\0" * 12), "wrong_step", "at least 6"),
+        (("mono16", 2, 3, 6, 0, b"\0" * 11), "short_data", "11 bytes"),
+        (("mono16", 2, 3, 8, 0, b"\0" * 14), "short_data", "16"),
+    ],
+)
+def test_malformed_messages_are_named(fields, cause, names):
+    with pytest.raises(ImageError, match=names) as caught:
+        decode(*fields)
+    assert caught.value.cause == cause
+    assert isinstance(caught.value, FrameError)
+
+
+def test_every_accepted_encoding_gives_a_gray_frame():
+    for name in ACCEPTED_ENCODINGS:
+        layout = parse_encoding(name)
+        data = np.zeros(6 * layout.pixel_bytes, np.uint8)
+        gray = to_gray(decode(name, 2, 3, 3 * layout.pixel_bytes, 0, data), name)
+        assert gray.shape == (2, 3), name
+        assert gray.dtype in (np.uint8, np.uint16, np.float32), name
+
+
+@pytest.mark.parametrize("name", ["16SC1", "64FC1", "8UC2", "32FC3", "bayer_rggb8", "yuv422"])
+def test_what_holds_no_intensity_is_refused(name):
+    layout = parse_encoding(name)
+    data = np.zeros(6 * layout.pixel_bytes, np.uint8)
+    with pytest.raises(ImageError, match="mono16"):
+        to_gray(decode(name, 2, 3, 3 * layout.pixel_bytes, 0, data), name)
+
+
+def test_equal_channels_are_exact_and_colours_are_weighted():
+    equal = np.repeat(np.arange(6, dtype=np.uint16).reshape(2, 3, 1) * 9999, 3, axis=2)
+    np.testing.assert_array_equal(to_gray(equal, "rgb16"), equal[..., 0])
+    assert not is_colour(equal)
+    red = np.zeros((1, 1, 3), np.uint8)
+    red[..., 0] = 255
+    assert is_colour(red)
+    assert to_gray(red, "rgb8") == 76  # 0.299 x 255
+    assert to_gray(red, "bgr8") == 29  # 0.114 x 255
+    with pytest.raises(ImageError, match="rgb8"):
+        to_gray(red, "8UC3")
+
+
+def test_alpha_is_no_colour():
+    pixels = np.full((2, 2, 4), 8, np.uint8)
+    pixels[..., 3] = 255
+    np.testing.assert_array_equal(to_gray(pixels, "rgba8"), np.full((2, 2), 8))
+
+
+def test_surplus_bytes():
+    assert surplus_bytes(2, 6, b"\0" * 12) == 0
+    assert surplus_bytes(2, 6, b"\0" * 23) == 11
+
+
+def test_encoding_for():
+    assert [encoding_for(t) for t in ("uint8", np.uint16, np.dtype("f4"))] == [
+        "mono8",
+        "mono16",
+        "32FC1",
+    ]
+    with pytest.raises(FrameError, match="int32"):
+        encoding_for(np.int32)
+
+
+def test_depths_scale_between_mono_encodings():
+    eight = np.array([[0, 1, 255]], np.uint8)
+    wide = convert(eight, "mono8", "mono16")
+    np.testing.assert_array_equal(wide, [[0, 257, 65535]])
+    np.testing.assert_array_equal(convert(wide, "mono16", "mono8"), eight)
+
+
+def test_floats_round_half_to_even_and_saturate():
+    values = np.array([[0.5, 1.5, -3.0, 300.0, np.nan, np.inf]], np.float32)
+    np.testing.assert_array_equal(convert(values, "32FC1", "8UC1"), [[0, 2, 0, 255, 0, 0]])
+
+
+def test_numbers_without_meaning_do_not_become_colours():
+    with pytest.raises(FrameError, match="16UC1"):
+        convert(COUNTS, "16UC1", "mono8")

@@ -1,0 +1,54 @@
+"""Rolling percentiles and rates."""
+
+from __future__ import annotations
+
+import pytest
+
+from difiisr_ros.ros.latency import RateMeter, RollingDurations, percentiles
+from difiisr_ros.ros.statistics import StreamStatistics, Throttle
+
+
+def test_nearest_rank():
+    assert percentiles(range(1, 101)) == {"p50": 50, "p95": 95, "p99": 99}
+    assert percentiles([3.0]) == {"p50": 3.0, "p95": 3.0, "p99": 3.0}
+    assert percentiles([]) == {}
+
+
+def test_old_durations_are_forgotten():
+    durations = RollingDurations(window=3)
+    for seconds in (9.0, 0.001, 0.002, 0.003):
+        durations.add(seconds)
+    assert durations.milliseconds() == pytest.approx({"p50": 2.0, "p95": 3.0, "p99": 3.0})
+
+
+def test_rate_of_the_last_seconds():
+    meter = RateMeter(window=2.0)
+    for i in range(90):
+        meter.tick(now=i / 30)
+    assert meter.hertz(now=3.0) == pytest.approx(30.0)
+    assert meter.hertz(now=9.0) == 0.0
+
+
+def test_counters():
+    statistics = StreamStatistics()
+    statistics.received("mono16 160x120")
+    statistics.displaced(2)
+    statistics.rejected("wrong_step", "step is 3")
+    statistics.rejected("wrong_step", "step is 4")
+    statistics.published(latency=0.02, upscale=0.01)
+    now = statistics.snapshot()
+    assert (now.received, now.displaced, now.published) == (1, 2, 1)
+    assert now.rejected == {"wrong_step": 2}
+    assert now.last_error == "step is 4"
+    assert now.latency_ms["p99"] == pytest.approx(20.0)
+    assert now.upscale_ms["p50"] == pytest.approx(10.0)
+    assert 0 <= now.seconds_since_input < 1
+
+
+def test_throttle_is_per_key_and_counts_what_it_held():
+    throttle = Throttle(period=1000.0)
+    assert throttle.allow("a") == 0
+    assert throttle.allow("a") is None
+    assert throttle.allow("b") == 0
+    throttle._next["a"] = 0.0  # the period has passed
+    assert throttle.allow("a") == 1

@@ -1,0 +1,82 @@
+"""What is published for each output_encoding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from difiisr_ros.ros.output_encoding import needs_range, spread, to_output
+
+COUNTS = np.array([[29000, 30000], [30500, 31000]], np.uint16)
+
+
+def test_same_is_the_result_itself():
+    for encoding in ("mono16", "16UC1"):
+        frame, name = to_output(COUNTS, encoding, "same", None)
+        assert frame is COUNTS
+        assert name == encoding
+
+
+def test_a_mosaic_comes_back_as_mono():
+    assert to_output(COUNTS, "bayer_rggb16", "same", None)[1] == "mono16"
+    assert to_output(COUNTS.astype(np.uint8), "yuv422", "same", None)[1] == "mono8"
+
+
+def test_thermal_counts_fill_the_eight_bits():
+    frame, name = to_output(COUNTS, "mono16", "mono8", (29000.0, 31000.0))
+    assert name == "mono8"
+    np.testing.assert_array_equal(frame, [[0, 128], [191, 255]])
+
+
+def test_values_outside_the_range_saturate():
+    frame = spread(COUNTS, (30000.0, 30500.0), np.dtype(np.uint8))
+    np.testing.assert_array_equal(frame, [[0, 0], [255, 255]])
+
+
+def test_float_and_uint16_spread_alike():
+    integers = spread(COUNTS, (29100.0, 30900.0), np.dtype(np.uint8))
+    floats = spread(COUNTS.astype(np.float32), (29100.0, 30900.0), np.dtype(np.uint8))
+    np.testing.assert_array_equal(integers, floats)
+
+
+def test_nan_and_infinities_are_defined():
+    frame = np.array([[np.nan, np.inf, -np.inf, 5.0]], np.float32)
+    np.testing.assert_array_equal(
+        spread(frame, (0.0, 10.0), np.dtype(np.uint8)), [[0, 255, 0, 128]]
+    )
+
+
+def test_bgr_is_three_times_mono():
+    frame, name = to_output(COUNTS, "mono16", "bgr8", (29000.0, 31000.0))
+    assert (frame.shape, name) == ((2, 2, 3), "bgr8")
+    assert (frame[..., 0] == frame[..., 2]).all()
+    assert frame[1, 1, 1] == 255
+
+
+def test_eight_bits_are_scaled_to_sixteen_exactly():
+    frame, name = to_output(np.array([[0, 1, 255]], np.uint8), "mono8", "mono16", None)
+    np.testing.assert_array_equal(frame, [[0, 257, 65535]])
+    assert name == "mono16"
+
+
+def test_float_output_keeps_the_counts():
+    frame, name = to_output(COUNTS, "mono16", "32FC1", None)
+    assert (frame.dtype, name) == (np.float32, "32FC1")
+    np.testing.assert_array_equal(frame, COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "encoding", "expected"),
+    [
+        (np.uint8, "mono8", False),
+        (np.uint8, "bgr8", False),
+        (np.uint16, "mono8", True),
+        (np.float32, "bgr8", True),
+        (np.uint16, "mono16", False),
+        (np.float32, "mono16", True),
+        (np.float32, "32FC1", False),
+        (np.uint16, "same", False),
+    ],
+)
+def test_needs_range(dtype, encoding, expected):
+    assert needs_range(np.dtype(dtype), encoding) is expected
