@@ -1,0 +1,54 @@
+"""The arguments that choose the engine, the same for every command that upscales."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from difiisr_ros.backends import BACKENDS, PRECISIONS
+from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.options import UpscaleOptions
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what :func:`engine_arguments` reads; ``--num-steps`` is left to the command."""
+    default = UpscaleOptions()
+    group = parser.add_argument_group("engine")
+    group.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
+    group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
+    group.add_argument("--seed", type=int, default=default.seed, help="of the diffusion noise")
+    group.add_argument(
+        "--consistency",
+        type=int,
+        default=default.consistency,
+        help="back-projections, 0 to 4, that pull the result to what the camera measured",
+    )
+    group.add_argument(
+        "--range-mode",
+        choices=RANGE_MODES,
+        default=default.range_mode,
+        help="what becomes normalised 0..1; 'fixed' needs --range-min and --range-max",
+    )
+    group.add_argument("--range-min", type=float, help="in the frames' units")
+    group.add_argument("--range-max", type=float, help="in the frames' units")
+    group.add_argument(
+        "--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to the backend"
+    )
+
+
+def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of :meth:`SuperResolver.load`, which checks their values."""
+    return {
+        "model": args.model,
+        "backend": args.backend,
+        "device": args.device,
+        "precision": args.precision,
+        "seed": args.seed,
+        "consistency": args.consistency,
+        "range_mode": args.range_mode,
+        "range_min": args.range_min,
+        "range_max": args.range_max,
+        "num_threads": args.threads,
+    }
