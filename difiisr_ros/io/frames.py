@@ -7,12 +7,12 @@ ready to be published or upscaled: a 2-D array and what is known about it.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -37,12 +37,32 @@ class SourceFrame:
     """File name, or topic and number: what a message about the frame calls it."""
     index: int
     """Number of the frame in the source, from 0."""
+    frame_id: str = ""
+    """The coordinate frame that the source names, or empty."""
+
+
+class Intrinsics(NamedTuple):
+    """A pinhole camera without distortion, pixels; (0, 0) is the centre of the first pixel."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+def assumed_intrinsics(width: int, height: int) -> Intrinsics:
+    """A horizontal field of view of 57 degrees, as a Lepton 3.5 has, and a centred axis."""
+    focal = 0.5 * width / math.tan(math.radians(57.0 / 2))
+    return Intrinsics(focal, focal, 0.5 * (width - 1), 0.5 * (height - 1))
 
 
 class FrameSource(Protocol):
     """Where frames come from."""
 
     name: str
+    slow: bool
+    """Whether a frame may take longer than a camera's period, so that a player should go through
+    the source once before it plays it."""
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield all frames, from the first.
@@ -54,6 +74,10 @@ class FrameSource(Protocol):
 
     def camera_info(self) -> Any | None:
         """The camera's calibration where the source has one (fields of ``CameraInfo``)."""
+        ...
+
+    def intrinsics(self, width: int, height: int) -> Intrinsics:
+        """What to say of the camera where :meth:`camera_info` is None, for frames of this size."""
         ...
 
 
@@ -97,6 +121,8 @@ class ImageSource:
     Files that cannot be read are left out with a warning, once each; sizes may differ.
     """
 
+    slow = False
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         path = Path(path)
         self.name = str(path)
@@ -131,6 +157,10 @@ class ImageSource:
         """Image files carry none."""
         return None
 
+    def intrinsics(self, width: int, height: int) -> Intrinsics:
+        """See :class:`FrameSource`."""
+        return assumed_intrinsics(width, height)
+
 
 class BagSource:
     """One image topic of a bag. Messages without a usable frame are left out with a warning.
@@ -138,6 +168,8 @@ class BagSource:
     Raises:
         DataError: Not a bag, no image topic, or several where none was named.
     """
+
+    slow = False
 
     def __init__(self, path: str | os.PathLike[str], topic: str | None = None) -> None:
         self._path = Path(path)
@@ -159,7 +191,9 @@ class BagSource:
         with BagReader(self._path) as reader:
             for record in reader.read_images(self.topic, on_error=left_out):
                 # A view into the message would keep only bytes that are read-only and foreign.
-                yield SourceFrame(np.array(record.frame), f"{record.topic} {count}", count)
+                name = f"{record.topic} {count}"
+                frame_id = record.message.header.frame_id
+                yield SourceFrame(np.array(record.frame), name, count, frame_id)
                 count += 1
         if count == 0:
             reason = f", the first because: {problems[0]}" if problems else ""
@@ -168,6 +202,10 @@ class BagSource:
     def camera_info(self) -> Any | None:
         """The first message of the image topic's sibling ``camera_info``, or None."""
         return self._info
+
+    def intrinsics(self, width: int, height: int) -> Intrinsics:
+        """See :class:`FrameSource`."""
+        return assumed_intrinsics(width, height)
 
 
 def choose_topic(reader: BagReader, topic: str | None) -> str:
@@ -190,11 +228,13 @@ def choose_topic(reader: BagReader, topic: str | None) -> str:
 
 
 class SyntheticSource:
-    """The synthetic scene's loop, rendered once, so that playing it costs no time.
+    """The synthetic scene's loop, rendered once: playing it again costs no time.
 
     Raises:
         OptionError: A size that cannot be rendered.
     """
+
+    slow = True
 
     def __init__(
         self, width: int = 160, height: int = 120, seed: int = 0, limit: int | None = None
@@ -205,20 +245,20 @@ class SyntheticSource:
         self._rendered: list[np.ndarray] = []
 
     def frames(self) -> Iterator[SourceFrame]:
-        """See :class:`FrameSource`; the first call renders, which takes seconds."""
-        if not self._rendered:
-            workers = min(4, os.cpu_count() or 1)
-            with ThreadPoolExecutor(workers, "render") as pool:
-                self._rendered = list(
-                    pool.map(lambda i: self.scene.frame(i)[0], range(self._count))
-                )
-        for index, image in enumerate(self._rendered):
-            yield SourceFrame(image, f"{SYNTHETIC} {index}", index)
+        """See :class:`FrameSource`; each frame is rendered the first time it is asked for."""
+        for index in range(self._count):
+            if index == len(self._rendered):
+                self._rendered.append(self.scene.frame(index)[0])
+            yield SourceFrame(self._rendered[index], f"{SYNTHETIC} {index}", index)
 
     def truth(self, index: int) -> np.ndarray:
         """The noiseless x4 truth of frame ``index``, uint16 counts."""
         return self.scene.truth(index)
 
     def camera_info(self) -> None:
-        """None: the camera's intrinsics follow from the size."""
+        """None: a simulated camera has no calibration message."""
         return None
+
+    def intrinsics(self, width: int, height: int) -> Intrinsics:
+        """Those of the camera that the scene is rendered with."""
+        return Intrinsics(*self.scene.intrinsics)

@@ -65,6 +65,13 @@ class SyntheticScene:
         self._actors = actors()
         self._fixed_pattern = rng.normal(0.0, 0.8, (1, width)) + rng.normal(0.0, 0.4, (height, 1))
 
+    @property
+    def intrinsics(self) -> tuple[float, float, float, float]:
+        """(fx, fy, cx, cy) of the camera, pixels; (0, 0) is the centre of the first pixel."""
+        focal = self._camera.focal / self.scale
+        cx, cy = self._camera.centre / self.scale, self._camera.horizon / self.scale
+        return focal, focal, cx - 0.5, cy - 0.5
+
     def frame(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Frame ``index``: what the camera gives, and the truth.
 

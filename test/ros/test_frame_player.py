@@ -1,0 +1,277 @@
+"""The frame player: what a camera driver would publish, at an exact rate, from any source."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+
+from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.io.images import write_image
+from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.ros.conversions import image_to_array
+from difiisr_ros.ros.frame_player import FramePlayer
+from difiisr_ros.ros.frame_player_parameters import BY_NAME
+from difiisr_ros.ros.pacing import Pacer
+
+SMALL = {"width": 32, "height": 24, "rate": 200.0}
+
+
+class Playing:
+    """The player and a subscriber to all its topics, spinning."""
+
+    def __init__(self, **parameters):
+        self.context = rclpy.Context()
+        self.context.init()
+        defaults = {"exit_when_done": False, "wait_for_subscribers": 1, "reliability": "reliable"}
+        overrides = [
+            Parameter(name, value=value) for name, value in {**defaults, **parameters}.items()
+        ]
+        self.received = {"image_raw": [], "camera_info": [], "truth/image_raw": []}
+        try:
+            self.node = FramePlayer(context=self.context, parameter_overrides=overrides)
+        except Exception:
+            self.context.try_shutdown()
+            raise
+        self.tester = rclpy.create_node("tester", context=self.context)
+        qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
+        for kind, topic in ((CameraInfo, "camera_info"), (Image, "truth/image_raw")):
+            self.tester.create_subscription(kind, topic, self.received[topic].append, qos)
+        self.tester.create_subscription(Image, "image_raw", self.received["image_raw"].append, qos)
+
+    def __enter__(self):
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.executor.add_node(self.tester)
+        self.node.start()
+        self.thread = threading.Thread(target=self.executor.spin, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.node.stop()
+        self.executor.shutdown()
+        self.thread.join(10)
+        self.tester.destroy_node()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    def wait(self, count, topic="image_raw", timeout=20.0):
+        end = time.monotonic() + timeout
+        while len(self.received[topic]) < count:
+            assert time.monotonic() < end, f"{len(self.received[topic])} of {count} on {topic}"
+            time.sleep(0.01)
+        return self.received[topic]
+
+
+def test_the_synthetic_scene_is_published_with_camera_info_and_truth(tmp_path):
+    report = tmp_path / "report.json"
+    with Playing(
+        **SMALL, seed=3, frame_limit=5, publish_truth=True, report_file=str(report)
+    ) as playing:
+        images = playing.wait(5)
+        infos = playing.wait(5, "camera_info")
+        truths = playing.wait(5, "truth/image_raw")
+        time.sleep(0.1)
+        assert len(images) == 5  # and no more
+    scene = SyntheticScene(32, 24, seed=3)
+    for i, (image, info, truth) in enumerate(zip(images, infos, truths)):
+        assert image.header == info.header == truth.header
+        assert image.encoding == truth.encoding == "mono16"
+        lr, hr = scene.frame(i)
+        np.testing.assert_array_equal(image_to_array(image), lr)
+        np.testing.assert_array_equal(image_to_array(truth), hr)
+        assert (info.width, info.height) == (32, 24)
+    stamps = [i.header.stamp.sec * 10**9 + i.header.stamp.nanosec for i in images]
+    assert abs(stamps[0] - time.time_ns()) < 60e9
+    assert images[0].header.frame_id == "thermal_optical_frame"
+    written = json.loads(report.read_text())
+    assert written["frames"] == 5
+    assert written["stamps_ns"] == stamps
+    assert written["names"] == [f"synthetic {i}" for i in range(5)]
+
+
+def test_the_published_intrinsics_project_the_scene():
+    # A point of the scene's world, projected by the published K, lands where the scene draws it:
+    # the foot of the street lamp, 4.35 m right, 1.75 m below the camera and 11 m ahead.
+    scene = SyntheticScene(32, 24)
+    with Playing(**SMALL, frame_limit=1) as playing:
+        (info,) = playing.wait(1, "camera_info")
+    k = np.asarray(info.k).reshape(3, 3)
+    u, v, w = k @ [4.35, 1.75, 11.0]
+    column, row = scene._camera.project(4.35, 0.0, 11.0)
+    # of truth pixels counted from the edge, to camera pixels counted from the centre
+    np.testing.assert_allclose((u / w, v / w), (column / 4 - 0.5, row / 4 - 0.5), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "encoding", "published"),
+    [
+        (np.uint8, "auto", "mono8"),
+        (np.uint16, "auto", "mono16"),
+        (np.float32, "auto", "32FC1"),
+        (np.uint16, "32FC1", "32FC1"),
+        (np.uint16, "mono8", "mono8"),
+        (np.float32, "mono16", "mono16"),
+    ],
+)
+def test_encodings(tmp_path, dtype, encoding, published):
+    frame = np.linspace(20000, 30000, 70).reshape(7, 10)
+    frame = (frame / 256 if dtype is np.uint8 else frame).astype(dtype)
+    suffix = ".tiff" if dtype is np.float32 else ".png"
+    write_image(tmp_path / f"a{suffix}", frame)
+    with Playing(source=str(tmp_path), rate=100.0, frame_limit=1, encoding=encoding) as playing:
+        (image,) = playing.wait(1)
+    assert image.encoding == published
+    pixels = image_to_array(image)
+    if encoding in ("auto", "32FC1"):
+        np.testing.assert_array_equal(pixels, frame.astype(pixels.dtype))
+    else:  # spread over the full scale
+        full = np.iinfo(pixels.dtype).max
+        assert pixels.min() == 0 and pixels.max() == full
+        assert np.all(np.diff(pixels.ravel().astype(int)) >= 0)
+
+
+def test_a_folder_is_played_in_order_once_or_in_a_loop(tmp_path):
+    for i in (1, 2, 10):
+        write_image(tmp_path / f"f{i}.png", np.full((8, 8), i, np.uint8))
+
+    def values(images):
+        return [image.data[0] for image in images]
+
+    with Playing(source=str(tmp_path), rate=100.0, loop=False) as playing:
+        images = playing.wait(3)
+        time.sleep(0.2)
+        assert values(images) == [1, 2, 10]
+    with Playing(source=str(tmp_path), rate=100.0, frame_limit=8) as playing:
+        assert values(playing.wait(8)) == [1, 2, 10, 1, 2, 10, 1, 2]
+
+
+def test_a_bag_is_played_with_its_own_calibration_and_frame(tmp_path):
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+    from rosbags.typesys import Stores, get_typestore
+
+    from difiisr_ros.io.bags import CAMERA_INFO, BagWriter
+
+    types = get_typestore(Stores.ROS2_JAZZY).types
+    time_type, header_type = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
+    header = header_type(stamp=time_type(1, 2), frame_id="flir")
+    info = types[CAMERA_INFO](
+        header=header, height=6, width=9, distortion_model="rational_polynomial",
+        d=np.arange(8.0), k=np.arange(9.0), r=np.eye(3).ravel(), p=np.arange(12.0),
+        binning_x=2, binning_y=3,
+        roi=types["sensor_msgs/msg/RegionOfInterest"](1, 2, 3, 4, True),
+    )  # fmt: skip
+    frames = [np.full((6, 9), 1000 + i, np.uint16) for i in range(3)]
+    with BagWriter(tmp_path / "bag") as writer:
+        for i, frame in enumerate(frames):
+            writer.write_image("/cam/image_raw", 10**18 + i, frame, header)
+            writer.write("/cam/camera_info", CAMERA_INFO, 10**18 + i, info)
+    with Playing(source=str(tmp_path / "bag"), rate=100.0, loop=False) as playing:
+        images, infos = playing.wait(3), playing.wait(3, "camera_info")
+    for image, frame in zip(images, frames):
+        np.testing.assert_array_equal(image_to_array(image), frame)
+        assert image.header.frame_id == "flir"
+    got = infos[0]
+    assert list(got.k) == list(range(9)) and list(got.p) == list(range(12))
+    assert list(got.d) == list(range(8)) and got.distortion_model == "rational_polynomial"
+    assert (got.binning_x, got.binning_y, got.roi.height, got.roi.do_rectify) == (2, 3, 3, True)
+
+
+@pytest.mark.parametrize("reliability", ["best_effort", "reliable"])
+def test_reliability_is_what_was_asked_for(reliability):
+    offered = []
+    with Playing(**SMALL, frame_limit=3, reliability=reliability) as playing:
+        end = time.monotonic() + 10
+        while not offered and time.monotonic() < end:
+            offered = playing.tester.get_publishers_info_by_topic("/image_raw")
+            time.sleep(0.02)
+    assert [o.qos_profile.reliability.name.lower() for o in offered] == [reliability]
+    assert BY_NAME["reliability"].default == "best_effort"  # as camera drivers do
+
+
+def test_it_waits_for_subscribers_and_gives_up_after_the_timeout():
+    with Playing(**SMALL, wait_for_subscribers=3, wait_timeout=0.5) as playing:
+        end = time.monotonic() + 10
+        while playing.node.exit_code == 0 and time.monotonic() < end:
+            time.sleep(0.02)
+        assert playing.node.exit_code == 1
+        assert playing.node.published == 0
+
+
+def test_wrong_parameters_and_sources_are_named(tmp_path):
+    with pytest.raises(OptionError, match=r"rate is -1.*accepted.*encoding is 'png'.*mono16"):
+        Playing(rate=-1, encoding="png")
+    with pytest.raises(DataError, match="nowhere: no such file or folder"):
+        Playing(source=str(tmp_path / "nowhere"))
+
+
+def test_pacing_does_not_drift_and_skips_what_it_missed():
+    pacer, stop = Pacer(200.0), threading.Event()
+    began = time.monotonic()
+    times = []
+    for i in range(60):
+        assert pacer.wait(stop)
+        times.append(time.monotonic() - began)
+        if i == 20:
+            time.sleep(0.032)  # six deadlines and a bit
+        elif i % 2:
+            time.sleep(0.003)  # work within the period
+    assert pacer.skipped >= 5  # more on a busy machine
+    # the grid: every frame after its own deadline, and the last one not later by what was lost
+    expected = (59 + pacer.skipped) / 200.0
+    assert expected <= times[-1] + 1e-4
+    assert times[-1] - expected < 0.02
+    stop.set()
+    assert not pacer.wait(stop)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_with_exit_code_0(tmp_path, sent):
+    report = tmp_path / "report.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "difiisr_ros.ros.frame_player", "--ros-args",
+         "-p", "width:=32", "-p", "height:=24", "-p", f"report_file:={report}"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        line = process.stderr.readline()
+        assert "playing synthetic 32x24" in line
+        time.sleep(0.3)
+        process.send_signal(sent)
+        _, rest = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
+    assert json.loads(report.read_text())["frames"] > 3
+
+
+def test_it_exits_by_itself_when_done_and_2_on_a_bad_source(tmp_path):
+    command = [sys.executable, "-m", "difiisr_ros.ros.frame_player", "--ros-args"]
+    done = subprocess.run(
+        [*command, "-p", "width:=32", "-p", "height:=24", "-p", "frame_limit:=3"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "published 3 frames" in done.stderr
+    bad = subprocess.run(
+        [*command, "-p", f"source:={tmp_path}"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert bad.returncode == 2
+    assert "no image in this folder" in bad.stderr and "Traceback" not in bad.stderr
