@@ -6,7 +6,7 @@ The node's parameters and the commands' flags take their ranges and choices from
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Optional
+from typing import Any
 
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
 from difiisr_ros.core.tiling import tile_starts
@@ -38,8 +38,8 @@ class UpscaleOptions:
     """Back-projections that pull the result to the measured frame, 0 to 4."""
     range_mode: str = "percentile"
     """What becomes normalised 0..1: ``percentile`` (1st to 99th), ``minmax`` or ``fixed``."""
-    range_min: Optional[float] = None
-    range_max: Optional[float] = None
+    range_min: float | None = None
+    range_max: float | None = None
     """Ends of the ``fixed`` range, in the frame's units."""
     tile_size: int = 640
     """Frames with a longer side are run in tiles of this size (input pixels); 0: never."""
@@ -67,5 +67,7 @@ class UpscaleOptions:
         known = {field.name for field in fields(self)}
         unknown = sorted(set(changes) - known)
         if unknown:
-            raise OptionError(f"unknown option {unknown[0]!r}; accepted: {', '.join(sorted(known))}")
+            raise OptionError(
+                f"unknown option {unknown[0]!r}; accepted: {', '.join(sorted(known))}"
+            )
         return replace(self, **changes)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Optional, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,11 @@ class SuperResolverInfo:
     precision: str
     num_steps: int
     scale: int
-    fallback: Optional[str]
+    fallback: str | None
     """Why another backend than the one asked for runs, or None."""
 
     def as_dict(self) -> dict[str, Any]:
+        """The fields, for JSON and diagnostics."""
         return asdict(self)
 
 
@@ -47,7 +49,7 @@ class SuperResolver:
     """
 
     def __init__(
-        self, backend: Backend, options: UpscaleOptions, fallback: Optional[str] = None
+        self, backend: Backend, options: UpscaleOptions, fallback: str | None = None
     ) -> None:
         self._backend = backend
         self._fallback = fallback
@@ -97,6 +99,7 @@ class SuperResolver:
 
     @property
     def info(self) -> SuperResolverInfo:
+        """What really runs."""
         b = self._backend
         steps = min(self._options.num_steps, b.max_steps)
         return SuperResolverInfo(
@@ -105,6 +108,7 @@ class SuperResolver:
 
     @property
     def options(self) -> UpscaleOptions:
+        """The options in use; change them with :meth:`configure`."""
         return self._options
 
     @property
@@ -129,7 +133,7 @@ class SuperResolver:
         frame[0, 0] = 255
         self.upscale(frame)
 
-    def upscale(self, frame: np.ndarray, value_range: Optional[ValueRange] = None) -> np.ndarray:
+    def upscale(self, frame: np.ndarray, value_range: ValueRange | None = None) -> np.ndarray:
         """Super-resolve one frame.
 
         Args:
@@ -147,7 +151,7 @@ class SuperResolver:
     def upscale_batch(
         self,
         frames: Sequence[np.ndarray],
-        value_ranges: Optional[Sequence[ValueRange]] = None,
+        value_ranges: Sequence[ValueRange] | None = None,
     ) -> list[np.ndarray]:
         """Super-resolve frames of one shape and dtype in one forward pass.
 
@@ -162,7 +166,9 @@ class SuperResolver:
             mode, low, high = options.range_mode, options.range_min, options.range_max
             value_ranges = [radiometry.measure_range(f, mode, low, high) for f in frames]
         elif len(value_ranges) != len(frames):
-            raise FrameError(f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}")
+            raise FrameError(
+                f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}"
+            )
         else:
             value_ranges = [radiometry.check_fixed_range(*pair) for pair in value_ranges]
         lr = np.stack([radiometry.normalize(f, r) for f, r in zip(frames, value_ranges)])[:, None]
@@ -226,9 +232,13 @@ class SuperResolver:
                 slice(columns.start * scale, columns.stop * scale),
             )
             noise = noise_field(options.seed, whole, count, window)
-            return backend.run(lr[None, None, rows, columns], noise, steps, options.consistency)[0, 0]
+            return backend.run(lr[None, None, rows, columns], noise, steps, options.consistency)[
+                0, 0
+            ]
 
-        blended = upscale_tiled(run, (height, width), options.tile_size, options.tile_overlap, scale)
+        blended = upscale_tiled(
+            run, (height, width), options.tile_size, options.tile_overlap, scale
+        )
         for first, rows in blended:
             radiometry.restore(rows, value_range, dtype, out=result[first : first + len(rows)])
         return result

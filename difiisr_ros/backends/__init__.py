@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Optional
 
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.errors import BackendUnavailable, OptionError
@@ -23,7 +22,7 @@ def create(
     precision: str = "auto",
     strict: bool = False,
     num_threads: int = 0,
-) -> tuple[Backend, Optional[str]]:
+) -> tuple[Backend, str | None]:
     """Load a backend, falling back to bicubic where it cannot run and ``strict`` is off.
 
     Only a backend that is *unavailable* (a library or device that is missing) falls back. A model

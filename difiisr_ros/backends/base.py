@@ -34,7 +34,9 @@ class Backend(Protocol):
     def noise_count(self, num_steps: int) -> int:
         """How many noise images ``run`` reads for this number of steps."""
 
-    def run(self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int) -> np.ndarray:
+    def run(
+        self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int
+    ) -> np.ndarray:
         """Super-resolve a batch.
 
         Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class BicubicBackend:
-    """OpenCV's INTER_CUBIC x4 (pixel centres aligned, a = -0.75); noise and steps have no effect."""
+    """OpenCV's INTER_CUBIC x4 (pixel centres aligned, a = -0.75); noise and steps do nothing."""
 
     name = "bicubic"
     model = "none"
@@ -25,9 +25,12 @@ class BicubicBackend:
         """Nothing to warm up."""
 
     def noise_count(self, num_steps: int) -> int:
+        """0: interpolation reads no noise."""
         return 0
 
-    def run(self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int) -> np.ndarray:
+    def run(
+        self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int
+    ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`; consistency is not applied."""
         height, width = lr.shape[-2:]
         size = (width * self.scale, height * self.scale)
@@ -38,4 +41,5 @@ class BicubicBackend:
         """Nothing to free."""
 
     def details(self) -> dict[str, Any]:
+        """Nothing further."""
         return {}

@@ -51,13 +51,16 @@ class TorchBackend:
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        """Run twice: the first run chooses kernels, the second allocates what stays."""
         side = SCALE * height, SCALE * width
         noise = np.zeros((self.noise_count(num_steps), *side), np.float32)
         for _ in range(2):
             self.run(np.zeros((1, 1, height, width), np.float32), noise, num_steps, 1)
 
     def noise_count(self, num_steps: int) -> int:
-        # The prior expert does not read x_T, but the prior is part of the state it shifts from.
+        """0 for one step, whose expert does not read x_T; else the prior's, and one more for every
+        further step where the model samples with fresh noise.
+        """
         if num_steps == 1:
             return 0
         return num_steps if self._loaded().config.stochasticity > 0 else 1
@@ -67,7 +70,10 @@ class TorchBackend:
             raise BackendUnavailable("the torch backend is closed or was not loaded")
         return self._network
 
-    def run(self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int) -> np.ndarray:
+    def run(
+        self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int
+    ) -> np.ndarray:
+        """See :class:`difiisr_ros.backends.base.Backend`."""
         network = self._loaded()
         with torch.inference_mode():
             frames = torch.from_numpy(np.ascontiguousarray(lr)).to(self._device)
@@ -90,11 +96,13 @@ class TorchBackend:
         return sample(denoise, y0, folded, schedule, stochasticity=stochasticity)
 
     def close(self) -> None:
+        """Free the weights."""
         self._network = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def details(self) -> dict[str, Any]:
+        """Parameter counts, the model file's facts, CPU threads."""
         network = self._loaded()
         parameters = {
             "prior": sum(p.numel() for p in network.prior.parameters()),
@@ -112,7 +120,9 @@ def _choose_device(device: str) -> torch.device:
         raise BackendUnavailable(f"device {device} was asked for, but torch sees no CUDA device")
     chosen = torch.device(device if ":" in device else f"{device}:0")
     if chosen.index >= torch.cuda.device_count():
-        raise BackendUnavailable(f"{device} does not exist; {torch.cuda.device_count()} device(s) do")
+        raise BackendUnavailable(
+            f"{device} does not exist; {torch.cuda.device_count()} device(s) do"
+        )
     return chosen
 
 

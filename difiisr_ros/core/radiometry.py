@@ -11,13 +11,11 @@ are given back as they were (NaN, +inf, -inf). A flat frame comes out flat.
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
-
 import numpy as np
 
 from difiisr_ros.errors import FrameError, OptionError
 
-ValueRange = Tuple[float, float]
+ValueRange = tuple[float, float]
 """(low, high) in the frame's own units (counts, kelvin, ...): what becomes 0 and 1."""
 
 RANGE_MODES = ("percentile", "fixed", "minmax")
@@ -47,8 +45,8 @@ def check_frame(frame: np.ndarray) -> None:
 def measure_range(
     frame: np.ndarray,
     mode: str = "percentile",
-    range_min: Optional[float] = None,
-    range_max: Optional[float] = None,
+    range_min: float | None = None,
+    range_max: float | None = None,
 ) -> ValueRange:
     """Value range of one frame.
 
@@ -80,7 +78,7 @@ def measure_range(
     return _widen(low, high, integer=frame.dtype != np.float32)
 
 
-def check_fixed_range(range_min: Optional[float], range_max: Optional[float]) -> ValueRange:
+def check_fixed_range(range_min: float | None, range_max: float | None) -> ValueRange:
     """The pair as floats, or :class:`OptionError` unless both are finite and min < max."""
     if range_min is None or range_max is None or not np.isfinite([range_min, range_max]).all():
         raise OptionError("range_mode fixed needs finite range_min and range_max")
@@ -145,7 +143,7 @@ def restore(
     normalized: np.ndarray,
     value_range: ValueRange,
     dtype: np.dtype,
-    out: Optional[np.ndarray] = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Normalised intensity back to counts: integers are rounded and cut at the dtype's limits.
 
@@ -196,7 +194,7 @@ class RangeSmoother:
 
     def reset(self) -> None:
         """Forget the past; the next range is taken as it is."""
-        self._range: Optional[ValueRange] = None
+        self._range: ValueRange | None = None
         self._stamp_s = 0.0
 
     def update(self, value_range: ValueRange, stamp_s: float) -> ValueRange:

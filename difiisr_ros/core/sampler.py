@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 
@@ -47,7 +48,9 @@ def sample(
         raise ValueError(f"stochasticity must be in 0..1, got {stochasticity}")
     needed = len(schedule) if stochasticity > 0 else 1
     if len(noise) < needed:
-        raise ValueError(f"{needed} noise arrays are needed for {len(schedule)} steps, got {len(noise)}")
+        raise ValueError(
+            f"{needed} noise arrays are needed for {len(schedule)} steps, got {len(noise)}"
+        )
 
     x = y0 + schedule.prior_std * noise[0]
     x0 = x

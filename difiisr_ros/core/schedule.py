@@ -10,8 +10,9 @@ Index t = 0 is the cleanest step and t = T - 1 the noisiest, as in the published
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -90,7 +91,11 @@ class ResidualShiftSchedule:
     ) -> None:
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
-        for name, value in (("kappa", kappa), ("power", power), ("min_noise_level", min_noise_level)):
+        for name, value in (
+            ("kappa", kappa),
+            ("power", power),
+            ("min_noise_level", min_noise_level),
+        ):
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")
         sqrt_eta_first = min(min_noise_level / kappa, min_noise_level)
@@ -129,7 +134,7 @@ class ResidualShiftSchedule:
         return float(self.kappa * self.sqrt_etas[-1])
 
     def input_std(self, index: int) -> float:
-        """Divisor that brings x_t to unit variance: ``sqrt(eta_t kappa^2 + 1)`` (published code)."""
+        """Divisor that gives x_t unit variance: ``sqrt(eta_t kappa^2 + 1)`` (published code)."""
         return float(np.sqrt(self.etas[index] * self.kappa**2 + 1.0))
 
     def forward_sample(self, x0: Array, y0: Array, noise: Array, index: int) -> Array:
@@ -145,7 +150,7 @@ class ResidualShiftSchedule:
         """Weights of the step from kept index t to t-1, given the predicted x0.
 
         ``stochasticity`` 0 is deterministic (SinSR, CVPR 2024, arXiv 2311.14760, eq. 5): x_t is
-        solved for its noise, which is put into the forward process at t-1. 1 is the posterior of
+        solved for its noise, put into the forward process at t-1. 1 is the posterior of
         ResShift (eq. 7). Between, fresh noise of ``stochasticity^2`` times the posterior variance
         replaces as much of the old noise, so that the variance at t-1 stays kappa^2 eta_{t-1}.
 

@@ -68,9 +68,11 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}
+            state = {key: file.get_tensor(key).float() for key in file}
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is not a usable model file: {_what_it_is(path)} ({error})") from error
+        raise ModelError(
+            f"{path} is not a usable model file: {_what_it_is(path)} ({error})"
+        ) from error
     if metadata.get("format") != FORMAT:
         raise ModelError(
             f"{path} is a safetensors file of another kind (format {metadata.get('format')!r}); "
@@ -87,7 +89,9 @@ def _config(path: Path, metadata: dict[str, str]) -> LiteConfig:
         return LiteConfig(**stored)
     except (KeyError, TypeError, ValueError) as error:
         known = ", ".join(field.name for field in fields(LiteConfig))
-        raise ModelError(f"{path} has no valid configuration ({error}); known fields: {known}") from error
+        raise ModelError(
+            f"{path} has no valid configuration ({error}); known fields: {known}"
+        ) from error
 
 
 def _load_state(path: Path, network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
@@ -110,7 +114,10 @@ def _what_it_is(path: Path) -> str:
     if len(head) == 0:
         return "it is empty"
     if head[:2] == b"PK" or head[:1] == b"\x80":
-        return "it is a pickle (.pth/.pt), which can run code and is not opened; only safetensors is accepted"
+        return (
+            "it is a pickle (.pth/.pt), which can run code and is not opened; "
+            "only safetensors is accepted"
+        )
     if len(head) >= 9 and head[8:9] == b"{":
         return "it looks like safetensors, but is truncated or damaged"
     return "only safetensors is accepted"

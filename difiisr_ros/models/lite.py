@@ -48,9 +48,11 @@ class LiteConfig:
     stochasticity: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
+        """The fields, for the model file."""
         return asdict(self)
 
     def schedule(self) -> ResidualShiftSchedule:
+        """The full schedule that the model was made for."""
         return ResidualShiftSchedule(
             self.steps, self.kappa, self.power, self.min_noise_level, self.etas_end
         )
@@ -71,6 +73,7 @@ class ResidualBlock(nn.Module):
             nn.init.zeros_(self.modulation.bias)
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """N x C x H x W to the same; ``embedding`` is N x E."""
         hidden = self.conv1(x)
         if self.modulation is not None:
             scale, shift = self.modulation(embedding)[..., None, None].to(x.dtype).chunk(2, dim=1)
@@ -100,6 +103,7 @@ class TwoResolutionNet(nn.Module):
         nn.init.zeros_(self.fine2.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """N x in_channels x H x W to N x 16 x H x W; ``embedding`` is N x E."""
         height, width = x.shape[-2:]
         if height % 2 or width % 2:
             x = F.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
@@ -169,7 +173,7 @@ class LiteDenoiser(nn.Module):
         return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-def as_denoise(model: LiteDenoiser, lr: Tensor, y0: Tensor, schedule: ResidualShiftSchedule):  # noqa: ANN201
+def as_denoise(model: LiteDenoiser, lr: Tensor, y0: Tensor, schedule: ResidualShiftSchedule):
     """The sampler's ``denoise(x_t, timestep) -> x0`` for one batch of LR frames (folded x_t)."""
     last = schedule.steps - 1
     full = model.config.schedule()

@@ -37,10 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop", type=int, default=192, metavar="PX",
         help="side of the high-resolution crops, a multiple of 8",
     )  # fmt: skip
-    parser.add_argument("--learning-rate", type=float, default=1e-3, metavar="LR", help="peak of the schedule")
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, metavar="LR", help="peak of the schedule"
+    )
     parser.add_argument("--prior-share", type=float, default=0.7, metavar="F",
                         help="share of the time for the one-step answer")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of crops, noise and weights")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of crops, noise and weights"
+    )
+    parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
+    parser.add_argument("--data-licence", default="", help="their licence, for the model file")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (0: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the PSNR history as JSON")
 
@@ -71,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
     settings = TrainSettings(
         minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
-        learning_rate=args.learning_rate, degradation=args.degradation, seed=args.seed,
+        learning_rate=args.learning_rate, degradation=args.degradation, seed=args.seed, data_name=args.data_name, data_licence=args.data_licence,
     )  # fmt: skip
     trainer = Trainer(args.data, args.out, settings, args.validation)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -81,5 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if first:
         print(f"wrote {path}")
         if args.json:
-            args.json.write_text(json.dumps({"history": trainer.history, "model": str(path)}, indent=2))
+            args.json.write_text(
+                json.dumps({"history": trainer.history, "model": str(path)}, indent=2)
+            )
     return 0

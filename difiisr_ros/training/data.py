@@ -81,9 +81,11 @@ class CropSampler:
         return self._rng.bit_generator.state
 
     def set_state(self, state: dict) -> None:
+        """Continue as the generator with this state would."""
         self._rng.bit_generator.state = state
 
     def draw(self, size: int) -> Batch:
+        """The next ``size`` crops."""
         crops = [self._draw_one() for _ in range(size)]
         hr = torch.from_numpy(np.stack([crop for crop, _ in crops]))[:, None]
         return Batch(hr, torch.tensor([step for _, step in crops], dtype=torch.float32))
@@ -93,7 +95,7 @@ class CropSampler:
         frame = self._frames[rng.integers(len(self._frames))]
         height, width = frame.pixels.shape
         shrink = rng.uniform(1.0, a.max_shrink) if rng.random() < a.scale_probability else 1.0
-        side = min(int(round(self._crop * shrink)), height, width)
+        side = min(round(self._crop * shrink), height, width)
         top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
         crop = frame.pixels[top : top + side, left : left + side].astype(np.float32)
         if side != self._crop:

@@ -52,7 +52,7 @@ def degrade(hr: Tensor, step: Tensor, kind: str, generator: torch.Generator) -> 
 
 
 def simulate_camera(hr: Tensor, camera: CameraModel, generator: torch.Generator) -> Tensor:
-    """Optics blur, area sampling, fixed-pattern and temporal noise: N x 1 x 4H x 4W -> N x 1 x H x W."""
+    """Optics blur, area sampling, fixed-pattern and temporal noise, x1/4 (N x 1 x H x W)."""
 
     def draw(low_high: tuple[float, float]) -> Tensor:
         low, high = low_high

@@ -43,6 +43,9 @@ class TrainSettings:
     ema: float = 0.999
     degradation: str = "bicubic"
     seed: int = 0
+    data_name: str = ""
+    """What the frames are, and ``data_licence`` on which terms, for the model file."""
+    data_licence: str = ""
     precision: str = "auto"
     """``bf16`` halves the time on CPUs that compute in it."""
     save_every_s: float = 120.0
@@ -78,7 +81,9 @@ class Trainer:
         self.sampler = CropSampler(frames, settings.crop, seed)
         self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(settings.seed)
-        self.model = LiteDenoiser(settings.config).to(self.device, memory_format=torch.channels_last)
+        self.model = LiteDenoiser(settings.config).to(
+            self.device, memory_format=torch.channels_last
+        )
         self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.amp = _amp_dtype(settings.precision, self.device)
         self.stage, self.step, self.elapsed = "prior", 0, 0.0
@@ -147,9 +152,11 @@ class Trainer:
 
     def _facts(self) -> dict[str, Any]:
         settings = asdict(self.settings)
-        del settings["config"]
+        for name in ("config", "data_name", "data_licence"):
+            del settings[name]
         return {
-            "trained_on": self.data.name,
+            "trained_on": self.settings.data_name or self.data.name,
+            "licence": self.settings.data_licence or "not stated",
             "frames": self.frames,
             "settings": settings,
             "minutes": round(self.elapsed / 60, 1),
@@ -189,9 +196,12 @@ class Trainer:
         last_save = self.elapsed
         self.stage_step = 0 if self.step == 0 else self.settings.warmup_steps
         bar = tqdm(
-            total=int(self.settings.minutes * 60), initial=int(self.elapsed), unit="s",
-            disable=self.rank != 0, mininterval=2.0, bar_format="{l_bar}{bar}| {n}/{total} s {postfix}",
-        )  # fmt: skip
+            total=int(self.settings.minutes * 60),
+            initial=int(self.elapsed),
+            disable=self.rank != 0,
+            mininterval=2.0,
+            bar_format="{l_bar}{bar}| {n}/{total} s {postfix}",
+        )
         mean = 0.0
         while True:
             elapsed = distributed.broadcast(time.monotonic() - start, self.world)

@@ -7,7 +7,11 @@ import torch
 
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.core.resample import (
-    back_project, downsample_folded, fold, unfold, upsample_folded,
+    back_project,
+    downsample_folded,
+    fold,
+    unfold,
+    upsample_folded,
 )  # fmt: skip
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.models.lite import LiteDenoiser, as_denoise
@@ -33,7 +37,9 @@ def validation_psnr(
             x = (lr - low) / (high - low)
             y0 = upsample_folded(x)
             generator = torch.Generator().manual_seed(0)
-            noise = [torch.randn(y0.shape, generator=generator).to(device) for _ in range(num_steps)]
+            noise = [
+                torch.randn(y0.shape, generator=generator).to(device) for _ in range(num_steps)
+            ]
             x0 = sample(
                 as_denoise(model, x, y0, schedule), y0, noise, schedule,
                 stochasticity=model.config.stochasticity,

@@ -1,0 +1,275 @@
+"""SuperResolver: frames in, frames of four times the size out, the same every time."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from difiisr_ros import SuperResolver
+from difiisr_ros.errors import BackendUnavailable, FrameError, OptionError
+from difiisr_ros.options import UpscaleOptions
+
+DTYPES = [np.uint8, np.uint16, np.float32]
+
+
+@pytest.fixture(scope="module")
+def lite():
+    resolver = SuperResolver.load()
+    yield resolver
+    resolver.close()
+
+
+@pytest.fixture(autouse=True)
+def _defaults(lite):
+    lite.configure(**vars(UpscaleOptions()))
+
+
+def _frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    smooth = np.cumsum(np.cumsum(rng.normal(size=shape), axis=0), axis=1)
+    smooth = (smooth - smooth.min()) / np.ptp(smooth)
+    low, high = (20, 220) if dtype == np.uint8 else (29_000, 31_000)
+    return (low + (high - low) * smooth).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (24, 32)])
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_size_and_dtype(lite, dtype, shape, num_steps):
+    lite.configure(num_steps=num_steps)
+    frame = _frame(np.uint8).astype(dtype)[: shape[0], : shape[1]]
+    before = frame.copy()
+    result = lite.upscale(frame)
+    assert result.shape == (4 * shape[0], 4 * shape[1])
+    assert result.dtype == dtype
+    assert result.flags.c_contiguous
+    np.testing.assert_array_equal(frame, before)
+
+
+@pytest.mark.parametrize("num_steps", [1, 4])
+def test_same_frame_same_bytes_whatever_came_before(lite, num_steps):
+    lite.configure(num_steps=num_steps)
+    frame = _frame()
+    first = lite.upscale(frame)
+    lite.upscale(_frame(np.uint8, (17, 9), 5))
+    lite.upscale_batch([_frame(seed=7), _frame(seed=8)])
+    lite.configure(seed=3)
+    lite.upscale(frame)
+    lite.configure(seed=0)
+    again = lite.upscale(frame)
+    assert first.tobytes() == again.tobytes()
+    fresh = SuperResolver.load(num_steps=num_steps)
+    assert first.tobytes() == fresh.upscale(frame).tobytes()
+
+
+def test_seed_changes_many_steps_and_not_one(lite):
+    frame = _frame()
+    one = [lite.upscale(frame), (lite.configure(seed=1), lite.upscale(frame))[1]]
+    assert one[0].tobytes() == one[1].tobytes()
+    lite.configure(num_steps=4)
+    four = [lite.upscale(frame), (lite.configure(seed=0), lite.upscale(frame))[1]]
+    assert four[0].tobytes() != four[1].tobytes()
+
+
+def test_consistency_pulls_the_result_to_the_measurement(lite):
+    from PIL import Image
+
+    frame, errors = _frame(shape=(48, 64)), []
+    for consistency in (0, 1, 2, 4):
+        lite.configure(consistency=consistency)
+        result = lite.upscale(frame).astype(np.float32)
+        down = Image.fromarray(result).resize((64, 48), Image.Resampling.BICUBIC)
+        errors.append(float(np.abs(np.asarray(down) - frame).mean()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[3] < 0.5 * errors[0]
+
+
+def test_hot_target_beyond_the_percentiles_survives(lite):
+    frame = _frame()
+    frame[10:14, 10:14] = 60_000
+    result = lite.upscale(frame)
+    assert result[44:52, 44:52].min() > 55_000
+
+
+def test_flat_frame_stays_flat(lite):
+    for dtype in DTYPES:
+        result = lite.upscale(np.full((16, 16), 100, dtype))
+        assert np.abs(result.astype(float) - 100).max() <= 1
+
+
+def test_missing_float_pixels_stay_missing_and_touch_nothing_else(lite):
+    frame = _frame(np.float32)
+    whole = lite.upscale(frame)
+    frame[5, 6], frame[7, 8] = np.nan, -np.inf
+    result = lite.upscale(frame)
+    assert np.isnan(result[20:24, 24:28]).all()
+    assert np.isneginf(result[28:32, 32:36]).all()
+    finite = np.isfinite(result)
+    assert finite.sum() == result.size - 32
+    assert np.abs(result[finite] - whole[finite]).max() < 400  # of a range of 2000
+
+
+def test_given_range_replaces_the_measured_one(lite):
+    frame = _frame()
+    same = lite.upscale(frame, value_range=(29_000.0, 31_000.0))
+    lite.configure(range_mode="fixed", range_min=29_000.0, range_max=31_000.0)
+    np.testing.assert_array_equal(same, lite.upscale(frame))
+    with pytest.raises(OptionError, match="below range_max"):
+        lite.upscale(frame, value_range=(5.0, 5.0))
+
+
+def test_strided_frames_are_read_as_they_are(lite):
+    frame = _frame(shape=(48, 64))
+    np.testing.assert_array_equal(
+        lite.upscale(frame[::2, ::-2]), lite.upscale(np.ascontiguousarray(frame[::2, ::-2]))
+    )
+
+
+def test_batch_equals_single_frames_within_a_count_or_two(lite):
+    frames = [_frame(seed=i) for i in range(3)]
+    for single, batched in zip(map(lite.upscale, frames), lite.upscale_batch(frames)):
+        assert np.abs(single.astype(int) - batched).max() <= 2  # of a range of 2000
+
+
+@pytest.mark.parametrize("num_steps", [1, 4])
+def test_tiles_show_no_seam(lite, num_steps):
+    frame = _frame(shape=(200, 260))
+    lite.configure(num_steps=num_steps, tile_size=0)
+    whole = lite.upscale(frame).astype(int)
+    lite.configure(tile_size=128, tile_overlap=48)
+    tiled = lite.upscale(frame).astype(int)
+    difference = np.abs(tiled - whole)
+    assert difference.max() <= 20  # of a range of 2000
+    assert difference.mean() < 1
+
+
+def test_info_tells_what_runs(lite):
+    lite.configure(num_steps=2)
+    info = lite.info.as_dict()
+    assert (info["model"], info["backend"], info["scale"], info["num_steps"]) == (
+        "lite",
+        "torch",
+        4,
+        2,
+    )
+    assert info["precision"] in ("fp32", "bf16", "fp16")
+    assert info["fallback"] is None
+
+
+def test_bfloat16_stays_within_half_a_count_of_8_bits(data_dir):
+    from difiisr_ros.io.images import list_images, read_image
+
+    frames = [read_image(p)[::4, ::4].copy() for p in list_images(data_dir / "hit_uav" / "val")[:4]]
+    fp32, bf16 = (SuperResolver.load(precision=p) for p in ("fp32", "bf16"))
+    for frame in frames:
+        as_float = frame.astype(np.float32)
+        difference = np.abs(fp32.upscale(as_float) - bf16.upscale(as_float))
+        assert difference.mean() < 0.1
+        assert np.percentile(difference, 99.9) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_steps": 0}, "num_steps must be an integer in 1"),
+        ({"num_steps": 16}, r"num_steps must be in 1\.\.15"),
+        ({"num_steps": 1.5}, "num_steps must be an integer"),
+        ({"num_steps": True}, "num_steps must be an integer"),
+        ({"seed": -1}, "seed must be"),
+        ({"consistency": 5}, r"consistency must be an integer in 0\.\.4, got 5"),
+        ({"range_mode": "auto"}, "range_mode must be one of percentile, fixed, minmax"),
+        ({"range_mode": "fixed"}, "range_min and range_max"),
+        ({"tile_size": 64, "tile_overlap": 60}, r"tile_overlap must be in 0\.\.56"),
+        ({"max_input_pixels": 0}, "max_input_pixels"),
+        ({"num_stepz": 2}, "unknown option 'num_stepz'; accepted: consistency"),
+    ],
+)
+def test_bad_options_are_named_and_change_nothing(lite, change, said):
+    before = lite.options
+    with pytest.raises(OptionError, match=said):
+        lite.configure(**{"seed": 9, **change})
+    assert lite.options is before
+
+
+def test_bad_frames_are_named(lite):
+    with pytest.raises(FrameError, match="two dimensions"):
+        lite.upscale(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(FrameError, match="no frames"):
+        lite.upscale_batch([])
+    with pytest.raises(FrameError, match="one shape and dtype"):
+        lite.upscale_batch([np.zeros((4, 4), np.uint8), np.zeros((4, 5), np.uint8)])
+    with pytest.raises(FrameError, match="as many value ranges"):
+        lite.upscale_batch([np.zeros((4, 4), np.uint8)], [])
+    lite.configure(max_input_pixels=100)
+    try:
+        with pytest.raises(FrameError, match=r"\(16x16\), max_input_pixels is 100"):
+            lite.upscale(np.zeros((16, 16), np.uint8))
+    finally:
+        lite.configure(max_input_pixels=4_000_000)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"backend": "cuda"}, "backend must be one of auto, torch, bicubic"),
+        ({"device": "gpu"}, "device must be one of auto, cpu, cuda"),
+        ({"precision": "half"}, "precision must be one of auto, fp32, bf16, fp16"),
+    ],
+)
+def test_bad_choices_list_the_accepted_ones(choice, said):
+    with pytest.raises(OptionError, match=said):
+        SuperResolver.load(**choice)
+
+
+def test_missing_torch_falls_back_loudly_or_not_at_all(monkeypatch, caplog):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "difiisr_ros.backends.torch_backend", raising=False)
+    resolver = SuperResolver.load()
+    assert resolver.info.backend == "bicubic"
+    assert "torch cannot be imported" in resolver.info.fallback
+    assert "bicubic runs instead" in caplog.text
+    assert resolver.upscale(_frame()).shape == (96, 128)
+    with pytest.raises(BackendUnavailable, match="pip install torch"):
+        SuperResolver.load(strict_backend=True)
+
+
+def test_bicubic_backend_imports_no_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, numpy as np; from difiisr_ros import SuperResolver;"
+        "SuperResolver.load(backend='bicubic').upscale(np.zeros((4, 4), np.uint8));"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_calls_from_several_threads_do_not_mix(lite):
+    frames = [_frame(seed=i) for i in range(4)]
+    expected = [lite.upscale(f).tobytes() for f in frames]
+    wrong = []
+
+    def work(i: int) -> None:
+        for _ in range(5):
+            if lite.upscale(frames[i]).tobytes() != expected[i]:
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_close_is_final_and_may_be_repeated():
+    resolver = SuperResolver.load()
+    resolver.close()
+    resolver.close()
+    with pytest.raises(BackendUnavailable, match="closed"):
+        resolver.upscale(_frame())
