@@ -44,6 +44,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds "(default: x)" where there is a default worth saying."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or isinstance(action.default, list):
+            return action.help
+        return super()._get_help_string(action)
+
+
 def available_commands() -> dict[str, tuple[str, str]]:
     """Return the subcommands whose module is part of this installation."""
     return {
@@ -67,7 +76,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
             name,
             help=help_line,
             description=help_line,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_HelpFormatter,
         )
         if name == chosen:
             module = importlib.import_module(module_name)

@@ -1,0 +1,209 @@
+"""Folders of frames to evaluate on: degradation, pairing, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.evaluation.datasets import degrade_bicubic, degrade_camera, open_frames
+from difiisr_ros.io.images import read_image, write_image
+
+
+def _frame(height=64, width=80, dtype=np.uint8, seed=0) -> np.ndarray:
+    smooth = np.random.default_rng(seed).random((height // 8 + 1, width // 8 + 1))
+    image = Image.fromarray(smooth.astype(np.float32)).resize((width, height), Image.BICUBIC)
+    top = {np.uint8: 200, np.uint16: 3000, np.float32: 20}[dtype]
+    base = {np.uint8: 20, np.uint16: 29000, np.float32: 280}[dtype]
+    return (np.asarray(image).clip(0, 1) * top + base).astype(dtype)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for index in range(3):
+        hr = _frame(seed=index)
+        write_image(tmp_path / "HR" / f"f{index}.png", hr)
+        write_image(tmp_path / "LR" / f"f{index}x4.png", degrade_bicubic(hr))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "dtype, ending", [(np.uint8, "png"), (np.uint16, "png"), (np.float32, "tif")]
+)
+def test_hr_frames_are_degraded_in_their_own_type(tmp_path, dtype, ending):
+    hr = _frame(dtype=dtype)
+    write_image(tmp_path / f"a.{ending}", hr)
+    (sample,) = open_frames(tmp_path)
+    assert sample.name == f"a.{ending}"
+    assert sample.hr.dtype == sample.lr.dtype == dtype
+    assert sample.lr.shape == (16, 20)
+    np.testing.assert_array_equal(sample.hr, hr)
+    exact = np.asarray(Image.fromarray(hr.astype(np.float32)).resize((20, 16), Image.BICUBIC))
+    # Half a count of rounding, and Pillow's 8-bit arithmetic rounds between its two passes.
+    tolerance = {np.uint8: 1.0, np.uint16: 0.501, np.float32: 0.0}[dtype]
+    assert np.abs(sample.lr - exact).max() <= tolerance
+
+
+def test_8_bit_lr_is_pillows_own():
+    hr = _frame()
+    expected = np.asarray(Image.fromarray(hr).resize((20, 16), Image.BICUBIC))
+    np.testing.assert_array_equal(degrade_bicubic(hr), expected)
+
+
+def test_published_lr_frames_are_reproduced(data_dir):
+    files = sorted((data_dir / "m3fd" / "HR").glob("*.png"))
+    assert files
+    for file in files:
+        lr = read_image(data_dir / "m3fd" / "LR" / f"{file.stem}x4.png")
+        np.testing.assert_array_equal(degrade_bicubic(read_image(file)), lr)
+
+
+def test_16_bit_degradation_does_not_wrap_at_the_limits():
+    hr = np.zeros((32, 32), np.uint16)
+    hr[:, 16:] = 65535
+    lr = degrade_bicubic(hr)
+    assert lr[:, :3].max() < 3000 and lr[:, -3:].min() > 62000
+
+
+def test_odd_sizes_are_cropped_and_it_is_said(tmp_path):
+    hr = _frame(67, 83)
+    write_image(tmp_path / "a.png", hr)
+    frames = open_frames(tmp_path)
+    (sample,) = frames
+    np.testing.assert_array_equal(sample.hr, hr[:64, :80])
+    assert "multiple of 4" in frames.settings["hr_crop"]
+
+
+def test_pairs_with_and_without_x4_in_the_name(pairs):
+    (pairs / "LR" / "f1x4.png").rename(pairs / "LR" / "f1.png")
+    samples = list(open_frames(pairs))
+    assert [sample.name for sample in samples] == ["f0.png", "f1.png", "f2.png"]
+    for sample in samples:
+        np.testing.assert_array_equal(sample.lr, degrade_bicubic(sample.hr))
+
+
+def test_missing_lr_partner(pairs):
+    (pairs / "LR" / "f1x4.png").unlink()
+    with pytest.raises(DataError, match=r"f1\.png: has no partner in .*LR"):
+        open_frames(pairs)
+
+
+def test_missing_hr_partner(pairs):
+    (pairs / "HR" / "f2.png").unlink()
+    with pytest.raises(DataError, match=r"f2x4\.png: has no partner in .*HR"):
+        open_frames(pairs)
+
+
+def test_two_files_of_one_stem(pairs):
+    write_image(pairs / "HR" / "f1.tif", _frame())
+    with pytest.raises(DataError, match="which one"):
+        open_frames(pairs)
+
+
+def test_wrong_size_names_both_files_and_the_right_size(pairs):
+    write_image(pairs / "LR" / "f1x4.png", _frame(16, 16))
+    with pytest.raises(DataError, match=r"f1\.png: is 80x64, 4 times .*f1x4\.png .16x16. is 64x64"):
+        list(open_frames(pairs))
+
+
+def test_pair_of_different_types(pairs):
+    write_image(pairs / "LR" / "f0x4.png", _frame(16, 20, np.uint16))
+    with pytest.raises(DataError, match=r"uint8.*uint16"):
+        list(open_frames(pairs))
+
+
+def test_only_one_of_hr_and_lr(pairs):
+    for file in (pairs / "LR").iterdir():
+        file.unlink()
+    (pairs / "LR").rmdir()
+    with pytest.raises(DataError, match="no LR/ beside HR/"):
+        open_frames(pairs)
+
+
+def test_mixed_types_are_refused(tmp_path):
+    write_image(tmp_path / "a.png", _frame())
+    write_image(tmp_path / "b.png", _frame(dtype=np.uint16))
+    with pytest.raises(DataError, match=r"a\.png is uint8, b\.png is uint16"):
+        list(open_frames(tmp_path))
+
+
+def test_a_text_file_named_png(tmp_path):
+    write_image(tmp_path / "a.png", _frame())
+    (tmp_path / "b.png").write_text("not a picture")
+    with pytest.raises(DataError, match=r"b\.png"):
+        list(open_frames(tmp_path))
+
+
+def test_non_finite_truth_is_refused(tmp_path):
+    hr = _frame(dtype=np.float32)
+    hr[3, 5] = np.nan
+    write_image(tmp_path / "a.tif", hr)
+    with pytest.raises(DataError, match=r"a\.tif: has NaN"):
+        list(open_frames(tmp_path))
+
+
+def test_too_small(tmp_path):
+    write_image(tmp_path / "a.png", _frame(64, 15))
+    with pytest.raises(DataError, match="12x64 is too small"):
+        list(open_frames(tmp_path))
+
+
+def test_empty_and_missing_folder(tmp_path):
+    with pytest.raises(DataError, match="no image in this folder"):
+        open_frames(tmp_path)
+    with pytest.raises(DataError, match="no such folder"):
+        open_frames(tmp_path / "nowhere")
+
+
+def test_a_bag_is_named_as_one(tmp_path):
+    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information:\n")
+    with pytest.raises(DataError, match="is a bag"):
+        open_frames(tmp_path)
+
+
+def test_every_and_limit(tmp_path):
+    for index in range(7):
+        write_image(tmp_path / f"f{index}.png", _frame(16, 16))
+    frames = open_frames(tmp_path, every=2, limit=3)
+    assert len(frames) == 3
+    assert [sample.name for sample in frames] == ["f0.png", "f2.png", "f4.png"]
+    for bad in ({"every": 0}, {"limit": 0}):
+        with pytest.raises(OptionError):
+            open_frames(tmp_path, **bad)
+
+
+def test_no_reference_takes_the_frames_as_they_are(tmp_path, pairs):
+    write_image(tmp_path / "plain" / "a.png", _frame(13, 17, np.uint16))
+    (sample,) = open_frames(tmp_path / "plain", no_reference=True)
+    assert sample.hr is None and sample.lr.shape == (13, 17)
+    assert len(open_frames(pairs, no_reference=True)) == 3
+
+
+def test_camera_degradation_is_seeded_and_noisy(tmp_path):
+    hr = _frame(dtype=np.uint16)
+    a, b, c = degrade_camera(hr, 1), degrade_camera(hr, 1), degrade_camera(hr, 2)
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+    assert a.dtype == np.uint16 and a.shape == (16, 20)
+    error = a.astype(float) - degrade_bicubic(hr)
+    assert 0 < np.abs(error).mean() < 0.1 * (hr.max() - hr.min())
+
+
+def test_camera_noise_does_not_depend_on_the_other_frames(tmp_path):
+    for index in range(4):
+        write_image(tmp_path / f"f{index}.png", _frame(seed=index))
+    whole = {s.name: s.lr for s in open_frames(tmp_path, "camera", seed=5)}
+    part = {s.name: s.lr for s in open_frames(tmp_path, "camera", seed=5, every=3)}
+    assert sorted(part) == ["f0.png", "f3.png"]
+    for name, lr in part.items():
+        np.testing.assert_array_equal(lr, whole[name])
+    other = {s.name: s.lr for s in open_frames(tmp_path, "camera", seed=6)}
+    assert any((other[name] != whole[name]).any() for name in whole)
+
+
+def test_degradation_of_given_lr_frames_is_refused(pairs):
+    with pytest.raises(OptionError, match="has its own LR frames"):
+        open_frames(pairs, "camera")
+    with pytest.raises(OptionError, match="one of bicubic, camera"):
+        open_frames(pairs, "blur")

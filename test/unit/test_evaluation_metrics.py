@@ -1,0 +1,138 @@
+"""PSNR, SSIM, consistency and the spectrum distance, against values known from theory."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from difiisr_ros.errors import DataError
+from difiisr_ros.evaluation import metrics
+from difiisr_ros.evaluation.datasets import degrade_bicubic
+from difiisr_ros.evaluation.methods import bicubic_upscale
+from difiisr_ros.evaluation.spectrum import (
+    FLOOR,
+    LR_NYQUIST,
+    radial_log_amplitude,
+    spectrum_distance,
+)
+
+
+@pytest.fixture
+def scene() -> np.ndarray:
+    """A frame with structure at every scale, uint8, 160x128."""
+    rng = np.random.default_rng(0)
+    frame = np.zeros((128, 160))
+    for size in (4, 8, 16, 32, 64):
+        coarse = rng.normal(size=(128 // size + 2, 160 // size + 2)).astype(np.float32)
+        frame += size * 0.5 * cv2.resize(coarse, (160, 128), interpolation=cv2.INTER_CUBIC)
+    frame += rng.normal(scale=2, size=frame.shape)
+    return np.clip(128 + frame, 0, 255).astype(np.uint8)
+
+
+def test_psnr_is_that_of_the_definition(scene):
+    off_by_two = np.where(scene > 100, scene - 2, scene + 2).astype(np.uint8)
+    assert metrics.psnr(scene, off_by_two, 255.0) == pytest.approx(20 * np.log10(255 / 2))
+
+
+def test_psnr_of_unsigned_differences_does_not_wrap():
+    a, b = np.zeros((16, 16), np.uint16), np.ones((16, 16), np.uint16)
+    assert metrics.psnr(a, b, 100.0) == metrics.psnr(b, a, 100.0) == pytest.approx(40.0)
+
+
+def test_a_perfect_frame_has_a_finite_psnr(scene):
+    assert metrics.psnr(scene, scene.copy(), 255.0) == metrics.MAX_PSNR_DB
+    assert metrics.ssim(scene, scene.copy(), 255.0) == pytest.approx(1.0)
+
+
+def test_ssim_is_wangs(scene):
+    """The published definition, written out with OpenCV's Gaussian window."""
+    other = cv2.GaussianBlur(scene, (0, 0), 1.0)
+
+    def blur(x):
+        line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+        return cv2.sepFilter2D(x, -1, line / line.sum(), line / line.sum())
+
+    x, y = scene.astype(np.float64), other.astype(np.float64)
+    mx, my = blur(x), blur(y)
+    vx, vy, cov = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    each = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    expected = each[5:-5, 5:-5].mean()
+    assert metrics.ssim(scene, other, 255.0) == pytest.approx(expected, abs=1e-6)
+
+
+def test_data_range():
+    assert metrics.data_range(np.array([[3, 9]], np.uint8)) == 255
+    assert metrics.data_range(np.array([[30000, 30900]], np.uint16)) == 900
+    assert metrics.data_range(np.array([[290.5, 300.0]], np.float32)) == 9.5
+    assert metrics.data_range(np.full((2, 2), 7, np.uint16)) == 1
+
+
+def test_consistency_sees_an_offset_and_ignores_what_the_camera_cannot_see(scene):
+    lr = degrade_bicubic(scene.astype(np.float32))
+    assert metrics.consistency(lr, scene.astype(np.float32)) == pytest.approx(0, abs=1e-4)
+    assert metrics.consistency(lr, scene.astype(np.float32) + 3) == pytest.approx(3, abs=1e-3)
+    checker = np.indices(scene.shape).sum(0) % 2 * 2.0 - 1  # the finest pattern there is
+    finer = scene + 20 * checker
+    inside = np.s_[2:-2, 2:-2]
+    assert np.abs(degrade_bicubic(finer.astype(np.float32)) - lr)[inside].max() < 0.5
+    assert metrics.consistency(lr, finer) < 1.0
+
+
+def test_consistency_of_16_bit_counts():
+    lr = np.full((8, 8), 30000, np.uint16)
+    assert metrics.consistency(lr, np.full((32, 32), 30005, np.uint16)) == pytest.approx(5)
+
+
+@pytest.mark.parametrize("cycles", [0.05, 0.2, 0.4])
+def test_a_wave_peaks_at_its_own_frequency(cycles):
+    x = np.arange(256)
+    wave = np.tile(100 * np.sin(2 * np.pi * cycles * x), (128, 1))
+    frequencies, decibel = radial_log_amplitude(wave, 255.0)
+    decibel[frequencies < 0.03] = -np.inf  # what the window makes of the frame's mean
+    assert frequencies[np.argmax(decibel)] == pytest.approx(cycles, abs=1 / 128)
+
+
+def test_white_noise_has_a_flat_spectrum_at_its_own_level():
+    noise = np.random.default_rng(1).normal(scale=10.0, size=(256, 320))
+    frequencies, decibel = radial_log_amplitude(noise, 100.0)
+    band = decibel[(frequencies > 0.02) & (frequencies < 0.5)]
+    # The mean of 20 log10 of a Rayleigh amplitude lies 2.51 dB below its root mean square.
+    assert band.mean() == pytest.approx(20 * np.log10(10 / 100) - 2.51, abs=0.25)
+    assert band.std() < 0.5
+
+
+def test_amplitudes_end_at_the_floor():
+    _, decibel = radial_log_amplitude(np.full((64, 64), 7.0), 255.0)
+    np.testing.assert_allclose(decibel, 20 * np.log10(FLOOR))
+
+
+def test_distance_of_a_gain_above_lr_nyquist_is_that_gain():
+    rng = np.random.default_rng(2)
+    a = rng.normal(scale=20, size=(128, 128))
+    spectrum = np.fft.fft2(a)
+    radius = np.hypot(*np.meshgrid(np.fft.fftfreq(128), np.fft.fftfreq(128)))
+    low = np.fft.ifft2(np.where(radius <= LR_NYQUIST - 0.02, 2 * spectrum, spectrum)).real
+    high = np.fft.ifft2(np.where(radius > LR_NYQUIST, spectrum / 2, spectrum)).real
+    assert spectrum_distance(a, a, 255.0) == 0
+    assert spectrum_distance(a, low, 255.0) < 0.2  # what the camera resolved does not count
+    assert spectrum_distance(a, high, 255.0) == pytest.approx(20 * np.log10(2), abs=0.3)
+
+
+def test_bicubic_is_farther_in_spectrum_than_a_sharper_frame(scene):
+    blurred = bicubic_upscale(degrade_bicubic(scene))
+    sharper = np.clip(blurred + 0.5 * (scene.astype(float) - blurred), 0, 255).astype(np.uint8)
+    assert spectrum_distance(scene, sharper, 255.0) < 0.7 * spectrum_distance(scene, blurred, 255.0)
+
+
+def test_spectrum_does_not_depend_on_the_unit(scene):
+    kelvin = scene.astype(np.float32) * np.float32(0.01) + np.float32(290)
+    counts = spectrum_distance(scene, np.roll(scene, 1) // 2, 255.0)
+    other = (np.roll(scene, 1) // 2).astype(np.float32) * np.float32(0.01) + np.float32(290)
+    assert spectrum_distance(kelvin, other, 2.55) == pytest.approx(counts, abs=0.02)
+
+
+def test_a_frame_too_small_for_a_spectrum_is_refused():
+    with pytest.raises(DataError, match="16x16, got 12x20"):
+        radial_log_amplitude(np.zeros((20, 12)), 255.0)
