@@ -104,8 +104,10 @@ class FramePlayer(Node):
             self.exit_code = 2
             self.get_logger().error(str(error))
         except Exception:  # noqa: BLE001 - a thread's error must not vanish
-            self.exit_code = 1
-            self.get_logger().error(f"playing failed:\n{traceback.format_exc()}")
+            # A signal invalidates the context before this thread is told to stop.
+            if self.context.ok():
+                self.exit_code = 1
+                self.get_logger().error(f"playing failed:\n{traceback.format_exc()}")
         if not self._stop.is_set() and (self.exit_code or self.values["exit_when_done"]):
             self._stop.wait(SETTLE)  # what is still in shared memory goes with the process
             self.context.try_shutdown()
