@@ -68,7 +68,7 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file}
+            state = {key: file.get_tensor(key).float() for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{path} is not a usable model file: {_what_it_is(path)} ({error})"

@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
     settings = TrainSettings(
         minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
-        learning_rate=args.learning_rate, degradation=args.degradation, seed=args.seed, data_name=args.data_name, data_licence=args.data_licence,
+        learning_rate=args.learning_rate, degradation=args.degradation, seed=args.seed,
+        data_name=args.data_name, data_licence=args.data_licence,
     )  # fmt: skip
     trainer = Trainer(args.data, args.out, settings, args.validation)
     first = int(os.environ.get("RANK", "0")) == 0

@@ -1,0 +1,219 @@
+"""Training: degradations, crops, both stages, resuming, several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import difiisr_ros
+from difiisr_ros.cli import main
+from difiisr_ros.core.resample import downsample_folded, fold
+from difiisr_ros.errors import DataError
+from difiisr_ros.models.checkpoint import load_model
+from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.training import losses
+from difiisr_ros.training.data import CropSampler, load_frames
+from difiisr_ros.training.degradation import CameraModel, degrade, simulate_camera
+from difiisr_ros.training.train import Trainer, TrainSettings
+
+SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
+
+
+@pytest.fixture(scope="module")
+def frames_dir(tmp_path_factory):
+    """Six frames of smooth blobs and edges, 16-bit."""
+    folder, rng = tmp_path_factory.mktemp("frames"), np.random.default_rng(0)
+    y, x = np.mgrid[:96, :128]
+    for i in range(6):
+        scene = np.zeros((96, 128))
+        for _ in range(12):
+            cx, cy, r = rng.uniform(0, 128), rng.uniform(0, 96), rng.uniform(4, 20)
+            scene += rng.uniform(100, 900) * ((x - cx) ** 2 + (y - cy) ** 2 < r * r)
+        Image.fromarray((29_000 + scene).astype(np.uint16)).save(folder / f"{i}.png")
+    return folder
+
+
+def _settings(**changes) -> TrainSettings:
+    defaults = dict(
+        minutes=0.05, prior_share=0.5, batch=4, crop=64, precision="fp32", warmup_steps=5,
+        validate_frames=1, config=SMALL,
+    )  # fmt: skip
+    return TrainSettings(**{**defaults, **changes})
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_bicubic_degradation_is_pillows_rounded_to_counts():
+    counts = np.random.default_rng(0).integers(0, 256, (32, 48)).astype(np.float32)
+    expected = np.asarray(Image.fromarray(counts).resize((12, 8), Image.Resampling.BICUBIC))
+    hr, step = torch.from_numpy(counts / 200)[None, None], torch.tensor([1 / 200])
+    lr = degrade(hr, step, "bicubic", _generator())[0, 0].numpy() * 200
+    np.testing.assert_allclose(lr, np.rint(expected), atol=1e-3)
+
+
+def test_camera_blurs_adds_noise_and_stripes():
+    quiet = CameraModel(temporal_noise=(0, 0), pattern_noise=(0, 0))
+    edge = torch.zeros(8, 1, 64, 64)
+    edge[..., 32:] = 1.0
+    lr = simulate_camera(edge, quiet, _generator())
+    assert lr.shape == (8, 1, 16, 16)
+    row = lr[0, 0, 8]
+    assert 0.005 < float(row[7]) < 0.4  # the edge has leaked over
+    assert torch.equal(lr[:, :, 0], lr[:, :, 9])
+    noisy = simulate_camera(
+        torch.zeros(8, 1, 64, 64), CameraModel(temporal_noise=(0.02, 0.02)), _generator()
+    )
+    assert 0.018 < float(noisy.std()) < 0.026
+    striped = simulate_camera(
+        torch.zeros(1, 1, 64, 64),
+        CameraModel(temporal_noise=(0, 0), pattern_noise=(0.02, 0.02)),
+        _generator(),
+    )[0, 0]
+    assert float(striped.std()) > 0.01
+    torch.testing.assert_close(striped - striped[:1], (striped - striped[:1])[:, :1].expand(16, 16))
+
+
+def test_mixed_degradation_mixes():
+    hr = torch.rand(32, 1, 32, 32, generator=_generator())
+    step = torch.full((32,), 1e-6)
+    lr = degrade(hr, step, "mixed", _generator())
+    clean = (lr - downsample_folded(fold(hr))).abs().amax(dim=(1, 2, 3)) < 1e-5
+    assert 5 < int(clean.sum()) < 27
+
+
+def test_crops_are_deterministic_sized_and_roughly_in_range(frames_dir):
+    frames = load_frames(frames_dir, 64)
+    a, b = (CropSampler(frames, 64, seed=5).draw(16) for _ in range(2))
+    assert torch.equal(a.hr, b.hr)
+    assert a.hr.shape == (16, 1, 64, 64)
+    assert -1.5 < float(a.hr.min()) < 0.5 < float(a.hr.max()) < 3
+    assert not torch.equal(a.hr, CropSampler(frames, 64, seed=6).draw(16).hr)
+    sampler = CropSampler(frames, 64, seed=5)
+    sampler.draw(3)
+    state = sampler.state()
+    expected = sampler.draw(2).hr
+    other = CropSampler(frames, 64, seed=9)
+    other.set_state(state)
+    assert torch.equal(other.draw(2).hr, expected)
+
+
+def test_too_small_frames_are_said(frames_dir, tmp_path):
+    with pytest.raises(DataError, match="at least 192x192"):
+        load_frames(frames_dir, 192)
+
+
+@pytest.mark.parametrize("stage", ["prior", "refiner"])
+def test_both_losses_fall_and_only_touch_their_expert(frames_dir, stage):
+    torch.manual_seed(0)
+    model = LiteDenoiser(SMALL)
+    sampler, generator = CropSampler(load_frames(frames_dir, 64), 64, 0), _generator()
+    batch = sampler.draw(8)
+    lr, hr = degrade(batch.hr, batch.step, "bicubic", generator), fold(batch.hr)
+
+    def loss() -> torch.Tensor:
+        if stage == "prior":
+            return losses.prior_loss(model, lr, hr)
+        return losses.refiner_loss(model, lr, hr, _generator())
+
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    first = loss().item()
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    assert loss().item() < 0.97 * first
+    other = model.refiner if stage == "prior" else model.prior
+    assert all(p.grad is None for p in other.parameters())
+
+
+def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_path):
+    trainer = Trainer(frames_dir, tmp_path, _settings())
+    path = trainer.run()
+    assert [h["stage"] for h in trainer.history] == ["prior", "refiner"]
+    model, facts = load_model(str(path))
+    assert model.config == SMALL
+    assert facts["steps"] == trainer.step >= 2
+    assert facts["frames"] == 5  # one is held out
+
+    longer = Trainer(frames_dir, tmp_path, _settings(minutes=0.08))
+    assert longer.resume()
+    assert longer.step == trainer.step
+    for key, value in longer.ema.items():
+        assert torch.equal(value, trainer.ema[key]), key
+    longer.run()
+    assert longer.step > trainer.step
+
+
+def test_damaged_state_is_named_and_kept(frames_dir, tmp_path):
+    (tmp_path / "last.pt").write_bytes(b"half a file")
+    with pytest.raises(DataError, match=r"last.pt cannot be continued.*remove it"):
+        Trainer(frames_dir, tmp_path, _settings()).resume()
+    assert (tmp_path / "last.pt").read_bytes() == b"half a file"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "nowhere: no such folder"),
+        (["{frames}", "--degradation", "rain"], "bicubic, camera, mixed"),
+        (["{frames}", "--crop", "60"], "multiple of 8"),
+        (["{frames}", "--minutes", "0"], "--minutes must be above 0"),
+        (["{frames}", "--prior-share", "2"], r"--prior-share must be in (0, 1]"),
+        (["{frames}"], "at least 192x192"),
+    ],
+)
+def test_command_refuses_bad_input_with_exit_code_2(frames_dir, tmp_path, capsys, arguments, said):
+    filled = [a.format(frames=frames_dir) for a in arguments]
+    assert main(["train", *filled, "--out", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_command_trains_and_reports(frames_dir, tmp_path, capsys):
+    report = tmp_path / "history.json"
+    code = main(
+        ["train", str(frames_dir), "--out", str(tmp_path / "run"), "--minutes", "0.04", "--crop",
+         "64", "--batch", "2", "--json", str(report), "--data-name", "blobs",
+         "--degradation", "mixed"]
+    )  # fmt: skip
+    assert code == 0
+    model_file = json.loads(report.read_text())["model"]
+    assert load_model(model_file)[1]["trained_on"] == "blobs"
+    assert f"wrote {model_file}" in capsys.readouterr().out
+
+
+def test_two_processes_under_torchrun_hold_the_same_weights(frames_dir, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys, torch\n"
+        "from pathlib import Path\n"
+        "from difiisr_ros.models.lite import LiteConfig\n"
+        "from difiisr_ros.training.train import Trainer, TrainSettings\n"
+        "torch.set_num_threads(1)\n"
+        "config = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8,"
+        " refiner_blocks=1)\n"
+        "settings = TrainSettings(minutes=0.03, prior_share=1.0, batch=2, crop=64,"
+        " precision='fp32', config=config)\n"
+        "trainer = Trainer(Path(sys.argv[1]), Path(sys.argv[2]), settings)\n"
+        "trainer.run()\n"
+        "torch.save(trainer.model.state_dict(), f'{sys.argv[2]}/rank{trainer.rank}.pt')\n"
+    )
+    sources = str(Path(difiisr_ros.__file__).parents[1])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": sources}
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone",
+         str(script), str(frames_dir), str(tmp_path)],
+        check=True, env=environment, timeout=150, capture_output=True,
+    )  # fmt: skip
+    first, second = (torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in (0, 1))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert (tmp_path / "model.safetensors").is_file()
