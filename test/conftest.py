@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,20 @@ def repository() -> Path:
     if not (REPOSITORY / "package.xml").is_file():
         pytest.skip(f"the package's sources are not in {REPOSITORY}")
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def copy_sources(repository: Path) -> Callable[[Path], Path]:
+    """A function that copies the sources to a folder, for builds, which leave files beside them."""
+    skip = shutil.ignore_patterns(
+        ".git", ".venv*", "build", "install", "log", "out", "*.egg-info", "__pycache__", ".*_cache"
+    )
+
+    def copy(target: Path) -> Path:
+        shutil.copytree(repository, target, ignore=skip)
+        return target
+
+    return copy
 
 
 @pytest.fixture(scope="session")
