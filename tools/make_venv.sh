@@ -32,25 +32,28 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 2; }
 
 # The content of the requirements, and the place: scripts in bin/ start with an absolute path.
-wanted() { { cat "$REQUIREMENTS"; [ -z "$PROJECT" ] || cat "$PROJECT/setup.py"; pwd -P; } | sha256sum; }
+wanted() {
+    { cat "$REQUIREMENTS" && readlink -f "$VENV" && if [ -n "$PROJECT" ]; then
+        readlink -f "$PROJECT" && cat "$PROJECT/setup.py"
+    fi; } | sha256sum
+}
 
 # One import after the other in one process: about two seconds, most of it PyTorch.
 imports_work() {
-    "$VENV/bin/python" - "$VENV" $MODULES >/dev/null 2>&1 <<'PYTHON'
-import importlib, os, sys
-if os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]):
-    sys.exit("this interpreter belongs to another folder")
-for name in sys.argv[2:]:
+    # shellcheck disable=SC2086  # a list of words
+    "$VENV/bin/python" - $MODULES >/dev/null 2>&1 <<'PYTHON'
+import importlib, sys
+for name in sys.argv[1:]:
     importlib.import_module(name)
 PYTHON
 }
 
 complete() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ] && imports_work; }
 
-pip_works() {
+# Whether pip can repair it. A moved environment it cannot: every script in bin/ names the old place.
+repairable() {
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 &&
-        "$VENV/bin/python" -c 'import os, sys
-sys.exit(os.path.realpath(sys.prefix) != os.path.realpath(sys.argv[1]))' "$VENV"
+        grep -qF "$(readlink -f "$VENV")" "$VENV/bin/activate"
 }
 
 usable_python() {
@@ -89,7 +92,7 @@ case "$(uname -s) $(uname -m)" in
 esac
 
 rm -f "$stamp"
-if pip_works; then
+if repairable; then
     say "mending $VENV"
     if install && imports_work; then
         wanted >"$stamp"

@@ -89,9 +89,7 @@ def test_node_starts_from_the_install_space_and_ends_cleanly(workspace):
     from lifecycle_msgs.msg import State
     from lifecycle_msgs.srv import GetState
 
-    process = _in_workspace(
-        workspace, "install/difiisr_ros/lib/difiisr_ros/super_resolution_node"
-    )
+    process = _in_workspace(workspace, "install/difiisr_ros/lib/difiisr_ros/super_resolution_node")
     context = rclpy.Context()
     output = ""
     try:
