@@ -75,7 +75,7 @@ class FramePlayer(Node):
         )
         if v["publish_truth"] and self._truths is None:
             self.get_logger().warning(f"no truth is known of {self._source.name}")
-        self._published: list[tuple[int, str]] = []
+        self._published: list[tuple[int, int, str]] = []
         self._pacer = Pacer(v["rate"])
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
@@ -180,7 +180,7 @@ class FramePlayer(Node):
             truth = self._truth_of(frame.index)
             self._truths.publish(array_to_image(truth, encoding_for(truth.dtype), header))
         stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
-        self._published.append((stamp, frame.name))
+        self._published.append((stamp, frame.index, frame.name))
 
     def _encoded(self, image: np.ndarray) -> tuple[np.ndarray, str]:
         encoding = self.values["encoding"]
@@ -217,8 +217,9 @@ class FramePlayer(Node):
             "rate": self.values["rate"],
             "frames": self.published,
             "deadlines_missed": self._pacer.skipped,
-            "stamps_ns": [stamp for stamp, _ in self._published],
-            "names": [name for _, name in self._published],
+            "stamps_ns": [stamp for stamp, _, _ in self._published],
+            "indices": [index for _, index, _ in self._published],
+            "names": [name for _, _, name in self._published],
         }
         try:
             write_atomically(path, json.dumps(report).encode())

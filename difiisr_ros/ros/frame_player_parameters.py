@@ -110,7 +110,7 @@ TABLE: tuple[ParameterSpec, ...] = tuple(
             name="report_file",
             default="",
             description="Write what was published, as JSON, at the end: counts, and each frame's "
-            "stamp and name.",
+            "stamp, index and name.",
         ),
     )
 )  # fmt: skip

@@ -1,0 +1,336 @@
+"""``difiisr demo``: player, node and monitor as separate processes over DDS, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import difiisr_ros
+from difiisr_ros.commands.demo_processes import (
+    Process,
+    ProcessGroup,
+    sleep_until,
+    termination_raises,
+)
+from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.errors import DataError, DifiisrError, OptionError
+from difiisr_ros.io.bags import is_bag
+from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
+from difiisr_ros.io.images import write_atomically
+
+HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
+
+#: Seconds for the node to load its model and for the player to render the scene.
+START_TIMEOUT = 120
+#: Seconds after the last frame for its result to arrive.
+LINGER = 1.0
+SCENE_SEED = 0
+
+
+class DemoFailed(DifiisrError):
+    """The system did not run; says which part, and what its log says."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--input",
+        default=SYNTHETIC,
+        metavar="PATH",
+        help="an image, a folder of images, or a bag; default: a synthetic thermal scene whose x4 "
+        "truth is known",
+    )
+    parser.add_argument("--topic", help="image topic of a bag that has several")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long to play")
+    parser.add_argument("--rate", type=float, default=30.0, help="frames a second")
+    parser.add_argument("--size", default="160x120", help="of the synthetic camera")
+    parser.add_argument("--num-steps", type=int, default=1, help="diffusion steps of the model")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
+    parser.add_argument(
+        "--bag-seconds", type=float, default=60.0, help="record at most this long; 0: no bag"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
+    add_engine_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo; 0 when results came out, 1 when the system did not run.
+
+    Raises:
+        DataError, OptionError: An input or an option that cannot be used.
+    """
+    demo = Demo(args)
+    try:
+        with termination_raises():
+            summary = demo.run()
+    except DemoFailed as error:
+        print(f"demo failed: {error}", file=sys.stderr)
+        return 1
+    text = json.dumps(summary, indent=2) + "\n"
+    write_atomically(args.out / "summary.json", text.encode())
+    if args.json:
+        write_atomically(args.json, text.encode())
+    from difiisr_ros.commands.demo_report import summary_text
+
+    print("\n" + summary_text(summary))
+    return 0
+
+
+class Demo:
+    """One run of the whole system.
+
+    Raises:
+        DataError, OptionError: An argument that cannot be used; nothing has been started then.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        self._out: Path = args.out
+        self._width, self._height = _size(args.size)
+        for name in ("seconds", "rate"):
+            if not 0 < getattr(args, name) < 1e6:
+                raise OptionError(f"--{name} is {getattr(args, name)}; accepted are positive ones")
+        if not args.bag_seconds >= 0:
+            raise OptionError(f"--bag-seconds is {args.bag_seconds}; accepted are 0 and more")
+        self._frames = max(1, round(args.seconds * args.rate))
+        for module, why in (("rclpy", _NO_ROS), ("rosbags", _NO_ROSBAGS)):
+            if importlib.util.find_spec(module) is None:
+                raise DataError(why.format(python=sys.executable))
+        # Opened here only to complain before anything is started.
+        self._source: FrameSource = open_source(
+            args.input,
+            width=self._width,
+            height=self._height,
+            seed=SCENE_SEED,
+            topic=args.topic,
+            limit=1,
+        )
+        self._environment = _environment()
+
+    def run(self) -> dict[str, Any]:
+        """Start everything, wait, stop everything; returns the summary.
+
+        Raises:
+            DemoFailed: A process failed, or nothing came out.
+        """
+        self._prepare_folder()
+        a = self._args
+        print(
+            f"demo: {self._source.name} at {a.rate:g} Hz, {self._frames} frames -> "
+            f"super_resolution_node (model {a.model}, backend {a.backend}) -> monitor, "
+            f"ROS_DOMAIN_ID {self._environment['ROS_DOMAIN_ID']}",
+            flush=True,
+        )
+        with ProcessGroup() as group:
+            monitor, node, player = self._start(group)
+            self._wait_for_player(group, player)
+            sleep_until(lambda: bool(_others_ended(group, player)), LINGER)
+            codes = {p.name: p.stop() for p in (monitor, node)}
+        played = self._read_json("player.json", player)
+        measured = self._read_json("monitor.json", monitor)
+        if not measured["frames_out"]:
+            raise DemoFailed(
+                f"{played['frames']} frames were played, but no result came out; the end of "
+                f"{node.log}:\n{node.tail()}"
+            )
+        return self._summary(played, measured, codes)
+
+    # ---- before --------------------------------------------------------------------------------
+
+    def _prepare_folder(self) -> None:
+        """Make the folder; of an earlier run, remove what this one writes and nothing else."""
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+            old = [*self._out.glob("frame_[0-9]*.png"), *self._out.glob("*.log")]
+            old += [self._out / f"{name}.json" for name in ("summary", "player", "monitor")]
+            for path in old:
+                path.unlink(missing_ok=True)
+            bag = self._out / "bag"
+            if bag.exists():
+                if not is_bag(bag):
+                    raise DataError(f"{bag}: is in the way, and is not a bag")
+                shutil.rmtree(bag)
+        except OSError as error:
+            raise DataError(f"{self._out}: cannot be written: {error.strerror}") from error
+
+    def _start(self, group: ProcessGroup) -> tuple[Process, Process, Process]:
+        a, out = self._args, self._out.resolve()
+        engine = {**engine_arguments(a), "num_steps": a.num_steps}
+        monitor: dict[str, Any] = {"result_file": out / "monitor.json"}
+        if a.bag_seconds:
+            monitor.update(bag=out / "bag", bag_seconds=float(a.bag_seconds))
+        player = {
+            "source": a.input if a.input == SYNTHETIC else Path(a.input).resolve(),
+            "topic": a.topic,
+            "width": self._width,
+            "height": self._height,
+            "seed": SCENE_SEED,
+            "rate": float(a.rate),
+            "frame_limit": self._frames,
+            "wait_for_subscribers": 2,
+            "wait_timeout": float(START_TIMEOUT),
+            "report_file": out / "player.json",
+        }
+        show = functools.partial(print, flush=True)
+        return (
+            group.add(self._process("monitor", "monitor", monitor, show)),
+            group.add(self._process("node", "main", engine)),
+            group.add(self._process("player", "frame_player", player)),
+        )
+
+    def _process(
+        self,
+        name: str,
+        module: str,
+        parameters: dict[str, Any],
+        on_line: Callable[[str], None] | None = None,
+    ) -> Process:
+        command = [sys.executable, "-m", f"difiisr_ros.ros.{module}", "--ros-args"]
+        for key, value in parameters.items():
+            if value is not None:
+                command += ["-p", f"{key}:={_yaml(value)}"]
+        return Process(name, command, self._out / f"{name}.log", self._environment, on_line)
+
+    # ---- while it runs -------------------------------------------------------------------------
+
+    def _wait_for_player(self, group: ProcessGroup, player: Process) -> None:
+        node = next(p for p in group.processes if p.name == "node")
+
+        def over() -> bool:
+            refused = not started() and node.has_logged("not started")
+            return bool(group.ended()) or refused
+
+        def started() -> bool:
+            return player.has_logged("playing ")
+
+        longest = 2 * START_TIMEOUT + 2 * self._args.seconds
+        if not sleep_until(over, longest):
+            raise DemoFailed(f"the player did not finish within {longest:g} s")
+        for process in _others_ended(group, player):
+            raise DemoFailed(
+                f"{process.name} ended with exit code {process.returncode}; the end of "
+                f"{process.log}:\n{process.tail()}"
+            )
+        if player.returncode is None:
+            raise DemoFailed(f"the node did not start; the end of {node.log}:\n{node.tail()}")
+        if player.returncode != 0:
+            raise DemoFailed(
+                f"player ended with exit code {player.returncode}; the end of {player.log}:\n"
+                f"{player.tail()}"
+            )
+
+    # ---- afterwards ----------------------------------------------------------------------------
+
+    def _read_json(self, name: str, writer: Process) -> dict[str, Any]:
+        try:
+            return json.loads((self._out / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DemoFailed(
+                f"{writer.name} left no usable {name} ({error}); the end of {writer.log}:\n"
+                f"{writer.tail()}"
+            ) from error
+
+    def _truth_of(self, played: dict[str, Any]) -> Callable[[int], Any]:
+        truth = getattr(self._source, "truth", None)
+        if truth is None:
+            return lambda _stamp: None
+        index = dict(zip(played["stamps_ns"], played["indices"]))
+        return functools.lru_cache(maxsize=64)(
+            lambda stamp: truth(index[stamp]) if stamp in index else None
+        )
+
+    def _summary(
+        self, played: dict[str, Any], measured: dict[str, Any], codes: dict[str, int | None]
+    ) -> dict[str, Any]:
+        from difiisr_ros.commands.demo_report import (
+            node_figures,
+            pictures_and_quality,
+            stream_figures,
+        )
+
+        summary: dict[str, Any] = stream_figures(played, measured)
+        summary.update(node_figures(measured["diagnostics"]))
+        notes = [f"{name} ended with exit code {code}" for name, code in codes.items() if code]
+        bag, recorded = self._out / "bag", measured["bag"]
+        summary["psnr_gain_db"], summary["pictures"], summary["bag"] = None, [], None
+        if recorded is not None and recorded["error"]:
+            notes.append(f"no bag: {recorded['error']}")
+        elif recorded is not None:
+            size = sum(p.stat().st_size for p in bag.iterdir()) / 1e6
+            summary["bag"] = {"path": str(bag), "megabytes": round(size, 1), **recorded}
+            if recorded["dropped"]:
+                notes.append(f"the disk was too slow for {recorded['dropped']} messages")
+            title = f"difiisr x4 ({summary['model']})" if summary["backend"] else "ours x4"
+            if summary["backend"] == "bicubic":
+                title = "backend bicubic"
+            summary.update(pictures_and_quality(bag, self._truth_of(played), title, self._out))
+            if error := summary.pop("pictures_error", None):
+                notes.append(error)
+        if played["deadlines_missed"]:
+            notes.append(f"the player was late for {played['deadlines_missed']} frames")
+        summary.update(
+            source=played["source"],
+            rate=self._args.rate,
+            seconds=self._args.seconds,
+            out=str(self._out),
+            notes=notes,
+            machine=f"{platform.machine()}, {os.cpu_count()} cores, Python "
+            f"{platform.python_version()}, difiisr_ros {difiisr_ros.__version__}",
+        )
+        return summary
+
+
+_NO_ROS = (
+    "the demo runs ROS 2 nodes, but {python} cannot import rclpy; source your ROS 2 installation, "
+    "or run `make demo` in a source checkout, which installs rclpy from PyPI"
+)
+_NO_ROSBAGS = "the demo records a bag with rosbags, which {python} lacks: pip install rosbags"
+
+
+def _others_ended(group: ProcessGroup, player: Process) -> list[Process]:
+    return [p for p in group.ended() if p is not player]
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text.strip().lower())
+    if not match:
+        raise OptionError(f"--size is '{text}'; accepted are sizes such as 160x120")
+    return int(match.group(1)), int(match.group(2))
+
+
+def _yaml(value: Any) -> str:
+    """A parameter value as rcl reads it from the command line: strings quoted, never guessed."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return json.dumps(str(value))
+
+
+def _environment() -> dict[str, str]:
+    """For the nodes: this package importable, and no other robot in hearing distance."""
+    environment = dict(os.environ)
+    # As `-m` would find it from the current folder, but independent of that.
+    package = str(Path(difiisr_ros.__file__).resolve().parents[1])
+    paths = [package, *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    # ament_index_python (rclpy needs it) looks packages up here; an installed ROS 2 has set it.
+    environment.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    # Up to 101 a domain's ports stay below the ephemeral ones.
+    environment.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().randint(1, 101)))
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if environment.get("ROS_DISTRO") == "humble":  # older than the variable above
+        environment.setdefault("ROS_LOCALHOST_ONLY", "1")
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment

@@ -1,0 +1,111 @@
+"""Side-by-side pictures: the camera's frame, bicubic, ours, and the truth where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+PANEL_WIDTH = 480
+_GAP = 6
+_BAR = 30
+_BACKGROUND = (18, 20, 24)
+_TEXT = (235, 235, 235)
+_MARK = (255, 170, 40)
+#: Part of the frame's width that the zoomed row shows.
+_ZOOM = 0.25
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture: its caption and its pixels, at the camera's size or four times that."""
+
+    caption: str
+    pixels: np.ndarray
+
+
+def compose(panels: Sequence[Panel]) -> np.ndarray:
+    """Lay panels side by side, the whole frame above and a detail of it, enlarged, below.
+
+    All panels are tone-mapped alike, by the percentiles of the first (the camera's frame), and
+    show the same detail: where the largest panel has the most contrast.
+
+    Args:
+        panels: The first is the camera's frame; the others are larger by a whole factor, or equal.
+
+    Returns:
+        height x width x 3, uint8, RGB.
+    """
+    largest = max(panels, key=lambda p: p.pixels.size).pixels
+    low, high = _tone_range(panels[0].pixels)
+    height, width = largest.shape
+    panel_height = max(1, round(PANEL_WIDTH * height / width))
+    size = (PANEL_WIDTH, panel_height)
+    left, top, right, bottom = _detail(_tone_map(largest, low, high))
+    total = (
+        len(panels) * PANEL_WIDTH + (len(panels) - 1) * _GAP,
+        _BAR + 2 * panel_height + _GAP,
+    )
+    sheet = Image.new("RGB", total, _BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    font = _font(17)
+    for i, panel in enumerate(panels):
+        x = i * (PANEL_WIDTH + _GAP)
+        tones = _tone_map(panel.pixels, low, high)
+        k = panel.pixels.shape[1] / width
+        # As whole camera pixels: enlarging them smoothly would already be an upscaling.
+        how = cv2.INTER_NEAREST if k < 1 else cv2.INTER_AREA
+        whole = cv2.resize(tones, size, interpolation=how)
+        box = [round(value * k) for value in (left, top, right, bottom)]
+        crop = tones[box[1] : box[3], box[0] : box[2]]
+        enlarge = cv2.INTER_NEAREST if k < 1 else cv2.INTER_CUBIC
+        detail = cv2.resize(crop, size, interpolation=enlarge)
+        sheet.paste(Image.fromarray(whole).convert("RGB"), (x, _BAR))
+        sheet.paste(Image.fromarray(detail).convert("RGB"), (x, _BAR + panel_height + _GAP))
+        draw.text((x + 6, 5), panel.caption, fill=_TEXT, font=font)
+        scale = PANEL_WIDTH / width
+        corners = [x + left * scale, _BAR + top * scale, x + right * scale, _BAR + bottom * scale]
+        draw.rectangle(corners, outline=_MARK, width=2)
+    return np.asarray(sheet)
+
+
+def _tone_range(frame: np.ndarray) -> tuple[float, float]:
+    values = frame[np.isfinite(frame)] if frame.dtype.kind == "f" else frame
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(values, (0.5, 99.7)))
+    return low, max(high, low + 1e-6)
+
+
+def _tone_map(frame: np.ndarray, low: float, high: float) -> np.ndarray:
+    unit = np.clip((np.nan_to_num(frame.astype(np.float32)) - low) / (high - low), 0.0, 1.0)
+    return np.rint(255.0 * unit**0.85).astype(np.uint8)
+
+
+def _detail(tones: np.ndarray) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the part with the most contrast, on whole camera pixels."""
+    height, width = tones.shape
+    columns = max(8, int(_ZOOM * width) // 8 * 8)
+    rows = max(8, int(columns * height / width) // 8 * 8)
+    if columns >= width or rows >= height:
+        return 0, 0, width, height
+    values = tones.astype(np.float32)
+    kernel = (columns, rows)
+    mean = cv2.boxFilter(values, -1, kernel, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    square = cv2.boxFilter(values**2, -1, kernel, anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    # Bright things (warm ones) are what one looks for in a thermal picture.
+    score = np.sqrt(np.maximum(square - mean**2, 0.0)) * (1.0 + mean / 255.0)
+    inside = score[: height - rows : 4, : width - columns : 4]
+    row, column = np.unravel_index(int(np.argmax(inside)), inside.shape)
+    left, top = 4 * int(column), 4 * int(row)
+    return left, top, left + columns, top + rows
+
+
+def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:  # Pillow before 10.1 has one size
+        return ImageFont.load_default()

@@ -1,0 +1,216 @@
+"""What a demo run shows: figures, side-by-side pictures, and PSNR where the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.commands.demo_picture import Panel, compose
+from difiisr_ros.errors import DifiisrError
+from difiisr_ros.evaluation.methods import bicubic_upscale
+from difiisr_ros.evaluation.metrics import data_range, psnr
+from difiisr_ros.io.bags import IMAGE, BagReader, frame_of
+from difiisr_ros.io.cdr import stamp_of
+from difiisr_ros.io.images import write_image
+from difiisr_ros.ros.stream_match import percentiles
+
+INPUT, OUTPUT = "/image_raw", "/sr/image_raw"
+PICTURES = 4
+#: Frames whose PSNR is averaged; each costs the rendering of its truth.
+COMPARED = 40
+
+PSNR_NOTE = "mean over frames; the peak is the truth frame's range, the baseline OpenCV's bicubic"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A camera frame and its result, from the bag."""
+
+    stamp: int
+    lr: np.ndarray
+    sr: np.ndarray
+
+
+def stream_figures(played: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """Frames, rate and latency, from what the player sent and the monitor saw.
+
+    Args:
+        played: The player's report.
+        measured: The monitor's result.
+
+    Returns:
+        frames_in, frames_out, dropped, unmatched_outputs, fps, latency_ms. Latency is the time
+        from a frame's stamp to its result's arrival at the monitor.
+    """
+    sent = set(played["stamps_ns"])
+    arrived = [
+        (stamp, latency)
+        for stamp, latency in zip(measured["output_stamps_ns"], measured["latencies_ms"])
+        if stamp in sent
+    ]
+    times = sorted(stamp + latency * 1e6 for stamp, latency in arrived)
+    fps = (len(times) - 1) / ((times[-1] - times[0]) / 1e9) if len(times) > 1 else 0.0
+    return {
+        "frames_in": len(sent),
+        "frames_out": len(arrived),
+        "dropped": len(sent) - len(arrived),
+        "unmatched_outputs": len(measured["output_stamps_ns"]) - len(arrived),
+        "fps": round(fps, 2),
+        "latency_ms": percentiles(np.array([latency for _, latency in arrived])),
+    }
+
+
+def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """What the node said of itself in its last diagnostics."""
+    inference, backend = diagnostics.get("inference", {}), diagnostics.get("backend", {})
+
+    def number(key: str) -> float | None:
+        text = inference.get(key, "")
+        return float(text) if text else None
+
+    return {
+        "backend": backend.get("backend"),
+        "model": backend.get("model"),
+        "device": backend.get("device"),
+        "precision": backend.get("precision"),
+        "num_steps": int(backend["num_steps"]) if backend.get("num_steps") else None,
+        "fallback": backend.get("fallback") or None,
+        "node_latency_ms": {p: number(f"latency {p} (ms)") for p in ("p50", "p95", "p99")},
+        "upscale_ms": {p: number(f"upscale {p} (ms)") for p in ("p50", "p95", "p99")},
+    }
+
+
+def read_pairs(bag: Path, wanted: int) -> list[Pair]:
+    """Evenly spaced frames of a recorded bag for which both input and output are there.
+
+    Raises:
+        DataError: The bag cannot be read.
+    """
+    with BagReader(bag) as reader:
+        stamps: dict[str, set[int]] = {INPUT: set(), OUTPUT: set()}
+        for connection, _, data in reader.read_raw([INPUT, OUTPUT]):
+            stamps[connection.topic].add(stamp_of(data))
+        both = sorted(stamps[INPUT] & stamps[OUTPUT])
+        chosen = {both[i] for i in spaced(len(both), wanted)}
+        found: dict[str, dict[int, np.ndarray]] = {INPUT: {}, OUTPUT: {}}
+        for connection, _, data in reader.read_raw([INPUT, OUTPUT]):
+            stamp = stamp_of(data)
+            if stamp in chosen:
+                message = reader.deserialize(connection, data)
+                frame = frame_of(message, IMAGE, connection.topic)
+                found[connection.topic][stamp] = np.array(frame)
+    return [Pair(s, found[INPUT][s], found[OUTPUT][s]) for s in sorted(chosen)]
+
+
+def spaced(length: int, wanted: int) -> list[int]:
+    """Indices of ``wanted`` items evenly spaced over ``length``, from the middle of each part."""
+    wanted = min(length, wanted)
+    return [(2 * i + 1) * length // (2 * wanted) for i in range(wanted)]
+
+
+def compare(pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None]) -> dict[str, Any]:
+    """PSNR of ours and of bicubic against the truth, averaged over the frames that have one."""
+    ours: list[float] = []
+    bicubic: list[float] = []
+    for pair in pairs:
+        truth = truth_of(pair.stamp)
+        if truth is None or truth.shape != pair.sr.shape or truth.dtype != pair.sr.dtype:
+            continue
+        peak = data_range(truth)
+        ours.append(psnr(truth, pair.sr, peak))
+        bicubic.append(psnr(truth, bicubic_upscale(pair.lr), peak))
+    if not ours:
+        return {"psnr_gain_db": None, "psnr_db": None, "frames_compared": 0}
+    gain = float(np.mean(ours) - np.mean(bicubic))
+    return {
+        "psnr_gain_db": round(gain, 3),
+        "psnr_db": {
+            "ours": round(float(np.mean(ours)), 3),
+            "bicubic": round(float(np.mean(bicubic)), 3),
+            "note": PSNR_NOTE,
+        },
+        "frames_compared": len(ours),
+    }
+
+
+def draw(
+    pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None], title: str, folder: Path
+) -> list[str]:
+    """Write a side-by-side picture for each pair; returns the file names."""
+    names = []
+    for i, pair in enumerate(pairs):
+        bicubic = bicubic_upscale(pair.lr)
+        truth = truth_of(pair.stamp)
+        known = truth is not None and truth.shape == pair.sr.shape
+
+        def caption(
+            name: str, pixels: np.ndarray, known: bool = known, truth: np.ndarray | None = truth
+        ) -> str:
+            if not known or truth is None:
+                return name
+            return f"{name}   {psnr(truth, pixels, data_range(truth)):.1f} dB"
+
+        height, width = pair.lr.shape
+        panels = [
+            Panel(f"camera {width}x{height}", pair.lr),
+            Panel(caption("bicubic x4", bicubic), bicubic),
+            Panel(caption(title, pair.sr), pair.sr),
+        ]
+        if known and truth is not None:
+            panels.append(Panel(f"truth {truth.shape[1]}x{truth.shape[0]}", truth))
+        names.append(f"frame_{i + 1}.png")
+        write_image(folder / names[-1], compose(panels))
+    return names
+
+
+def pictures_and_quality(
+    bag: Path, truth_of: Callable[[int], np.ndarray | None], title: str, folder: Path
+) -> dict[str, Any]:
+    """Everything that is made of the recorded frames; a bag without any gives no pictures."""
+    result: dict[str, Any] = {"psnr_gain_db": None, "psnr_db": None, "frames_compared": 0}
+    result["pictures"] = []
+    try:
+        pairs = read_pairs(bag, COMPARED)
+        result.update(compare(pairs, truth_of))
+        shown = [pairs[i] for i in spaced(len(pairs), PICTURES)]
+        result["pictures"] = draw(shown, truth_of, title, folder)
+    except DifiisrError as error:
+        result["pictures_error"] = str(error)
+    return result
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+    """The summary as a person reads it."""
+    s, latency, node = summary, summary["latency_ms"], summary["node_latency_ms"]
+
+    def three(values: dict[str, Any]) -> str:
+        known = {k: v for k, v in values.items() if v is not None}
+        return "  ".join(f"{k} {v:.1f}" for k, v in known.items()) or "unknown"
+
+    steps = f"{s['num_steps']} step{'' if s['num_steps'] == 1 else 's'}"
+    lines = [
+        f"frames    {s['frames_in']} in, {s['frames_out']} out, {s['dropped']} dropped, "
+        f"{s['fps']:.1f} fps",
+        f"latency   {three(latency)} ms from the camera's stamp to the subscriber",
+        f"          {three(node)} ms in the node",
+        f"engine    {s['model']}, {s['backend']} on {s['device']} ({s['precision']}), {steps}",
+    ]
+    if s["fallback"]:
+        lines.append(f"          not what was asked for: {s['fallback']}")
+    if s["psnr_gain_db"] is not None:
+        lines.append(
+            f"quality   {s['psnr_gain_db']:+.2f} dB PSNR over bicubic "
+            f"({s['psnr_db']['bicubic']:.2f} -> {s['psnr_db']['ours']:.2f}, "
+            f"{s['frames_compared']} frames)"
+        )
+    written = ["summary.json", *s["pictures"]]
+    if s["bag"]:
+        written.append(f"bag/ ({s['bag']['megabytes']:.0f} MB)")
+    lines.append(f"written   {s['out']}: {', '.join(written)}, *.log")
+    for note in s["notes"]:
+        lines.append(f"note      {note}")
+    return "\n".join(lines)

@@ -1,0 +1,84 @@
+"""Records serialised messages into a bag in a thread of its own, so that nobody waits for disk."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Mapping
+
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.bag_writer import BagWriter
+
+#: Bytes that may wait to be written: about five seconds of a 640x512 camera's results.
+QUEUE_BYTES = 256 * 2**20
+
+
+class BagRecorder:
+    """Writes what :meth:`put` is given, in the background, until :meth:`close`.
+
+    Args:
+        path: The bag's folder; must not exist.
+        topics: Topic to (message type, whether a player should offer it reliably).
+        max_queue_bytes: More waiting messages than this are dropped, and counted.
+
+    Raises:
+        DataError: The bag cannot be begun.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        topics: Mapping[str, tuple[str, bool]],
+        max_queue_bytes: int = QUEUE_BYTES,
+    ) -> None:
+        self._writer = BagWriter(path)
+        self._topics = {
+            name: self._writer.add_topic(name, kind, reliable)
+            for name, (kind, reliable) in topics.items()
+        }
+        self._limit = max_queue_bytes
+        self._queue: queue.SimpleQueue[tuple[str, int, bytes] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        #: Messages written, and left out because the disk was too slow.
+        self.written = self.dropped = 0
+        #: Why recording ended early, or None.
+        self.error: str | None = None
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def put(self, topic: str, log_time_ns: int, data: bytes) -> bool:
+        """Hand over a serialised message; False when it was dropped. Never waits."""
+        with self._lock:
+            if self.error is not None or self._waiting + len(data) > self._limit:
+                self.dropped += 1
+                return False
+            self._waiting += len(data)
+        self._queue.put((topic, log_time_ns, data))
+        return True
+
+    def close(self) -> None:
+        """Write what waits and finish the bag; may be called twice.
+
+        Raises:
+            DataError: The bag could not be finished.
+        """
+        self._queue.put(None)
+        self._thread.join()
+        if self.error is not None:
+            self._writer.discard()
+        else:
+            self._writer.close()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            topic, log_time_ns, data = item
+            if self.error is None:
+                try:
+                    self._writer.write_raw(self._topics[topic], log_time_ns, data)
+                    self.written += 1
+                except DataError as error:
+                    self.error = str(error)
+            with self._lock:
+                self._waiting -= len(data)

@@ -1,0 +1,22 @@
+"""What can be read of a serialised message without deserialising it."""
+
+from __future__ import annotations
+
+import struct
+
+from difiisr_ros.errors import FrameError
+
+
+def stamp_of(data: bytes | memoryview) -> int:
+    """The header stamp, ns, of a CDR message that begins with ``std_msgs/Header``.
+
+    Images, camera_info and most sensor messages do. (XCDR1 as ROS 2 writes it: four bytes of
+    encapsulation, whose second says the byte order, then ``int32 sec, uint32 nanosec``.)
+
+    Raises:
+        FrameError: Too short to hold a header.
+    """
+    if len(data) < 12:
+        raise FrameError(f"a serialised message of {len(data)} bytes holds no header")
+    sec, nanosec = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return sec * 10**9 + nanosec

@@ -1,0 +1,187 @@
+"""``sr_monitor``: measures a super-resolved stream from outside, as its consumers see it.
+
+Subscribes ``image_raw`` and ``sr/image_raw`` (and their ``camera_info``) best effort, and
+``/diagnostics``. Prints a line a second: rates, latency from the input's stamp to the output's
+arrival here, frames dropped. Messages are taken in serialised form and only their stamp is read,
+so that measuring costs little; they can be recorded into a bag as they are.
+
+Latency compares the stamp with this machine's clock: it means what it says where the camera's
+driver stamps by the same clock.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image
+
+from difiisr_ros.errors import DataError, DifiisrError, FrameError
+from difiisr_ros.io.bag_recorder import BagRecorder
+from difiisr_ros.io.cdr import stamp_of
+from difiisr_ros.io.images import write_atomically
+from difiisr_ros.ros.monitor_parameters import TABLE
+from difiisr_ros.ros.node_tools import declare_table, run_node
+from difiisr_ros.ros.stream_match import StreamMatcher, percentiles
+
+INPUT, OUTPUT = "image_raw", "sr/image_raw"
+#: Topic to (message class, type name, whether the publisher is usually reliable).
+TOPICS = {
+    INPUT: (Image, "sensor_msgs/msg/Image", False),
+    "camera_info": (CameraInfo, "sensor_msgs/msg/CameraInfo", False),
+    OUTPUT: (Image, "sensor_msgs/msg/Image", True),
+    "sr/camera_info": (CameraInfo, "sensor_msgs/msg/CameraInfo", True),
+}
+
+
+class Monitor(Node):
+    """Listens to a stream and its super-resolved twin.
+
+    Raises:
+        DataError, OptionError: A bag that cannot be begun, or a wrong parameter.
+    """
+
+    def __init__(self, node_name: str = "sr_monitor", **kwargs: Any) -> None:
+        super().__init__(node_name, **kwargs)
+        self.matcher = StreamMatcher()
+        self.exit_code = 0
+        #: Last values of each diagnostics task: ``{"inference": {"latency p50 (ms)": "8.1"}}``.
+        self.diagnostics: dict[str, dict[str, str]] = {}
+        self._recorder: BagRecorder | None = None
+        self._recording_since: int | None = None
+        self._lines = 0
+        try:
+            self.values = declare_table(self, TABLE)
+            names = {topic: self.resolve_topic_name(topic) for topic in TOPICS}
+            if self.values["bag"]:
+                self._recorder = BagRecorder(
+                    self.values["bag"], {names[t]: (k, r) for t, (_, k, r) in TOPICS.items()}
+                )
+        except DifiisrError:
+            self.destroy_node()
+            raise
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=30,  # a second of frames, for when this process does not get the processor
+            reliability=ReliabilityPolicy.BEST_EFFORT,
+        )
+        for topic, (kind, _, _) in TOPICS.items():
+            callback = self._taker(topic, names[topic])
+            self.create_subscription(kind, topic, callback, qos, raw=True)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(self.values["period"], self._print_line, clock=steady)
+
+    def stop(self) -> None:
+        """Finish the bag and write the result."""
+        self.matcher.finish()
+        if self._recorder is not None:
+            try:
+                self._recorder.close()
+            except DataError as error:
+                self._recorder.error = str(error)
+        if self.values["result_file"]:
+            try:
+                write_atomically(self.values["result_file"], json.dumps(self.result()).encode())
+            except DataError as error:
+                self.exit_code = 2
+                print(f"sr_monitor: {error}", file=sys.stderr)
+
+    def result(self) -> dict[str, Any]:
+        """What was measured, for JSON. Latencies are in milliseconds, stamps in nanoseconds."""
+        m, recorder = self.matcher, self._recorder
+        return {
+            "frames_in": m.frames_in,
+            "frames_out": m.frames_out,
+            "dropped": m.dropped(time.time_ns()),
+            "unmatched_outputs": m.unmatched,
+            "duplicate_outputs": m.duplicates,
+            "latency_ms": percentiles(m.latencies_ms),
+            "output_stamps_ns": m.output_stamps.tolist(),
+            "latencies_ms": [round(value, 3) for value in m.latencies_ms],
+            "diagnostics": self.diagnostics,
+            "bag": None
+            if recorder is None
+            else {
+                "messages": recorder.written,
+                "dropped": recorder.dropped,
+                "error": recorder.error,
+            },
+        }
+
+    def _taker(self, topic: str, full_name: str) -> Callable[..., None]:
+        count = {INPUT: self.matcher.input, OUTPUT: self.matcher.output}.get(topic)
+
+        def take(data: bytes, info: Any = None) -> None:
+            arrival = _arrival(info)
+            if count is not None:
+                try:
+                    count(stamp_of(data), arrival)
+                except FrameError as error:
+                    self.get_logger().error(f"{full_name}: {error}", throttle_duration_sec=10.0)
+            self._record(full_name, arrival, data)
+
+        if hasattr(Subscription, "CallbackType"):
+            return take
+        return lambda data: take(data)  # Humble passes no message info
+
+    def _record(self, topic: str, arrival: int, data: bytes) -> None:
+        if self._recorder is None:
+            return
+        if self._recording_since is None:
+            self._recording_since = arrival
+        limit = self.values["bag_seconds"]
+        if not limit or arrival - self._recording_since <= limit * 1e9:
+            self._recorder.put(topic, arrival, data)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            _, _, task = status.name.partition(": ")
+            if task.split(" ")[-1] in ("input", "inference", "backend"):
+                self.diagnostics[task] = {entry.key: entry.value for entry in status.values}
+
+    def _print_line(self) -> None:
+        now = time.time_ns()
+        m = self.matcher
+        if m.frames_in == 0 and m.frames_out == 0:
+            m.look(now)
+            return
+        interval = m.look(now)
+        self._lines += 1
+        p = percentiles(interval.latencies_ms)
+        latency = "no output"
+        if p["p50"] is not None:
+            latency = f"latency p50 {p['p50']:.1f} p95 {p['p95']:.1f} p99 {p['p99']:.1f} ms"
+        node = self.diagnostics.get("inference", {}).get("latency p50 (ms)")
+        print(
+            f"{self._lines * self.values['period']:5.0f} s   in {interval.inputs_per_second:5.1f} "
+            f"out {interval.outputs_per_second:5.1f} fps   {latency}"
+            f"{f'   (node p50 {float(node):.1f})' if node else ''}   dropped {m.dropped(now)}",
+            flush=True,
+        )
+
+
+def _arrival(info: Any) -> int:
+    """When a message came, ns: as the middleware noted, else now.
+
+    The middleware's time does not grow when this process waits for a processor.
+    """
+    received = info.get("received_timestamp", 0) if isinstance(info, dict) else 0
+    return received or time.time_ns()
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Entry point of ``sr_monitor_node``; see :func:`run_node` for exit codes."""
+    return run_node("sr_monitor_node", Monitor, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

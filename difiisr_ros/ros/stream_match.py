@@ -1,0 +1,108 @@
+"""Matches results to the frames they were made of, by header stamp. No ROS here."""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Seconds after which a frame without a result counts as dropped.
+PATIENCE = 1.0
+_FORGET = 30.0  # seconds after which a stamp is forgotten, to bound memory
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What happened since the last look."""
+
+    inputs_per_second: float
+    outputs_per_second: float
+    latencies_ms: np.ndarray
+
+
+class StreamMatcher:
+    """Counts inputs and outputs of a stream and times the way between them.
+
+    Times are in nanoseconds of the clock that the stamps are from; latency is the time from an
+    input's stamp to its output's arrival.
+    """
+
+    def __init__(self) -> None:
+        self.frames_in = self.frames_out = 0
+        #: Outputs with a stamp that no input had, and outputs that came twice.
+        self.unmatched = self.duplicates = 0
+        #: Stamps of the outputs (ns) and their latencies (ms), in order of arrival.
+        self.output_stamps = array("q")
+        self.latencies_ms = array("d")
+        self._inputs: OrderedDict[int, int] = OrderedDict()  # stamp -> arrival
+        self._outputs: OrderedDict[int, tuple[int, bool]] = OrderedDict()  # -> arrival, matched
+        self._overdue = 0
+        self._last_look: tuple[int, int, int] | None = None
+
+    def input(self, stamp: int, arrival: int) -> None:
+        """An input frame was seen."""
+        if stamp in self._inputs:
+            return
+        self.frames_in += 1
+        self._inputs[stamp] = arrival
+        if stamp in self._outputs:
+            self._outputs[stamp] = (self._outputs[stamp][0], True)
+
+    def output(self, stamp: int, arrival: int) -> None:
+        """A result was seen; it may come before its input does, on another topic."""
+        if stamp in self._outputs:
+            self.duplicates += 1
+            return
+        self.frames_out += 1
+        self._outputs[stamp] = (arrival, stamp in self._inputs)
+        self.output_stamps.append(stamp)
+        self.latencies_ms.append((arrival - stamp) / 1e6)
+
+    def look(self, now: int) -> Interval:
+        """Rates and latencies since the last look (the first look starts the clock)."""
+        before = self._last_look or (now, self.frames_in, self.frames_out)
+        self._last_look = (now, self.frames_in, self.frames_out)
+        seconds = max((now - before[0]) / 1e9, 1e-9)
+        new = self.frames_out - before[2]
+        self._forget(now)
+        return Interval(
+            (self.frames_in - before[1]) / seconds,
+            new / seconds,
+            np.array(self.latencies_ms[len(self.latencies_ms) - new :]),
+        )
+
+    def dropped(self, now: int) -> int:
+        """Inputs that have waited longer than PATIENCE, or were forgotten, without a result."""
+        waiting = sum(
+            stamp not in self._outputs and now - arrival > PATIENCE * 1e9
+            for stamp, arrival in self._inputs.items()
+        )
+        return self._overdue + waiting
+
+    def finish(self) -> None:
+        """No more will come: settle what was waiting."""
+        self._forget(None)
+
+    def _forget(self, now: int | None) -> None:
+        """Settle what arrived long ago (everything, for None)."""
+        oldest = None if now is None else now - _FORGET * 1e9
+        while self._inputs and (oldest is None or next(iter(self._inputs.values())) < oldest):
+            stamp, _ = self._inputs.popitem(last=False)
+            self._overdue += stamp not in self._outputs
+        # outputs after inputs, which look for theirs here
+        while self._outputs and (oldest is None or next(iter(self._outputs.values()))[0] < oldest):
+            _, (_, matched) = self._outputs.popitem(last=False)
+            self.unmatched += not matched
+
+
+def percentiles(latencies_ms: np.ndarray) -> dict[str, float | None]:
+    """p50, p95 and p99 by the nearest rank: each is a value that occurred. None without any."""
+    if len(latencies_ms) == 0:
+        return {"p50": None, "p95": None, "p99": None}
+    ordered = np.sort(latencies_ms)
+    return {
+        f"p{p}": round(float(ordered[max(0, int(np.ceil(p / 100 * len(ordered))) - 1)]), 3)
+        for p in (50, 95, 99)
+    }
