@@ -12,14 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difiisr_ros.core.radiometry import RangeSmoother
 from difiisr_ros.ros.camera_info import scale_camera_info
 from difiisr_ros.ros.frame_slot import FrameSlots
+from difiisr_ros.ros.qos import TopicEvents, describe_publishers, replay_qos, sensor_qos
 from difiisr_ros.ros.statistics import StreamStatistics, Throttle
 
 #: camera_info messages kept to find the one with the image's stamp, which may arrive after it.
@@ -74,51 +75,71 @@ class CameraStream:
         self.image_topic = node.resolve_topic_name(self._image_name)
         self.info_topic = self._sibling(self.image_topic, self._info_name)
         self.output_topic = node.resolve_topic_name(self._output_image_name)
+        self.input_events = TopicEvents(self.image_topic)
+        self.output_events = TopicEvents(self.output_topic)
         self._infos: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._scaled: tuple[Any, Any] | None = None
         self._image_publisher: Any = None
         self._info_publisher: Any = None
         self._subscriptions: list[Any] = []
+        self._image_type: type = Image
 
-    def create_publishers(self, output_transport: str, drop_policy: str) -> None:
-        """Reliable, so that a subscriber of either reliability matches."""
+    def create_publishers(
+        self, output_transport: str, drop_policy: str, on_demand: Callable[[], None]
+    ) -> None:
+        """Create them reliable, so that a subscriber of either reliability matches.
+
+        Args:
+            output_transport: ``raw`` or ``compressed``.
+            drop_policy: ``latest`` or ``block``.
+            on_demand: called when a subscriber of the result comes or goes.
+        """
         depth = 1 if drop_policy == "latest" else 50
         options = QoSOverridingOptions.with_default_policies()
         node = self.node
         raw = node.resolve_topic_name(self._output_image_name)
         compressed = output_transport == "compressed"
         self.output_topic = self._compressed_topic(self._output_image_name) if compressed else raw
+        self.output_events = TopicEvents(self.output_topic, changed=on_demand)
         self._image_publisher = node.create_lifecycle_publisher(
             CompressedImage if compressed else Image,
             self.output_topic,
             QoSProfile(depth=depth),
             qos_overriding_options=options,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            event_callbacks=self.output_events.for_publisher(),
         )
         self._info_publisher = node.create_lifecycle_publisher(
             CameraInfo,
             self._sibling(raw, self._output_info_name),
             QoSProfile(depth=depth),
             qos_overriding_options=options,
+            callback_group=MutuallyExclusiveCallbackGroup(),
         )
 
     def subscribe(self, slots: FrameSlots[Arrival], image_transport: str, drop_policy: str) -> None:
         """Start storing what arrives into ``slots``."""
         block = drop_policy == "block"
-        group: CallbackGroup | None = RoomInSlot(slots, self.name) if block else None
+        # Groups of their own, here and for publishers: a group never forgets an entity, so the
+        # node's default group would grow with every activation.
+        group = RoomInSlot(slots, self.name) if block else MutuallyExclusiveCallbackGroup()
         compressed = image_transport == "compressed"
         if compressed:
             self.image_topic = self._compressed_topic(self._image_name)
         else:
             self.image_topic = self.node.resolve_topic_name(self._image_name)
         self.statistics.start()
+        self._image_type = CompressedImage if compressed else Image
+        self.input_events = TopicEvents(self.image_topic)
         options = QoSOverridingOptions.with_default_policies()
         self._subscriptions = [
             self.node.create_subscription(
-                CompressedImage if compressed else Image,
+                self._image_type,
                 self.image_topic,
                 self._image_callback(slots, compressed),
                 replay_qos() if block else sensor_qos(1),
                 callback_group=group,
+                event_callbacks=self.input_events.for_subscription(),
                 qos_overriding_options=options,
             ),
             self.node.create_subscription(
@@ -126,6 +147,7 @@ class CameraStream:
                 self.info_topic,
                 self._store_info,
                 sensor_qos(5),
+                callback_group=MutuallyExclusiveCallbackGroup(),
                 qos_overriding_options=options,
             ),
         ]
@@ -161,9 +183,22 @@ class CameraStream:
         scaled.header = image.header
         self._info_publisher.publish(scaled)
 
-    def publishers_of_input(self) -> int:
-        """How many publishers the image topic has."""
-        return self.node.count_publishers(self.image_topic)
+    @property
+    def subscribed(self) -> bool:
+        """Whether the camera's topics are being listened to."""
+        return bool(self._subscriptions)
+
+    def publishers_of_input(self) -> tuple[int, str]:
+        """How many publishers the image topic has, and who they are."""
+        kind = f"sensor_msgs/msg/{self._image_type.__name__}"
+        return describe_publishers(self.node, self.image_topic, kind)
+
+    def output_conflict(self) -> str:
+        """A subscriber of the result whose QoS does not match, in words; empty if none."""
+        if self._image_publisher is None:
+            return ""
+        asking = self.node.count_subscribers(self.output_topic)
+        return self.output_events.conflict(asking, self._image_publisher.get_subscription_count())
 
     def output_subscribers(self) -> int:
         """How many subscribers the result has; 0 while unconfigured."""
@@ -212,13 +247,3 @@ class CameraStream:
         if resolved != self.node.resolve_topic_name(name, only_expand=True):
             return resolved
         return self.node.resolve_topic_name(image_name) + "/compressed"
-
-
-def sensor_qos(depth: int) -> QoSProfile:
-    """Best effort, which matches publishers of either reliability (REP 2003)."""
-    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-def replay_qos() -> QoSProfile:
-    """Reliable and without a limit of its own, for sources of which every frame counts."""
-    return QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)

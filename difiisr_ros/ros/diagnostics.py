@@ -14,6 +14,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from difiisr_ros.ros.camera_stream import CameraStream
+from difiisr_ros.ros.deadline import DeadlineController
 from difiisr_ros.ros.statistics import StreamSnapshot
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -28,6 +29,9 @@ class NodeState:
     parameters: Mapping[str, Any]
     info: Any
     """``SuperResolver.info``, or None while nothing is loaded."""
+    deadline: DeadlineController
+    enabled: bool
+    """As the ``~/enable`` service left it."""
 
 
 @dataclass
@@ -61,18 +65,26 @@ class DiagnosticsReport:
     def _input(
         self, camera: CameraStream, snapshot: StreamSnapshot, state: NodeState
     ) -> DiagnosticStatus:
-        publishers = camera.publishers_of_input()
+        publishers, who = camera.publishers_of_input()
         rejected = sum(snapshot.rejected.values())
         new = rejected - self._rejected_before.get(camera.name, 0)
         self._rejected_before[camera.name] = rejected
         level, message = OK, f"receiving {snapshot.last_input} at {snapshot.input_hz:.1f} Hz"
         waited = snapshot.seconds_since_input
+        conflict = camera.input_events.conflict(publishers)
         if state.lifecycle != "active":
             message = f"not subscribed: the node is {state.lifecycle}"
+        elif not state.enabled:
+            message = "not subscribed: disabled by ~/enable"
+        elif not camera.subscribed:
+            message = f"not subscribed: lazy, and nobody subscribes to {camera.output_topic}"
         elif waited > state.parameters["stale_after"]:
             level = WARN
-            message = f"no image for {waited:.1f} s on {camera.image_topic} "
-            message += f"({publishers} publisher{'' if publishers == 1 else 's'})"
+            message = f"no image for {waited:.1f} s on {camera.image_topic}; {who}"
+            if conflict:
+                message += f"; {conflict}"
+        elif conflict:
+            level, message = WARN, f"{conflict} ({who})"
         elif new:
             level = WARN
             message = f"{new} of the last frames dropped: {snapshot.last_error}"
@@ -81,11 +93,14 @@ class DiagnosticsReport:
         values = {
             "topic": camera.image_topic,
             "camera_info topic": camera.info_topic,
-            "publishers": publishers,
+            "publishers": who,
+            "matched publishers": camera.input_events.matched,
+            "incompatible QoS": conflict,
             "input": snapshot.last_input,
             "input rate (Hz)": snapshot.input_hz,
             "frames received": snapshot.received,
             "frames displaced by newer ones": snapshot.displaced,
+            "messages lost before the node": camera.input_events.lost,
             "frames rejected": rejected,
         }
         values.update({f"rejected: {k}": n for k, n in sorted(snapshot.rejected.items())})
@@ -96,22 +111,37 @@ class DiagnosticsReport:
     def _inference(
         self, camera: CameraStream, snapshot: StreamSnapshot, state: NodeState
     ) -> DiagnosticStatus:
-        message = f"publishing at {snapshot.output_hz:.1f} Hz"
+        level, message = OK, f"publishing at {snapshot.output_hz:.1f} Hz"
         if snapshot.latency_ms:
             message += f", latency p50 {snapshot.latency_ms['p50']:.1f} ms"
+        deadline, conflict = state.deadline, camera.output_conflict()
+        if deadline.skipping:
+            level, message = WARN, f"{message}; skipping frames that would miss deadline_ms"
+        elif deadline.steps < deadline.num_steps:
+            level = WARN
+            message += f"; {deadline.steps} of {deadline.num_steps} steps to keep deadline_ms"
+        if conflict:
+            level, message = WARN, f"{message}; {conflict}"
         values: dict[str, Any] = {
             "topic": camera.output_topic,
             "output rate (Hz)": snapshot.output_hz,
             "frames published": snapshot.published,
-            "num_steps": state.parameters["num_steps"],
+            "subscribers": camera.output_subscribers(),
+            "incompatible QoS": conflict,
+            "num_steps": deadline.num_steps,
+            "num_steps in use": deadline.steps,
+            "deadline (ms)": 1e3 * deadline.deadline,
+            "frames skipped for the deadline": snapshot.skipped,
+            "frames published late": deadline.missed,
         }
         for name, durations in (
             ("latency", snapshot.latency_ms),
             ("upscale", snapshot.upscale_ms),
+            ("overhead", snapshot.overhead_ms),
         ):
             values.update({f"{name} {key} (ms)": value for key, value in durations.items()})
         task = _task(camera, "inference")
-        return self._status(task, OK, message, camera.output_topic, values)
+        return self._status(task, level, message, camera.output_topic, values)
 
     def _backend(self, state: NodeState) -> DiagnosticStatus:
         values: dict[str, Any] = {"lifecycle state": state.lifecycle}

@@ -105,6 +105,22 @@ class GuardedLifecycleNode(LifecycleNode):
             return False
         return result == TransitionCallbackReturn.SUCCESS
 
+    def never_fatal(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Wrap a callback for a timer or an event: what it raises is logged, and no more.
+
+        rclpy raises a callback's exception out of the executor, which would end the process.
+        """
+
+        def guarded() -> None:
+            try:
+                callback()
+            except Exception:  # noqa: BLE001
+                self.get_logger().error(
+                    f"in a callback:\n{traceback.format_exc()}", throttle_duration_sec=10.0
+                )
+
+        return guarded
+
     def _guarded(
         self,
         name: str,

@@ -12,6 +12,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
+from std_srvs.srv import SetBool
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
@@ -23,6 +24,9 @@ from difiisr_ros.ros.upscaling import Upscaler
 
 #: Seconds to wait for the frame in work when deactivating.
 STOP_TIMEOUT = 10.0
+
+#: Seconds between looks at who subscribes, where the middleware does not report it (Humble).
+DEMAND_PERIOD = 0.25
 
 
 class SuperResolutionNode(GuardedLifecycleNode):
@@ -45,10 +49,19 @@ class SuperResolutionNode(GuardedLifecycleNode):
         # and while a bag's clock stands still.
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._diagnostics_timer = self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self._diagnostics_timer = self.create_timer(
+            1.0, self.never_fatal(self._publish_diagnostics), clock=steady
+        )
+        self._demand_timer = self.create_timer(
+            DEMAND_PERIOD, self.never_fatal(self._follow_demand), clock=steady
+        )
+        self._enabled = True
+        self._enable_service = self.create_service(SetBool, "~/enable", self._on_enable)
         self._start_timer = None
         if self.parameters["autostart"]:
-            self._start_timer = self.create_timer(0.0, self._autostart, clock=steady)
+            self._start_timer = self.create_timer(
+                0.0, self.never_fatal(self._autostart), clock=steady
+            )
 
     def configure(self) -> None:
         """Validate, load, warm up, create the publishers."""
@@ -64,7 +77,9 @@ class SuperResolutionNode(GuardedLifecycleNode):
             self.get_logger().warning(f"running {info.backend} instead: {info.fallback}")
         for camera in self.cameras.values():
             camera.create_publishers(
-                self.parameters["output_transport"], self.parameters["drop_policy"]
+                self.parameters["output_transport"],
+                self.parameters["drop_policy"],
+                self.never_fatal(self._follow_demand),
             )
 
     def activate(self) -> None:
@@ -74,10 +89,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         slots: FrameSlots[Arrival] = FrameSlots(list(self.cameras), depth, keep_all=block)
         self._slots = slots
         self._worker = FrameWorker(slots, self._work, self._worker_failed)
-        for camera in self.cameras.values():
-            camera.subscribe(
-                slots, self.parameters["image_transport"], self.parameters["drop_policy"]
-            )
+        self._follow_demand()
 
     def deactivate(self) -> None:
         """Unsubscribe, discard what waits, let the frame in work finish."""
@@ -113,6 +125,29 @@ class SuperResolutionNode(GuardedLifecycleNode):
                 f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`"
             )
 
+    def _follow_demand(self) -> None:
+        """Listen to a camera while its result is wanted: enabled, and not lazy without anyone."""
+        if self._slots is None:
+            return
+        transport, policy = self.parameters["image_transport"], self.parameters["drop_policy"]
+        for camera in self.cameras.values():
+            wanted = self._enabled and (
+                not self.parameters["lazy"] or camera.output_subscribers() > 0
+            )
+            if wanted and not camera.subscribed:
+                camera.subscribe(self._slots, transport, policy)
+            elif camera.subscribed and not wanted:
+                camera.unsubscribe()
+
+    def _on_enable(self, request: Any, response: Any) -> Any:
+        self._enabled = request.data
+        self._follow_demand()
+        response.success = True
+        state = "enabled" if self._enabled else "disabled"
+        response.message = f"{state}; the node is {self.state_label}"
+        self.get_logger().info(f"{state} by service")
+        return response
+
     def _work(self, arrivals: dict[str, Arrival]) -> None:
         self._upscaler.work(arrivals)
         if self.executor is not None:
@@ -131,6 +166,8 @@ class SuperResolutionNode(GuardedLifecycleNode):
             failure=self.transition_error,
             parameters=self.parameters.values(),
             info=None if engine is None else engine.info,
+            deadline=self._upscaler.deadline,
+            enabled=self._enabled,
         )
         message = self._report.build(self.cameras, state)
         message.header.stamp = self.get_clock().now().to_msg()

@@ -245,6 +245,21 @@ TABLE: tuple[ParameterSpec, ...] = (
         choices=("latest", "block"),
     ),
     ParameterSpec(
+        "deadline_ms",
+        0.0,
+        "Milliseconds from a frame's arrival to its publication. Where num_steps does not fit, "
+        "fewer steps are taken, then frames are skipped; 0 switches it off.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=60000.0,
+    ),
+    ParameterSpec(
+        "lazy",
+        False,
+        "Unsubscribe, and so do no work, while nobody subscribes to the result.",
+        Change.LIVE,
+    ),
+    ParameterSpec(
         "stale_after",
         2.0,
         "Seconds without an image before diagnostics warn.",

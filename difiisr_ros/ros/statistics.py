@@ -20,6 +20,7 @@ class StreamSnapshot:
     received: int
     published: int
     displaced: int
+    skipped: int
     rejected: dict[str, int]
     noticed: dict[str, int]
     input_hz: float
@@ -27,6 +28,7 @@ class StreamSnapshot:
     seconds_since_input: float
     latency_ms: dict[str, float]
     upscale_ms: dict[str, float]
+    overhead_ms: dict[str, float]
     last_error: str
     last_input: str
 
@@ -39,10 +41,12 @@ class StreamStatistics:
     """From the image callback to the publish call."""
     upscale: RollingDurations = field(default_factory=RollingDurations)
     """The upscale alone."""
+    overhead: RollingDurations = field(default_factory=RollingDurations)
+    """Their difference: waiting, decoding, encoding, publishing."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._received = self._published = self._displaced = 0
+        self._received = self._published = self._displaced = self._skipped = 0
         self._rejected: Counter[str] = Counter()
         self._noticed: Counter[str] = Counter()
         self._input_rate, self._output_rate = RateMeter(), RateMeter()
@@ -69,11 +73,17 @@ class StreamStatistics:
         self._output_rate.tick()
         self.latency.add(latency)
         self.upscale.add(upscale)
+        self.overhead.add(latency - upscale)
 
     def displaced(self, frames: int) -> None:
         """Frames gave way to newer ones: no fault, but the reason for a lower output rate."""
         with self._lock:
             self._displaced += frames
+
+    def skipped(self) -> None:
+        """A frame was skipped because it would have missed its deadline."""
+        with self._lock:
+            self._skipped += 1
 
     def rejected(self, cause: str, message: str) -> None:
         """A frame could not be used."""
@@ -90,11 +100,13 @@ class StreamStatistics:
         """Everything, consistently."""
         input_hz, output_hz = self._input_rate.hertz(), self._output_rate.hertz()
         latency, upscale = self.latency.milliseconds(), self.upscale.milliseconds()
+        overhead = self.overhead.milliseconds()
         with self._lock:
             return StreamSnapshot(
                 received=self._received,
                 published=self._published,
                 displaced=self._displaced,
+                skipped=self._skipped,
                 rejected=dict(self._rejected),
                 noticed=dict(self._noticed),
                 input_hz=input_hz,
@@ -102,6 +114,7 @@ class StreamStatistics:
                 seconds_since_input=time.monotonic() - self._since,
                 latency_ms=latency,
                 upscale_ms=upscale,
+                overhead_ms=overhead,
                 last_error=self._last_error,
                 last_input=self._last_input,
             )

@@ -19,6 +19,7 @@ from difiisr_ros.io.image_encoding import is_colour, surplus_bytes
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
 from difiisr_ros.ros.compressed import array_to_compressed, compressed_to_gray
 from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
+from difiisr_ros.ros.deadline import DeadlineController
 from difiisr_ros.ros.output_encoding import needs_range, to_output
 from difiisr_ros.ros.parameter_table import ENGINE, ENGINE_LIVE
 from difiisr_ros.ros.parameters import NodeParameters
@@ -34,6 +35,8 @@ class Frame:
     arrival: Arrival
     pixels: np.ndarray
     encoding: str
+    waited: float
+    """Seconds from its arrival until it was begun."""
     value_range: ValueRange | None = None
 
 
@@ -47,6 +50,7 @@ class Upscaler:
         self._applied = -1
         self._values: dict[str, Any] = {}
         self.engine: Any = None
+        self.deadline = DeadlineController(0.0, 1)
 
     def load(self, parameters: NodeParameters) -> None:
         """Load the engine that the parameters name and run a frame through it.
@@ -64,6 +68,7 @@ class Upscaler:
         if 0 < height * width <= values["max_input_pixels"]:
             engine.warmup(height, width)
         self.engine, self._applied, self._values = engine, version, values
+        self.deadline = DeadlineController(values["deadline_ms"] / 1e3, values["num_steps"])
 
     def objection(self, values: Mapping[str, Any]) -> str | None:
         """Why the loaded engine cannot take these live parameters; None if it can."""
@@ -87,6 +92,7 @@ class Upscaler:
     def work(self, arrivals: Mapping[str, Arrival]) -> None:
         """Upscale and publish one frame of every camera that has one."""
         self._apply_parameters()
+        self._take_steps()
         groups: dict[tuple[Any, ...], list[Frame]] = {}
         for name, arrival in arrivals.items():
             frame = self._prepare(self._cameras[name], arrival)
@@ -99,16 +105,37 @@ class Upscaler:
         version = self._parameters.version
         if version == self._applied:
             return
-        self._applied, self._values = version, self._parameters.values()
+        before, self._values = self._values, self._parameters.values()
+        self._applied = version
+        if any(before[name] != self._values[name] for name in ("deadline_ms", "num_steps")):
+            self.deadline = DeadlineController(
+                self._values["deadline_ms"] / 1e3, self._values["num_steps"]
+            )
         try:
             self.engine.configure(**{name: self._values[name] for name in ENGINE_LIVE})
         except OptionError as error:
             self._logger.error(f"parameters not applied: {error}")
 
+    def _take_steps(self) -> None:
+        steps = self.deadline.steps
+        if self.engine.options.num_steps == steps:
+            return
+        self.engine.configure(num_steps=steps)
+        if self.deadline.deadline > 0 and steps != self.deadline.num_steps:
+            self._logger.warning(
+                f"{steps} of {self.deadline.num_steps} steps, to keep deadline_ms "
+                f"{1e3 * self.deadline.deadline:g}",
+                throttle_duration_sec=10.0,
+            )
+
     def _prepare(self, camera: CameraStream, arrival: Arrival) -> Frame | None:
+        waited = time.monotonic() - arrival.time
+        if not self.deadline.admit(waited):
+            camera.statistics.skipped()
+            return None
         try:
             pixels, encoding = self._decode(camera, arrival.message)
-            frame = Frame(camera, arrival, pixels, encoding)
+            frame = Frame(camera, arrival, pixels, encoding, waited)
             if needs_range(pixels.dtype, self._values["output_encoding"]):
                 frame.value_range = self._smooth_range(camera, arrival, pixels)
             return frame
@@ -190,6 +217,7 @@ class Upscaler:
         camera.publish(message, self.engine.info.scale, values["camera_info_convention"])
         latency = time.monotonic() - frame.arrival.time
         camera.statistics.published(latency, seconds)
+        self.deadline.observe(frame.waited, latency)
         if not camera.greeted:
             camera.greeted = True
             (height, width), (out_height, out_width) = frame.pixels.shape, array.shape[:2]

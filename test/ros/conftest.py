@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from node_harness import LogCapture
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,9 @@ def golden_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded outputs in {folder} (set DIFIISR_GOLDEN)")
     return folder
+
+
+@pytest.fixture
+def log(capfd) -> LogCapture:
+    """What the nodes in this process log; not by way of /rosout, which is one for the process."""
+    return LogCapture(capfd)

@@ -14,7 +14,6 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import Log
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -56,9 +55,7 @@ class Graph:
         self.images: list[Image] = []
         self.infos: list[CameraInfo] = []
         self.diagnostics: list[DiagnosticArray] = []
-        self.logs: list[Log] = []
         self.subscribe(DiagnosticArray, "/diagnostics", self.diagnostics)
-        self.subscribe(Log, "/rosout", self.logs)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.executor.add_node(self.tester)
@@ -166,13 +163,28 @@ class Graph:
         finally:
             self.tester.destroy_client(client)
 
-    def logged(self, text: str) -> Log:
-        """Wait for a log line that contains this text."""
 
-        def find() -> Any:
-            return next((log for log in list(self.logs) if text in log.msg), None)
+class LogCapture:
+    """What this process has logged, from the moment the fixture was made."""
 
-        return wait_for(find, f"log line with {text!r}")
+    def __init__(self, capfd: Any) -> None:
+        self._capfd = capfd
+        self._text = ""
+
+    @property
+    def text(self) -> str:
+        """Everything so far."""
+        captured = self._capfd.readouterr()
+        self._text += captured.out + captured.err
+        return self._text
+
+    def lines(self, containing: str) -> list[str]:
+        """The lines so far that contain this."""
+        return [line for line in self.text.splitlines() if containing in line]
+
+    def wait(self, containing: str) -> str:
+        """Wait for a line that contains this, and return it."""
+        return wait_for(lambda: self.lines(containing), f"a log line with {containing!r}")[0]
 
 
 def scene(height: int = 24, width: int = 32, dtype: Any = np.uint16, seed: int = 0) -> np.ndarray:

@@ -1,0 +1,84 @@
+"""camera_info that is missing, late, at another rate, or in another order than the images."""
+
+from __future__ import annotations
+
+import pytest
+from node_harness import Graph, scene, wait_for
+from sensor_msgs.msg import CameraInfo
+
+
+@pytest.fixture
+def graph():
+    with Graph() as running:
+        running.connect()
+        wait_for(running.info_publisher.get_subscription_count, "camera_info is heard")
+        wait_for(lambda: running.tester.count_publishers("sr/camera_info"), "and published")
+        yield running
+
+
+def info(stamp, focal=50.0):
+    message = CameraInfo(width=32, height=24)
+    message.header.stamp.sec = stamp
+    message.k = [focal, 0, 15.5, 0, focal, 11.5, 0, 0, 1]
+    message.p = [focal, 0, 15.5, 0, 0, focal, 11.5, 0, 0, 0, 1, 0]
+    return message
+
+
+def know(graph, *messages):
+    """Send camera_info and wait until the node has stored it."""
+    for message in messages:
+        graph.info_publisher.publish(message)
+        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+        wait_for(lambda: stamp in graph.node.cameras[""]._infos, "stored")  # noqa: B023
+
+
+def scaled_info(graph, stamp):
+    """Send an image of this stamp and return the camera_info that comes with it."""
+    graph.infos.clear()
+    graph.roundtrip(scene(), stamp=stamp)
+    return wait_for(lambda: graph.infos, "camera_info")[0]
+
+
+def test_missing_means_that_only_images_are_published(graph):
+    for stamp in range(1, 4):
+        graph.roundtrip(scene(), stamp=stamp)
+    know(graph, info(9))
+    # Had one been published for the images above, it would have come before this one.
+    assert scaled_info(graph, 10).header.stamp.sec == 10
+    assert len(graph.infos) == 1
+
+
+def test_late_camera_info_joins_in(graph):
+    graph.roundtrip(scene(), stamp=1)
+    know(graph, info(2))
+    assert scaled_info(graph, 3).k[0] == 200.0
+
+
+def test_a_lower_rate_is_filled_with_the_latest(graph):
+    know(graph, info(1, focal=50.0))
+    assert [scaled_info(graph, stamp).header.stamp.sec for stamp in (1, 2, 3)] == [1, 2, 3]
+    know(graph, info(4, focal=60.0))
+    assert scaled_info(graph, 5).k[0] == 240.0
+
+
+def test_the_one_with_the_image_s_stamp_is_preferred(graph):
+    """A zooming camera: the focal length belongs to one frame."""
+    know(graph, *(info(stamp, focal=50.0 + stamp) for stamp in range(1, 6)))
+    assert scaled_info(graph, 3).k[0] == 4 * 53.0
+    assert scaled_info(graph, 2).k[0] == 4 * 52.0
+    assert scaled_info(graph, 99).k[0] == 4 * 55.0
+
+
+def test_a_higher_rate_needs_no_memory(graph):
+    know(graph, *(info(stamp) for stamp in range(1, 60)))
+    assert len(graph.node.cameras[""]._infos) <= 16
+    assert scaled_info(graph, 59).header.frame_id == "thermal_optical"
+
+
+@pytest.mark.parametrize(("convention", "centre"), [("pixel_center", 63.5), ("image_proc", 62.0)])
+def test_convention(convention, centre):
+    with Graph(camera_info_convention=convention) as graph:
+        graph.connect()
+        wait_for(graph.info_publisher.get_subscription_count, "camera_info is heard")
+        know(graph, info(1))
+        assert scaled_info(graph, 1).k[2] == centre

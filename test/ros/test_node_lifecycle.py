@@ -1,0 +1,193 @@
+"""Every transition, in every order, by service and in process; and failures that can be retried."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from node_harness import Graph, scene, wait_for
+from rclpy.parameter import Parameter
+
+from difiisr_ros.errors import ModelError
+
+CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
+ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
+
+
+@pytest.fixture
+def graph():
+    with Graph(autostart=False, wait_active=False) as running:
+        yield running
+
+
+def test_a_manager_can_drive_it(graph):
+    assert graph.node.state_label == "unconfigured"
+    assert graph.change_state(CONFIGURE)
+    assert graph.node.state_label == "inactive"
+    assert graph.change_state(ACTIVATE)
+    graph.connect()
+    assert graph.roundtrip(scene()).width == 128
+    assert graph.change_state(DEACTIVATE)
+    assert graph.node.state_label == "inactive"
+    assert graph.change_state(CLEANUP)
+    assert graph.node.state_label == "unconfigured"
+
+
+def test_invalid_transitions_are_answered_and_survived(graph, log):
+    for transition in (ACTIVATE, DEACTIVATE, CLEANUP):
+        assert not graph.change_state(transition)
+    assert graph.node.state_label == "unconfigured"
+    assert "possible are" in log.wait("is not possible while unconfigured")
+    assert "configure" in log.wait("possible are")
+    assert graph.change_state(CONFIGURE)
+    for transition in (CONFIGURE, DEACTIVATE):
+        assert not graph.change_state(transition)
+    assert graph.change_state(ACTIVATE)
+    for transition in (CONFIGURE, ACTIVATE, CLEANUP):
+        assert not graph.change_state(transition)
+    assert not graph.change_state(label="fly")
+    assert not graph.change_state(transition_id=200)
+    assert graph.node.state_label == "active"
+    graph.connect()
+    assert graph.roundtrip(scene()).width == 128
+
+
+def test_nothing_is_published_while_inactive(graph):
+    for transition in (CONFIGURE, ACTIVATE):
+        assert graph.change_state(transition)
+    graph.connect()
+    graph.roundtrip(scene(), stamp=1)
+    assert graph.change_state(DEACTIVATE)
+    wait_for(lambda: graph.publisher.get_subscription_count() == 0, "the node unsubscribed")
+    graph.send(scene(), stamp=2)
+    assert graph.change_state(ACTIVATE)
+    graph.matched()
+    graph.roundtrip(scene(), stamp=3)
+    assert [image.header.stamp.sec for image in graph.images] == [1, 3]
+
+
+def test_activate_and_deactivate_are_fast(graph):
+    assert graph.node.transition("configure")
+    for name in ("activate", "deactivate") * 3:
+        begin = time.monotonic()
+        assert graph.node.transition(name)
+        assert time.monotonic() - begin < 0.1, name
+
+
+def test_shutdown_from_every_state():
+    for steps in ((), ("configure",), ("configure", "activate")):
+        with Graph(autostart=False, wait_active=False) as graph:
+            for name in steps:
+                assert graph.node.transition(name)
+            assert graph.node.transition("shutdown")
+            assert graph.node.state_label == "finalized"
+            assert not graph.node.transition("shutdown")
+            assert graph.node._upscaler.engine is None
+
+
+def test_a_model_that_cannot_be_loaded_can_be_corrected(tmp_path, log):
+    broken = tmp_path / "model.safetensors"
+    broken.write_bytes(b"not a model")
+    with Graph(backend="torch", model=str(broken), wait_active=False) as graph:
+        log.wait("not started")
+        assert graph.node.state_label == "unconfigured"
+        assert "model.safetensors" in log.wait("configure failed")
+        values, status = graph.status("backend", lambda v, s: v["last transition error"])
+        assert status.level == b"\x02"
+        assert "model.safetensors" in status.message
+        # Corrected, it starts.
+        graph.node.set_parameters([Parameter("backend", value="bicubic")])
+        assert graph.change_state(CONFIGURE)
+        assert graph.change_state(ACTIVATE)
+        values, status = graph.status("backend", lambda v, s: v["lifecycle state"] == "active")
+        assert status.level == b"\x00"
+        assert values["last transition error"] == ""
+
+
+def test_a_bug_while_configuring_is_logged_and_undone(graph, log, monkeypatch):
+    from difiisr_ros import pipeline
+
+    def explode(*args, **kwargs):
+        raise ZeroDivisionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.SuperResolver, "warmup", explode)
+        assert not graph.change_state(CONFIGURE)
+    log.wait("ZeroDivisionError: a bug")
+    assert graph.node.state_label == "unconfigured"
+    assert graph.change_state(CONFIGURE)
+
+
+def test_a_failure_while_activating_leaves_it_inactive(graph, monkeypatch):
+    def explode(*args, **kwargs):
+        raise ModelError("no")
+
+    assert graph.change_state(CONFIGURE)
+    with monkeypatch.context() as patch:
+        patch.setattr(graph.node.cameras[""], "subscribe", explode)
+        assert not graph.change_state(ACTIVATE)
+    assert graph.node.state_label == "inactive"
+    assert not any(thread.name == "upscale" for thread in threading.enumerate())
+    assert graph.change_state(ACTIVATE)
+
+
+def test_a_failure_while_cleaning_up_leaves_it_unconfigured(graph, monkeypatch):
+    def explode():
+        raise RuntimeError("stuck")
+
+    assert graph.change_state(CONFIGURE)
+    with monkeypatch.context() as patch:
+        patch.setattr(graph.node._upscaler, "close", explode)
+        assert not graph.change_state(CLEANUP)
+    assert graph.node.state_label == "unconfigured"
+    assert graph.change_state(CONFIGURE)
+
+
+def test_fifty_rounds_leave_nothing_behind(graph):
+    def entities():
+        node = graph.node
+        return (
+            len(list(node.publishers)),
+            len(list(node.subscriptions)),
+            len(list(node.timers)),
+            len(list(node.services)),
+            len(node._managed_entities),
+            len(node._waitables) if hasattr(node, "_waitables") else 0,
+            len(node.default_callback_group.entities),
+            threading.active_count(),
+        )
+
+    def one_round():
+        for name in ("configure", "activate", "deactivate", "activate", "deactivate", "cleanup"):
+            assert graph.node.transition(name), name
+
+    one_round()
+    gc.collect()
+    before = entities()
+    for _ in range(50):
+        one_round()
+    gc.collect()
+    assert entities() == before
+
+
+def test_the_frame_in_work_is_finished_before_deactivating(graph, monkeypatch):
+    for name in ("configure", "activate"):
+        assert graph.node.transition(name)
+    graph.connect()
+    engine = graph.node._upscaler.engine
+    real, begun = engine.upscale, threading.Event()
+
+    def slow(*args, **kwargs):
+        begun.set()
+        time.sleep(0.2)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(engine, "upscale", slow)
+    graph.send(scene())
+    assert begun.wait(10)
+    assert graph.node.transition("deactivate")
+    assert not any(thread.name == "upscale" for thread in threading.enumerate())
+    assert graph.node.cameras[""].statistics.snapshot().rejected == {}
