@@ -21,6 +21,9 @@ from rclpy.parameter import Parameter
 
 from difiisr_ros.ros.parameter_table import BY_NAME, TABLE, Change, ParameterSpec, check_together
 
+# Under this name a combination is rejected whose values are each right by themselves.
+_TOGETHER = "range_min and range_max"
+
 
 def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     """The ROS descriptor of a row, as ``ros2 param describe`` shows it."""
@@ -73,7 +76,7 @@ class NodeParameters:
             self._declare(spec)
         wrong = check_together(self._values)
         if wrong is not None:
-            self.rejected["range_mode"] = wrong
+            self.rejected[_TOGETHER] = wrong
         node.add_on_set_parameters_callback(self._on_set)
 
     def _declare(self, spec: ParameterSpec) -> None:
@@ -126,7 +129,7 @@ class NodeParameters:
             for name in ours:
                 self.rejected.pop(name, None)
             if check_together(self._values) is None:
-                self.rejected.pop("range_mode", None)
+                self.rejected.pop(_TOGETHER, None)
             self._version += 1
         return SetParametersResult(successful=True)
 

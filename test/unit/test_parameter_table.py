@@ -1,0 +1,140 @@
+"""The table, and that YAML, docs and launch arguments say the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.ros.parameter_table import (
+    BY_NAME,
+    ENGINE,
+    ENGINE_LIVE,
+    TABLE,
+    Change,
+    check_together,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = {spec.name: spec.default for spec in TABLE}
+
+
+def test_names_are_unique_and_defaults_are_accepted():
+    assert len(BY_NAME) == len(TABLE)
+    for spec in TABLE:
+        assert spec.check(spec.default) is None
+        assert spec.description.endswith(".")
+        assert (spec.minimum is None) == (spec.maximum is None)
+    assert check_together(DEFAULTS) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("num_steps", 0, "1 to"),
+        ("num_steps", True, "int"),
+        ("num_steps", 2.0, "int"),
+        ("backend", "cuda", "torch"),
+        ("stale_after", float("nan"), "0.1 to 3600"),
+        ("lazy", 1, "true, false"),
+        ("model", 3, "string"),
+    ],
+)
+def test_wrong_values_are_named_with_what_is_accepted(name, value, accepted):
+    message = BY_NAME[name].check(value)
+    assert message is not None
+    assert name in message
+    assert repr(value) in message
+    assert accepted in message
+
+
+def test_a_fixed_range_needs_an_extent():
+    values = {**DEFAULTS, "range_mode": "fixed", "range_min": 5.0, "range_max": 5.0}
+    assert "range_min" in check_together(values)
+    assert check_together({**values, "range_max": 6.0}) is None
+
+
+def test_engine_parameters_are_those_of_the_engine():
+    known = set(UpscaleOptions.__dataclass_fields__)
+    assert set(ENGINE_LIVE) == known
+    for name in ENGINE_LIVE:
+        default = getattr(UpscaleOptions(), name)
+        assert default is None or default == DEFAULTS[name]
+    assert set(ENGINE) - known == {
+        "model",
+        "backend",
+        "device",
+        "precision",
+        "strict_backend",
+        "num_threads",
+    }
+
+
+def test_yaml_has_every_parameter_with_its_default():
+    text = (ROOT / "config" / "super_resolution.yaml").read_text()
+    values = yaml.safe_load(text)["/**"]["ros__parameters"]
+    assert values == DEFAULTS
+    assert list(values) == list(DEFAULTS)
+    for spec in TABLE:
+        assert type(values[spec.name]) is type(spec.default), spec.name
+        words = " ".join(re.sub(r"^ *# ?", "", line) for line in text.splitlines())
+        assert spec.description in words, spec.name
+        assert f"{spec.type_name}; {spec.accepted};" in text, spec.name
+
+
+def test_docs_have_every_parameter_as_it_is():
+    text = (ROOT / "docs" / "super_resolution_node.md").read_text()
+    section = text.split("## Parameters")[1].split("\n### ")[0]
+    rows = {}
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if len(cells) == 6 and cells[0].startswith("`"):
+            rows[cells[0].strip("`")] = cells[1:]
+    assert list(rows) == list(DEFAULTS)
+    for spec in TABLE:
+        kind, default, accepted, change, meaning = rows[spec.name]
+        assert kind == spec.type_name, spec.name
+        assert yaml.safe_load(default.strip("`")) == spec.default, spec.name
+        assert accepted == spec.accepted, spec.name
+        assert change == spec.change.value, spec.name
+        assert meaning == spec.description, spec.name
+
+
+def launch_arguments(name):
+    """The ARGUMENTS and OVERRIDES of a launch file, read without importing launch."""
+    tree = ast.parse((ROOT / "launch" / name).read_text())
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node.value
+    keys = [key.value for key in found["ARGUMENTS"].keys]
+    return keys, ast.literal_eval(found["OVERRIDES"])
+
+
+def test_launch_arguments_are_parameters_and_documented():
+    arguments, overrides = launch_arguments("super_resolution.launch.py")
+    assert set(overrides) <= set(BY_NAME)
+    assert set(overrides) <= set(arguments)
+    beside = {"params_file", "namespace", "image", "camera_info", "use_sim_time", "log_level"}
+    assert set(arguments) == set(overrides) | beside
+    docs = (ROOT / "docs" / "super_resolution_node.md").read_text().split("## Launch")[1]
+    documented = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", docs, re.M)))
+    assert documented == arguments
+
+
+def test_launch_starts_what_is_installed():
+    source = (ROOT / "launch" / "super_resolution.launch.py").read_text()
+    assert 'executable="super_resolution_node"' in source
+    assert 'name="super_resolution"' in source
+    setup = (ROOT / "setup.py").read_text()
+    assert "super_resolution_node = difiisr_ros.ros.main:main" in setup
+
+
+def test_something_is_live_and_the_model_is_not():
+    assert BY_NAME["num_steps"].change is Change.LIVE
+    assert BY_NAME["model"].change is Change.CONFIGURE
+    assert BY_NAME["autostart"].change is Change.START
