@@ -166,9 +166,9 @@ class BagWriter:
         Args:
             topic: Added when it is new.
             log_time_ns: Recording time, ns; the stamp too, where no header is given.
-            frame: 2-D, uint8, uint16 or float32.
+            frame: Height x width, or height x width x channels where ``encoding`` has several.
             header: Fields of ``std_msgs/Header``; copied.
-            encoding: Of the frame's dtype; by default mono8, mono16 or 32FC1.
+            encoding: Must fit the array; by default mono8, mono16 or 32FC1, by its dtype.
         """
         types = self._typestore.types
         stamp = types["builtin_interfaces/msg/Time"](*divmod(log_time_ns, 10**9))

@@ -1,0 +1,174 @@
+"""Adds super-resolved topics to a copy of a bag. Every message of the old bag stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from difiisr_ros.errors import DataError, DifiisrError
+from difiisr_ros.io.bags import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    BagReader,
+    BagWriter,
+    camera_info_topic_for,
+    frame_of,
+)
+from difiisr_ros.io.image_encoding import encoding_for
+from difiisr_ros.ros.camera_info import CONVENTIONS, scale_camera_info
+from difiisr_ros.ros.output_encoding import to_output
+
+STORAGES = ("mcap", "sqlite3")
+
+__all__ = ["CONVENTIONS", "STORAGES", "result_topic", "upscale_bag"]
+
+
+class _Outcome(Protocol):
+    done: int
+
+    def fail(self, name: str, error: DifiisrError) -> None: ...
+
+
+def result_topic(topic: str, namespace: str) -> str:
+    """Where results go: ``/cam/image_raw`` (or its ``/compressed``) to ``/cam/sr/image_raw``."""
+    base = topic[: -len("/compressed")] if topic.endswith("/compressed") else topic
+    parent, _, name = base.rpartition("/")
+    return f"{parent}/{namespace}/{name}"
+
+
+def upscale_bag(
+    source: Path,
+    target: Path,
+    resolver: Any,
+    outcome: _Outcome,
+    *,
+    topics: Sequence[str] | None = None,
+    namespace: str = "sr",
+    convention: str = "pixel_center",
+    storage: str | None = None,
+) -> None:
+    """Copy a bag and add the super-resolved images and the scaled camera_info.
+
+    A result has its frame's header and log time, and comes right after it. Messages that hold no
+    usable frame are copied, and noted in ``outcome``. One message at a time is in memory.
+
+    Args:
+        source, target: A rosbag2 bag, and the new one's folder.
+        resolver: A ``SuperResolver``.
+        outcome: Counts the frames.
+        topics: Image topics to upscale; None: all that are not results themselves.
+        namespace: See :func:`result_topic`.
+        convention: Of :func:`scale_camera_info`.
+        storage: ``mcap``, ``sqlite3``, or None for the source's.
+
+    Raises:
+        DataError: The source cannot be read, has no such topic or has results already, or the
+            target exists or cannot be written.
+    """
+    from tqdm import tqdm
+
+    with BagReader(source) as reader:
+        if reader.is_ros1:
+            raise DataError(
+                f"{source}: is a ROS 1 bag; convert it first: rosbags-convert --src {source} "
+                "--dst NEW"
+            )
+        images = _choose(reader, topics, namespace)
+        infos = _camera_infos(reader, images, namespace)
+        with BagWriter(target, storage or _storage_of(source)) as writer:
+            copies = {c.id: writer.add_topic_like(c) for c in reader.connections}
+            _add_results(reader, writer, images, infos)
+            total = sum(reader.count(topic) for topic in images)
+            with tqdm(total=total, unit="frame", disable=None) as progress:
+                for connection, log_time, data in reader.read_raw():
+                    writer.write_raw(copies[connection.id], log_time, data)
+                    topic, kind = connection.topic, connection.msgtype
+                    if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
+                        try:
+                            message = reader.deserialize(connection, data)
+                            result = resolver.upscale(frame_of(message, kind, topic))
+                        except DifiisrError as error:
+                            outcome.fail(f"{topic} at {log_time}", error)
+                        else:
+                            plain = encoding_for(result.dtype)
+                            encoding = plain if kind == COMPRESSED_IMAGE else message.encoding
+                            pixels, encoding = to_output(result, encoding, "same", None)
+                            writer.write_image(
+                                images[topic], log_time, pixels, message.header, encoding
+                            )
+                            outcome.done += 1
+                        progress.update()
+                    elif topic in infos and kind == CAMERA_INFO:
+                        info = reader.deserialize(connection, data)
+                        scaled = scale_camera_info(info, resolver.info.scale, convention)
+                        writer.write(infos[topic], CAMERA_INFO, log_time, scaled)
+
+
+def _choose(reader: BagReader, topics: Sequence[str] | None, namespace: str) -> dict[str, str]:
+    """Image topic -> topic of its results."""
+    known = reader.image_topics()
+    if topics is None:
+        chosen = [t for t in known if f"/{namespace}/" not in t]
+        if not chosen:
+            raise DataError(
+                f"{reader.path}: has no image topic to upscale"
+                + (f" besides {', '.join(known)}; name it by --topic" if known else "")
+            )
+    else:
+        chosen = list(dict.fromkeys(topics))
+        for topic in chosen:
+            if topic not in known:
+                raise DataError(
+                    f"{reader.path}: has no images on {topic}; it has {', '.join(known) or 'none'}"
+                )
+    results: dict[str, str] = {}
+    everything = {c.topic for c in reader.connections}
+    for topic in chosen:
+        result = result_topic(topic, namespace)
+        if result in everything:
+            raise DataError(
+                f"{reader.path}: has {result} already; choose another name by --namespace, or "
+                "other topics by --topic"
+            )
+        if result in results.values():
+            # raw and compressed of one camera: the raw one, which comes first, has lost nothing
+            if topics is not None:
+                raise DataError(f"{topic}: its results would go to {result}, as another's do")
+            continue
+        results[topic] = result
+    return results
+
+
+def _camera_infos(reader: BagReader, images: dict[str, str], namespace: str) -> dict[str, str]:
+    """camera_info topic of an upscaled image -> topic of the scaled one."""
+    known = set(reader.camera_info_topics())
+    everything = {c.topic for c in reader.connections}
+    infos = {}
+    for topic in map(camera_info_topic_for, images):
+        scaled = result_topic(topic, namespace)
+        if topic in known and scaled not in everything:
+            infos[topic] = scaled
+    return infos
+
+
+def _add_results(
+    reader: BagReader, writer: BagWriter, images: dict[str, str], infos: dict[str, str]
+) -> None:
+    """Add the result topics, offered as their originals are."""
+    added: set[str] = set()
+    for connection in reader.connections:
+        result = {**images, **infos}.get(connection.topic)
+        if result is None or result in added:
+            continue
+        added.add(result)
+        if connection.msgtype in (IMAGE, CAMERA_INFO):
+            writer.add_topic_like(connection, result)
+        else:
+            writer.add_topic(result, IMAGE)
+
+
+def _storage_of(source: Path) -> str:
+    files = source.iterdir() if source.is_dir() else [source]
+    return "sqlite3" if any(".db3" in p.suffixes for p in files) else "mcap"

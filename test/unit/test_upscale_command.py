@@ -1,0 +1,266 @@
+"""`difiisr upscale`: images, folders and bags; nothing lost, nothing overwritten."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from difiisr_ros import SuperResolver
+from difiisr_ros.cli import main
+from difiisr_ros.io.images import read_image, write_image
+
+BICUBIC = ["--backend", "bicubic"]
+
+
+@pytest.fixture(scope="module")
+def expected():
+    resolver = SuperResolver.load(backend="bicubic")
+    yield resolver.upscale
+    resolver.close()
+
+
+def smooth(seed, dtype=np.uint16, shape=(13, 17)):
+    noise = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    unit = cv2.GaussianBlur(noise, (0, 0), 2.0)
+    unit = (unit - unit.min()) / np.ptp(unit)
+    scale = {np.uint8: (20, 200), np.uint16: (29000, 2500), np.float32: (290.0, 25.0)}[dtype]
+    return (scale[0] + scale[1] * unit).astype(dtype)
+
+
+def run(*arguments):
+    return main(["upscale", *map(str, arguments), *BICUBIC])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [(np.uint8, ".png"), (np.uint16, ".png"), (np.float32, ".tiff")]
+)
+def test_an_image(tmp_path, expected, dtype, suffix, capsys):
+    frame = smooth(1, dtype)
+    write_image(tmp_path / f"in{suffix}", frame)
+    assert run(tmp_path / f"in{suffix}", tmp_path / f"out{suffix}") == 0
+    out = read_image(tmp_path / f"out{suffix}")
+    assert out.shape == (52, 68) and out.dtype == dtype
+    np.testing.assert_array_equal(out, expected(frame))
+    np.testing.assert_array_equal(read_image(tmp_path / f"in{suffix}"), frame)
+    assert "1 frame -> " in capsys.readouterr().out
+
+
+def test_an_image_into_a_folder(tmp_path, expected):
+    write_image(tmp_path / "a.tiff", smooth(2))
+    assert run(tmp_path / "a.tiff", tmp_path / "made") == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "made" / "a.tiff"), expected(smooth(2)))
+
+
+def test_a_folder_keeps_names_and_lossy_formats_become_png(tmp_path, expected):
+    source = tmp_path / "in"
+    write_image(source / "a.png", smooth(1, np.uint8))
+    write_image(source / "a.jpg", smooth(2, np.uint8))
+    write_image(source / "b.bmp", smooth(3, np.uint8))
+    write_image(source / "c.tiff", smooth(4))
+    report = tmp_path / "report.json"
+    assert run(source, tmp_path / "out", "--json", report) == 0
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["a.png", "a_jpg.png", "b.png", "c.tiff"]
+    for name in names:
+        assert read_image(tmp_path / "out" / name).shape == (52, 68)
+    np.testing.assert_array_equal(read_image(tmp_path / "out" / "c.tiff"), expected(smooth(4)))
+    written = json.loads(report.read_text())
+    assert written["frames"] == 4 and written["failed"] == []
+    assert written["engine"]["backend"] == "bicubic"
+
+
+def test_bad_files_are_left_out_and_the_exit_code_is_2(tmp_path, capsys, caplog):
+    source = tmp_path / "in"
+    write_image(source / "good1.png", smooth(1))
+    (source / "bad.png").write_text("no picture")
+    (source / "cut.png").write_bytes((source / "good1.png").read_bytes()[:99])
+    write_image(source / "good2.png", smooth(2))
+    report = tmp_path / "report.json"
+    assert run(source, tmp_path / "out", "--json", report) == 2
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["good1.png", "good2.png"]
+    written = json.loads(report.read_text())
+    assert written["frames"] == 2
+    assert [f["name"].rpartition("/")[2] for f in written["failed"]] == ["bad.png", "cut.png"]
+    assert "bad.png: is not an image" in caplog.text and "cut.png: is truncated" in caplog.text
+    assert "2 left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere", "out"), "nowhere: no such file or folder"),
+        (("a.png", "a.png"), "never overwritten"),
+        (("folder", "folder"), "never overwritten"),
+        (("folder", "a.png"), "is a file, but the results of a folder need a folder"),
+        (("a.png", "b.xyz"), "unknown image format .xyz"),
+        (("text.png", "out.png"), "text.png: is not an image"),
+        (("wide.tiff", "out.png"), "wide.tiff: .*not float32"),
+        (("empty", "out"), "no image in this folder"),
+        (("a.png", "out.png", "--num-steps", "0"), "num_steps must be"),
+        (("a.png", "out.png", "--range-mode", "fixed"), "range_min and range_max"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line_with_exit_code_2(
+    tmp_path, monkeypatch, capsys, arguments, said
+):
+    monkeypatch.chdir(tmp_path)
+    write_image("a.png", smooth(1))
+    write_image("folder/a.png", smooth(1))
+    write_image("wide.tiff", smooth(1, np.float32))
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*.*") if p.is_file()}
+    assert run(*arguments) == 2
+    captured = capsys.readouterr().err.strip()
+    import re
+
+    assert re.search(said, captured), captured
+    assert len(captured.splitlines()) == 1 and "Traceback" not in captured
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*.*") if p.is_file()} == before
+
+
+# ---- bags --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bag(tmp_path):
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+    from rosbags.typesys import Stores, get_typestore
+
+    from difiisr_ros.io.bags import CAMERA_INFO, COMPRESSED_IMAGE, BagWriter
+
+    types = get_typestore(Stores.ROS2_JAZZY).types
+    time_type, header_type = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
+
+    def header(i):
+        return header_type(stamp=time_type(5, i), frame_id="flir")
+
+    def info(i):
+        return types[CAMERA_INFO](
+            header=header(i), height=13, width=17, distortion_model="plumb_bob", d=np.zeros(5),
+            k=np.array([20.0, 0, 8, 0, 20, 6, 0, 0, 1]), r=np.eye(3).ravel(),
+            p=np.array([20.0, 0, 8, 0, 0, 20, 6, 0, 0, 0, 1, 0]), binning_x=0, binning_y=0,
+            roi=types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
+        )  # fmt: skip
+
+    def png(i):
+        data = cv2.imencode(".png", smooth(i))[1].tobytes()
+        return types[COMPRESSED_IMAGE](
+            header=header(i), format="mono16; png compressed", data=np.frombuffer(data, np.uint8)
+        )
+
+    path = tmp_path / "bag"
+    with BagWriter(path, "sqlite3") as writer:
+        writer.add_topic("/cam/image_raw", "sensor_msgs/msg/Image", reliable=False)
+        for i in range(4):
+            t = 10**18 + i * 10**8
+            writer.write_image("/cam/image_raw", t, smooth(i), header(i), "16UC1")
+            writer.write("/cam/camera_info", CAMERA_INFO, t, info(i))
+            writer.write("/zip/image_raw/compressed", COMPRESSED_IMAGE, t, png(i))
+    return path
+
+
+def contents(path):
+    from difiisr_ros.io.bags import BagReader
+
+    with BagReader(path) as reader:
+        return [(c.topic, c.msgtype, t, bytes(d)) for c, t, d in reader.read_raw()]
+
+
+def test_a_bag_gets_results_beside_untouched_originals(tmp_path, bag, expected):
+    from difiisr_ros.io.bags import BagReader
+
+    out = tmp_path / "out"
+    assert run(bag, out) == 0
+    assert next(out.glob("*.db3"), None)  # stored as the input is
+    old, new = contents(bag), contents(out)
+    topics = {"/cam/image_raw", "/cam/camera_info", "/zip/image_raw/compressed"}
+    assert [m for m in new if m[0] in topics] == old
+    with BagReader(out) as reader:
+        assert reader.image_topics() == [
+            "/cam/image_raw", "/cam/sr/image_raw", "/zip/image_raw/compressed",
+            "/zip/sr/image_raw",
+        ]  # fmt: skip
+        for topic, encoding in (("/cam/sr/image_raw", "16UC1"), ("/zip/sr/image_raw", "mono16")):
+            records = list(reader.read_images(topic))
+            assert len(records) == 4
+            for i, record in enumerate(records):
+                assert record.log_time_ns == 10**18 + i * 10**8
+                assert record.message.encoding == encoding
+                stamp = record.message.header.stamp
+                assert (stamp.sec, stamp.nanosec) == (5, i)
+                assert record.message.header.frame_id == "flir"
+                np.testing.assert_array_equal(record.frame, expected(smooth(i)))
+        info = reader.first_camera_info("/cam/sr/camera_info")
+        assert (info.width, info.height) == (68, 52)
+        assert list(info.k[[0, 2, 4, 5]]) == [80.0, 33.5, 80.0, 25.5]
+        by_topic = {c.topic: c for c in reader.connections}
+        assert (
+            by_topic["/cam/sr/image_raw"].ext.offered_qos_profiles
+            == by_topic["/cam/image_raw"].ext.offered_qos_profiles
+        )
+
+
+def test_topics_namespace_and_storage_can_be_chosen(tmp_path, bag):
+    out = tmp_path / "out"
+    assert run(bag, out, "--topic", "/cam/image_raw", "--namespace", "x4", "--storage", "mcap") == 0
+    assert next(out.glob("*.mcap"), None)
+    assert {m[0] for m in contents(out)} - {m[0] for m in contents(bag)} == {
+        "/cam/x4/image_raw", "/cam/x4/camera_info",
+    }  # fmt: skip
+
+
+def test_unusable_messages_are_copied_and_reported(tmp_path, bag, caplog):
+    from rosbags.typesys import Stores, get_typestore
+
+    from difiisr_ros.io.bags import IMAGE, BagWriter
+
+    types = get_typestore(Stores.ROS2_JAZZY).types
+    broken = types[IMAGE](
+        header=types["std_msgs/msg/Header"](
+            stamp=types["builtin_interfaces/msg/Time"](1, 1), frame_id=""
+        ),
+        height=3, width=3, encoding="nonsense", is_bigendian=0, step=3,
+        data=np.zeros(9, np.uint8),
+    )  # fmt: skip
+    source = tmp_path / "source"
+    with BagWriter(source) as writer:
+        writer.write("/a/image_raw", IMAGE, 1, broken)
+        writer.write_image("/a/image_raw", 2, smooth(0))
+    assert run(source, tmp_path / "out") == 2
+    assert [m[0] for m in contents(tmp_path / "out")] == [
+        "/a/image_raw", "/a/image_raw", "/a/sr/image_raw",
+    ]  # fmt: skip
+    assert "nonsense" in caplog.text
+
+
+def test_bags_that_cannot_be_upscaled(tmp_path, bag, capsys):
+    def says(words, *arguments):
+        assert run(*arguments) == 2
+        assert words in capsys.readouterr().err
+
+    says("never overwritten", bag, bag)
+    says("no images on /other; it has /cam/image_raw", bag, tmp_path / "x", "--topic", "/other")
+    assert run(bag, tmp_path / "out") == 0
+    capsys.readouterr()
+    says("exists already", bag, tmp_path / "out")
+    says("has /cam/sr/image_raw already", tmp_path / "out", tmp_path / "y")
+    assert not (tmp_path / "x").exists() and not (tmp_path / "y").exists()
+    assert not list(tmp_path.glob(".*"))  # no half-made bag either
+
+
+def test_a_wide_colour_message_keeps_its_channels(tmp_path, expected):
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+    from difiisr_ros.io.bags import BagReader, BagWriter
+
+    gray = smooth(1, np.uint8)
+    with BagWriter(tmp_path / "in") as writer:
+        writer.write_image("/a/image_raw", 1, np.dstack([gray] * 3), None, "rgb8")
+    assert run(tmp_path / "in", tmp_path / "out") == 0
+    with BagReader(tmp_path / "out") as reader:
+        (record,) = reader.read_images("/a/sr/image_raw")
+    assert (record.message.encoding, record.message.step) == ("rgb8", 3 * 68)
+    np.testing.assert_array_equal(record.frame, expected(gray))
