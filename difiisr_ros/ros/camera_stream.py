@@ -20,7 +20,14 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from difiisr_ros.core.radiometry import RangeSmoother
 from difiisr_ros.ros.camera_info import scale_camera_info
 from difiisr_ros.ros.frame_slot import FrameSlots
-from difiisr_ros.ros.qos import TopicEvents, describe_publishers, replay_qos, sensor_qos
+from difiisr_ros.ros.qos import (
+    TopicEvents,
+    describe_publishers,
+    explain_overrides,
+    forget_overrides,
+    replay_qos,
+    sensor_qos,
+)
 from difiisr_ros.ros.statistics import StreamStatistics, Throttle
 
 #: camera_info messages kept to find the one with the image's stamp, which may arrive after it.
@@ -101,21 +108,22 @@ class CameraStream:
         compressed = output_transport == "compressed"
         self.output_topic = self._compressed_topic(self._output_image_name) if compressed else raw
         self.output_events = TopicEvents(self.output_topic, changed=on_demand)
-        self._image_publisher = node.create_lifecycle_publisher(
-            CompressedImage if compressed else Image,
-            self.output_topic,
-            QoSProfile(depth=depth),
-            qos_overriding_options=options,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-            event_callbacks=self.output_events.for_publisher(),
-        )
-        self._info_publisher = node.create_lifecycle_publisher(
-            CameraInfo,
-            self._sibling(raw, self._output_info_name),
-            QoSProfile(depth=depth),
-            qos_overriding_options=options,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        with explain_overrides(self.output_topic):
+            self._image_publisher = node.create_lifecycle_publisher(
+                CompressedImage if compressed else Image,
+                self.output_topic,
+                QoSProfile(depth=depth),
+                qos_overriding_options=options,
+                callback_group=MutuallyExclusiveCallbackGroup(),
+                event_callbacks=self.output_events.for_publisher(),
+            )
+            self._info_publisher = node.create_lifecycle_publisher(
+                CameraInfo,
+                self._sibling(raw, self._output_info_name),
+                QoSProfile(depth=depth),
+                qos_overriding_options=options,
+                callback_group=MutuallyExclusiveCallbackGroup(),
+            )
 
     def subscribe(self, slots: FrameSlots[Arrival], image_transport: str, drop_policy: str) -> None:
         """Start storing what arrives into ``slots``."""
@@ -132,25 +140,29 @@ class CameraStream:
         self._image_type = CompressedImage if compressed else Image
         self.input_events = TopicEvents(self.image_topic)
         options = QoSOverridingOptions.with_default_policies()
-        self._subscriptions = [
-            self.node.create_subscription(
-                self._image_type,
-                self.image_topic,
-                self._image_callback(slots, compressed),
-                replay_qos() if block else sensor_qos(1),
-                callback_group=group,
-                event_callbacks=self.input_events.for_subscription(),
-                qos_overriding_options=options,
-            ),
-            self.node.create_subscription(
-                CameraInfo,
-                self.info_topic,
-                self._store_info,
-                sensor_qos(5),
-                callback_group=MutuallyExclusiveCallbackGroup(),
-                qos_overriding_options=options,
-            ),
-        ]
+        with explain_overrides(self.image_topic):
+            self._subscriptions.append(
+                self.node.create_subscription(
+                    self._image_type,
+                    self.image_topic,
+                    self._image_callback(slots, compressed),
+                    replay_qos() if block else sensor_qos(1),
+                    callback_group=group,
+                    event_callbacks=self.input_events.for_subscription(),
+                    qos_overriding_options=options,
+                )
+            )
+        with explain_overrides(self.info_topic):
+            self._subscriptions.append(
+                self.node.create_subscription(
+                    CameraInfo,
+                    self.info_topic,
+                    self._store_info,
+                    sensor_qos(5),
+                    callback_group=MutuallyExclusiveCallbackGroup(),
+                    qos_overriding_options=options,
+                )
+            )
 
     def unsubscribe(self) -> None:
         """Stop listening. Idempotent."""
@@ -165,6 +177,7 @@ class CameraStream:
             if publisher is not None:
                 self.node.destroy_lifecycle_publisher(publisher)
         self._image_publisher = self._info_publisher = None
+        forget_overrides(self.node)
         self._infos.clear()
         self._scaled = None
         self.smoother.reset()

@@ -6,12 +6,16 @@ mismatch; so every topic's partners and conflicts are collected for diagnostics.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from rclpy.exceptions import ParameterException
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+
+from difiisr_ros.errors import OptionError
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -79,7 +83,7 @@ class TopicEvents:
             matched: how many of them matched, where the caller knows.
         """
         matched = self.matched if matched is None else matched
-        if not self.conflicts or (matched is not None and matched >= endpoints):
+        if not self.conflicts or (matched or 0) >= endpoints:
             return ""  # never met one, or it has gone
         return f"incompatible QoS on {self.topic}: {self.conflicting_policy}"
 
@@ -92,6 +96,37 @@ def _policy_name(kind: Any) -> str:
 def _callbacks(kind: Any, **callbacks: Callable[[Any], None]) -> Any:
     known = inspect.signature(kind.__init__).parameters  # Humble lacks some
     return kind(**{name: call for name, call in callbacks.items() if name in known})
+
+
+@contextlib.contextmanager
+def explain_overrides(topic: str) -> Iterator[None]:
+    """Turn what rclpy raises for a wrong ``qos_overrides`` parameter into an :class:`OptionError`.
+
+    Raises:
+        OptionError: naming the topic, the override and what is accepted.
+    """
+    try:
+        yield
+    except (RuntimeError, ParameterException) as error:
+        if isinstance(error, RuntimeError) and "QoS override" not in str(error):
+            raise
+        raise OptionError(
+            f"qos_overrides of {topic}: {error}; accepted are reliability: reliable, best_effort; "
+            "history: keep_last, keep_all; depth: a whole number"
+        ) from error
+
+
+def forget_overrides(node: Any) -> None:
+    """Undeclare the ``qos_overrides`` parameters, to be declared again with the next entities.
+
+    Otherwise the defaults of the first configuration would override those of the next, for
+    example best effort those of ``drop_policy: block``. What the user gave is not lost.
+    """
+    for name in node.get_parameters_by_prefix("qos_overrides"):
+        full_name = f"qos_overrides.{name}"
+        # rclpy declares them read-only, and does not undeclare what is read-only.
+        node.describe_parameter(full_name).read_only = False
+        node.undeclare_parameter(full_name)
 
 
 def describe_publishers(node: Any, topic: str, message_type: str) -> tuple[int, str]:
