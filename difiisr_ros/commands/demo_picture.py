@@ -57,7 +57,8 @@ def compose(panels: Sequence[Panel]) -> np.ndarray:
         tones = _tone_map(panel.pixels, low, high)
         k = panel.pixels.shape[1] / width
         # As whole camera pixels: enlarging them smoothly would already be an upscaling.
-        how = cv2.INTER_NEAREST if k < 1 else cv2.INTER_AREA
+        smooth = cv2.INTER_AREA if width > PANEL_WIDTH else cv2.INTER_CUBIC
+        how = cv2.INTER_NEAREST if k < 1 else smooth
         whole = cv2.resize(tones, size, interpolation=how)
         box = [round(value * k) for value in (left, top, right, bottom)]
         crop = tones[box[1] : box[3], box[0] : box[2]]

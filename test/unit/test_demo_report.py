@@ -1,0 +1,164 @@
+"""What the demo makes of a run: figures, PSNR, pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from difiisr_ros.commands import demo_report
+from difiisr_ros.commands.demo_picture import Panel, compose
+from difiisr_ros.commands.demo_report import (
+    INPUT,
+    OUTPUT,
+    compare,
+    draw,
+    node_figures,
+    read_pairs,
+    spaced,
+    stream_figures,
+    summary_text,
+)
+from difiisr_ros.evaluation.methods import bicubic_upscale
+from difiisr_ros.io.synthetic_scene import SyntheticScene
+
+S = 10**9
+
+
+def test_figures_come_from_what_was_sent_and_what_arrived():
+    played = {"stamps_ns": [i * S // 10 for i in range(50)]}
+    stamps = [s for i, s in enumerate(played["stamps_ns"]) if i != 7]
+    measured = {
+        "output_stamps_ns": [*stamps, 12345],  # the last has a stamp that nobody sent
+        "latencies_ms": [10.0] * 48 + [30.0] + [0.0],
+    }
+    figures = stream_figures(played, measured)
+    assert (figures["frames_in"], figures["frames_out"], figures["dropped"]) == (50, 49, 1)
+    assert figures["unmatched_outputs"] == 1
+    assert figures["latency_ms"] == {"p50": 10.0, "p95": 10.0, "p99": 30.0}
+    assert figures["fps"] == pytest.approx(48 / 4.92, abs=0.01)
+
+
+def test_nothing_out_is_no_division_by_zero():
+    figures = stream_figures({"stamps_ns": [1, 2]}, {"output_stamps_ns": [], "latencies_ms": []})
+    assert (figures["frames_out"], figures["fps"]) == (0, 0.0)
+    assert figures["latency_ms"]["p99"] is None
+
+
+def test_diagnostics_are_understood_and_may_be_missing():
+    figures = node_figures(
+        {
+            "inference": {"latency p99 (ms)": "12.50"},
+            "backend": {"backend": "torch", "num_steps": "2", "fallback": ""},
+        }
+    )
+    assert figures["node_latency_ms"] == {"p50": None, "p95": None, "p99": 12.5}
+    assert (figures["backend"], figures["num_steps"], figures["fallback"]) == ("torch", 2, None)
+    assert node_figures({})["backend"] is None
+
+
+@pytest.mark.parametrize(("length", "wanted"), [(0, 4), (1, 4), (3, 4), (10, 4), (600, 40)])
+def test_spaced_indices_are_distinct_and_spread(length, wanted):
+    indices = spaced(length, wanted)
+    assert len(set(indices)) == min(length, wanted)
+    assert all(0 <= i < length for i in indices)
+    if length > wanted:
+        assert max(np.diff(indices)) - min(np.diff(indices)) <= 1
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return SyntheticScene(48, 36)
+
+
+def test_gain_is_zero_for_bicubic_and_positive_for_something_better(scene):
+    def pairs(make):
+        frames = [scene.frame(i) for i in (10, 20)]
+        return [demo_report.Pair(i, lr, make(lr, hr)) for i, (lr, hr) in enumerate(frames)]
+
+    truths = [scene.truth(10), scene.truth(20)]
+    plain = compare(pairs(lambda lr, hr: bicubic_upscale(lr)), lambda s: truths[s])
+    assert plain["psnr_gain_db"] == 0.0 and plain["frames_compared"] == 2
+
+    def halfway(lr, hr):
+        return ((bicubic_upscale(lr).astype(float) + hr) / 2).astype(np.uint16)
+
+    # half the error is 20 log10(2) = 6.02 dB more
+    better = compare(pairs(halfway), lambda s: truths[s])
+    assert better["psnr_gain_db"] == pytest.approx(6.02, abs=0.05)
+    unknown = compare(pairs(halfway), lambda s: None)
+    assert unknown["psnr_gain_db"] is None and unknown["frames_compared"] == 0
+
+
+def test_pairs_are_matched_by_stamp(tmp_path, scene):
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+    from difiisr_ros.io.bags import BagWriter
+
+    lrs = [scene.frame(i)[0] for i in range(6)]
+    with BagWriter(tmp_path / "bag") as writer:
+        for i, lr in enumerate(lrs):
+            writer.write_image(INPUT, 1000 + i, lr)
+        for i in (5, 1, 3):  # some results are missing, and they may come in any order
+            writer.write_image(OUTPUT, 1000 + i, bicubic_upscale(lrs[i]))
+    pairs = read_pairs(tmp_path / "bag", 40)
+    assert [p.stamp for p in pairs] == [1001, 1003, 1005]
+    for pair in pairs:
+        np.testing.assert_array_equal(pair.lr, lrs[pair.stamp - 1000])
+        np.testing.assert_array_equal(pair.sr, bicubic_upscale(pair.lr))
+
+
+def test_pictures_show_all_panels_alike(tmp_path, scene):
+    lr, truth = scene.frame(125)
+    pair = demo_report.Pair(0, lr, bicubic_upscale(lr))
+    with_truth = draw([pair], lambda s: truth, "ours", tmp_path)
+    assert with_truth == ["frame_1.png"]
+    import cv2
+
+    sheet = cv2.imread(str(tmp_path / "frame_1.png"))
+    assert sheet.shape[1] > 4 * 480 and sheet.shape[0] > 2 * 360
+    draw([pair], lambda s: None, "ours", tmp_path / "no_truth")
+    narrower = cv2.imread(str(tmp_path / "no_truth" / "frame_1.png"))
+    assert sheet.shape[1] - narrower.shape[1] > 480
+    # the same tones: the mean of every panel's whole-frame part is nearly the same
+    panels = [sheet[40:380, i * 486 + 2 : i * 486 + 478].mean() for i in range(4)]
+    assert max(panels) - min(panels) < 6
+    # and the truth's panel is sharper than bicubic's, where both show the whole frame
+    sharpness = [
+        cv2.Laplacian(sheet[40:380, i * 486 + 4 : i * 486 + 470, 0], cv2.CV_32F).std()
+        for i in (1, 3)
+    ]
+    assert sharpness[1] > 1.3 * sharpness[0]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 30)])
+def test_any_frame_can_be_drawn(dtype, shape):
+    frame = np.arange(shape[0] * shape[1]).reshape(shape).astype(dtype)
+    if dtype is np.float32:
+        frame[0, 0] = np.nan
+    sheet = compose([Panel("a", frame), Panel("b", bicubic_upscale(frame))])
+    assert sheet.dtype == np.uint8 and sheet.shape[2] == 3
+
+
+def test_the_summary_says_what_matters():
+    summary = {
+        "frames_in": 600, "frames_out": 598, "dropped": 2, "fps": 29.97,
+        "latency_ms": {"p50": 9.1, "p95": 12.0, "p99": 15.5},
+        "node_latency_ms": {"p50": None, "p95": None, "p99": None},
+        "backend": "bicubic", "model": "none", "device": "cpu", "precision": "fp32",
+        "num_steps": 1, "fallback": "torch is missing", "psnr_gain_db": 1.5,
+        "psnr_db": {"ours": 36.5, "bicubic": 35.0}, "frames_compared": 40,
+        "pictures": ["frame_1.png"], "bag": {"megabytes": 390.2}, "out": "out/demo",
+        "notes": ["node ended with exit code 1"],
+    }  # fmt: skip
+    text = summary_text(summary)
+    for words in (
+        "600 in, 598 out, 2 dropped",
+        "p99 15.5",
+        "torch is missing",
+        "+1.50 dB",
+        "35.00 -> 36.50",
+        "bag/ (390 MB)",
+        "exit code 1",
+        "unknown ms in the node",
+    ):
+        assert words in text
