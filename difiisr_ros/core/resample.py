@@ -2,8 +2,8 @@
 
 *Folded* means pixel-unshuffled by the scale: an image of 4H x 4W is N x 16 x H x W, so that
 everything between camera and publisher runs at the camera's resolution and one pixel shuffle
-ends it. In this form upsampling is one 1 -> 16 convolution and antialiased downsampling one
-16 -> 1 convolution, which export to ONNX and TensorRT as they are.
+ends it. In this form both directions are a few small convolutions and additions, which export to
+ONNX and TensorRT as they are.
 
 Geometry: pixel centres are aligned (``u = 4 (i + 0.5) - 0.5``), as in Pillow, OpenCV and torch
 with ``align_corners=False``. The kernel is Keys' with a = -0.5 (IEEE ASSP 29(6), 1981), as in
@@ -21,6 +21,7 @@ from torch import Tensor
 
 SCALE = 4
 _REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
+_TAPS = 2 * _REACH + 1
 
 
 def keys_cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
@@ -54,10 +55,16 @@ def _downsample_line() -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _downsample_weight() -> Tensor:
-    line = _downsample_line()
-    square = np.einsum("dp,eq->pqde", line, line).reshape(1, SCALE**2, 5, 5)
-    return torch.from_numpy(np.ascontiguousarray(square)).float()
+def _downsample_weights() -> tuple[Tensor, Tensor]:
+    """Contractions of the column phases and of the row phases with each block's taps.
+
+    Output channels are (row phase, block) and (block,): what an LR pixel's own 4x4 block adds to
+    the five LR pixels around it, along one axis.
+    """
+    line = torch.from_numpy(np.ascontiguousarray(_downsample_line()))  # (block, phase)
+    columns = torch.einsum("pr,bq->pbrq", torch.eye(SCALE, dtype=line.dtype), line)
+    columns = columns.reshape(SCALE * _TAPS, SCALE**2, 1, 1)
+    return columns.float(), line.reshape(_TAPS, SCALE, 1, 1).float()
 
 
 def fold(image: Tensor) -> Tensor:
@@ -89,8 +96,15 @@ def downsample_folded(folded: Tensor) -> Tensor:
     Equal to Pillow's ``resize(..., BICUBIC)`` in floating point, borders included: there the
     kernel is cut off and what is left of it is normalised.
     """
-    height, width = folded.shape[-2:]
-    raw = F.conv2d(folded, _downsample_weight().to(folded), padding=_REACH)
+    # One 5x5 convolution to a single channel would be the obvious way, but has nothing to run
+    # side by side: contracting the phases first and then adding shifted maps is 5 times faster.
+    count, _, height, width = folded.shape
+    columns, rows = (weight.to(folded) for weight in _downsample_weights())
+    parts = F.pad(F.conv2d(folded, columns), (_REACH, _REACH))
+    parts = parts.view(count, SCALE, _TAPS, height, width + 2 * _REACH)
+    across = sum(parts[:, :, b, :, b : b + width] for b in range(_TAPS))
+    parts = F.pad(F.conv2d(across, rows), (0, 0, _REACH, _REACH))
+    raw = sum(parts[:, b : b + 1, b : b + height] for b in range(_TAPS))
     edges = _edge_weight(height, folded)[:, None] * _edge_weight(width, folded)[None, :]
     return raw / edges
 
