@@ -6,11 +6,13 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.errors import BackendUnavailable, FrameError, OptionError
 from difiisr_ros.options import UpscaleOptions
 
+BICUBIC = Image.Resampling.BICUBIC
 DTYPES = [np.uint8, np.uint16, np.float32]
 
 
@@ -74,13 +76,11 @@ def test_seed_changes_many_steps_and_not_one(lite):
 
 
 def test_consistency_pulls_the_result_to_the_measurement(lite):
-    from PIL import Image
-
     frame, errors = _frame(shape=(48, 64)), []
     for consistency in (0, 1, 2, 4):
         lite.configure(consistency=consistency)
         result = lite.upscale(frame).astype(np.float32)
-        down = Image.fromarray(result).resize((64, 48), Image.Resampling.BICUBIC)
+        down = Image.fromarray(result).resize((64, 48), BICUBIC)
         errors.append(float(np.abs(np.asarray(down) - frame).mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[3] < 0.5 * errors[0]
@@ -90,7 +90,7 @@ def test_hot_target_beyond_the_percentiles_survives(lite):
     frame = _frame()
     frame[10:14, 10:14] = 60_000
     result = lite.upscale(frame)
-    assert result[44:52, 44:52].min() > 55_000
+    assert result[44:52, 44:52].min() > 50_000  # the range ends near 31_000
 
 
 def test_flat_frame_stays_flat(lite):
@@ -161,12 +161,13 @@ def test_info_tells_what_runs(lite):
 def test_bfloat16_stays_within_half_a_count_of_8_bits(data_dir):
     from difiisr_ros.io.images import list_images, read_image
 
-    frames = [read_image(p)[::4, ::4].copy() for p in list_images(data_dir / "hit_uav" / "val")[:4]]
+    frames = [read_image(p) for p in list_images(data_dir / "hit_uav" / "val")[:4]]
+    frames = [np.asarray(Image.fromarray(f).resize((160, 128), BICUBIC)) for f in frames]
     fp32, bf16 = (SuperResolver.load(precision=p) for p in ("fp32", "bf16"))
     for frame in frames:
         as_float = frame.astype(np.float32)
         difference = np.abs(fp32.upscale(as_float) - bf16.upscale(as_float))
-        assert difference.mean() < 0.1
+        assert difference.mean() < 0.05
         assert np.percentile(difference, 99.9) < 0.5
 
 

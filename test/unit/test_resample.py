@@ -62,8 +62,15 @@ def test_back_projection_converges_to_the_measurement():
     torch.manual_seed(0)
     lr, x = torch.rand(1, 1, 24, 32), torch.rand(1, 16, 24, 32)
     errors = [
-        float((downsample_folded(back_project(x, lr, n)) - lr).abs().mean()) for n in range(5)
+        float((downsample_folded(back_project(x, lr, n)) - lr).abs().mean()) for n in range(4)
     ]
     assert torch.equal(back_project(x, lr, 0), x)
     assert errors == sorted(errors, reverse=True)
-    assert errors[4] < 0.1 * errors[0]  # white noise is the hardest case
+    assert errors[1] < 0.05 * errors[0]  # white noise, the hardest case
+    assert errors[3] < 0.005 * errors[0]
+
+
+def test_back_projection_leaves_what_is_consistent_alone():
+    torch.manual_seed(0)
+    x = torch.rand(1, 16, 24, 32)
+    torch.testing.assert_close(back_project(x, downsample_folded(x), 3), x, atol=1e-5, rtol=0)
