@@ -174,8 +174,9 @@ class FramePlayer(Node):
             frame_id=self.values["frame_id"] or frame.frame_id or "thermal_optical_frame",
         )
         pixels, encoding = self._encoded(frame.image)
-        self._images.publish(array_to_image(pixels, encoding, header))
+        # The calibration first: who needs both then has it when the image comes.
         self._infos.publish(self._camera_info(header, *frame.image.shape))
+        self._images.publish(array_to_image(pixels, encoding, header))
         if self._truths is not None:
             truth = self._truth_of(frame.index)
             self._truths.publish(array_to_image(truth, encoding_for(truth.dtype), header))

@@ -1,0 +1,172 @@
+"""`difiisr demo` as a user runs it: three processes, figures, pictures, a bag, a clean end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytest.importorskip("rosbags", reason="the demo records with rosbags: pip install rosbags")
+
+from processes import environment, processes_mentioning
+
+from difiisr_ros.io.bags import BagReader
+from difiisr_ros.io.cdr import stamp_of
+from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.synthetic_scene import SyntheticScene
+
+
+def demo(folder, *arguments):
+    """Start `difiisr demo` from another folder, as a person who installed the package would."""
+    env = environment()
+    env.pop("ROS_DOMAIN_ID", None)  # it chooses its own
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "difiisr_ros.cli", "demo", "--out", folder / "out",
+         *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=folder,
+    )  # fmt: skip
+
+
+def finish(process, timeout=150):
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"the demo hangs\n{out}\n{err}") from None
+    return process.returncode, out, err
+
+
+def logs(folder):
+    return "\n".join(f"--- {p.name}\n{p.read_text()}" for p in (folder / "out").glob("*.log"))
+
+
+def test_the_demo_on_the_synthetic_scene(tmp_path):
+    also = tmp_path / "also.json"
+    code, out, err = finish(
+        demo(tmp_path, "--seconds", 4, "--size", "96x72", "--backend", "bicubic", "--json", also)
+    )
+    folder = tmp_path / "out"
+    assert code == 0, f"{out}\n{err}\n{logs(tmp_path)}"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary == json.loads(also.read_text())
+
+    # figures: 4 s at 30 Hz, nearly all of it out, at nearly that rate
+    assert summary["frames_in"] == 120
+    assert summary["frames_out"] >= 108, f"{summary}\n{logs(tmp_path)}"
+    assert summary["dropped"] == 120 - summary["frames_out"]
+    assert summary["fps"] == pytest.approx(30.0, rel=0.1)
+    p = summary["latency_ms"]
+    assert 0 < p["p50"] <= p["p95"] <= p["p99"] < 1000
+    assert (summary["backend"], summary["unmatched_outputs"]) == ("bicubic", 0)
+    # the node's bicubic against the same bicubic
+    assert summary["psnr_gain_db"] == pytest.approx(0.0, abs=0.02)
+    assert summary["psnr_db"]["bicubic"] > 20 and summary["frames_compared"] == 40
+
+    # a line a second, and a summary, for people
+    assert sum("latency p50" in line for line in out.splitlines()) >= 3, out
+    assert "120 in" in out and "dB PSNR over bicubic" in out
+
+    # pictures: camera, bicubic, ours, truth
+    pictures = sorted(folder.glob("frame_*.png"))
+    assert [p.name for p in pictures] == summary["pictures"] and len(pictures) == 4
+    for picture in pictures:
+        sheet = cv2.imread(str(picture))
+        assert sheet.shape[1] > 4 * 480 and sheet.std() > 20
+
+    # the bag: all four topics, results four times the size, with their frames' stamps
+    with BagReader(folder / "bag") as reader:
+        assert reader.image_topics() == ["/image_raw", "/sr/image_raw"]
+        assert reader.camera_info_topics() == ["/camera_info", "/sr/camera_info"]
+        stamps = {topic: [] for topic in reader.image_topics() + reader.camera_info_topics()}
+        for connection, _, data in reader.read_raw():
+            stamps[connection.topic].append(stamp_of(data))
+        assert set(stamps["/sr/image_raw"]) <= set(stamps["/image_raw"])
+        assert len(stamps["/sr/image_raw"]) == summary["frames_out"]
+        first = next(reader.read_images("/image_raw"))
+        np.testing.assert_array_equal(first.frame, SyntheticScene(96, 72).frame(0)[0])
+        assert next(reader.read_images("/sr/image_raw")).frame.shape == (288, 384)
+        assert reader.first_camera_info("/sr/camera_info").width == 384
+
+    for name in ("player", "node", "monitor"):
+        assert (folder / f"{name}.log").is_file()
+    assert "Traceback" not in logs(tmp_path)
+    assert processes_mentioning(str(tmp_path)) == []
+
+
+def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, data_dir):
+    frames = data_dir / "lepton"
+    arguments = ("--input", frames, "--seconds", 1.5, "--rate", 20, "--backend", "bicubic")
+    for bag_seconds in (60, 0):
+        code, out, err = finish(demo(tmp_path, *arguments, "--bag-seconds", bag_seconds))
+        assert code == 0, f"{out}\n{err}\n{logs(tmp_path)}"
+        summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+        assert summary["frames_in"] == 30
+        assert summary["psnr_gain_db"] is None  # nobody knows the truth
+        assert bool(summary["pictures"]) == bool(bag_seconds)
+        assert (tmp_path / "out" / "bag").exists() == bool(bag_seconds)
+        if bag_seconds:
+            with BagReader(tmp_path / "out" / "bag") as reader:
+                first = next(reader.read_images("/image_raw"))
+            np.testing.assert_array_equal(first.frame, read_image(list_images(frames)[0]))
+    assert not list((tmp_path / "out").glob("frame_*.png"))  # of the first run
+
+
+def test_a_node_that_cannot_start_is_reported_with_its_reason(tmp_path):
+    model = tmp_path / "broken.safetensors"
+    model.write_bytes(b"not a model")
+    process = demo(tmp_path, "--seconds", 2, "--size", "32x24", "--model", model)
+    code, out, err = finish(process)
+    assert code == 1, out
+    assert "demo failed" in err and "broken.safetensors" in err and "Traceback" not in err
+    assert processes_mentioning(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_demo_leaves_no_process(tmp_path, sent, expected):
+    process = demo(tmp_path, "--seconds", 60, "--size", "32x24", "--backend", "bicubic")
+    end = time.monotonic() + 90
+    while "latency" not in (line := process.stdout.readline()):  # it runs
+        assert line and time.monotonic() < end, logs(tmp_path)
+    assert len(processes_mentioning(str(tmp_path))) >= 3
+    process.send_signal(sent)
+    code, _, err = finish(process, 60)
+    assert code == expected, err
+    assert "Traceback" not in err
+    assert processes_mentioning(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--input", "/nowhere"), "/nowhere: no such file or folder"),
+        (("--size", "big"), "--size is 'big'; accepted are sizes such as 160x120"),
+        (("--size", "2x2"), "width is 2, accepted are 8 and up"),
+        (("--seconds", "0"), "--seconds is 0"),
+        (("--rate", "-1"), "--rate is -1"),
+    ],
+)
+def test_what_cannot_be_run_is_said_before_anything_starts(tmp_path, arguments, said):
+    began = time.monotonic()
+    code, _, err = finish(demo(tmp_path, *arguments), 60)
+    assert code == 2
+    assert said in err and len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+    assert time.monotonic() - began < 30
+
+
+def test_a_folder_in_the_way_is_not_deleted(tmp_path):
+    treasure = tmp_path / "out" / "bag" / "treasure.txt"
+    treasure.parent.mkdir(parents=True)
+    treasure.write_text("gold")
+    code, _, err = finish(demo(tmp_path, "--seconds", 1), 60)
+    assert code == 2 and "is in the way" in err
+    assert treasure.read_text() == "gold"
