@@ -18,11 +18,14 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
-    group.add_argument("--seed", type=int, default=default.seed, help="of the diffusion noise")
+    group.add_argument(
+        "--seed", type=int, default=default.seed, metavar="N", help="of the diffusion noise"
+    )
     group.add_argument(
         "--consistency",
         type=int,
         default=default.consistency,
+        metavar="N",
         help="back-projections, 0 to 4, that pull the result to what the camera measured",
     )
     group.add_argument(
@@ -31,10 +34,14 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         default=default.range_mode,
         help="what becomes normalised 0..1; 'fixed' needs --range-min and --range-max",
     )
-    group.add_argument("--range-min", type=float, help="in the frames' units")
-    group.add_argument("--range-max", type=float, help="in the frames' units")
+    for name in ("--range-min", "--range-max"):
+        group.add_argument(name, type=float, metavar="COUNTS", help="in the frames' units")
     group.add_argument(
-        "--threads", type=int, default=0, help="CPU threads; 0 leaves the choice to the backend"
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="CPU threads; 0 leaves the choice to the backend",
     )
 
 
