@@ -10,6 +10,9 @@ from torch import Tensor
 from difiisr_ros.core.resample import back_project, upsample_folded
 from difiisr_ros.models.lite import LiteDenoiser
 
+# Noise levels in units of the residual's standard deviation; centre and spread of the logarithm.
+_LEVEL_CENTRE, _LEVEL_SPREAD, _LEVEL_LIMITS = math.log(0.8), 1.4, (0.03, 40.0)
+
 
 def prior_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor) -> Tensor:
     """Mean absolute error of the one-step answer, with the back-projection it is used with.
@@ -23,17 +26,18 @@ def prior_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor) -> Tensor:
 
 
 def refiner_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor, generator: torch.Generator) -> Tensor:
-    """Denoising loss at log-uniform noise levels, weighted to unit variance (EDM, table 1).
+    """Denoising loss at log-normal noise levels, weighted to unit variance (EDM, table 1).
 
     The network's noise level is ``kappa sqrt(eta_t) / (1 - eta_t)``, so that any schedule within
-    the trained levels can be chosen afterwards.
+    the trained levels can be chosen afterwards. Most of the training goes to levels around the
+    residual's own, where detail is decided.
     """
     residual = hr - upsample_folded(lr)
     with torch.no_grad():
         prior = model.predict_prior(lr)
     std = model.config.residual_std
-    low, high = math.log(0.05 * std), math.log(40 * std)
-    level = torch.exp(low + (high - low) * torch.rand(len(lr), generator=generator))
+    spread = _LEVEL_CENTRE + _LEVEL_SPREAD * torch.randn(len(lr), generator=generator)
+    level = std * torch.exp(spread).clamp(*_LEVEL_LIMITS)
     noise = torch.randn(residual.shape, generator=generator)
     scale = level[:, None, None, None]
     estimate = model.refine(residual + scale * noise, lr, prior, level)

@@ -202,7 +202,7 @@ class Trainer:
             mininterval=2.0,
             bar_format="{l_bar}{bar}| {n}/{total} s {postfix}",
         )
-        mean = 0.0
+        mean: float | None = None
         while True:
             elapsed = distributed.broadcast(time.monotonic() - start, self.world)
             if elapsed >= self._window()[1]:
@@ -213,7 +213,7 @@ class Trainer:
                 continue
             loss = self._train_step(elapsed)
             self.elapsed = elapsed
-            mean = loss if self.stage_step == 1 else 0.98 * mean + 0.02 * loss
+            mean = loss if mean is None else 0.98 * mean + 0.02 * loss
             bar.update(int(elapsed) - bar.n)
             quality = f" PSNR +{self.history[-1]['gain']:.2f} dB" if self.history else ""
             bar.set_postfix_str(f"{self.stage} step {self.step} loss {mean:.4f}{quality}", False)

@@ -1,0 +1,81 @@
+"""Measure a model on the test sets and store the figures in its file; prints them as a table.
+
+    python benchmarks/record_quality.py MODEL --data FOLDER
+
+FOLDER holds m3fd/, roadscene/, hit_uav/test/ and lepton/. Everything is measured by
+``difiisr evaluate`` with its defaults; the figures in docs/models.md are this script's output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from difiisr_ros.cli import main as difiisr
+
+SETS = {
+    "m3fd": ["m3fd", "--num-steps", "1,2,4"],
+    "roadscene": ["roadscene", "--num-steps", "1,2,4"],
+    "hit_uav/test": ["hit_uav/test", "--num-steps", "1,2,4"],
+    "lepton": ["lepton", "--no-reference", "--num-steps", "1,2,4"],
+}
+METRICS = ("psnr", "ssim", "spectrum_distance", "consistency")
+
+
+def measure(model: str, data: Path, arguments: list[str]) -> dict:
+    """``difiisr evaluate``'s methods, without its timings, which belong to a machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = ["evaluate", str(data / arguments[0]), *arguments[1:], "--model", model]
+        if difiisr([*command, "--json", str(report)]) != 0:
+            raise SystemExit(f"failed: difiisr {' '.join(command)}")
+        methods = json.loads(report.read_text())["methods"]
+    return {
+        name: {metric: round(values[metric], 4) for metric in METRICS if metric in values}
+        for name, values in methods.items()
+    }
+
+
+def table(quality: dict) -> str:
+    """Markdown, gains over bicubic in brackets."""
+    lines = [
+        "| set | method | PSNR, dB | SSIM | spectrum distance, dB | consistency, counts |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, methods in quality.items():
+        base = methods["bicubic"]
+        for method, values in methods.items():
+            cells = [name, method]
+            for metric, digits in zip(METRICS, (2, 4, 2, 3)):
+                if metric not in values:
+                    cells.append("")
+                    continue
+                gain = f" ({values[metric] - base[metric]:+.{digits}f})"
+                show = metric in ("psnr", "ssim") and method != "bicubic"
+                cells.append(f"{values[metric]:.{digits}f}{gain if show else ''}")
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    args = parser.parse_args()
+    quality = {name: measure(str(args.model), args.data, a) for name, a in SETS.items()}
+    with safe_open(str(args.model), "pt") as file:
+        metadata = file.metadata()
+    facts = json.loads(metadata["facts"])
+    facts["quality"] = quality
+    save_file(load_file(args.model), args.model, {**metadata, "facts": json.dumps(facts)})
+    args.model.chmod(0o644)
+    print(table(quality))
+
+
+if __name__ == "__main__":
+    main()
