@@ -77,13 +77,13 @@ def _tone_range(frame: np.ndarray) -> tuple[float, float]:
     values = frame[np.isfinite(frame)] if frame.dtype.kind == "f" else frame
     if values.size == 0:
         return 0.0, 1.0
-    low, high = (float(v) for v in np.percentile(values, (0.5, 99.7)))
+    low, high = (float(v) for v in np.percentile(values, (0.5, 99.9)))
     return low, max(high, low + 1e-6)
 
 
 def _tone_map(frame: np.ndarray, low: float, high: float) -> np.ndarray:
     unit = np.clip((np.nan_to_num(frame.astype(np.float32)) - low) / (high - low), 0.0, 1.0)
-    return np.rint(255.0 * unit**0.85).astype(np.uint8)
+    return np.rint(255.0 * unit).astype(np.uint8)
 
 
 def _detail(tones: np.ndarray) -> tuple[int, int, int, int]:

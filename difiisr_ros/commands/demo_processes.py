@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 #: Seconds a process has to end after SIGINT, and after SIGTERM, before harder means are taken.
 GRACE = 6.0
@@ -39,6 +39,7 @@ class Process:
         self.log = log
         self._file: IO[bytes] = log.open("wb")
         self._reader: threading.Thread | None = None
+        self._stopped = False
         self._process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -64,18 +65,24 @@ class Process:
         return None
 
     def stop(self) -> int | None:
-        """Ask it to end (SIGINT), more firmly (SIGTERM), and end its whole group (SIGKILL)."""
+        """Ask it to end (SIGINT), more firmly (SIGTERM), and end its whole group (SIGKILL).
+
+        May be called twice; returns the exit code.
+        """
+        if self._stopped:
+            return self._process.returncode
         for sent in (signal.SIGINT, signal.SIGTERM):
             if self._process.poll() is not None:
                 break
             self._process.send_signal(sent)
             self.wait(GRACE)
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)  # and whatever it may have started
         self._process.wait()
         if self._reader is not None:
             self._reader.join(GRACE)
         self._file.close()
+        self._stopped = True
         return self._process.returncode
 
     def tail(self, lines: int = 12) -> str:
@@ -109,14 +116,9 @@ class ProcessGroup:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A second Ctrl-C must not leave half of them behind.
-        before = _ignore_interrupts()
-        try:
+        with _signals_ignored():  # a second Ctrl-C must not leave half of them behind
             for process in self.processes:
                 process.stop()
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
 
     def add(self, process: Process) -> Process:
         """Take charge of a process; returns it."""
@@ -155,10 +157,18 @@ def sleep_until(condition: Callable[[], bool], timeout: float, period: float = 0
     return True
 
 
-def _ignore_interrupts() -> Any:
-    if threading.current_thread() is threading.main_thread():
-        return signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return None
+@contextlib.contextmanager
+def _signals_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in both]
+    try:
+        yield
+    finally:
+        for number, handler in zip(both, before):
+            signal.signal(number, handler)
 
 
 if sys.platform == "linux":

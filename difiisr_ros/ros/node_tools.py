@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,13 @@ def declare_table(node: Any, table: Sequence[ParameterSpec]) -> dict[str, Any]:
         values[spec.name] = value
     if wrong:
         raise OptionError("; ".join(wrong))
+    for name in overrides:
+        # A YAML file for several nodes names others' parameters, so only likely slips are named.
+        close = difflib.get_close_matches(name, values, n=1)
+        if close and name not in values:
+            node.get_logger().warning(
+                f"parameter '{name}' does not exist; did you mean '{close[0]}'?"
+            )
     return values
 
 

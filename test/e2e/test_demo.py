@@ -67,8 +67,8 @@ def test_the_demo_on_the_synthetic_scene(tmp_path):
     p = summary["latency_ms"]
     assert 0 < p["p50"] <= p["p95"] <= p["p99"] < 1000
     assert (summary["backend"], summary["unmatched_outputs"]) == ("bicubic", 0)
-    # the node's bicubic against the same bicubic
-    assert summary["psnr_gain_db"] == pytest.approx(0.0, abs=0.02)
+    # a node that interpolates, against interpolation
+    assert summary["psnr_gain_db"] == pytest.approx(0.0, abs=0.5)
     assert summary["psnr_db"]["bicubic"] > 20 and summary["frames_compared"] == 40
 
     # a line a second, and a summary, for people

@@ -281,11 +281,13 @@ def test_signals_end_it_with_exit_code_0(tmp_path, sent):
 def test_it_exits_by_itself_when_done_and_2_on_a_bad_source(tmp_path):
     command = [sys.executable, "-m", "difiisr_ros.ros.frame_player", "--ros-args"]
     done = subprocess.run(
-        [*command, "-p", "width:=32", "-p", "height:=24", "-p", "frame_limit:=3"],
+        [*command, "-p", "width:=32", "-p", "height:=24", "-p", "frame_limit:=3",
+         "-p", "looop:=true"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "published 3 frames" in done.stderr
+    assert "'looop' does not exist; did you mean 'loop'?" in done.stderr
     bad = subprocess.run(
         [*command, "-p", f"source:={tmp_path}"],
         capture_output=True, text=True, timeout=60, check=False,

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -110,6 +111,17 @@ def test_children_end_when_their_parent_is_killed(tmp_path):
     parent.kill()
     parent.wait(10)
     assert sleep_until(lambda: not alive(child), 5)
+
+
+def test_a_second_interrupt_does_not_stop_the_clean_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_processes, "GRACE", 1.0)
+    stubborn = "import signal, time; signal.signal(2, signal.SIG_IGN); print('x'); time.sleep(60)"
+    with pytest.raises(KeyboardInterrupt), ProcessGroup() as group:
+        processes = [group.add(start(tmp_path, stubborn, name=f"p{i}")) for i in range(2)]
+        assert sleep_until(lambda: all(p.has_logged("x") for p in processes), 20)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()  # during clean-up
+        raise KeyboardInterrupt
+    assert [p.returncode for p in processes] == 2 * [-signal.SIGTERM]
 
 
 def test_sleep_until_gives_up():
