@@ -2,6 +2,7 @@
 
 import sys
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -45,7 +46,8 @@ setup(
     maintainer="difiisr_ros maintainers",
     maintainer_email="difiisr-ros@example.org",
     description="Real-time x4 super-resolution of thermal camera streams for ROS 2",
-    long_description=open("README.md", encoding="utf-8").read(),
+    # `colcon build --symlink-install` runs a link to this file in a folder without README.md.
+    long_description=Path(__file__).resolve().with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
