@@ -101,7 +101,8 @@ class GuardedLifecycleNode(LifecycleNode):
         try:
             result = getattr(self, f"trigger_{name}")()
         except Exception as error:  # noqa: BLE001 - rclpy raises RCLError for an invalid transition
-            self._invalid_transition(name, error)
+            if self.context.ok():
+                self._invalid_transition(name, error)
             return False
         return result == TransitionCallbackReturn.SUCCESS
 
@@ -132,7 +133,9 @@ class GuardedLifecycleNode(LifecycleNode):
             run()
         except Exception as error:  # noqa: BLE001 - rclpy would swallow it without a word
             self.transition_error = f"{name} failed: {error}"
-            if isinstance(error, DifiisrError):
+            if not self.context.ok():
+                self.get_logger().info(f"{name} interrupted by the shutdown")
+            elif isinstance(error, DifiisrError):
                 self.get_logger().error(self.transition_error)
             else:
                 self.get_logger().error(f"{name} failed:\n{traceback.format_exc()}")

@@ -22,8 +22,8 @@ from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.ros.upscaling import Upscaler
 
-#: Seconds to wait for the frame in work when deactivating.
-STOP_TIMEOUT = 10.0
+#: Seconds to wait for the frame in work when deactivating; ros2 launch kills after ten.
+STOP_TIMEOUT = 4.0
 
 #: Seconds between looks at who subscribes, where the middleware does not report it (Humble).
 DEMAND_PERIOD = 0.25
@@ -107,11 +107,12 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the worker and free everything, in whatever state."""
-        for stop in (self.deactivate, self.release):
-            try:
-                stop()
-            except Exception:  # noqa: BLE001 - the rest must still be freed
-                self.get_logger().error(traceback.format_exc())
+        try:
+            self.deactivate()
+            self.release()
+        except Exception:  # noqa: BLE001 - the process is ending, and must end
+            # An engine that is still at work is left alone: closing it would wait for it.
+            self.get_logger().error(f"while ending:\n{traceback.format_exc()}")
         super().destroy_node()
 
     def _autostart(self) -> None:
@@ -119,7 +120,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._start_timer = None
         if self.transition("configure"):
             self.transition("activate")
-        else:
+        elif self.context.ok():
             self.get_logger().error(
                 f"not started; correct the parameters, then "
                 f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`"
@@ -150,7 +151,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def _work(self, arrivals: dict[str, Arrival]) -> None:
         self._upscaler.work(arrivals)
-        if self.executor is not None:
+        if self.parameters["drop_policy"] == "block" and self.executor is not None:
             self.executor.wake()  # a slot has room again
 
     def _worker_failed(self, error: BaseException) -> None:

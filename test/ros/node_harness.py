@@ -179,8 +179,8 @@ class LogCapture:
         return self._text
 
     def lines(self, containing: str) -> list[str]:
-        """The lines so far that contain this."""
-        return [line for line in self.text.splitlines() if containing in line]
+        """The complete lines so far that contain this."""
+        return [line for line in self.text.split("\n")[:-1] if containing in line]
 
     def wait(self, containing: str) -> str:
         """Wait for a line that contains this, and return it."""

@@ -1,0 +1,248 @@
+"""The newest frame wins, latency does not grow, deadlines are kept, and demand is followed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from node_harness import Graph, scene, wait_for
+from rclpy.parameter import Parameter
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
+
+from difiisr_ros.ros.conversions import array_to_image
+from difiisr_ros.ros.latency import RollingDurations
+
+KEEP_ALL = QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def slow_down(graph, monkeypatch, seconds):
+    """Make every upscale take this long; returns the list of num_steps that it was asked for."""
+    engine = graph.node._upscaler.engine
+    real, steps = engine.upscale, []
+
+    def slow(*args, **kwargs):
+        steps.append(engine.options.num_steps)
+        time.sleep(seconds(engine.options.num_steps) if callable(seconds) else seconds)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(engine, "upscale", slow)
+    return steps
+
+
+def play(graph, frames, period):
+    """Publish numbered frames at a rate, as a camera does: without waiting for results."""
+    begin = time.monotonic()
+    for i in range(frames):
+        graph.send(scene(), stamp=i)
+        time.sleep(max(0.0, begin + (i + 1) * period - time.monotonic()))
+
+
+def test_overload_lowers_the_rate_and_not_the_freshness(monkeypatch):
+    """Three times more frames than can be done: the age stays below two frame times and one
+    upscale, and the order is kept."""
+    period, upscale = 0.02, 0.06
+    with Graph() as graph:
+        graph.connect()
+        slow_down(graph, monkeypatch, upscale)
+        play(graph, frames=100, period=period)
+        wait_for(lambda: graph.images[-1].header.stamp.sec == 99, "the last frame is not lost")
+        stamps = [image.header.stamp.sec for image in graph.images]
+        assert stamps == sorted(set(stamps))
+        snapshot = graph.node.cameras[""].statistics.snapshot()
+        assert 20 <= snapshot.published <= 45
+        assert snapshot.published + snapshot.displaced == 100
+        assert snapshot.latency_ms["p95"] < 1e3 * (2 * period + upscale) + 15
+        values, _ = graph.status("input")
+        assert values["frames displaced by newer ones"] == str(snapshot.displaced)
+
+
+def test_block_loses_nothing(monkeypatch):
+    """300 frames at once from a reliable source, to a node that is slower than the source."""
+    with Graph(drop_policy="block") as graph:
+        graph.publisher = graph.tester.create_publisher(Image, "image_raw", KEEP_ALL)
+        graph.subscribe(Image, "sr/image_raw", graph.images)
+        graph.matched()
+        slow_down(graph, monkeypatch, 0.002)
+        for i in range(300):
+            graph.send(scene(), stamp=i)
+        wait_for(lambda: len(graph.images) == 300, "all frames", timeout=30)
+        assert [image.header.stamp.sec for image in graph.images] == list(range(300))
+        assert graph.node.cameras[""].statistics.snapshot().displaced == 0
+
+
+def test_block_does_not_hold_up_the_services(monkeypatch):
+    with Graph(drop_policy="block") as graph:
+        graph.publisher = graph.tester.create_publisher(Image, "image_raw", KEEP_ALL)
+        graph.subscribe(Image, "sr/image_raw", graph.images)
+        graph.matched()
+        slow_down(graph, monkeypatch, 0.05)
+        for i in range(40):
+            graph.send(scene(), stamp=i)
+        wait_for(lambda: graph.node._slots.full(""), "the slots are full")
+        begin = time.monotonic()
+        assert enable(graph, True).success
+        assert time.monotonic() - begin < 0.2
+        assert len(graph.images) < 40
+        wait_for(lambda: len(graph.images) == 40, "all frames")
+
+
+def test_overhead_of_the_node_is_small():
+    with Graph() as graph:
+        graph.connect()
+        for i in range(60):
+            graph.roundtrip(scene(120, 160), stamp=i)
+        overhead = graph.node.cameras[""].statistics.snapshot().overhead_ms
+        assert overhead["p50"] < 5.0  # 1.5 ms on a quiet machine: see the benchmark
+
+
+class TestDeadline:
+    """deadline_ms: fewer steps first, then fewer frames, and back."""
+
+    def test_fewer_steps(self, monkeypatch, log):
+        with Graph(num_steps=8, deadline_ms=60.0) as graph:
+            graph.connect()
+            steps = slow_down(graph, monkeypatch, lambda n: 0.015 * n)
+            for i in range(12):
+                graph.roundtrip(scene(), stamp=i)
+            assert steps[0] == 8
+            assert 1 <= steps[-1] <= 3
+            log.wait("to keep deadline_ms 60")
+            values, status = graph.status("inference", lambda v, s: v["num_steps in use"] != "8")
+            assert status.level == b"\x01"
+            assert values["num_steps"] == "8"
+            assert int(values["frames published late"]) >= 3
+            assert "steps to keep deadline_ms" in status.message
+
+    def test_skipping(self, monkeypatch):
+        with Graph(deadline_ms=20.0) as graph:
+            graph.connect()
+            slow_down(graph, monkeypatch, 0.05)
+            play(graph, frames=40, period=0.02)
+            snapshot = graph.node.cameras[""].statistics.snapshot()
+            assert snapshot.skipped > 5
+            _, status = graph.status("inference", lambda v, s: "skipping" in s.message)
+            assert status.level == b"\x01"
+
+    def test_changing_the_deadline_starts_afresh(self, monkeypatch):
+        with Graph(num_steps=4, deadline_ms=20.0) as graph:
+            graph.connect()
+            steps = slow_down(graph, monkeypatch, lambda n: 0.01 * n)
+            for i in range(8):
+                graph.roundtrip(scene(), stamp=i)
+            assert steps[-1] == 1
+            graph.node.set_parameters([Parameter("deadline_ms", value=0.0)])
+            graph.roundtrip(scene(), stamp=9)
+            assert steps[-1] == 4
+
+
+def enable(graph, on):
+    client = graph.tester.create_client(SetBool, "/super_resolution/enable")
+    try:
+        assert client.wait_for_service(10)
+        future = client.call_async(SetBool.Request(data=on))
+        wait_for(future.done, "enable answers")
+        return future.result()
+    finally:
+        graph.tester.destroy_client(client)
+
+
+def test_enable_service():
+    with Graph() as graph:
+        graph.connect()
+        graph.roundtrip(scene(), stamp=1)
+        response = enable(graph, False)
+        assert response.success
+        assert "disabled" in response.message
+        wait_for(lambda: graph.publisher.get_subscription_count() == 0, "it unsubscribes")
+        graph.send(scene(), stamp=2)
+        _, status = graph.status("input", lambda v, s: "~/enable" in s.message)
+        assert status.level == b"\x00"
+        assert enable(graph, True).success
+        graph.matched()
+        graph.roundtrip(scene(), stamp=3)
+        assert [image.header.stamp.sec for image in graph.images] == [1, 3]
+
+
+def test_disabled_before_active_stays_disabled():
+    with Graph(autostart=False, wait_active=False) as graph:
+        assert "unconfigured" in enable(graph, False).message
+        for name in ("configure", "activate"):
+            assert graph.node.transition(name)
+        assert not graph.node.cameras[""].subscribed
+        assert enable(graph, True).success
+        assert graph.node.cameras[""].subscribed
+
+
+def test_lazy_works_only_while_someone_listens():
+    with Graph(lazy=True) as graph:
+        publisher = graph.tester.create_publisher(Image, "image_raw", 10)
+        _, status = graph.status("input", lambda v, s: "lazy" in s.message)
+        assert status.level == b"\x00"
+        assert publisher.get_subscription_count() == 0
+        subscription = graph.subscribe(Image, "sr/image_raw", graph.images)
+        wait_for(publisher.get_subscription_count, "the node subscribes")
+        publisher.publish(array_to_image(scene()))
+        wait_for(lambda: graph.images, "a result")
+        graph.tester.destroy_subscription(subscription)
+        wait_for(lambda: publisher.get_subscription_count() == 0, "the node unsubscribes")
+        assert graph.node.state_label == "active"
+
+
+def test_not_lazy_subscribes_at_once():
+    with Graph() as graph:
+        assert graph.node.cameras[""].subscribed
+
+
+def test_a_publisher_may_die_and_come_back():
+    with Graph(stale_after=0.2) as graph:
+        graph.connect()
+        graph.roundtrip(scene(), stamp=1)
+        graph.tester.destroy_publisher(graph.publisher)
+        _, status = graph.status("input", lambda v, s: "no image" in s.message)
+        assert status.level == b"\x01"
+        graph.publisher = graph.tester.create_publisher(Image, "image_raw", 10)
+        graph.matched()
+        graph.roundtrip(scene(), stamp=2)
+        graph.node.set_parameters([Parameter("stale_after", value=100.0)])
+        _, status = graph.status("input", lambda v, s: "receiving" in s.message)
+        assert status.level == b"\x00"
+
+
+def test_time_jumping_back_changes_nothing():
+    """A bag that starts over: stamps go back, the stream goes on."""
+    with Graph(output_encoding="mono8") as graph:
+        graph.connect()
+        for stamp in (100, 101, 3, 4):
+            assert graph.roundtrip(scene(), stamp=stamp).header.stamp.sec == stamp
+
+
+def resident_megabytes():
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.slow
+def test_a_minute_of_overload(monkeypatch):
+    """60 s at three times the load: age bounded, memory flat, no thread gained."""
+    period, upscale = 1 / 30, 0.1
+    with Graph() as graph:
+        graph.connect()
+        statistics = graph.node.cameras[""].statistics
+        slow_down(graph, monkeypatch, upscale)
+        play(graph, frames=300, period=period)
+        graph.images.clear()
+        threads, megabytes = threading.active_count(), resident_megabytes()
+        statistics.latency = RollingDurations(window=10_000)
+        play(graph, frames=1800, period=period)
+        assert len(graph.images) > 400
+        assert statistics.snapshot().latency_ms["p99"] < 1e3 * (2 * period + upscale)
+        graph.images.clear()
+        assert resident_megabytes() - megabytes < 20
+        assert threading.active_count() == threads
