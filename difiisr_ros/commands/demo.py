@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import platform
-import random
 import re
 import shutil
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import difiisr_ros
+from difiisr_ros.commands.demo_nodes import node_command, node_environment
 from difiisr_ros.commands.demo_processes import (
     Process,
     ProcessGroup,
@@ -116,7 +116,7 @@ class Demo:
             topic=args.topic,
             limit=1,
         )
-        self._environment = _environment()
+        self._environment = node_environment()
 
     def run(self) -> dict[str, Any]:
         """Start everything, wait, stop everything; returns the summary.
@@ -196,10 +196,7 @@ class Demo:
         parameters: dict[str, Any],
         on_line: Callable[[str], None] | None = None,
     ) -> Process:
-        command = [sys.executable, "-m", f"difiisr_ros.ros.{module}", "--ros-args"]
-        for key, value in parameters.items():
-            if value is not None:
-                command += ["-p", f"{key}:={_yaml(value)}"]
+        command = node_command(module, parameters)
         return Process(name, command, self._out / f"{name}.log", self._environment, on_line)
 
     # ---- while it runs -------------------------------------------------------------------------
@@ -307,30 +304,3 @@ def _size(text: str) -> tuple[int, int]:
     if not match:
         raise OptionError(f"--size is '{text}'; accepted are sizes such as 160x120")
     return int(match.group(1)), int(match.group(2))
-
-
-def _yaml(value: Any) -> str:
-    """A parameter value as rcl reads it from the command line: strings quoted, never guessed."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float)):
-        return repr(value)
-    return json.dumps(str(value))
-
-
-def _environment() -> dict[str, str]:
-    """For the nodes: this package importable, and no other robot in hearing distance."""
-    environment = dict(os.environ)
-    # As `-m` would find it from the current folder, but independent of that.
-    package = str(Path(difiisr_ros.__file__).resolve().parents[1])
-    paths = [package, *filter(None, [environment.get("PYTHONPATH")])]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    # ament_index_python (rclpy needs it) looks packages up here; an installed ROS 2 has set it.
-    environment.setdefault("AMENT_PREFIX_PATH", sys.prefix)
-    # Up to 101 a domain's ports stay below the ephemeral ones.
-    environment.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().randint(1, 101)))
-    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    if environment.get("ROS_DISTRO") == "humble":  # older than the variable above
-        environment.setdefault("ROS_LOCALHOST_ONLY", "1")
-    environment["PYTHONUNBUFFERED"] = "1"
-    return environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,7 +104,8 @@ def test_the_demo_on_the_synthetic_scene(tmp_path):
 
 
 def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, data_dir):
-    frames = data_dir / "lepton"
+    frames = tmp_path / "two words: ä"  # paths are passed as they are
+    shutil.copytree(data_dir / "lepton", frames)
     arguments = ("--input", frames, "--seconds", 1.5, "--rate", 20, "--backend", "bicubic")
     for bag_seconds in (60, 0):
         code, out, err = finish(demo(tmp_path, *arguments, "--bag-seconds", bag_seconds))
