@@ -23,6 +23,18 @@ if os.environ.get("ROS_DISTRO") == "humble":  # older than the variable above
 os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> object | None:
+    """Show launch_testing's plugin only the launch tests.
+
+    It imports every test module to see whether it is one. A module that skips itself, because it
+    needs something that is not installed, would then silently skip all tests of its folder.
+    """
+    if "def generate_test_description" in module_path.read_text(encoding="utf-8"):
+        return None
+    return pytest.Module.from_parent(parent, path=module_path)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Folder of the sources; skips where the tests were taken out of it."""
