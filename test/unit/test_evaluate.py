@@ -12,7 +12,12 @@ from difiisr_ros import cli
 from difiisr_ros.evaluation import metrics
 from difiisr_ros.evaluation.datasets import degrade_bicubic, open_frames
 from difiisr_ros.evaluation.evaluate import evaluate
-from difiisr_ros.evaluation.methods import Method, bicubic_method, bicubic_upscale
+from difiisr_ros.evaluation.methods import (
+    Method,
+    bicubic_method,
+    bicubic_upscale,
+    super_resolver_methods,
+)
 from difiisr_ros.evaluation.report import table
 from difiisr_ros.io.images import write_image
 
@@ -114,6 +119,23 @@ def test_times_leave_out_the_first_call_of_each_size():
         method(np.zeros(shape, np.uint8))
     assert len(method.milliseconds) == 3
     assert calls == [(4, 4), (4, 4), (4, 4), (2, 2), (2, 2)]
+
+
+def test_each_method_upscales_with_its_own_number_of_steps(folder):
+    class Resolver:
+        steps = 0
+
+        def configure(self, num_steps):
+            self.steps = num_steps
+
+        def upscale(self, lr):
+            return np.full((lr.shape[0] * 4, lr.shape[1] * 4), self.steps, lr.dtype)
+
+    methods = super_resolver_methods(Resolver(), [1, 4, 2])
+    assert [m.name for m in methods] == ["difiisr", "difiisr@4", "difiisr@2"]
+    for _ in range(2):
+        results = [int(method(np.zeros((2, 2), np.uint8))[0, 0]) for method in methods]
+        assert results == [1, 4, 2]
 
 
 def test_the_baseline_keeps_pixel_centres_and_the_dtypes_limits():
