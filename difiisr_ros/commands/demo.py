@@ -137,6 +137,7 @@ class Demo:
             self._wait_for_player(group, player)
             sleep_until(lambda: bool(_others_ended(group, player)), LINGER)
             codes = {p.name: p.stop() for p in (monitor, node)}
+        print("stopped; comparing and drawing ...", flush=True)
         played = self._read_json("player.json", player)
         measured = self._read_json("monitor.json", monitor)
         if not measured["frames_out"]:
