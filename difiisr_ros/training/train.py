@@ -34,6 +34,8 @@ class TrainSettings:
     minutes: float = 90.0
     prior_share: float = 0.7
     """Share of the time that the prior expert gets."""
+    psnr_share: float = 0.2
+    """Share of the prior expert's time, at its end, in which PSNR itself is the loss."""
     batch: int = 16
     crop: int = 192
     learning_rate: float = 1e-3
@@ -184,11 +186,14 @@ class Trainer:
         total, share = self.settings.minutes * 60, self.settings.prior_share
         return (0.0, total * share) if self.stage == "prior" else (total * share, total)
 
-    def _learning_rate(self, elapsed: float) -> float:
+    def _done(self, elapsed: float) -> float:
+        """How much of the present stage is over, 0 to 1."""
         begin, end = self._window()
-        done = min(1.0, (elapsed - begin) / max(end - begin, 1e-9))
+        return min(1.0, (elapsed - begin) / max(end - begin, 1e-9))
+
+    def _learning_rate(self, elapsed: float) -> float:
         warm = min(1.0, (self.stage_step + 1) / self.settings.warmup_steps)
-        return self.settings.learning_rate * warm * max(0.01, 1 - done) ** 1.0
+        return self.settings.learning_rate * warm * max(0.01, 1 - self._done(elapsed))
 
     def run(self) -> Path:
         """Train until the minutes are over. Returns the model file."""
@@ -247,7 +252,8 @@ class Trainer:
         enabled = self.amp is not None
         with torch.autocast(self.device.type, self.amp or torch.bfloat16, enabled=enabled):
             if self.stage == "prior":
-                loss = prior_loss(self.model, lr, hr)
+                psnr = self._done(elapsed) >= 1 - s.psnr_share
+                loss = prior_loss(self.model, lr, hr, psnr=psnr)
             else:
                 loss = refiner_loss(self.model, lr, hr, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
