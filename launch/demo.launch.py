@@ -3,46 +3,61 @@
     ros2 launch difiisr_ros demo.launch.py
     ros2 launch difiisr_ros demo.launch.py source:=/path/to/bag view:=rviz2
 
-Starts frame_player_node, super_resolution_node and sr_monitor_node, and, where one is installed and
-there is a display, a viewer of the camera's and the super-resolved images. Without a viewer the
-monitor's line a second shows that it works. `difiisr demo` measures more, and needs no launch.
+Starts frame_player_node, super_resolution_node and sr_monitor_node and, where they are installed
+and there is a display, an image view and RViz with the camera's and the super-resolved images.
+Without them the monitor's line a second shows that it works. `difiisr demo` measures more, and does
+not need launch.
 """
 
 import os
 
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.actions import LogInfo, OpaqueFunction
 from launch_ros.actions import Node
-from launch_ros.substitutions import FindPackageShare
 
+from difiisr_ros.ros import frame_player_parameters
+from difiisr_ros.ros.launch_actions import (
+    EndOnce,
+    declare,
+    is_installed,
+    share,
+    super_resolution_node,
+    texts_of,
+    tool_node,
+)
+from difiisr_ros.ros.launch_arguments import (
+    LOG_LEVEL,
+    LaunchArgument,
+    given_parameters,
+    of_parameters,
+    params_file,
+)
 from launch import LaunchDescription
 
-ARGUMENTS = {
-    "source": ("synthetic", "'synthetic', or the path of an image, a folder of images, or a bag"),
-    "rate": ("30.0", "Frames a second"),
-    "width": ("160", "Width of the synthetic camera in pixels"),
-    "height": ("120", "Height of the synthetic camera in pixels"),
-    "model": ("", "'lite' or the path of a model file; empty: the node's default"),
-    "backend": ("", "auto, torch or bicubic; empty: the node's default"),
-    "view": ("auto", "auto, image_view, rqt_image_view, rviz2 or none"),
-}
+PLAYER = frame_player_parameters.BY_NAME
 
-#: Packages with a viewer, the preferred first: image_view scales 16-bit counts to the screen.
-VIEWERS = ("image_view", "rqt_image_view", "rviz2")
+#: Packages that show an image, the preferred first.
+IMAGE_VIEWS = ("image_view", "rqt_image_view")
+RVIZ = "rviz2"
 TOPICS = ("/image_raw", "/sr/image_raw")
 
+ARGUMENTS = (
+    *of_parameters("source", "rate", "width", "height", table=PLAYER, unset="the player's default"),
+    # Image views, unlike RViz, show the 16-bit counts of a thermal scene as one even gray.
+    *of_parameters("encoding", table=PLAYER, defaults={"encoding": "mono8"}),
+    params_file("super_resolution.yaml"),
+    *of_parameters("model", "backend", "num_steps"),
+    LaunchArgument(
+        "view",
+        "What shows the images: auto starts an image view and RViz, each where it is installed.",
+        default="auto",
+        choices=("auto", *IMAGE_VIEWS, RVIZ, "none"),
+    ),
+    LOG_LEVEL,
+)
 
-def _installed(package):
-    try:
-        get_package_prefix(package)
-    except PackageNotFoundError:
-        return False
-    return True
 
-
-def _viewer_nodes(package):
+def viewer(package):
+    """The nodes that show both images."""
     if package == "image_view":
         return [
             Node(
@@ -50,69 +65,59 @@ def _viewer_nodes(package):
                 executable="image_view",
                 name=f"view{topic.replace('/', '_')}",
                 remappings=[("image", topic)],
-                parameters=[{"do_dynamic_scaling": True, "autosize": True}],
+                parameters=[{"autosize": True}],
             )
             for topic in TOPICS
         ]
     if package == "rqt_image_view":
         return [
-            Node(package=package, executable="rqt_image_view", arguments=[topic], name=f"view{i}")
-            for i, topic in enumerate(TOPICS)
-        ]
-    config = PathJoinSubstitution([FindPackageShare("difiisr_ros"), "config", "demo.rviz"])
-    return [Node(package=package, executable="rviz2", arguments=["-d", config])]
-
-
-def _viewers(wanted, display):
-    """The viewer's nodes, or a line that says why there is none."""
-    if wanted == "none":
-        return []
-    if wanted not in ("auto", *VIEWERS):
-        raise ValueError(f"view:={wanted}; accepted are auto, {', '.join(VIEWERS)} and none")
-    if not display:
-        return [LogInfo(msg="no display, so no viewer is started; see the monitor's lines")]
-    for package in VIEWERS if wanted == "auto" else (wanted,):
-        if _installed(package):
-            return _viewer_nodes(package)
-    missing = wanted if wanted != "auto" else " or ".join(VIEWERS)
-    return [LogInfo(msg=f"{missing} is not installed, so no viewer is started")]
-
-
-def _actions(context):
-    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    node = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(
-            PathJoinSubstitution(
-                [FindPackageShare("difiisr_ros"), "launch", "super_resolution.launch.py"]
+            Node(
+                package=package,
+                executable="rqt_image_view",
+                name=f"view{topic.replace('/', '_')}",
+                arguments=[topic],
             )
+            for topic in TOPICS
+        ]
+    return [Node(package=package, executable=RVIZ, arguments=["-d", share("config/thermal.rviz")])]
+
+
+def viewers(view, has_display):
+    """The viewers to start, or a line that says why there is none."""
+    if view == "none":
+        return []
+    if not has_display:
+        return [LogInfo(msg="no display, so no viewer is started; see the monitor's lines")]
+    wanted = [(view,)] if view != "auto" else [IMAGE_VIEWS, (RVIZ,)]
+    nodes = []
+    for packages in wanted:
+        found = [package for package in packages if is_installed(package)]
+        if found:
+            nodes += viewer(found[0])
+        else:
+            nodes.append(LogInfo(msg=f"{' or '.join(packages)} is not installed, so not started"))
+    return nodes
+
+
+def start(context):
+    texts = texts_of(ARGUMENTS, context)
+    # Reliable: a viewer gets the images whatever QoS it asks for.
+    played = {**given_parameters(ARGUMENTS, texts, PLAYER), "reliability": "reliable"}
+    system = EndOnce()
+    return [
+        super_resolution_node(
+            ARGUMENTS, texts, namespace="", on_exit=system.when_exits("super_resolution_node")
         ),
-        launch_arguments={name: values[name] for name in ("model", "backend")}.items(),
-    )
-    player = Node(
-        package="difiisr_ros",
-        executable="frame_player_node",
-        name="frame_player",
-        output="screen",
-        parameters=[
-            {
-                "source": values["source"],
-                "rate": float(values["rate"]),
-                "width": int(values["width"]),
-                "height": int(values["height"]),
-                "reliability": "reliable",  # whatever QoS a viewer asks for, it gets the images
-            }
-        ],
-    )
-    monitor = Node(
-        package="difiisr_ros", executable="sr_monitor_node", name="sr_monitor", output="screen"
-    )
-    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return [node, monitor, player, *_viewers(values["view"], display)]
+        tool_node("sr_monitor_node", "sr_monitor", {}),
+        tool_node(
+            "frame_player_node",
+            "frame_player",
+            played,
+            on_exit=system.when_exits("frame_player_node"),
+        ),
+        *viewers(texts["view"], os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")),
+    ]
 
 
 def generate_launch_description():
-    declarations = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declarations, OpaqueFunction(function=_actions)])
+    return LaunchDescription([*declare(ARGUMENTS), OpaqueFunction(function=start)])

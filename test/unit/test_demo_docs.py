@@ -1,9 +1,8 @@
-"""docs/demo.md says what the player, the monitor, the launch file and the demo really have."""
+"""docs/demo.md says what the player, the monitor and the demo really have."""
 
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 
 import pytest
@@ -37,19 +36,6 @@ def test_parameters(text):
         assert (kind, default.strip("`")) == (spec.type_name, shown or '""'), spec.name
         assert accepted == spec.accepted, spec.name
         assert meaning == spec.description, spec.name
-
-
-def test_launch_arguments(text, repository):
-    tree = ast.parse((repository / "launch" / "demo.launch.py").read_text())
-    arguments = next(
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "ARGUMENTS"
-    )
-    documented = rows(text.partition("## Launch")[2], 3)
-    assert list(documented) == list(arguments)
-    for name, (default, _) in arguments.items():
-        assert documented[name][0].strip("`") == (default or '""')
 
 
 def test_options_that_are_mentioned_exist(text):

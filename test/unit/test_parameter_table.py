@@ -1,8 +1,7 @@
-"""The table, and that YAML, docs and launch arguments say the same."""
+"""The table, and that YAML and docs say the same; launch files: test_launch_files.py."""
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -102,36 +101,6 @@ def test_docs_have_every_parameter_as_it_is():
         assert accepted == spec.accepted, spec.name
         assert change == spec.change.value, spec.name
         assert meaning == spec.description, spec.name
-
-
-def launch_arguments(name):
-    """The ARGUMENTS and OVERRIDES of a launch file, read without importing launch."""
-    tree = ast.parse((ROOT / "launch" / name).read_text())
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = node.value
-    keys = [key.value for key in found["ARGUMENTS"].keys]
-    return keys, ast.literal_eval(found["OVERRIDES"])
-
-
-def test_launch_arguments_are_parameters_and_documented():
-    arguments, overrides = launch_arguments("super_resolution.launch.py")
-    assert set(overrides) <= set(BY_NAME)
-    assert set(overrides) <= set(arguments)
-    beside = {"params_file", "namespace", "image", "camera_info", "use_sim_time", "log_level"}
-    assert set(arguments) == set(overrides) | beside
-    docs = (ROOT / "docs" / "super_resolution_node.md").read_text().split("## Launch")[1]
-    documented = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", docs, re.M)))
-    assert documented == arguments
-
-
-def test_launch_starts_what_is_installed():
-    source = (ROOT / "launch" / "super_resolution.launch.py").read_text()
-    assert 'executable="super_resolution_node"' in source
-    assert 'name="super_resolution"' in source
-    setup = (ROOT / "setup.py").read_text()
-    assert "super_resolution_node = difiisr_ros.ros.main:main" in setup
 
 
 def test_something_is_live_and_the_model_is_not():

@@ -1,0 +1,162 @@
+"""The arguments of our launch files: what they accept, and what they set. No ROS here.
+
+An argument that sets a parameter is named like it and takes its description and choices from the
+parameter's table. Its default is the empty text, which means "not given": then the YAML file of
+parameters decides, and after it the node's own default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from difiisr_ros.errors import OptionError
+from difiisr_ros.ros.parameter_table import BY_NAME, Change, ParameterSpec, Value
+
+#: Both spellings, because launch files are written in Python and YAML alike.
+_BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
+
+
+@dataclass(frozen=True)
+class LaunchArgument:
+    """One argument of a launch file."""
+
+    name: str
+    description: str
+    default: str | None = ""
+    """None: must be given."""
+    choices: tuple[str, ...] = ()
+    """Accepted texts; empty: any."""
+    parameter: ParameterSpec | None = None
+    """The parameter that it sets when it is given."""
+    in_share: bool = False
+    """Whether the default is a path relative to the package's share folder."""
+
+    @property
+    def accepted_texts(self) -> tuple[str, ...]:
+        """The choices, with the empty text where that is the default; empty: any text."""
+        unset = ("",) if self.choices and self.default == "" else ()
+        return unset + self.choices
+
+    def value(self, text: str) -> Value:
+        """The parameter's value that a text stands for.
+
+        Raises:
+            OptionError: The text is no such value; names the argument and what is accepted.
+        """
+        assert self.parameter is not None
+        kind = type(self.parameter.default)
+        value: Value = text
+        try:
+            if kind is bool:
+                value = _BOOLEANS[text]
+            elif kind is not str:
+                value = kind(text)
+        except (KeyError, ValueError):
+            raise OptionError(
+                f"{self.name}:={text}: must be of type {self.parameter.type_name}, "
+                f"accepted: {self.parameter.accepted}"
+            ) from None
+        wrong = self.parameter.check(value)
+        if wrong is not None:
+            raise OptionError(f"{self.name}:={text}: {wrong}")
+        return value
+
+
+def of_parameters(
+    *names: str,
+    table: Mapping[str, ParameterSpec] = BY_NAME,
+    unset: str = "as in params_file",
+    defaults: Mapping[str, str] | None = None,
+) -> tuple[LaunchArgument, ...]:
+    """Arguments that set the parameters of these names.
+
+    Args:
+        names: of parameters in the table.
+        table: the node's parameters.
+        unset: what applies when the argument is not given, in words.
+        defaults: for arguments that are set unless the user gives something else.
+    """
+    arguments = []
+    for name in names:
+        spec = table[name]
+        default = (defaults or {}).get(name, "")
+        choices = tuple(_BOOLEANS) if spec.type_name == "bool" else spec.choices
+        description = spec.description if default else f"{spec.description} Empty: {unset}."
+        arguments.append(LaunchArgument(name, description, default, choices, spec))
+    return tuple(arguments)
+
+
+def given_parameters(
+    arguments: Iterable[LaunchArgument],
+    texts: Mapping[str, str],
+    table: Mapping[str, ParameterSpec],
+) -> dict[str, Value]:
+    """One node's parameters that were given, as values of the right type.
+
+    Args:
+        arguments: of the launch file.
+        texts: what launch made of them, by name.
+        table: the node's parameters.
+
+    Raises:
+        OptionError: A text that is no value of its parameter.
+    """
+    values = {}
+    for argument in arguments:
+        text = texts[argument.name]
+        if text and argument.parameter and argument.parameter is table.get(argument.name):
+            values[argument.name] = argument.value(text)
+    return values
+
+
+def camera_names(text: str) -> list[str]:
+    """The names in a list such as ``front, rear``, which become parts of topic names.
+
+    Raises:
+        OptionError: No name, a name twice, or one that a topic cannot have.
+    """
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise OptionError(
+                f"camera_names:={text}: '{name}' is not a name; accepted are letters, digits and "
+                "underscores after a letter, separated by commas, for example front,rear"
+            )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionError(f"camera_names:={text}: {', '.join(twice)} is there twice")
+    return names
+
+
+def params_file(name: str) -> LaunchArgument:
+    """The argument that names the YAML file; the default is a file of ``config/``."""
+    return LaunchArgument(
+        "params_file",
+        "YAML file of parameters, keyed /**: so that it fits any namespace.",
+        default=f"config/{name}",
+        in_share=True,
+    )
+
+
+NAMESPACE = LaunchArgument("namespace", "Namespace of the nodes and of their relative topics.")
+
+#: The node's parameters, with the one that every ROS node has.
+NODE_PARAMETERS = {
+    **BY_NAME,
+    "use_sim_time": ParameterSpec(
+        "use_sim_time",
+        False,
+        "Take the time from /clock, as while a bag is played with --clock.",
+        Change.START,
+    ),
+}
+
+(USE_SIM_TIME,) = of_parameters("use_sim_time", table=NODE_PARAMETERS)
+
+LOG_LEVEL = LaunchArgument(
+    "log_level",
+    "Least severity that is logged. Empty: info.",
+    choices=("debug", "info", "warn", "error", "fatal"),
+)

@@ -1,0 +1,119 @@
+"""Replaying a bag through the node: how it is played, and when it is over. No ROS here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from difiisr_ros.io.bags import camera_info_topic_for
+
+#: What becomes of a frame that the node has received, by the diagnostics key that counts it.
+OUTCOMES = {
+    "input": ("frames rejected", "frames displaced by newer ones"),
+    "inference": ("frames published", "frames skipped for the deadline"),
+}
+
+
+class Stage(Enum):
+    """How far a replay has come."""
+
+    STARTING = "starting"
+    """The node loads its model."""
+    ACTIVE = "active"
+    """The node takes frames: the player may begin."""
+    FAILED = "failed"
+    """The node could not be configured or activated."""
+    DONE = "done"
+    """The player has ended, and the node has nothing left to do."""
+
+
+@dataclass
+class ReplayProgress:
+    """Follows the node's diagnostics.
+
+    With ``drop_policy: block`` frames wait in the middleware until the node takes them, so the end
+    of the player says nothing about the end of the work. Diagnostics come again every second, so
+    none of this depends on being there when something happens.
+    """
+
+    node_name: str
+    """Fully qualified, without the leading slash: ``replay/super_resolution``."""
+    played: bool = False
+    """To be set when the player has ended."""
+    stage: Stage = Stage.STARTING
+    published: int = 0
+    """Frames whose result was published."""
+    reason: str = ""
+    """Why the node failed."""
+    _idle_at: int | None = None
+
+    def update(self, statuses: Mapping[str, Mapping[str, str]]) -> Stage | None:
+        """The new stage, if this report leads to one.
+
+        Args:
+            statuses: one ``DiagnosticArray``: values by key, by status name. Without the statuses
+                of this node it is ignored.
+        """
+        found = {t: statuses.get(f"{self.node_name}: {t}") for t in ("backend", *OUTCOMES)}
+        tasks = {task: values for task, values in found.items() if values is not None}
+        if len(tasks) < len(found):
+            return None
+        before = self.stage
+        if before is Stage.STARTING:
+            self._begin(tasks["backend"])
+        elif before is Stage.ACTIVE:
+            self._follow(tasks)
+        return None if self.stage is before else self.stage
+
+    def _begin(self, backend: Mapping[str, str]) -> None:
+        if backend["lifecycle state"] == "active":
+            self.stage = Stage.ACTIVE
+        elif backend["last transition error"]:
+            self.stage, self.reason = Stage.FAILED, backend["last transition error"]
+
+    def _follow(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
+        received = int(tasks["input"]["frames received"])
+        ended = sum(int(tasks[task][key]) for task, keys in OUTCOMES.items() for key in keys)
+        self.published = int(tasks["inference"]["frames published"])
+        if not self.played or received != ended:
+            self._idle_at = None
+        elif self._idle_at == received:
+            self.stage = Stage.DONE
+        else:  # one report is not enough: a frame may be on its way from the middleware just now
+            self._idle_at = received
+
+
+def bag_play_command(bag: str, topic: str, namespace: str, rate: float, qos_file: str) -> list[str]:
+    """``ros2 bag play`` of one camera into a namespace, with its clock.
+
+    Args:
+        bag: path of the bag.
+        topic: its image topic; the calibration is expected beside it.
+        namespace: absolute; ``image_raw`` and ``camera_info`` are published in it.
+        rate: factor of the recorded speed.
+        qos_file: YAML file of :func:`replay_qos`.
+    """
+    info = camera_info_topic_for(topic)
+    above = namespace.rstrip("/")
+    return [
+        "ros2", "bag", "play", bag,
+        "--topics", topic, info,
+        "--remap", f"{topic}:={above}/image_raw", f"{info}:={above}/camera_info",
+        "--qos-profile-overrides-path", qos_file,
+        "--rate", f"{rate:g}",
+        # Discovery first: what is published before it is lost, also by a reliable publisher.
+        "--delay", "2",
+        "--wait-for-all-acked", "10000",
+        "--clock", "100",
+        "--disable-keyboard-controls",
+    ]  # fmt: skip
+
+
+def replay_qos(topic: str) -> dict[str, dict[str, str]]:
+    """The QoS to play a bag's topics with: reliable, though they may be recorded best effort.
+
+    ``drop_policy: block`` subscribes reliably, and a best-effort publisher would not match.
+    """
+    profile = {"reliability": "reliable", "history": "keep_all", "durability": "volatile"}
+    return {name: dict(profile) for name in (topic, camera_info_topic_for(topic))}

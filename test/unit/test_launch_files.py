@@ -1,0 +1,298 @@
+"""Launch files, docs/launch.md and the parameter tables say the same, and the files do it.
+
+Runs with stand-ins for launch; test/launch runs the files with the real one.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from launch_stand_ins import LAUNCH_FILES, declared, kind, launch_file, nodes, plain, started
+
+from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.ros import frame_player_parameters, monitor_parameters
+from difiisr_ros.ros.launch_arguments import NODE_PARAMETERS
+
+TABLES = (NODE_PARAMETERS, frame_player_parameters.BY_NAME)
+BOOLEANS = ("true", "True", "false", "False")
+
+
+def test_every_launch_file_is_tested(repository):
+    files = {path.name for path in (repository / "launch").glob("*.launch.*")}
+    assert files == {f"{name}.launch.py" for name in LAUNCH_FILES}
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_arguments_are_declared_and_mirror_parameters(repository, name):
+    with launch_file(repository, name) as module:
+        declarations = declared(module)
+        arguments = module.ARGUMENTS
+    assert list(declarations) == [argument.name for argument in arguments]
+    for argument in arguments:
+        says = declarations[argument.name]
+        assert says["description"] == argument.description
+        assert argument.description.endswith(".")
+        assert says["choices"] == (list(argument.accepted_texts) or None)
+        if argument.in_share:
+            assert (repository / argument.default).is_file()
+        else:
+            assert says["default_value"] == argument.default
+            assert argument.default in (None, *(argument.accepted_texts or (argument.default,)))
+        same_name = [table[argument.name] for table in TABLES if argument.name in table]
+        if argument.parameter is None:
+            # A name that is also a parameter's must not mean something else.
+            assert not same_name or name == "replay_evaluation"
+            continue
+        assert argument.parameter in same_name
+        spec = argument.parameter
+        assert argument.description.startswith(spec.description)
+        assert argument.choices == (BOOLEANS if spec.type_name == "bool" else spec.choices)
+
+
+def documented(repository, name):
+    """The rows of a launch file's table in docs/launch.md."""
+    text = (repository / "docs" / "launch.md").read_text()
+    section = text.split(f"\n## {name}.launch.py\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].strip(" `"): [cell.strip() for cell in row[1:]] for row in rows}, section
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_docs_have_every_argument_as_it_is(repository, name):
+    with launch_file(repository, name) as module:
+        arguments = module.ARGUMENTS
+    rows, section = documented(repository, name)
+    assert list(rows) == [argument.name for argument in arguments]
+    for argument in arguments:
+        default, accepted, meaning = rows[argument.name]
+        shown = "required" if argument.default is None else argument.default
+        assert default.strip("`") == shown, argument.name
+        assert accepted == (", ".join(argument.choices) or "any"), argument.name
+        assert meaning == argument.description, argument.name
+    assert f"ros2 launch difiisr_ros {name}.launch.py" in section
+
+
+def test_examples_use_arguments_that_exist(repository):
+    pages = [*(repository / "docs").glob("*.md"), repository / "README.md"]
+    pages += (repository / "launch").glob("*.launch.py")
+    examples = 0
+    for page in pages:
+        lines = re.findall(r"ros2 launch difiisr_ros (\w+)\.launch\.py([^\n`]*)", page.read_text())
+        for name, rest in lines:
+            with launch_file(repository, name) as module:
+                arguments = {a.name: a for a in module.ARGUMENTS}
+            for argument, value in re.findall(r"(\w+):=(\S+)", rest):
+                examples += 1
+                assert argument in arguments, f"{page.name}: {argument}"
+                accepted = arguments[argument].accepted_texts
+                assert not accepted or value in accepted, f"{page.name}: {argument}:={value}"
+    assert examples > 15
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("super_resolution", {}),
+        ("multi_camera", {"camera_names": "a,b"}),
+        ("replay_evaluation", {"bag": "."}),
+        ("demo", {"view": "none"}),
+    ],
+)
+def test_what_is_started_is_installed_with_parameters_that_exist(
+    repository, tmp_path, name, needed
+):
+    if name == "replay_evaluation":
+        needed = {**needed, "output": str(tmp_path / "out")}
+    setup = (repository / "setup.py").read_text()
+    with launch_file(repository, name) as module:
+        found = nodes(started(module, repository, **needed))
+        made = []
+        for node in found.values():
+            assert node["package"] == "difiisr_ros"
+            assert f'"{node["executable"]} = difiisr_ros.ros.' in setup
+            *files, values = plain(node.get("parameters", [])) or [{}]
+            made += files
+            table = {
+                "super_resolution_node": NODE_PARAMETERS,
+                "frame_player_node": frame_player_parameters.BY_NAME,
+                "sr_monitor_node": monitor_parameters.BY_NAME,
+            }[node["executable"]]
+            for key, value in values.items():
+                assert table[key].check(value) is None, key
+    assert made and all(path.endswith(".yaml") for path in made)
+
+
+def test_what_is_not_given_is_left_to_the_file_of_parameters(repository):
+    with launch_file(repository, "super_resolution") as module:
+        (node,) = nodes(started(module, repository)).values()
+        file, overrides = plain(node["parameters"])
+        assert file.endswith("config/super_resolution.yaml")
+        assert overrides == {}
+        assert node["name"] == "super_resolution"
+        assert node["ros_arguments"] == []
+        assert node["remappings"] == [("image_raw", "image_raw")]
+        (node,) = nodes(started(module, repository, params_file="")).values()
+        assert node["parameters"] == [{}]
+
+
+def test_what_is_given_overrides_the_file_in_the_right_type(repository):
+    given = {
+        "model": "2024",  # a file may be called so
+        "backend": "bicubic",
+        "autostart": "False",
+        "use_sim_time": "true",
+        "log_level": "debug",
+        "image": "/a/image",
+        "camera_info": "/b/info",
+        "namespace": "rig",
+    }
+    with launch_file(repository, "super_resolution") as module:
+        (node,) = nodes(started(module, repository, **given)).values()
+        assert plain(node["parameters"])[1] == {
+            "model": "2024",
+            "backend": "bicubic",
+            "autostart": False,
+            "use_sim_time": True,
+        }
+    assert node["ros_arguments"] == ["--log-level", "debug"]
+    assert node["remappings"] == [("image_raw", "/a/image"), ("camera_info", "/b/info")]
+    assert node["namespace"] == "rig"
+
+
+def test_a_missing_file_of_parameters_is_named(repository):
+    with (
+        launch_file(repository, "super_resolution") as module,
+        pytest.raises(DataError, match=r"params_file:=/nowhere\.yaml"),
+    ):
+        started(module, repository, params_file="/nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "expected"),
+    [
+        ("", ["front/super_resolution", "rear/super_resolution"]),
+        ("truck", ["truck/front/super_resolution", "truck/rear/super_resolution"]),
+        ("/truck/", ["/truck/front/super_resolution", "/truck/rear/super_resolution"]),
+        ("/", ["/front/super_resolution", "/rear/super_resolution"]),
+    ],
+)
+def test_every_camera_has_a_node_in_its_namespace(repository, namespace, expected):
+    with launch_file(repository, "multi_camera") as module:
+        found = nodes(started(module, repository, camera_names="front, rear", namespace=namespace))
+    assert list(found) == expected
+
+
+def test_cameras_cannot_share_a_topic(repository):
+    with (
+        launch_file(repository, "multi_camera") as module,
+        pytest.raises(OptionError, match=r"image:=/a/image.*relative"),
+    ):
+        started(module, repository, camera_names="a,b", image="/a/image")
+
+
+def test_replay_processes_every_frame(repository, tmp_path):
+    out = tmp_path / "out"
+    with launch_file(repository, "replay_evaluation") as module:
+        actions = started(module, repository, bag=str(tmp_path), output=str(out), rate="5")
+        found = nodes(actions)
+        _, node = plain(found["/replay/super_resolution"]["parameters"])
+        (recorder,) = plain(found["/replay/recorder"]["parameters"])
+        assert node["drop_policy"] == "block" and not node["use_sim_time"]
+        assert recorder == {
+            "bag": f"{out}/bag", "bag_seconds": 0.0, "result_file": f"{out}/result.json",
+        }  # fmt: skip
+        # The player starts by an event, when the node is ready.
+        handler = next(a for a in actions if kind(a) == "RegisterEventHandler").args[0]
+        (player,) = handler.kwargs["entities"]
+        (played,) = plain(player.kwargs["parameters"])
+    assert played["rate"] == 5.0 and played["loop"] is False
+    assert played["reliability"] == "reliable" and played["wait_for_subscribers"] == 2
+    assert player.kwargs["namespace"] == "/replay"
+
+
+def test_replay_by_rosbag2_keeps_the_recorded_time(repository, tmp_path):
+    given = {"bag": str(tmp_path), "output": str(tmp_path / "out"), "player": "rosbag2"}
+    with launch_file(repository, "replay_evaluation") as module:
+        with pytest.raises(OptionError, match="needs topic"):
+            started(module, repository, **{**given, "output": str(tmp_path / "other")})
+        actions = started(module, repository, topic="/cam/image_raw", **given)
+        assert plain(nodes(actions)["/replay/super_resolution"]["parameters"])[1]["use_sim_time"]
+        handler = next(a for a in actions if kind(a) == "RegisterEventHandler").args[0]
+        (player,) = handler.kwargs["entities"]
+    command = player.kwargs["cmd"]
+    assert command[:4] == ["ros2", "bag", "play", str(tmp_path)]
+    qos = command[command.index("--qos-profile-overrides-path") + 1]
+    assert "reliability: reliable" in Path(qos).read_text()
+    assert "FASTRTPS_DEFAULT_PROFILES_FILE" in player.kwargs["additional_env"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"bag": "/nowhere"}, "bag:=/nowhere: no such file"),
+        ({"rate": "fast"}, "rate:=fast is not a number"),
+        ({"output": "."}, "exists already"),
+    ],
+)
+def test_replays_that_cannot_be_are_refused_before_anything_is_made(
+    repository, tmp_path, monkeypatch, given, said
+):
+    monkeypatch.chdir(tmp_path)
+    with (
+        launch_file(repository, "replay_evaluation") as module,
+        pytest.raises((DataError, OptionError), match=said),
+    ):
+        started(module, repository, **{"bag": ".", **given})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("installed", "view", "expected"),
+    [
+        (("image_view", "rviz2"), "auto", ["image_view", "image_view", "rviz2"]),
+        (("rqt_image_view",), "auto", ["rqt_image_view", "rqt_image_view"]),
+        (("image_view", "rqt_image_view"), "auto", ["image_view", "image_view"]),
+        (("rviz2",), "auto", ["rviz2"]),
+        (("image_view", "rviz2"), "rviz2", ["rviz2"]),
+        (("image_view", "rviz2"), "none", []),
+        (("image_view",), "rviz2", []),
+        ((), "auto", []),
+    ],
+)
+def test_viewers_are_started_where_they_are_installed(
+    repository, monkeypatch, installed, view, expected
+):
+    monkeypatch.setenv("DISPLAY", ":0")
+    with launch_file(repository, "demo", installed) as module:
+        actions = started(module, repository, view=view)
+        viewers = [n for n in nodes(actions).values() if n["package"] != "difiisr_ros"]
+        assert [node["executable"] for node in viewers] == expected
+        topics = [str(node.get("remappings", node.get("arguments"))) for node in viewers]
+        if len(expected) > 1:
+            assert "/image_raw" in topics[0] and "/sr/image_raw" in topics[1]
+        if "rviz2" in expected:
+            flag, config = viewers[-1]["arguments"]
+            assert flag == "-d" and (repository / "/".join(config.args[0][1:])).is_file()
+    said = [a.kwargs["msg"] for a in actions if kind(a) == "LogInfo"]
+    if view != "none" and not expected:
+        assert said and all("not installed" in line for line in said)
+
+
+def test_without_a_display_no_viewer_is_started(repository, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with launch_file(repository, "demo", ("image_view", "rviz2")) as module:
+        actions = started(module, repository)
+    assert len(nodes(actions)) == 3
+    assert "no display" in actions[-1].kwargs["msg"]
+
+
+def test_demo_plays_as_asked(repository):
+    with launch_file(repository, "demo") as module:
+        found = nodes(started(module, repository, view="none", rate="9", num_steps="2"))
+        (played,) = plain(found["/frame_player"]["parameters"])
+        _, node = plain(found["/super_resolution"]["parameters"])
+    assert played == {"rate": 9.0, "encoding": "mono8", "reliability": "reliable"}
+    assert node == {"num_steps": 2}

@@ -1,0 +1,100 @@
+"""How a bag is played, and when its replay is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from difiisr_ros.ros.replay import ReplayProgress, Stage, bag_play_command, replay_qos
+
+NODE = "replay/super_resolution"
+
+
+def report(state="active", error="", received=0, published=0, rejected=0, skipped=0):
+    return {
+        f"{NODE}: backend": {"lifecycle state": state, "last transition error": error},
+        f"{NODE}: input": {
+            "frames received": str(received),
+            "frames rejected": str(rejected),
+            "frames displaced by newer ones": "0",
+        },
+        f"{NODE}: inference": {
+            "frames published": str(published),
+            "frames skipped for the deadline": str(skipped),
+        },
+        "someone/else: input": {"frames received": "7"},
+    }
+
+
+@pytest.fixture
+def progress():
+    """A replay whose node has just become active."""
+    made = ReplayProgress(NODE)
+    assert made.update(report("unconfigured")) is None
+    assert made.update(report("inactive")) is None
+    assert made.update(report()) is Stage.ACTIVE
+    assert made.update(report()) is None  # once
+    return made
+
+
+def test_done_when_idle_twice_after_the_player_has_ended(progress):
+    assert progress.update(report(received=9, published=9)) is None
+    assert progress.update(report(received=9, published=9)) is None  # the player may only pause
+    progress.played = True
+    assert progress.update(report(received=10, published=10)) is None
+    assert progress.update(report(received=10, published=10)) is Stage.DONE
+    assert progress.published == 10
+    assert progress.update(report(received=10, published=10)) is None
+
+
+def test_not_done_while_frames_come_or_are_in_work(progress):
+    progress.played = True
+    for received, published in [(3, 3), (4, 4), (5, 4), (5, 4), (5, 5)]:
+        assert progress.update(report(received=received, published=published)) is None
+    assert progress.update(report(received=5, published=5)) is Stage.DONE
+
+
+def test_rejected_and_skipped_frames_are_done_too(progress):
+    progress.played = True
+    values = dict(received=6, published=3, rejected=2, skipped=1)
+    assert progress.update(report(**values)) is None
+    assert progress.update(report(**values)) is Stage.DONE
+
+
+def test_a_player_that_played_nothing_ends_too(progress):
+    progress.played = True
+    assert progress.update(report()) is None
+    assert progress.update(report()) is Stage.DONE
+
+
+def test_a_node_that_cannot_start_is_a_failure():
+    progress = ReplayProgress(NODE)
+    assert progress.update(report("unconfigured", "configure failed: no model")) is Stage.FAILED
+    assert progress.reason == "configure failed: no model"
+
+
+def test_other_nodes_do_not_count(progress):
+    progress.played = True
+    other = {name.replace(NODE, "super_resolution"): v for name, v in report().items()}
+    assert progress.update(other) is None
+    assert progress.update({}) is None
+
+
+def test_bag_play_command():
+    command = bag_play_command("/b", "/cam/image_raw", "/replay", 0.5, "/q.yaml")
+    assert command[:4] == ["ros2", "bag", "play", "/b"]
+    topics = command[command.index("--topics") + 1 :][:2]
+    assert topics == ["/cam/image_raw", "/cam/camera_info"]
+    remaps = command[command.index("--remap") + 1 :][:2]
+    assert remaps == [
+        "/cam/image_raw:=/replay/image_raw",
+        "/cam/camera_info:=/replay/camera_info",
+    ]
+    assert command[command.index("--rate") + 1] == "0.5"
+    assert command[command.index("--qos-profile-overrides-path") + 1] == "/q.yaml"
+    assert "--clock" in command
+
+
+def test_the_bag_is_played_reliably():
+    profiles = replay_qos("/cam/image_raw")
+    assert set(profiles) == {"/cam/image_raw", "/cam/camera_info"}
+    assert all(p["reliability"] == "reliable" for p in profiles.values())
