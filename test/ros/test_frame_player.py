@@ -205,8 +205,8 @@ def test_reliability_is_what_was_asked_for(reliability):
 
 
 def test_it_waits_for_subscribers_and_gives_up_after_the_timeout():
-    with Playing(**SMALL, wait_for_subscribers=3, wait_timeout=0.5) as playing:
-        end = time.monotonic() + 10
+    with Playing(**SMALL, frame_limit=3, wait_for_subscribers=3, wait_timeout=0.5) as playing:
+        end = time.monotonic() + 60
         while playing.node.exit_code == 0 and time.monotonic() < end:
             time.sleep(0.02)
         assert playing.node.exit_code == 1
