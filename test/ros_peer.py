@@ -1,0 +1,183 @@
+"""The other end of the node's topics and services, in the test's own process.
+
+Used by tests that start the node as a process, with or without launch. Everything is waited for
+with a generous deadline, and sent again until it is answered: two processes take a while to find
+each other, and best effort does not repeat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import GetParameters
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.parameter import parameter_value_to_python
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+
+from difiisr_ros.ros.conversions import array_to_image
+
+#: Seconds. On a busy machine a process takes long to start; nothing waits so long unless it fails.
+DEADLINE = 60.0
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout: float = DEADLINE) -> Any:
+    """Poll until the condition is true; returns its value, or fails naming what was awaited."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"not within {timeout:g} s: {what}")
+
+
+class Peer:
+    """A node in a context of its own: ``with Peer() as peer:``."""
+
+    def __enter__(self) -> Peer:
+        self.context = rclpy.Context()
+        self.context.init(domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
+        self.node = rclpy.create_node(f"peer_{os.getpid()}", context=self.context)
+        self._statuses: dict[str, tuple[int, Any]] = {}
+        self._reports = 0
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown()
+        self._thread.join(DEADLINE)
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self._reports += 1
+        for status in message.status:
+            self._statuses[status.name] = (self._reports, status)
+
+    def values(
+        self, name: str, when: Callable[[dict[str, str]], Any] = bool, what: str = ""
+    ) -> dict[str, str]:
+        """The diagnostics values of a status, from a report after this call for which ``when``."""
+        before = self._reports
+
+        def find() -> dict[str, str] | None:
+            number, status = self._statuses.get(name, (0, None))
+            if number <= before:
+                return None
+            values = {entry.key: entry.value for entry in status.values}
+            return values if when(values) else None
+
+        return wait_for(find, f"diagnostics '{name}' {what}; there are {sorted(self._statuses)}")
+
+    def status_names(self) -> list[str]:
+        """The statuses in diagnostics so far."""
+        return sorted(self._statuses)
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """The answer of a service."""
+        client = self.node.create_client(kind, name)
+        try:
+            assert client.wait_for_service(DEADLINE), f"no service {name}"
+            future = client.call_async(request)
+            wait_for(future.done, f"an answer of {name}")
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def state(self, node: str = "/super_resolution") -> str:
+        """The label of its lifecycle state."""
+        return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
+
+    def until(self, state: str, node: str = "/super_resolution") -> None:
+        """Wait until the node is in this lifecycle state."""
+        wait_for(lambda: self.state(node) == state, f"{node} is {state}")
+
+    def transition(self, label: str, node: str = "/super_resolution") -> bool:
+        """Ask for a transition, as ``ros2 lifecycle set`` does; whether it succeeded."""
+        request = ChangeState.Request(transition=Transition(label=label))
+        return self.call(ChangeState, f"{node}/change_state", request).success
+
+    def parameters(self, names: list[str], node: str = "/super_resolution") -> dict[str, Any]:
+        """Values of parameters."""
+        request = GetParameters.Request(names=names)
+        answer = self.call(GetParameters, f"{node}/get_parameters", request)
+        return dict(zip(names, map(parameter_value_to_python, answer.values)))
+
+
+class Stream:
+    """A camera and the consumer of its results."""
+
+    _stamp = 0
+
+    def __init__(
+        self, peer: Peer, image: str = "/image_raw", info: str = "", output: str = "/sr/image_raw"
+    ) -> None:
+        self.image, self.output = image, output
+        self.images: list[Image] = []
+        self.infos: list[CameraInfo] = []
+        beside = image.rpartition("/")[0]
+        qos = QoSProfile(depth=100)
+        node = peer.node
+        self.publisher = node.create_publisher(Image, image, qos)
+        self._infos = node.create_publisher(CameraInfo, info or f"{beside}/camera_info", qos)
+        node.create_subscription(Image, output, self.images.append, qos)
+        node.create_subscription(
+            CameraInfo, f"{output.rpartition('/')[0]}/camera_info", self.infos.append, qos
+        )
+
+    def message(self, frame: np.ndarray) -> Image:
+        """The frame as a message, with a stamp that no other has."""
+        Stream._stamp += 1
+        message = array_to_image(frame)
+        message.header.stamp.sec = Stream._stamp
+        message.header.frame_id = "thermal_optical"
+        return message
+
+    def send(self, message: Image) -> None:
+        """Publish it, with the calibration of a camera of that size beside it."""
+        width, height = float(message.width), float(message.height)
+        info = CameraInfo(header=message.header, width=message.width, height=message.height)
+        info.k = [width, 0.0, width / 2, 0.0, width, height / 2, 0.0, 0.0, 1.0]
+        info.p = [width, 0.0, width / 2, 0.0, 0.0, width, height / 2, 0.0, 0.0, 0.0, 1.0, 0.0]
+        self._infos.publish(info)
+        self.publisher.publish(message)
+
+    def roundtrip(self, frame: np.ndarray) -> tuple[Image, Image, CameraInfo]:
+        """Send a frame until its result is there; returns frame, result and its camera_info."""
+        message = self.message(frame)
+
+        def answered() -> tuple[Image, Image, CameraInfo] | None:
+            # Copies: the executor's thread appends.
+            images = [m for m in list(self.images) if m.header == message.header]
+            infos = [m for m in list(self.infos) if m.header == message.header]
+            return (message, images[0], infos[0]) if images and infos else None
+
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            self.send(message)
+            with contextlib.suppress(AssertionError):
+                return wait_for(answered, "a result", timeout=0.5)
+        raise AssertionError(
+            f"no result on {self.output} for a frame on {self.image}, which "
+            f"{self.publisher.get_subscription_count()} subscribe; {len(self.images)} other images "
+            f"and {len(self.infos)} camera_infos came"
+        )
