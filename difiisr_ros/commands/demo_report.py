@@ -19,7 +19,7 @@ from difiisr_ros.io.images import write_image
 from difiisr_ros.ros.stream_match import percentiles
 
 INPUT, OUTPUT = "/image_raw", "/sr/image_raw"
-PICTURES = 4
+PICTURES = 5  # of 600 frames, five different moments of the scene's loop of 300
 #: Frames whose PSNR is averaged; each costs the rendering of its truth.
 COMPARED = 40
 

@@ -78,7 +78,7 @@ def test_the_demo_on_the_synthetic_scene(tmp_path):
 
     # pictures: camera, bicubic, ours, truth
     pictures = sorted(folder.glob("frame_*.png"))
-    assert [p.name for p in pictures] == summary["pictures"] and len(pictures) == 4
+    assert [p.name for p in pictures] == summary["pictures"] and len(pictures) == 5
     for picture in pictures:
         sheet = cv2.imread(str(picture))
         assert sheet.shape[1] > 4 * 480 and sheet.std() > 20
