@@ -91,6 +91,13 @@ def _edge_weight(length: int, like: Tensor) -> Tensor:
     return torch.from_numpy(inside).to(like)
 
 
+def _add(parts: list[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
 def downsample_folded(folded: Tensor) -> Tensor:
     """Antialiased bicubic x1/4 of a folded image: N x 16 x H x W -> N x 1 x H x W.
 
@@ -103,9 +110,9 @@ def downsample_folded(folded: Tensor) -> Tensor:
     columns, rows = (weight.to(folded) for weight in _downsample_weights())
     parts = F.pad(F.conv2d(folded, columns), (_REACH, _REACH))
     parts = parts.view(count, SCALE, _TAPS, height, width + 2 * _REACH)
-    across = sum(parts[:, :, b, :, b : b + width] for b in range(_TAPS))
+    across = _add([parts[:, :, b, :, b : b + width] for b in range(_TAPS)])
     parts = F.pad(F.conv2d(across, rows), (0, 0, _REACH, _REACH))
-    raw = sum(parts[:, b : b + 1, b : b + height] for b in range(_TAPS))
+    raw = _add([parts[:, b : b + 1, b : b + height] for b in range(_TAPS)])
     edges = _edge_weight(height, folded)[:, None] * _edge_weight(width, folded)[None, :]
     return raw / edges
 

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
-
-Array = TypeVar("Array")  # numpy array or torch tensor: only + and * are used
 
 
 def respace(steps: int, num_steps: int) -> tuple[int, ...]:
@@ -137,10 +135,13 @@ class ResidualShiftSchedule:
         """Divisor that gives x_t unit variance: ``sqrt(eta_t kappa^2 + 1)`` (published code)."""
         return float(np.sqrt(self.etas[index] * self.kappa**2 + 1.0))
 
-    def forward_sample(self, x0: Array, y0: Array, noise: Array, index: int) -> Array:
-        """Draw x_t of the forward process from standard-normal ``noise`` (ResShift eq. 2)."""
+    def forward_sample(self, x0: Any, y0: Any, noise: Any, index: int) -> Any:
+        """Draw x_t of the forward process from standard-normal ``noise`` (ResShift eq. 2).
+
+        x0, y0 and noise are numpy arrays or torch tensors of one shape.
+        """
         eta = float(self.etas[index])
-        return (1.0 - eta) * x0 + eta * y0 + float(self.kappa * self.sqrt_etas[index]) * noise  # type: ignore[operator]
+        return (1.0 - eta) * x0 + eta * y0 + float(self.kappa * self.sqrt_etas[index]) * noise
 
     def posterior_variance(self, index: int) -> float:
         """Variance of q(x_{t-1} | x_t, x0, y0): kappa^2 eta_{t-1} alpha_t / eta_t (eq. 7)."""

@@ -73,8 +73,8 @@ def parse_encoding(name: str) -> Encoding:
         return Encoding(name, np.dtype(dtype), channels, "color")
     generic = _GENERIC.fullmatch(name)
     if generic:
-        dtype = np.dtype(_GENERIC_DTYPE[generic.group(1)])
-        return Encoding(name, dtype, int(generic.group(2)), "generic")
+        depth = np.dtype(_GENERIC_DTYPE[generic.group(1)])
+        return Encoding(name, depth, int(generic.group(2)), "generic")
     bayer = _BAYER.fullmatch(name)
     if bayer:
         return Encoding(name, np.dtype("u1" if bayer.group(2) == "8" else "u2"), 1, "bayer")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,11 +78,11 @@ class CropSampler:
         self._augmentation = augmentation or Augmentation()
         self._rng = np.random.default_rng(seed)
 
-    def state(self) -> dict:
+    def state(self) -> Mapping[str, Any]:
         """The generator's state, for resuming."""
         return self._rng.bit_generator.state
 
-    def set_state(self, state: dict) -> None:
+    def set_state(self, state: Mapping[str, Any]) -> None:
         """Continue as the generator with this state would."""
         self._rng.bit_generator.state = state
 
@@ -97,10 +99,10 @@ class CropSampler:
         shrink = rng.uniform(1.0, a.max_shrink) if rng.random() < a.scale_probability else 1.0
         side = min(round(self._crop * shrink), height, width)
         top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-        crop = frame.pixels[top : top + side, left : left + side].astype(np.float32)
+        crop: np.ndarray = frame.pixels[top : top + side, left : left + side].astype(np.float32)
         if side != self._crop:
             crop = cv2.resize(crop, (self._crop, self._crop), interpolation=cv2.INTER_AREA)
-        crop = np.rot90(crop, rng.integers(4))
+        crop = np.rot90(crop, int(rng.integers(4)))
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
         span = (frame.high - frame.low) * float(np.exp(rng.uniform(-a.gain, a.gain)))
