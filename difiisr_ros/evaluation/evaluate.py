@@ -19,6 +19,7 @@ from difiisr_ros.evaluation.methods import (
     DIFIISR,
     Method,
     bicubic_method,
+    pillow_method,
     super_resolver_methods,
 )
 from difiisr_ros.evaluation.report import table, write_json
@@ -99,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
     # Never another backend than the one asked for: the numbers would be those of something else.
     resolver = SuperResolver.load(strict_backend=True, **engine_arguments(args))
     try:
-        methods = [bicubic_method(), *super_resolver_methods(resolver, args.num_steps)]
-        report = evaluate(frames, methods, args.data_range)
+        ours = super_resolver_methods(resolver, args.num_steps)
+        report = evaluate(frames, [bicubic_method(), pillow_method(), *ours], args.data_range)
         engine = resolver.info.as_dict()
         del engine["num_steps"]  # of the last method only; each method says its own
         report["settings"]["engine"] = engine

@@ -16,6 +16,8 @@ from difiisr_ros.evaluation.methods import (
     Method,
     bicubic_method,
     bicubic_upscale,
+    pillow_method,
+    pillow_upscale,
     super_resolver_methods,
 )
 from difiisr_ros.evaluation.report import table
@@ -42,7 +44,7 @@ def test_json_table_and_exit_code(folder, tmp_path, capsys):
     report = json.loads(out.read_text())
     assert set(report) == {"frames", "methods", "settings"}
     assert report["frames"] == 3
-    assert list(report["methods"]) == ["bicubic", "difiisr", "difiisr@3"]
+    assert list(report["methods"]) == ["bicubic", "bicubic_pillow", "difiisr", "difiisr@3"]
     for values in report["methods"].values():
         assert set(values) == {
             "psnr", "ssim", "spectrum_distance", "consistency", "time_ms_p50",
@@ -138,16 +140,17 @@ def test_each_method_upscales_with_its_own_number_of_steps(folder):
         assert results == [1, 4, 2]
 
 
-def test_the_baseline_keeps_pixel_centres_and_the_dtypes_limits():
+@pytest.mark.parametrize("bicubic", [bicubic_upscale, pillow_upscale])
+def test_the_baselines_keep_pixel_centres_and_the_dtypes_limits(bicubic):
     ramp = np.tile(np.arange(0, 160, 8, dtype=np.uint8), (8, 1))
-    sr = bicubic_upscale(ramp)
+    sr = bicubic(ramp)
     assert sr.shape == (32, 80) and sr.dtype == np.uint8
     inside = slice(8, -8)
     expected = ((np.arange(80) + 0.5) / 4 - 0.5) * 8  # LR pixel i is centred on HR 4 i + 1.5
     assert np.abs(sr[16, inside] - expected[inside]).max() <= 0.5 + 1e-3
     edge = np.zeros((8, 8), np.uint16)
     edge[:, 4:] = 65535
-    out = bicubic_upscale(edge)
+    out = bicubic(edge)
     assert out.min() == 0 and out.max() == 65535
     assert out[16, 6] < 10000 and out[16, -6] > 55000
 
@@ -191,7 +194,8 @@ def test_json_that_cannot_be_written(folder, tmp_path, capsys):
 
 def test_bicubic_on_the_published_pairs(data_dir):
     """A wrong kernel, alignment or rounding shows at once in the baseline's known figures."""
-    report = evaluate(open_frames(data_dir / "m3fd"), [bicubic_method()])
+    report = evaluate(open_frames(data_dir / "m3fd"), [bicubic_method(), pillow_method()])
     values = report["methods"]["bicubic"]
     assert values["psnr"] == pytest.approx(36.56, abs=0.02)
+    assert report["methods"]["bicubic_pillow"]["psnr"] == pytest.approx(36.33, abs=0.02)
     assert values["ssim"] == pytest.approx(0.944, abs=0.002)
