@@ -1,0 +1,83 @@
+"""What the real launch makes of the launch files; test/unit/test_launch_files.py has the rest."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_ros", reason="launch_ros is missing: it comes with ROS 2")
+
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_case import share
+
+from launch import LaunchContext
+
+FILES = ("super_resolution", "multi_camera", "replay_evaluation", "demo")
+
+
+def load(name):
+    path = share() / "launch" / f"{name}.launch.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = LaunchContext()
+    description = PythonLaunchDescriptionSource(str(path)).get_launch_description(context)
+    return module.ARGUMENTS, description, context
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_arguments_are_declared(name):
+    arguments, description, context = load(name)
+    declared = description.get_launch_arguments()
+    assert [d.name for d in declared] == [a.name for a in arguments]
+    for argument, declaration in zip(arguments, declared):
+        assert declaration.description.startswith(argument.description)
+        assert tuple(declaration.choices or ()) == argument.accepted_texts
+        if argument.default is None:
+            assert declaration.default_value is None
+            continue
+        declaration.execute(context)
+        value = context.launch_configurations[argument.name]
+        if argument.in_share:
+            assert Path(value).is_file()
+        else:
+            assert value == argument.default
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_choices_are_enforced(name):
+    arguments, description, context = load(name)
+    declared = {d.name: d for d in description.get_launch_arguments()}
+    checked = 0
+    for argument in arguments:
+        if argument.choices:
+            context.launch_configurations[argument.name] = "nonsense"
+            with pytest.raises(RuntimeError, match=argument.name):
+                declared[argument.name].execute(context)
+            checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("multi_camera", [], "camera_names"),
+        ("multi_camera", ["camera_names:=a b"], "'a b' is not a name"),
+        ("super_resolution", ["params_file:=/nowhere"], "params_file:=/nowhere: no such file"),
+        ("super_resolution", ["autostart:=perhaps"], "autostart"),
+        ("replay_evaluation", ["bag:=/nowhere"], "bag:=/nowhere: no such file"),
+        ("demo", ["num_steps:=0"], "num_steps:=0: num_steps is 0; accepted: 1 to"),
+    ],
+)
+def test_what_cannot_be_started_is_said(name, arguments, said, tmp_path):
+    share()
+    done = subprocess.run(
+        ["ros2", "launch", "difiisr_ros", f"{name}.launch.py", *arguments],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert said in done.stdout + done.stderr
+    assert "process started" not in done.stdout + done.stderr

@@ -1,0 +1,64 @@
+"""The lifecycle manager's way: the example of docs/launch.md, then further events."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_testing", reason="launch_testing is missing: it comes with ROS 2")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
+
+import re
+import tempfile
+
+import launch_testing
+from behaviours import check_silent, check_upscales
+from launch.actions import IncludeLaunchDescription, SetLaunchConfiguration
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_case import REPOSITORY, ExitsCleanly, WithPeer, describe, share
+from launch_ros.events.lifecycle import ChangeState
+from lifecycle_msgs.msg import Transition
+from ros_peer import Stream
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    share()
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (REPOSITORY / "docs" / "launch.md").read_text(), re.DOTALL
+    )
+    assert '"autostart": "false"' in example
+    file = Path(tempfile.mkdtemp()) / "example.launch.py"
+    file.write_text(example)
+    return describe(
+        SetLaunchConfiguration("backend", "bicubic"),
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(str(file))),
+    )
+
+
+class Lifecycle(WithPeer, unittest.TestCase):
+    def test_events(self, launch_service):
+        def send(transition):
+            event = ChangeState(lifecycle_node_matcher=lambda _: True, transition_id=transition)
+            launch_service.emit_event(event)
+
+        stream = Stream(self.peer)
+        self.peer.until("active")
+        check_upscales(stream, 1)
+        send(Transition.TRANSITION_DEACTIVATE)
+        self.peer.until("inactive")
+        check_silent(self.peer, stream)
+        send(Transition.TRANSITION_CLEANUP)
+        self.peer.until("unconfigured")
+        # The example's handler activates it as soon as it is configured.
+        send(Transition.TRANSITION_CONFIGURE)
+        self.peer.until("active")
+        check_upscales(stream, 1)
+
+
+@launch_testing.post_shutdown_test()
+class AfterShutdown(ExitsCleanly, unittest.TestCase):
+    pass

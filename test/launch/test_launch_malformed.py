@@ -1,0 +1,33 @@
+"""Broken frames are dropped, counted and reported, and the node stays up."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_testing", reason="launch_testing is missing: it comes with ROS 2")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
+
+import launch_testing
+from behaviours import check_malformed_frames
+from launch_case import ExitsCleanly, WithPeer, describe, include
+from ros_peer import Stream
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    return describe(include("super_resolution", backend="bicubic"))
+
+
+class Malformed(WithPeer, unittest.TestCase):
+    def test_broken_frames(self, proc_output):
+        check_malformed_frames(self.peer, Stream(self.peer))
+        proc_output.assertWaitFor("thermal14", timeout=30)
+
+
+@launch_testing.post_shutdown_test()
+class AfterShutdown(ExitsCleanly, unittest.TestCase):
+    pass

@@ -1,0 +1,57 @@
+"""Parameters come from the YAML file, and a launch argument that is given wins over it."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_testing", reason="launch_testing is missing: it comes with ROS 2")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
+
+import tempfile
+
+import launch_testing
+import yaml
+from behaviours import check_output_encoding, check_parameters
+from launch_case import ExitsCleanly, WithPeer, describe, include
+from ros_peer import Stream
+
+VALUES = {"output_encoding": "mono8", "num_threads": 3, "stale_after": 7.5}
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    file = Path(tempfile.mkdtemp()) / "parameters.yaml"
+    sections = {
+        "/**": {"ros__parameters": {**VALUES, "stale_after": 1.0, "backend": "torch"}},
+        # A section of the full name wins over /**:, but not over an argument either.
+        "/rig/super_resolution": {"ros__parameters": {"stale_after": 7.5, "backend": "auto"}},
+    }
+    file.write_text(yaml.safe_dump(sections))
+    return describe(
+        include(
+            "super_resolution",
+            params_file=str(file),
+            namespace="rig",
+            backend="bicubic",
+            model="2024",  # a text that launch must not take for a number
+        )
+    )
+
+
+class Parameters(WithPeer, unittest.TestCase):
+    def test_file_and_arguments(self):
+        wanted = {**VALUES, "backend": "bicubic", "model": "2024", "autostart": True}
+        check_parameters(self.peer, wanted, "/rig/super_resolution")
+
+    def test_they_take_effect(self):
+        stream = Stream(self.peer, "/rig/image_raw", output="/rig/sr/image_raw")
+        check_output_encoding(stream, "mono8")
+
+
+@launch_testing.post_shutdown_test()
+class AfterShutdown(ExitsCleanly, unittest.TestCase):
+    pass

@@ -1,0 +1,59 @@
+"""replay_evaluation.launch.py records every frame of a bag, and ends by itself."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_testing", reason="launch_testing is missing: it comes with ROS 2")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
+
+import json
+import tempfile
+
+import launch_testing
+from behaviours import check_replayed, frames, write_bag
+from launch.actions import ExecuteProcess
+from launch_case import ExitsCleanly, describe, share
+from launch_testing.util import KeepAliveProc
+
+from difiisr_ros.io.bags import BagReader
+
+FOLDER = Path(tempfile.mkdtemp())
+COUNT = 12
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    share()
+    write_bag(FOLDER / "bag", COUNT)
+    # As a user does it: a launch of its own, since the end of this one would end the test.
+    replay = ExecuteProcess(
+        cmd=[
+            "ros2", "launch", "difiisr_ros", "replay_evaluation.launch.py", "backend:=bicubic",
+            f"bag:={FOLDER / 'bag'}", f"output:={FOLDER / 'out'}", "rate:=30",
+        ],
+        output="screen",
+    )  # fmt: skip
+    return describe(replay, KeepAliveProc()), {"replay": replay}
+
+
+class Replay(unittest.TestCase):
+    def test_it_ends_by_itself(self, proc_info, proc_output, replay):
+        proc_info.assertWaitForShutdown(process=replay, timeout=150)
+        proc_output.assertWaitFor(f"{COUNT} results", process=replay, stream="stdout", timeout=30)
+
+
+@launch_testing.post_shutdown_test()
+class AfterShutdown(ExitsCleanly, unittest.TestCase):
+    def test_every_frame_was_recorded(self):
+        with BagReader(FOLDER / "out" / "bag") as bag:
+            results = [record.frame for record in bag.read_images("/replay/sr/image_raw")]
+        check_replayed(results, frames(COUNT))
+        result = json.loads((FOLDER / "out" / "result.json").read_text())
+        self.assertEqual((result["frames_in"], result["frames_out"]), (COUNT, COUNT))
+        player = json.loads((FOLDER / "out" / "player.json").read_text())
+        self.assertEqual(player["frames"], COUNT)

@@ -1,0 +1,32 @@
+"""super_resolution.launch.py starts the node, and what goes in comes out upscaled."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_testing", reason="launch_testing is missing: it comes with ROS 2")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
+
+import launch_testing
+from behaviours import check_upscales
+from launch_case import ExitsCleanly, WithPeer, describe, include
+from ros_peer import Stream
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    return describe(include("super_resolution", backend="bicubic"))
+
+
+class Upscales(WithPeer, unittest.TestCase):
+    def test_frames_come_out(self):
+        check_upscales(Stream(self.peer))
+
+
+@launch_testing.post_shutdown_test()
+class AfterShutdown(ExitsCleanly, unittest.TestCase):
+    pass
