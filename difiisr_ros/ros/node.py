@@ -7,6 +7,7 @@ diagnostics answer while a frame is being computed.
 
 from __future__ import annotations
 
+import threading
 import traceback
 from typing import Any
 
@@ -42,6 +43,8 @@ class SuperResolutionNode(GuardedLifecycleNode):
         )
         for note in self.parameters.unknown():
             self.get_logger().warning(note)
+        # A timer and a transition may meet here when the user's executor has several threads.
+        self._demand_lock = threading.RLock()
         self._slots: FrameSlots[Arrival] | None = None
         self._worker: FrameWorker[Arrival] | None = None
         self._report = DiagnosticsReport(self.get_fully_qualified_name().lstrip("/"))
@@ -93,9 +96,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def deactivate(self) -> None:
         """Unsubscribe, discard what waits, let the frame in work finish."""
-        for camera in self.cameras.values():
-            camera.unsubscribe()
-        worker, self._worker, self._slots = self._worker, None, None
+        with self._demand_lock:
+            worker, self._worker, self._slots = self._worker, None, None
+            for camera in self.cameras.values():
+                camera.unsubscribe()
         if worker is not None and not worker.stop(STOP_TIMEOUT):
             raise RuntimeError(f"the frame in work did not finish within {STOP_TIMEOUT:g} s")
 
@@ -128,17 +132,18 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def _follow_demand(self) -> None:
         """Listen to a camera while its result is wanted: enabled, and not lazy without anyone."""
-        if self._slots is None:
-            return
         transport, policy = self.parameters["image_transport"], self.parameters["drop_policy"]
-        for camera in self.cameras.values():
-            wanted = self._enabled and (
-                not self.parameters["lazy"] or camera.output_subscribers() > 0
-            )
-            if wanted and not camera.subscribed:
-                camera.subscribe(self._slots, transport, policy)
-            elif camera.subscribed and not wanted:
-                camera.unsubscribe()
+        with self._demand_lock:
+            if self._slots is None:
+                return
+            for camera in self.cameras.values():
+                wanted = self._enabled and (
+                    not self.parameters["lazy"] or camera.output_subscribers() > 0
+                )
+                if wanted and not camera.subscribed:
+                    camera.subscribe(self._slots, transport, policy)
+                elif camera.subscribed and not wanted:
+                    camera.unsubscribe()
 
     def _on_enable(self, request: Any, response: Any) -> Any:
         self._enabled = request.data

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import rclpy
@@ -22,7 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.node import SuperResolutionNode
 
-DEADLINE = 15.0  # seconds; nothing waits that long unless it fails
+DEADLINE = 40.0  # seconds; nothing waits that long unless it fails
 
 
 def wait_for(condition: Callable[[], Any], what: str = "", timeout: float = DEADLINE) -> Any:
@@ -44,7 +43,11 @@ class Graph:
         self._parameters = {"backend": "bicubic", **parameters}
         self._wait_active = wait_active
 
+    _running: ClassVar[int] = 0
+
     def __enter__(self) -> Graph:
+        assert not Graph._running, "two nodes of the same name would answer each other's tester"
+        Graph._running += 1
         self.context = rclpy.Context()
         self.context.init(domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
         overrides = [Parameter(name, value=value) for name, value in self._parameters.items()]
@@ -59,6 +62,7 @@ class Graph:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.executor.add_node(self.tester)
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
         try:
@@ -70,8 +74,8 @@ class Graph:
         return self
 
     def _spin(self) -> None:
-        with contextlib.suppress(rclpy.executors.ExternalShutdownException):
-            self.executor.spin()
+        while not self._stop.is_set():
+            self.executor.spin_once(timeout_sec=0.1)
 
     def __exit__(
         self,
@@ -79,11 +83,14 @@ class Graph:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.executor.shutdown()
+        self._stop.set()
+        self.executor.wake()
         self._thread.join(DEADLINE)
+        self.executor.shutdown()
         self.tester.destroy_node()
         self.node.destroy_node()
         self.context.try_shutdown()
+        Graph._running -= 1
 
     def subscribe(self, kind: type, topic: str, into: list[Any], reliable: bool = True) -> Any:
         """Collect what is published on a topic."""

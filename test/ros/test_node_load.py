@@ -15,6 +15,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
+from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.latency import RollingDurations
 
@@ -45,19 +46,20 @@ def play(graph, frames, period):
 
 def test_overload_lowers_the_rate_and_not_the_freshness(monkeypatch):
     """Three times more frames than can be done: the age stays below two frame times and one
-    upscale, and the order is kept."""
-    period, upscale = 0.02, 0.06
+    upscale (a queue of 40 would be 4 s old at the end), and the order is kept."""
+    period, upscale = 0.05, 0.15
     with Graph() as graph:
         graph.connect()
         slow_down(graph, monkeypatch, upscale)
-        play(graph, frames=100, period=period)
-        wait_for(lambda: graph.images[-1].header.stamp.sec == 99, "the last frame is not lost")
+        play(graph, frames=40, period=period)
+        wait_for(lambda: graph.images[-1].header.stamp.sec == 39, "the last frame is not lost")
         stamps = [image.header.stamp.sec for image in graph.images]
         assert stamps == sorted(set(stamps))
         snapshot = graph.node.cameras[""].statistics.snapshot()
-        assert 20 <= snapshot.published <= 45
-        assert snapshot.published + snapshot.displaced == 100
-        assert snapshot.latency_ms["p95"] < 1e3 * (2 * period + upscale) + 15
+        assert snapshot.published < 25
+        assert snapshot.published + snapshot.displaced == snapshot.received
+        # The slow test below has the exact bound; here the machine may be busy with other tests.
+        assert snapshot.latency_ms["p50"] < 1e3 * (2 * period + upscale) + 100
         values, _ = graph.status("input")
         assert values["frames displaced by newer ones"] == str(snapshot.displaced)
 
@@ -68,12 +70,20 @@ def test_block_loses_nothing(monkeypatch):
         graph.publisher = graph.tester.create_publisher(Image, "image_raw", KEEP_ALL)
         graph.subscribe(Image, "sr/image_raw", graph.images)
         graph.matched()
-        slow_down(graph, monkeypatch, 0.002)
+        waiting = []
+
+        def work(steps):
+            waiting.append(len(graph.node._slots._frames[""]))
+            return 0.002
+
+        slow_down(graph, monkeypatch, work)
         for i in range(300):
             graph.send(scene(), stamp=i)
         wait_for(lambda: len(graph.images) == 300, "all frames", timeout=30)
         assert [image.header.stamp.sec for image in graph.images] == list(range(300))
         assert graph.node.cameras[""].statistics.snapshot().displaced == 0
+        # The rest waited in the middleware, whose memory the user can limit.
+        assert max(waiting) <= BLOCK_DEPTH
 
 
 def test_block_does_not_hold_up_the_services(monkeypatch):
@@ -92,27 +102,37 @@ def test_block_does_not_hold_up_the_services(monkeypatch):
         wait_for(lambda: len(graph.images) == 40, "all frames")
 
 
-def test_overhead_of_the_node_is_small():
+def test_overhead_of_the_node_is_small(monkeypatch):
+    """What the node adds to the upscale of a 160x120 frame, in processor time of its worker."""
     with Graph() as graph:
         graph.connect()
-        for i in range(60):
-            graph.roundtrip(scene(120, 160), stamp=i)
-        overhead = graph.node.cameras[""].statistics.snapshot().overhead_ms
-        assert overhead["p50"] < 5.0  # 1.5 ms on a quiet machine: see the benchmark
+        upscaler = graph.node._upscaler
+        frame = scene(120, 160)
+        result = upscaler.engine.upscale(frame)
+        monkeypatch.setattr(upscaler.engine, "upscale", lambda *args, **kwargs: result)
+        message = array_to_image(frame, "mono16")
+        seconds = []
+        for _ in range(50):
+            begin = time.thread_time()
+            upscaler.work({"": Arrival(message, time.monotonic())})
+            seconds.append(time.thread_time() - begin)
+        wait_for(lambda: len(graph.images) > 0, "they were published")
+        # About 0.5 ms. Filling Image.data through its setter alone would take 25 ms.
+        assert sorted(seconds)[25] < 0.003
 
 
 class TestDeadline:
     """deadline_ms: fewer steps first, then fewer frames, and back."""
 
     def test_fewer_steps(self, monkeypatch, log):
-        with Graph(num_steps=8, deadline_ms=60.0) as graph:
+        with Graph(num_steps=8, deadline_ms=240.0) as graph:
             graph.connect()
-            steps = slow_down(graph, monkeypatch, lambda n: 0.015 * n)
-            for i in range(12):
+            steps = slow_down(graph, monkeypatch, lambda n: 0.06 * n)
+            for i in range(6):
                 graph.roundtrip(scene(), stamp=i)
             assert steps[0] == 8
             assert 1 <= steps[-1] <= 3
-            log.wait("to keep deadline_ms 60")
+            log.wait("to keep deadline_ms 240")
             values, status = graph.status("inference", lambda v, s: v["num_steps in use"] != "8")
             assert status.level == b"\x01"
             assert values["num_steps"] == "8"
@@ -130,12 +150,12 @@ class TestDeadline:
             assert status.level == b"\x01"
 
     def test_changing_the_deadline_starts_afresh(self, monkeypatch):
-        with Graph(num_steps=4, deadline_ms=20.0) as graph:
+        with Graph(num_steps=4, deadline_ms=240.0) as graph:
             graph.connect()
-            steps = slow_down(graph, monkeypatch, lambda n: 0.01 * n)
-            for i in range(8):
+            steps = slow_down(graph, monkeypatch, lambda n: 0.1 * n)
+            for i in range(4):
                 graph.roundtrip(scene(), stamp=i)
-            assert steps[-1] == 1
+            assert steps == [4, 4, 4, 1]
             graph.node.set_parameters([Parameter("deadline_ms", value=0.0)])
             graph.roundtrip(scene(), stamp=9)
             assert steps[-1] == 4

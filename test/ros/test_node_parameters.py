@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from lifecycle_msgs.msg import Transition
 from node_harness import Graph, scene, wait_for
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, SetParameters
@@ -154,78 +153,3 @@ def test_setting_under_load_answers_quickly(graph, monkeypatch):
         seconds.append(took)
     assert sorted(seconds)[-2] < 0.1  # one of them may meet a busy machine
     wait_for(lambda: graph.images, "frames still come")
-
-
-def test_the_picture_does_not_pump():
-    """A warm object enters: with smoothing, the background of a mono8 output keeps its gray."""
-
-    def jump(time_constant):
-        with Graph(output_encoding="mono8", range_time_constant=time_constant) as graph:
-            graph.connect()
-            cold = scene(48, 48)
-            hot = cold.copy()
-            hot[:24] += 20000
-            before = image_to_array(graph.roundtrip(cold, stamp=1))[120:].mean()
-            after = image_to_array(graph.roundtrip(hot, stamp=2))[120:].mean()
-            return abs(float(after) - float(before))
-
-    assert jump(0.0) > 50
-    assert jump(60.0) < 5
-
-
-class TestWrongOverrides:
-    """What a YAML file or the command line got wrong: said, not fatal, correctable."""
-
-    def test_the_node_waits_for_the_correction(self, log):
-        with Graph(num_steps=0, range_mode="auto", wait_active=False) as graph:
-            line = log.wait("configure failed")
-            assert "num_steps is 0; accepted: 1 to" in line
-            assert "range_mode is 'auto'; accepted: percentile" in line
-            assert graph.node.state_label == "unconfigured"
-            graph.node.set_parameters([Parameter("num_steps", value=1)])
-            assert not graph.change_state(Transition.TRANSITION_CONFIGURE)
-            graph.node.set_parameters([Parameter("range_mode", value="minmax")])
-            assert graph.change_state(Transition.TRANSITION_CONFIGURE)
-
-    def test_unknown_backend(self, log):
-        with Graph(backend="quantum", wait_active=False) as graph:
-            assert "bicubic" in log.wait("backend is 'quantum'")
-            assert graph.node.state_label == "unconfigured"
-
-    def test_wrong_type(self, log):
-        with Graph(lazy="yes", wait_active=False):
-            log.wait("lazy is 'yes', but must be a bool")
-
-    def test_whole_numbers_do_for_doubles(self):
-        with Graph(stale_after=3) as graph:
-            assert graph.node.parameters["stale_after"] == 3.0
-
-    def test_a_misspelt_name_is_pointed_out(self, log):
-        with Graph(num_step=3):
-            log.wait("parameter 'num_step' does not exist; did you mean 'num_steps'?")
-
-    def test_yaml_for_any_namespace(self, tmp_path):
-        file = tmp_path / "params.yaml"
-        file.write_text("/**:\n  ros__parameters:\n    consistency: 3\n    stale_after: 9.5\n")
-        arguments = ["--params-file", str(file), "-r", "__ns:=/rig/left"]
-        with Graph(*arguments) as graph:
-            assert graph.node.get_fully_qualified_name() == "/rig/left/super_resolution"
-            assert graph.node.parameters["consistency"] == 3
-            assert graph.node.parameters["stale_after"] == 9.5
-
-    def test_the_shipped_yaml(self):
-        from pathlib import Path
-
-        file = Path(__file__).resolve().parents[2] / "config" / "super_resolution.yaml"
-        with Graph("--params-file", str(file)) as graph:
-            assert graph.node.parameters.rejected == {}
-            assert graph.node.state_label == "active"
-
-
-def test_configure_parameters_may_change_while_unconfigured():
-    with Graph(autostart=False, wait_active=False) as graph:
-        assert set_by_service(graph, "drop_policy", "block")[0]
-        assert graph.change_state(Transition.TRANSITION_CONFIGURE)
-        accepted, reason, _ = set_by_service(graph, "drop_policy", "latest")
-        assert not accepted
-        assert "clean up" in reason

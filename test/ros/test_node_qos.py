@@ -123,6 +123,7 @@ def test_a_wrong_override_is_named_and_the_node_stays_up(log):
     overrides = {"qos_overrides./sr/image_raw.publisher.reliability": "perfect"}
     with Graph(wait_active=False, **overrides) as graph:
         assert "perfect" in log.wait("configure failed")
+        log.wait("not started")
         assert graph.node.state_label == "unconfigured"
 
 

@@ -1,0 +1,89 @@
+"""Parameters given at start: what is wrong is said, not fatal, and can be corrected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lifecycle_msgs.msg import Transition
+from node_harness import Graph, scene
+from rclpy.parameter import Parameter
+
+from difiisr_ros.ros.conversions import image_to_array
+
+
+def test_the_node_waits_for_the_correction(log):
+    with Graph(num_steps=0, range_mode="auto", wait_active=False) as graph:
+        line = log.wait("configure failed")
+        assert "num_steps is 0; accepted: 1 to" in line
+        assert "range_mode is 'auto'; accepted: percentile" in line
+        log.wait("not started")
+        assert graph.node.state_label == "unconfigured"
+        graph.node.set_parameters([Parameter("num_steps", value=1)])
+        assert not graph.change_state(Transition.TRANSITION_CONFIGURE)
+        graph.node.set_parameters([Parameter("range_mode", value="minmax")])
+        assert graph.change_state(Transition.TRANSITION_CONFIGURE)
+
+
+def test_unknown_backend(log):
+    with Graph(backend="quantum", wait_active=False) as graph:
+        assert "bicubic" in log.wait("backend is 'quantum'")
+        log.wait("not started")
+        assert graph.node.state_label == "unconfigured"
+
+
+def test_wrong_type(log):
+    with Graph(lazy="yes", wait_active=False):
+        log.wait("lazy is 'yes', but must be a bool")
+
+
+def test_whole_numbers_do_for_doubles():
+    with Graph(stale_after=3) as graph:
+        assert graph.node.parameters["stale_after"] == 3.0
+
+
+def test_a_misspelt_name_is_pointed_out(log):
+    with Graph(num_step=3):
+        log.wait("parameter 'num_step' does not exist; did you mean 'num_steps'?")
+
+
+def test_yaml_for_any_namespace(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    consistency: 3\n    stale_after: 9.5\n")
+    arguments = ["--params-file", str(file), "-r", "__ns:=/rig/left"]
+    with Graph(*arguments) as graph:
+        assert graph.node.get_fully_qualified_name() == "/rig/left/super_resolution"
+        assert graph.node.parameters["consistency"] == 3
+        assert graph.node.parameters["stale_after"] == 9.5
+
+
+def test_the_shipped_yaml():
+    file = Path(__file__).resolve().parents[2] / "config" / "super_resolution.yaml"
+    with Graph("--params-file", str(file)) as graph:
+        assert graph.node.parameters.rejected == {}
+        assert graph.node.state_label == "active"
+
+
+def test_configure_parameters_may_change_while_unconfigured():
+    with Graph(autostart=False, wait_active=False) as graph:
+        assert graph.node.set_parameters([Parameter("drop_policy", value="block")])[0].successful
+        assert graph.change_state(Transition.TRANSITION_CONFIGURE)
+        result = graph.node.set_parameters([Parameter("drop_policy", value="latest")])[0]
+        assert not result.successful
+        assert "clean up" in result.reason
+
+
+def test_the_picture_does_not_pump():
+    """A warm object enters: with smoothing, the background of a mono8 output keeps its gray."""
+
+    def jump(time_constant):
+        with Graph(output_encoding="mono8", range_time_constant=time_constant) as graph:
+            graph.connect()
+            cold = scene(48, 48)
+            hot = cold.copy()
+            hot[:24] += 20000
+            before = image_to_array(graph.roundtrip(cold, stamp=1))[120:].mean()
+            after = image_to_array(graph.roundtrip(hot, stamp=2))[120:].mean()
+            return abs(float(after) - float(before))
+
+    assert jump(0.0) > 50
+    assert jump(3600.0) < 5
