@@ -34,47 +34,55 @@ def expected(frame: np.ndarray) -> np.ndarray:
     return SuperResolver.load(backend="bicubic").upscale(frame)
 
 
+def same(what: str, value: Any, wanted: Any) -> None:
+    """Fail with both values: launch_test, unlike pytest, does not show them."""
+    if value != wanted:
+        raise AssertionError(f"{what} is {value!r}, not {wanted!r}")
+
+
 def check_result(sent: Image, image: Image, info: CameraInfo | None = None) -> None:
     """A result: four times the size, the same header and encoding, the pixels that it must have."""
-    assert image.header == sent.header
-    assert (image.height, image.width) == (4 * sent.height, 4 * sent.width)
-    assert image.encoding == sent.encoding
+    same("header", image.header, sent.header)
+    same("size", (image.height, image.width), (4 * sent.height, 4 * sent.width))
+    same("encoding", image.encoding, sent.encoding)
     np.testing.assert_array_equal(image_to_array(image), expected(image_to_array(sent)))
     if info is not None:
-        assert info.header == sent.header
-        assert (info.height, info.width) == (image.height, image.width)
-        assert info.k[0] == 4 * sent.width  # as Stream.send calibrates its cameras
+        same("header of camera_info", info.header, sent.header)
+        same("size in camera_info", (info.height, info.width), (image.height, image.width))
+        same("fx", info.k[0], 4 * sent.width)  # as Stream.send calibrates its cameras
 
 
 def check_upscales(stream: Stream, count: int = 3) -> None:
     """Every frame comes out as it must."""
     for frame in frames(count):
         sent, image, info = stream.roundtrip(frame)
-        assert image_to_array(sent).dtype == np.uint16
+        same("dtype", image_to_array(sent).dtype, np.dtype(np.uint16))
         check_result(sent, image, info)
 
 
 def check_parameters(peer: Peer, wanted: dict[str, Any], node: str = "/super_resolution") -> None:
     """The node has these values."""
-    assert peer.parameters(list(wanted), node) == wanted
+    same("parameters", peer.parameters(list(wanted), node), wanted)
 
 
 def check_output_encoding(stream: Stream, encoding: str) -> None:
     """``output_encoding`` has reached the images."""
     _, image, _ = stream.roundtrip(frames(1)[0])
-    assert image.encoding == encoding
-    assert image_to_array(image).std() > 0
+    same("encoding", image.encoding, encoding)
+    assert image_to_array(image).std() > 0, "the image is even"
 
 
 def check_topics(peer: Peer, stream: Stream, info: str, node: str) -> None:
     """The node uses these topics, says so in diagnostics, and none of the default names."""
     check_upscales(stream, 1)
     values = peer.values(f"{node.lstrip('/')}: input")
-    assert values["topic"] == stream.image
-    assert values["camera_info topic"] == info
-    assert peer.values(f"{node.lstrip('/')}: inference")["topic"] == stream.output
+    same("topic", values["topic"], stream.image)
+    same("camera_info topic", values["camera_info topic"], info)
+    values = peer.values(f"{node.lstrip('/')}: inference")
+    same("output topic", values["topic"], stream.output)
     names = {name for name, _ in peer.node.get_topic_names_and_types()}
-    assert not names & {"/image_raw", "/camera_info", "/sr/image_raw", "/sr/camera_info"}
+    defaults = {"/image_raw", "/camera_info", "/sr/image_raw", "/sr/camera_info"}
+    same("default topics in use", names & defaults, set())
 
 
 def check_silent(peer: Peer, stream: Stream, node: str = "/super_resolution") -> None:
@@ -85,7 +93,7 @@ def check_silent(peer: Peer, stream: Stream, node: str = "/super_resolution") ->
     before = len(stream.images)
     stream.send(stream.message(frames(1)[0]))
     peer.values(f"{node.lstrip('/')}: backend")  # a second later it still works
-    assert len(stream.images) == before
+    same("number of results", len(stream.images), before)
 
 
 #: What is broken, by the cause that diagnostics count it under.
@@ -117,9 +125,9 @@ def check_malformed_frames(peer: Peer, stream: Stream, node: str = "/super_resol
         return not missing
 
     values = peer.values(f"{node.lstrip('/')}: input", all_counted, "count every fault")
-    assert int(values["frames rejected"]) >= len(MALFORMED)
-    assert values["last error"]
-    assert len(stream.images) == published
+    assert int(values["frames rejected"]) >= len(MALFORMED), values
+    assert values["last error"], values
+    same("number of results", len(stream.images), published)
     check_upscales(stream, 1)
 
 
@@ -127,7 +135,7 @@ def check_two_cameras(peer: Peer, first: Stream, second: Stream, broken_one: str
     """Each camera gets its own results, also while the other sends only broken frames."""
     pairs = list(zip(frames(2, seed=1), frames(2, seed=2)))
     for one, other in pairs:
-        assert not np.array_equal(one, other)
+        assert not np.array_equal(one, other), "the test's own frames"
         check_result(*first.roundtrip(one))
         check_result(*second.roundtrip(other))
 
@@ -152,6 +160,6 @@ def write_bag(path: Path, count: int, topic: str = "/thermal/image_raw") -> list
 
 def check_replayed(results: Sequence[np.ndarray], pictures: Sequence[np.ndarray]) -> None:
     """All frames of the bag came out, each once, in order, with the right pixels."""
-    assert len(results) == len(pictures)
+    same("number of results", len(results), len(pictures))
     for result, frame in zip(results, pictures):
         np.testing.assert_array_equal(result, expected(frame))

@@ -86,7 +86,10 @@ class Peer:
             values = {entry.key: entry.value for entry in status.values}
             return values if when(values) else None
 
-        return wait_for(find, f"diagnostics '{name}' {what}; there are {sorted(self._statuses)}")
+        try:
+            return wait_for(find, f"diagnostics '{name}' {what}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the last were {self._statuses}") from None
 
     def status_names(self) -> list[str]:
         """The statuses in diagnostics so far."""
