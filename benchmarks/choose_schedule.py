@@ -30,9 +30,9 @@ from difiisr_ros.evaluation.spectrum import spectrum_distance
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser, as_denoise
 
-KAPPA = (0.1, 0.2, 0.4)
-POWER = (0.3, 0.6, 1.0)
-LOWEST = (0.1, 0.25, 0.5, 0.8)  # noise of the last step in units of the residual's deviation
+KAPPA = (0.05, 0.1, 0.2)
+POWER = (0.6, 1.0)
+LOWEST = (0.05, 0.1, 0.2)  # noise of the last step in units of the residual's deviation
 STOCHASTICITY = (0.0, 0.7)
 
 
