@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--learning-rate", type=float, default=1e-3, metavar="LR", help="peak of the schedule"
     )
+    parser.add_argument(
+        "--init", metavar="MODEL",
+        help="start from this model file, or from lite: fine-tuning to your own camera",
+    )  # fmt: skip
+    parser.add_argument("--psnr-share", type=float, default=0.2, metavar="F",
+                        help="share of the one-step answer's time, at its end, with PSNR as the loss")  # fmt: skip
     parser.add_argument("--prior-share", type=float, default=0.7, metavar="F",
                         help="share of the time for the one-step answer")  # fmt: skip
     parser.add_argument(
@@ -67,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("minutes", "batch", "learning_rate"):
         if not getattr(args, name) > 0:
             raise OptionError(f"--{name.replace('_', '-')} must be above 0")
+    if not 0 <= args.psnr_share <= 1:
+        raise OptionError(f"--psnr-share must be in [0, 1], got {args.psnr_share}")
     if not 0 < args.prior_share <= 1:
         raise OptionError(f"--prior-share must be in (0, 1], got {args.prior_share}")
     if args.threads:
@@ -77,10 +85,10 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
     settings = TrainSettings(
         minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
-        learning_rate=args.learning_rate, degradation=args.degradation, seed=args.seed,
+        learning_rate=args.learning_rate, psnr_share=args.psnr_share, degradation=args.degradation, seed=args.seed,
         data_name=args.data_name, data_licence=args.data_licence,
     )  # fmt: skip
-    trainer = Trainer(args.data, args.out, settings, args.validation)
+    trainer = Trainer(args.data, args.out, settings, args.validation, args.init)
     first = int(os.environ.get("RANK", "0")) == 0
     if trainer.resume() and first:
         print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")

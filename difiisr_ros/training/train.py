@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
-from difiisr_ros.models.checkpoint import save_model
+from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.training import distributed
 from difiisr_ros.training.data import CropSampler, load_frames
@@ -62,11 +62,24 @@ class Trainer:
         data: folder of HR frames.
         out: folder of the run; an interrupted run in it is continued.
         validation: folder of HR frames never trained on, or None to hold out every 50th frame.
+        initial: model file (or ``lite``) to start from, with its configuration.
+
+    Raises:
+        DataError: the frames cannot be used.
+        ModelError: ``initial`` is not a usable model.
     """
 
     def __init__(
-        self, data: Path, out: Path, settings: TrainSettings, validation: Path | None = None
+        self,
+        data: Path,
+        out: Path,
+        settings: TrainSettings,
+        validation: Path | None = None,
+        initial: str | None = None,
     ) -> None:
+        start, self.initial_facts = load_model(initial) if initial else (None, None)
+        if start is not None:
+            settings = replace(settings, config=start.config)
         self.settings, self.out, self.data = settings, out, data
         self.rank, self.world = distributed.start()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -86,6 +99,8 @@ class Trainer:
         self.model = LiteDenoiser(settings.config).to(
             self.device, memory_format=torch.channels_last
         )
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
         self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.amp = _amp_dtype(settings.precision, self.device)
         self.stage, self.step, self.elapsed = "prior", 0, 0.0
@@ -165,6 +180,7 @@ class Trainer:
             "steps": self.step,
             "processes": self.world,
             "torch": torch.__version__,
+            "started_from": self.initial_facts,
             "history": self.history[-1:],
         }
 
