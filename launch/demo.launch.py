@@ -105,6 +105,7 @@ def start(context):
     played = {**given_parameters(ARGUMENTS, texts, PLAYER), "reliability": "reliable"}
     system = EndOnce()
     return [
+        system.handler(),
         super_resolution_node(
             ARGUMENTS, texts, namespace="", on_exit=system.when_exits("super_resolution_node")
         ),

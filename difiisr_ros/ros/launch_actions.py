@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
 from launch.event import Event
+from launch.event_handler import EventHandler
 from launch.events import Shutdown
 from launch.launch_context import LaunchContext
 from launch.logging import get_logger
@@ -118,8 +119,18 @@ def tool_node(
     )
 
 
+class Failure(Event):
+    """Something has failed without which the others are of no use."""
+
+    name = "difiisr_ros.Failure"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
 class EndOnce:
-    """Shuts a launched system down, once.
+    """Ends a launched system once, and says why.
 
     launch_ros fails with an error when a shutdown is asked for while one is under way, as when a
     required process ends because of Ctrl-C.
@@ -128,17 +139,40 @@ class EndOnce:
     def __init__(self) -> None:
         self._asked = False
 
-    def end(self, context: LaunchContext, reason: str, *, failed: bool = False) -> None:
-        """Say why and shut down, unless that is under way."""
-        if not self._asked and not context.is_shutdown:
-            self._asked = True
-            logger = get_logger("launch.user")
-            (logger.error if failed else logger.info)(reason)
+    def end(self, context: LaunchContext, reason: str) -> None:
+        """Shut down; ``ros2 launch`` will return 0."""
+        if self._first(context):
+            get_logger("launch.user").info(reason)
             context.emit_event_sync(Shutdown(reason=reason))
 
+    def fail(self, context: LaunchContext, reason: str) -> None:
+        """Shut down; ``ros2 launch`` will say why and return 1. Needs :meth:`handler`."""
+        if self._first(context):
+            context.emit_event_sync(Failure(reason))
+
     def when_exits(self, what: str) -> Callable[[Event, LaunchContext], None]:
-        """For a process without which the others are of no use: its ``on_exit``."""
-        return lambda event, context: self.end(context, f"{what} has ended", failed=True)
+        """The ``on_exit`` of a process without which the others are of no use."""
+        return lambda event, context: self.fail(context, f"{what} has ended")
+
+    @staticmethod
+    def handler() -> RegisterEventHandler:
+        """To be among the actions of the launch file."""
+
+        def raise_it(context: LaunchContext) -> None:
+            # What a handler raises is all that launch takes for a failure.
+            raise RuntimeError(context.locals.event.reason)
+
+        return RegisterEventHandler(
+            EventHandler(
+                matcher=lambda event: isinstance(event, Failure),
+                entities=[OpaqueFunction(function=raise_it)],
+            )
+        )
+
+    def _first(self, context: LaunchContext) -> bool:
+        first = not self._asked and not context.is_shutdown
+        self._asked = True
+        return first
 
 
 def is_installed(package: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -51,8 +50,7 @@ def play_when_ready(
             if stage is Stage.ACTIVE:
                 later(context.emit_event_sync, NodeReady())
             elif stage is Stage.FAILED:
-                reason = f"the node is not ready: {progress.reason}"
-                later(partial(system.end, context, reason, failed=True))
+                later(system.fail, context, f"the node is not ready: {progress.reason}")
             elif stage is Stage.DONE:
                 later(system.end, context, finished(progress.published))
 
@@ -61,10 +59,10 @@ def play_when_ready(
     def ended(event: Any, context: LaunchContext) -> None:
         progress.played = True
         if event.returncode:
-            reason = f"the player has ended with exit code {event.returncode}"
-            system.end(context, reason, failed=True)
+            system.fail(context, f"the player has ended with exit code {event.returncode}")
 
     return [
+        system.handler(),
         RegisterEventHandler(
             EventHandler(matcher=lambda event: isinstance(event, NodeReady), entities=[player])
         ),

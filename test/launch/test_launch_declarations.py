@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 from pathlib import Path
 
@@ -73,11 +74,36 @@ def test_choices_are_enforced(name):
     ],
 )
 def test_what_cannot_be_started_is_said(name, arguments, said, tmp_path):
+    code, text = launched(name, *arguments, cwd=tmp_path)
+    assert code == 1
+    assert said in text
+    assert "process started" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bag:=."], "the player has ended with exit code 2"),
+        (
+            ["bag:=.", "model:=/nowhere", "backend:=torch"],
+            "the node is not ready: configure failed",
+        ),
+    ],
+)
+def test_a_replay_that_fails_says_why_and_leaves_nothing_running(arguments, said, tmp_path):
+    code, text = launched("replay_evaluation", *arguments, "output:=out", cwd=tmp_path)
+    assert code == 1, text
+    assert said in text
+    started = set(re.findall(r"\[(\w+-\d+)\]: process started", text))
+    ended = set(re.findall(r"\[(\w+-\d+)\]: process has (?:finished cleanly|died)", text))
+    assert started == ended and len(started) >= 2
+
+
+def launched(name, *arguments, cwd):
+    """Exit code and output of `ros2 launch`."""
     share()
     done = subprocess.run(
         ["ros2", "launch", "difiisr_ros", f"{name}.launch.py", *arguments],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        cwd=cwd, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert said in done.stdout + done.stderr
-    assert "process started" not in done.stdout + done.stderr
+    return done.returncode, done.stdout + done.stderr

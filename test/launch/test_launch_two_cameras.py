@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -12,16 +13,24 @@ pytest.importorskip("launch_testing", reason="launch_testing is missing: it come
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
 
 import launch_testing
-from behaviours import check_two_cameras
+import yaml
+from behaviours import check_parameters, check_two_cameras
 from launch_case import ExitsCleanly, WithPeer, describe, include
 from ros_peer import Stream
 
 
 @pytest.mark.launch_test
 def generate_test_description():
+    file = Path(tempfile.mkdtemp()) / "parameters.yaml"
+    sections = {
+        "/**": {"ros__parameters": {"num_threads": 1, "seed": 5}},
+        "/truck/front/super_resolution": {"ros__parameters": {"num_threads": 2}},
+    }
+    file.write_text(yaml.safe_dump(sections))
     return describe(
         include(
             "multi_camera",
+            params_file=str(file),
             camera_names="front,rear",
             namespace="truck",
             image="thermal/image_raw",
@@ -41,6 +50,11 @@ class TwoCameras(WithPeer, unittest.TestCase):
             for name in ("front", "rear")
         )
         check_two_cameras(self.peer, front, rear, "truck/front/super_resolution: input")
+
+    def test_each_has_its_own_parameters(self):
+        for name, threads in (("front", 2), ("rear", 1)):
+            wanted = {"num_threads": threads, "seed": 5, "backend": "bicubic"}
+            check_parameters(self.peer, wanted, f"/truck/{name}/super_resolution")
 
 
 @launch_testing.post_shutdown_test()

@@ -192,6 +192,14 @@ def test_cameras_cannot_share_a_topic(repository):
         started(module, repository, camera_names="a,b", image="/a/image")
 
 
+def player_of(actions):
+    """What the replay starts when the node is ready: not at once, but by an event."""
+    handlers = [a.args[0].kwargs for a in actions if kind(a) == "RegisterEventHandler"]
+    started_later = [e for h in handlers for e in h.get("entities", []) if "output" in e.kwargs]
+    (player,) = started_later
+    return player
+
+
 def test_replay_processes_every_frame(repository, tmp_path):
     out = tmp_path / "out"
     with launch_file(repository, "replay_evaluation") as module:
@@ -203,9 +211,7 @@ def test_replay_processes_every_frame(repository, tmp_path):
         assert recorder == {
             "bag": f"{out}/bag", "bag_seconds": 0.0, "result_file": f"{out}/result.json",
         }  # fmt: skip
-        # The player starts by an event, when the node is ready.
-        handler = next(a for a in actions if kind(a) == "RegisterEventHandler").args[0]
-        (player,) = handler.kwargs["entities"]
+        player = player_of(actions)
         (played,) = plain(player.kwargs["parameters"])
     assert played["rate"] == 5.0 and played["loop"] is False
     assert played["reliability"] == "reliable" and played["wait_for_subscribers"] == 2
@@ -219,8 +225,7 @@ def test_replay_by_rosbag2_keeps_the_recorded_time(repository, tmp_path):
             started(module, repository, **{**given, "output": str(tmp_path / "other")})
         actions = started(module, repository, topic="/cam/image_raw", **given)
         assert plain(nodes(actions)["/replay/super_resolution"]["parameters"])[1]["use_sim_time"]
-        handler = next(a for a in actions if kind(a) == "RegisterEventHandler").args[0]
-        (player,) = handler.kwargs["entities"]
+        player = player_of(actions)
     command = player.kwargs["cmd"]
     assert command[:4] == ["ros2", "bag", "play", str(tmp_path)]
     qos = command[command.index("--qos-profile-overrides-path") + 1]
