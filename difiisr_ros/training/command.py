@@ -44,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init", metavar="MODEL",
         help="start from this model file, or from lite: fine-tuning to your own camera",
     )  # fmt: skip
-    parser.add_argument("--psnr-share", type=float, default=0.2, metavar="F",
-                        help="share of the one-step answer's time, at its end, with PSNR as the loss")  # fmt: skip
     parser.add_argument("--prior-share", type=float, default=0.7, metavar="F",
                         help="share of the time for the one-step answer")  # fmt: skip
+    parser.add_argument("--psnr-share", type=float, default=0.2, metavar="F",
+                        help="share of that, at its end, with PSNR as the loss")  # fmt: skip
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of crops, noise and weights"
     )
@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
     settings = TrainSettings(
         minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
-        learning_rate=args.learning_rate, psnr_share=args.psnr_share, degradation=args.degradation, seed=args.seed,
+        learning_rate=args.learning_rate, psnr_share=args.psnr_share,
+        degradation=args.degradation, seed=args.seed,
         data_name=args.data_name, data_licence=args.data_licence,
     )  # fmt: skip
     trainer = Trainer(args.data, args.out, settings, args.validation, args.init)

@@ -17,7 +17,7 @@ import difiisr_ros
 from difiisr_ros.cli import main
 from difiisr_ros.core.resample import downsample_folded, fold
 from difiisr_ros.errors import DataError
-from difiisr_ros.models.checkpoint import load_model
+from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.training import losses
 from difiisr_ros.training.data import CropSampler, load_frames
@@ -155,6 +155,19 @@ def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_pat
     assert longer.step > trainer.step
 
 
+def test_training_can_start_from_a_model(frames_dir, tmp_path):
+    torch.manual_seed(3)
+    start, path = LiteDenoiser(SMALL), tmp_path / "start.safetensors"
+    save_model(path, start, {"trained_on": "nothing"}, half=False)
+    trainer = Trainer(frames_dir, tmp_path / "run", _settings(config=LiteConfig()), None, str(path))
+    assert trainer.settings.config == SMALL
+    for key, value in start.state_dict().items():
+        assert torch.equal(trainer.model.state_dict()[key], value), key
+        assert torch.equal(trainer.ema[key], value), key
+    _, facts = load_model(str(trainer.run()))
+    assert facts["started_from"] == {"trained_on": "nothing"}
+
+
 def test_damaged_state_is_named_and_kept(frames_dir, tmp_path):
     (tmp_path / "last.pt").write_bytes(b"half a file")
     with pytest.raises(DataError, match=r"last.pt cannot be continued.*remove it"):
@@ -169,7 +182,9 @@ def test_damaged_state_is_named_and_kept(frames_dir, tmp_path):
         (["{frames}", "--degradation", "rain"], "bicubic, camera, mixed"),
         (["{frames}", "--crop", "60"], "multiple of 8"),
         (["{frames}", "--minutes", "0"], "--minutes must be above 0"),
-        (["{frames}", "--prior-share", "2"], r"--prior-share must be in (0, 1]"),
+        (["{frames}", "--prior-share", "2"], "--prior-share must be in (0, 1]"),
+        (["{frames}", "--psnr-share", "-1"], "--psnr-share must be in [0, 1]"),
+        (["{frames}", "--init", "none.safetensors"], "'none.safetensors' is neither"),
         (["{frames}"], "at least 192x192"),
     ],
 )
