@@ -77,9 +77,11 @@ class Trainer:
         validation: Path | None = None,
         initial: str | None = None,
     ) -> None:
-        start, self.initial_facts = load_model(initial) if initial else (None, None)
-        if start is not None:
-            settings = replace(settings, config=start.config)
+        initial_model: LiteDenoiser | None = None
+        self.initial_facts: dict[str, Any] | None = None
+        if initial:
+            initial_model, self.initial_facts = load_model(initial)
+            settings = replace(settings, config=initial_model.config)
         self.settings, self.out, self.data = settings, out, data
         self.rank, self.world = distributed.start()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -99,8 +101,8 @@ class Trainer:
         self.model = LiteDenoiser(settings.config).to(
             self.device, memory_format=torch.channels_last
         )
-        if start is not None:
-            self.model.load_state_dict(start.state_dict())
+        if initial_model is not None:
+            self.model.load_state_dict(initial_model.state_dict())
         self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.amp = _amp_dtype(settings.precision, self.device)
         self.stage, self.step, self.elapsed = "prior", 0, 0.0
