@@ -13,6 +13,11 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# A shell starts background jobs with SIGINT ignored, and children inherit that: a test run from CI
+# would find that nothing it starts can be interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Before anything imports rclpy, and inherited by the processes that tests start. Two test runs on
 # one network must not hear each other; up to 101 a domain's ports stay below the ephemeral ones.
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
