@@ -41,7 +41,10 @@ def _taps() -> np.ndarray:
     return keys_cubic(blocks + (phases - (SCALE - 1) / 2) / SCALE)
 
 
+# Kept tensors must be ordinary ones even if the first call comes from inference mode: a tensor made
+# there could never take part in training afterwards.
 @lru_cache(maxsize=1)
+@torch.inference_mode(False)
 def _upsample_weight() -> Tensor:
     # HR phase p of pixel i lies at i + (p - 1.5)/4; LR neighbour i+d is that far from it, mirrored.
     line = _taps()[::-1].T  # (phase, neighbour)
@@ -56,6 +59,7 @@ def _downsample_line() -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
+@torch.inference_mode(False)
 def _downsample_weights() -> tuple[Tensor, Tensor]:
     """Contractions of the column phases and of the row phases with each block's taps.
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from difiisr_ros.core import resample
 from difiisr_ros.core.resample import (
     back_project,
     downsample_folded,
@@ -74,3 +75,14 @@ def test_back_projection_leaves_what_is_consistent_alone():
     torch.manual_seed(0)
     x = torch.rand(1, 16, 24, 32)
     torch.testing.assert_close(back_project(x, downsample_folded(x), 3), x, atol=1e-5, rtol=0)
+
+
+def test_a_first_use_in_inference_mode_leaves_training_possible():
+    resample._upsample_weight.cache_clear()
+    resample._downsample_weights.cache_clear()
+    lr = torch.rand(1, 1, 6, 8)
+    with torch.inference_mode():
+        back_project(upsample_folded(lr), lr, 1)
+    x = torch.rand(1, 16, 6, 8, requires_grad=True)
+    back_project(x + upsample_folded(lr), lr, 1).sum().backward()
+    assert x.grad is not None
