@@ -54,7 +54,8 @@ def candidates(base: LiteConfig) -> list[LiteConfig]:
 def score(model: LiteDenoiser, config: LiteConfig, frames: list, steps: int) -> tuple[float, float]:
     """Mean PSNR (dB) and spectrum distance (dB)."""
     model.config = config
-    schedule = config.schedule().respaced(steps)
+    full = config.schedule()
+    schedule = full.respaced(steps)
     scores = []
     for sample_ in frames:
         value_range = measure_range(sample_.lr)
@@ -63,7 +64,7 @@ def score(model: LiteDenoiser, config: LiteConfig, frames: list, steps: int) -> 
         noise = noise_field(0, sample_.hr.shape, steps)
         folded = [fold(torch.from_numpy(n)[None, None]) for n in noise]
         x0 = sample(
-            as_denoise(model, lr, y0, schedule), y0, folded, schedule,
+            as_denoise(model, lr, y0, full), y0, folded, schedule,
             stochasticity=config.stochasticity,
         )  # fmt: skip
         result = unfold(back_project(x0, lr, 1))[0, 0].numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -52,6 +52,3 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free everything; may be called twice."""
-
-    def details(self) -> dict[str, Any]:
-        """Further facts for reports (parameter count, ...)."""

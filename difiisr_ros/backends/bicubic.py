@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 
@@ -39,7 +37,3 @@ class BicubicBackend:
 
     def close(self) -> None:
         """Nothing to free."""
-
-    def details(self) -> dict[str, Any]:
-        """Nothing further."""
-        return {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -44,7 +42,7 @@ class TorchBackend:
         """Load the weights. Raises ModelError."""
         if self._num_threads > 0:
             torch.set_num_threads(self._num_threads)
-        network, self._facts = load_model(self.model)
+        network, _ = load_model(self.model)
         self._full = network.config.schedule()
         self.max_steps = len(self._full)
         network = network.to(self._device, _DTYPES[self.precision])
@@ -91,7 +89,7 @@ class TorchBackend:
             self._schedules[num_steps] = self._full.respaced(num_steps)
         schedule = self._schedules[num_steps]
         folded = [fold(torch.from_numpy(n).to(self._device)[None, None]) for n in noise]
-        denoise = as_denoise(network, lr, y0, schedule)
+        denoise = as_denoise(network, lr, y0, self._full)
         stochasticity = network.config.stochasticity
         return sample(denoise, y0, folded, schedule, stochasticity=stochasticity)
 
@@ -100,15 +98,6 @@ class TorchBackend:
         self._network = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def details(self) -> dict[str, Any]:
-        """Parameter counts, the model file's facts, CPU threads."""
-        network = self._loaded()
-        parameters = {
-            "prior": sum(p.numel() for p in network.prior.parameters()),
-            "refiner": sum(p.numel() for p in network.refiner.parameters()),
-        }
-        return {"parameters": parameters, "facts": self._facts, "threads": torch.get_num_threads()}
 
 
 def _choose_device(device: str) -> torch.device:

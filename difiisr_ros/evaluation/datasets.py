@@ -106,9 +106,7 @@ def open_frames(
         OptionError: An unknown degradation, or one asked for where LR frames are given.
     """
     if degradation not in DEGRADATIONS:
-        raise OptionError(
-            f"degradation is one of {', '.join(DEGRADATIONS)}, got {degradation!r}"
-        )
+        raise OptionError(f"degradation is one of {', '.join(DEGRADATIONS)}, got {degradation!r}")
     if every < 1 or (limit is not None and limit < 1):
         raise OptionError(f"every and limit must be at least 1, got {every} and {limit}")
     if (path / "metadata.yaml").is_file() or path.suffix in (".mcap", ".db3", ".bag"):
@@ -200,7 +198,7 @@ def degrade_bicubic(hr: np.ndarray) -> np.ndarray:
     size = (hr.shape[1] // SCALE, hr.shape[0] // SCALE)
     source = hr if hr.dtype == np.uint8 else hr.astype(np.float32)
     image = Image.fromarray(np.ascontiguousarray(source))
-    return _to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), hr.dtype)
+    return to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), hr.dtype)
 
 
 def degrade_camera(hr: np.ndarray, seed: int) -> np.ndarray:
@@ -218,10 +216,11 @@ def degrade_camera(hr: np.ndarray, seed: int) -> np.ndarray:
     normal = radiometry.normalize(hr, (low, high))
     generator = torch.Generator().manual_seed(seed & 0x7FFF_FFFF)
     lr = simulate_camera(torch.from_numpy(normal)[None, None], CameraModel(), generator)
-    return _to_dtype(lr[0, 0].double().numpy() * (high - low) + low, hr.dtype)
+    return to_dtype(lr[0, 0].double().numpy() * (high - low) + low, hr.dtype)
 
 
-def _to_dtype(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+def to_dtype(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Round and limit computed counts to an integer dtype; float32 stays as it is."""
     if dtype == np.float32:
         return values.astype(np.float32)
     limits = np.iinfo(dtype)

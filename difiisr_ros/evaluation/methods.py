@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from difiisr_ros.evaluation.datasets import SCALE, to_dtype
 from difiisr_ros.pipeline import SuperResolver
 
-SCALE = 4
 BICUBIC = "bicubic"
 BICUBIC_PILLOW = "bicubic_pillow"
 DIFIISR = "difiisr"
@@ -51,21 +51,14 @@ def bicubic_upscale(lr: np.ndarray) -> np.ndarray:
     size = (lr.shape[1] * SCALE, lr.shape[0] * SCALE)
     # In float: OpenCV's 8-bit path computes with fewer digits.
     sr = cv2.resize(lr.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
-    return _to_dtype(sr, lr.dtype)
-
-
-def _to_dtype(sr: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype == np.float32:
-        return sr
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(sr), limits.min, limits.max).astype(dtype)
+    return to_dtype(sr, lr.dtype)
 
 
 def pillow_upscale(lr: np.ndarray) -> np.ndarray:
     """Bicubic x4 as the literature has it (see :data:`PILLOW_SETTINGS`), rounded and limited."""
     size = (lr.shape[1] * SCALE, lr.shape[0] * SCALE)
     image = Image.fromarray(lr.astype(np.float32))
-    return _to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), lr.dtype)
+    return to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), lr.dtype)
 
 
 def bicubic_method() -> Method:

@@ -173,10 +173,13 @@ class LiteDenoiser(nn.Module):
         return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-def as_denoise(model: LiteDenoiser, lr: Tensor, y0: Tensor, schedule: ResidualShiftSchedule):
-    """The sampler's ``denoise(x_t, timestep) -> x0`` for one batch of LR frames (folded x_t)."""
-    last = schedule.steps - 1
-    full = model.config.schedule()
+def as_denoise(model: LiteDenoiser, lr: Tensor, y0: Tensor, full: ResidualShiftSchedule):
+    """The sampler's ``denoise(x_t, timestep) -> x0`` for one batch of LR frames (folded x_t).
+
+    ``full`` is the schedule of all timesteps, ``model.config.schedule()``: kept by the caller,
+    since it is the same for every frame.
+    """
+    last = full.steps - 1
     prior: Tensor | None = None
 
     def denoise(x_t: Tensor, timestep: int) -> Tensor:

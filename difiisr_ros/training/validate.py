@@ -26,7 +26,8 @@ def validation_psnr(
     The peak is 255 for uint8 and the frame's own span otherwise.
     """
     device = next(model.parameters()).device
-    schedule = model.config.schedule().respaced(num_steps)
+    full = model.config.schedule()
+    schedule = full.respaced(num_steps)
     scores = []
     with torch.inference_mode():
         for frame in frames:
@@ -41,7 +42,7 @@ def validation_psnr(
                 torch.randn(y0.shape, generator=generator).to(device) for _ in range(num_steps)
             ]
             x0 = sample(
-                as_denoise(model, x, y0, schedule), y0, noise, schedule,
+                as_denoise(model, x, y0, full), y0, noise, schedule,
                 stochasticity=model.config.stochasticity,
             )  # fmt: skip
             peak = 255.0 if frame.pixels.dtype == np.uint8 else float(np.ptp(frame.pixels))
