@@ -161,7 +161,7 @@ class Graph:
         client = self.tester.create_client(ChangeState, name)
         try:
             if not client.wait_for_service(DEADLINE):
-                # Seen once in some hundred: Fast DDS has not matched the two. A new client asks anew.
+                # Seen once: Fast DDS had not matched the two. A new client asks anew.
                 self.tester.destroy_client(client)
                 client = self.tester.create_client(ChangeState, name)
                 assert client.wait_for_service(DEADLINE)
