@@ -61,8 +61,8 @@ setup(
         "console_scripts": [
             "difiisr = difiisr_ros.cli:main",
             "super_resolution_node = difiisr_ros.ros.main:main",
-            "frame_player_node = difiisr_ros.ros.frame_player:main",
-            "sr_monitor_node = difiisr_ros.ros.monitor:main",
+            "frame_player_node = difiisr_ros.ros.main:frame_player",
+            "sr_monitor_node = difiisr_ros.ros.main:monitor",
         ],
     },
 )

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,9 @@ from difiisr_ros.io.image_encoding import encoding_for
 from difiisr_ros.io.images import write_atomically
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.frame_player_parameters import TABLE
-from difiisr_ros.ros.node_tools import declare_table, run_node
 from difiisr_ros.ros.output_encoding import needs_range, to_output
 from difiisr_ros.ros.pacing import Pacer
+from difiisr_ros.ros.start_parameters import declare_table
 
 #: Seconds between the last subscriber's discovery and the first frame: a publisher may know of a
 #: subscription before that one knows of the publisher, and best effort does not send again.
@@ -229,10 +229,7 @@ class FramePlayer(Node):
             self.get_logger().error(str(error))
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Entry point of ``frame_player_node``; see :func:`run_node` for exit codes."""
-    return run_node("frame_player_node", FramePlayer, args)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from difiisr_ros.ros.main import frame_player
+
+    sys.exit(frame_player())

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -29,7 +29,7 @@ from difiisr_ros.io.bag_recorder import BagRecorder
 from difiisr_ros.io.cdr import stamp_of
 from difiisr_ros.io.images import write_atomically
 from difiisr_ros.ros.monitor_parameters import TABLE
-from difiisr_ros.ros.node_tools import declare_table, run_node
+from difiisr_ros.ros.start_parameters import declare_table
 from difiisr_ros.ros.stream_match import StreamMatcher, percentiles
 
 INPUT, OUTPUT = "image_raw", "sr/image_raw"
@@ -178,10 +178,7 @@ def _arrival(info: Any) -> int:
     return received or time.time_ns()
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Entry point of ``sr_monitor_node``; see :func:`run_node` for exit codes."""
-    return run_node("sr_monitor_node", Monitor, args)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from difiisr_ros.ros.main import monitor
+
+    sys.exit(monitor())

@@ -1,0 +1,46 @@
+"""How the small nodes declare their parameters: from a table, wrong values named all at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from difiisr_ros.errors import OptionError
+from difiisr_ros.ros.parameter_table import ParameterSpec
+from difiisr_ros.ros.parameters import descriptor
+
+
+def declare_table(node: Any, table: Sequence[ParameterSpec]) -> dict[str, Any]:
+    """Declare a table of start parameters on a node and return the values.
+
+    Raises:
+        OptionError: A value given by the user has the wrong type or is out of range; all of them
+            are named.
+    """
+    overrides: Mapping[str, Any] = getattr(node, "_parameter_overrides", {})
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for spec in table:
+        given = overrides.get(spec.name)
+        value = spec.default if given is None else given.value
+        if isinstance(spec.default, float) and type(value) is int:
+            value = float(value)  # `rate:=30` is what people write
+        if isinstance(spec.default, str) and type(value) in (int, float):
+            value = str(value)  # a folder may be called 2024
+        problem = spec.check(value)
+        if problem:
+            wrong.append(problem)
+            continue
+        node.declare_parameter(spec.name, value, descriptor(spec), ignore_override=True)
+        values[spec.name] = value
+    if wrong:
+        raise OptionError("; ".join(wrong))
+    for name in overrides:
+        # A YAML file for several nodes names others' parameters, so only likely slips are named.
+        close = difflib.get_close_matches(name, values, n=1)
+        if close and name not in values:
+            node.get_logger().warning(
+                f"parameter '{name}' does not exist; did you mean '{close[0]}'?"
+            )
+    return values
