@@ -24,7 +24,6 @@ from difiisr_ros.ros.qos import (
     TopicEvents,
     describe_publishers,
     explain_overrides,
-    forget_overrides,
     replay_qos,
     sensor_qos,
 )
@@ -177,7 +176,6 @@ class CameraStream:
             if publisher is not None:
                 self.node.destroy_lifecycle_publisher(publisher)
         self._image_publisher = self._info_publisher = None
-        forget_overrides(self.node)
         self._infos.clear()
         self._scaled = None
         self.smoother.reset()

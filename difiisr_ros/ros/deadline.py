@@ -40,9 +40,6 @@ class DeadlineController:
         self.steps = num_steps
         #: Whether frames that would be late are being skipped.
         self.skipping = False
-        #: Frames skipped, and frames published late, since the start.
-        self.skipped = 0
-        self.missed = 0
         self._late = self._early = 0
         self._seconds_per_step: float | None = None
         self._last_processed = -float("inf")
@@ -56,16 +53,15 @@ class DeadlineController:
             return True
         if now - self._last_processed >= PROBE_INTERVAL:
             return True
-        self.skipped += 1
         self._early = 0
         return False
 
     def observe(self, age: float, latency: float, now: float | None = None) -> None:
-        """A frame was published.
+        """Frames that were taken together have been published: one, with a single camera.
 
         Args:
-            age: seconds it waited before it was begun.
-            latency: seconds from its arrival to its publication.
+            age: seconds that the oldest waited before they were begun.
+            latency: seconds from the arrival of the slowest to its publication.
             now: ``time.monotonic()``.
         """
         if self.deadline <= 0:
@@ -76,7 +72,6 @@ class DeadlineController:
             self._seconds_per_step = per_step
         self._seconds_per_step += _SMOOTHING * (per_step - self._seconds_per_step)
         if latency > self.deadline:
-            self.missed += 1
             self._late += 1
             self._early = 0
             if self._late >= PATIENCE:

@@ -132,7 +132,7 @@ class DiagnosticsReport:
             "num_steps in use": deadline.steps,
             "deadline (ms)": 1e3 * deadline.deadline,
             "frames skipped for the deadline": snapshot.skipped,
-            "frames published late": deadline.missed,
+            "frames published late": snapshot.late,
         }
         for name, durations in (
             ("latency", snapshot.latency_ms),

@@ -1,4 +1,4 @@
-"""``super_resolution``: a lifecycle node that republishes a thermal stream at four times the size.
+"""``super_resolution``: a lifecycle node that republishes thermal streams at four times the size.
 
 The slow part (loading, warming up) happens in *configure*; *activate* only subscribes. Callbacks
 store the newest message; one worker thread upscales and publishes, so that parameter services and
@@ -21,6 +21,7 @@ from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.frame_slot import FrameSlots, FrameWorker
 from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
 from difiisr_ros.ros.parameters import NodeParameters
+from difiisr_ros.ros.qos import forget_overrides
 from difiisr_ros.ros.upscaling import Upscaler
 
 #: Seconds to wait for the frame in work when deactivating; ros2 launch kills after ten.
@@ -36,13 +37,14 @@ class SuperResolutionNode(GuardedLifecycleNode):
     def __init__(self, node_name: str = "super_resolution", **kwargs: Any) -> None:
         super().__init__(node_name, **kwargs)
         #: The streams by camera name.
-        self.cameras: dict[str, CameraStream] = {"": CameraStream(self)}
+        self.cameras: dict[str, CameraStream] = {}
         self._upscaler = Upscaler(self.cameras, self.get_logger())
         self.parameters = NodeParameters(
             self, lambda: self.state_label in ("inactive", "active"), self._upscaler.objection
         )
         for note in self.parameters.unknown():
             self.get_logger().warning(note)
+        self._create_cameras()
         # A timer and a transition may meet here when the user's executor has several threads.
         self._demand_lock = threading.RLock()
         self._slots: FrameSlots[Arrival] | None = None
@@ -71,6 +73,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         rejected = self.parameters.rejected
         if rejected:
             raise OptionError("; ".join(rejected.values()))
+        self._create_cameras()
         self._upscaler.load(self.parameters)
         info = self._upscaler.engine.info
         self.get_logger().info(
@@ -84,6 +87,12 @@ class SuperResolutionNode(GuardedLifecycleNode):
                 self.parameters["drop_policy"],
                 self.never_fatal(self._follow_demand),
             )
+
+    def _create_cameras(self) -> None:
+        names = self.parameters["camera_names"]
+        if names != list(self.cameras):
+            self.cameras.clear()  # in place: the upscaler looks its cameras up here
+            self.cameras.update((name, CameraStream(self, name)) for name in names)
 
     def activate(self) -> None:
         """Start the worker and subscribe."""
@@ -107,6 +116,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         """Free the topics and the engine."""
         for camera in self.cameras.values():
             camera.destroy()
+        forget_overrides(self)
         self._upscaler.close()
 
     def destroy_node(self) -> None:
@@ -175,6 +185,6 @@ class SuperResolutionNode(GuardedLifecycleNode):
             deadline=self._upscaler.deadline,
             enabled=self._enabled,
         )
-        message = self._report.build(self.cameras, state)
+        message = self._report.build(dict(self.cameras), state)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

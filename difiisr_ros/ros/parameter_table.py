@@ -7,6 +7,7 @@ The node declares from it; ``config/super_resolution.yaml``, the launch argument
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -16,7 +17,10 @@ from difiisr_ros.core.radiometry import RANGE_MODES
 from difiisr_ros.options import LIMITS, UpscaleOptions
 from difiisr_ros.ros.camera_info import CONVENTIONS
 
-Value = bool | int | float | str
+Value = bool | int | float | str | list[str]
+
+#: A name that may be part of a topic's; or none, for topics without one.
+_CAMERA_NAME = r"([A-Za-z][A-Za-z0-9_]*)?"
 
 
 class Change(Enum):
@@ -41,11 +45,17 @@ class ParameterSpec:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    item: str = ""
+    """Regular expression that every item of a list must match."""
+    item_rule: str = ""
+    """The same in words."""
 
     @property
     def type_name(self) -> str:
-        """``bool``, ``int``, ``double`` or ``string``, as ROS calls them."""
-        names = {bool: "bool", int: "int", float: "double", str: "string"}
+        """``bool``, ``int``, ``double``, ``string`` or ``string_array``, as ROS calls them."""
+        names = {
+            bool: "bool", int: "int", float: "double", str: "string", list: "string_array",
+        }  # fmt: skip
         return names[type(self.default)]
 
     @property
@@ -53,6 +63,8 @@ class ParameterSpec:
         """The accepted values in words, for messages and docs."""
         if self.choices:
             return ", ".join(self.choices)
+        if self.item_rule:
+            return self.item_rule
         if self.minimum is not None and self.maximum is not None:
             form = ",d" if self.type_name == "int" else "g"
             return f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
@@ -65,6 +77,8 @@ class ParameterSpec:
                 f"{self.name} is {value!r}, but must be a {self.type_name} "
                 f"(accepted: {self.accepted})"
             )
+        if isinstance(value, list):
+            return self._check_items(value)
         wrong = bool(self.choices) and value not in self.choices
         if isinstance(value, float) and not math.isfinite(value):
             wrong = True
@@ -73,6 +87,17 @@ class ParameterSpec:
         if self.maximum is not None and value > self.maximum:
             wrong = True
         return f"{self.name} is {value!r}; accepted: {self.accepted}" if wrong else None
+
+    def _check_items(self, items: list[Any]) -> str | None:
+        wrong = [f"{i!r} is none" for i in items if not self._is_item(i)]
+        wrong += [f"{i!r} is there twice" for i in items if items.count(i) > 1]
+        if wrong or not items:
+            reason = wrong[0] if wrong else "at least one is needed"
+            return f"{self.name} is {items!r}; accepted: {self.accepted}; {reason}"
+        return None
+
+    def _is_item(self, item: Any) -> bool:
+        return type(item) is str and re.fullmatch(self.item, item) is not None
 
 
 _ENGINE_DEFAULTS = UpscaleOptions()
@@ -209,6 +234,14 @@ TABLE: tuple[ParameterSpec, ...] = (
         maximum=LIMITS["max_input_pixels"][1],
     ),
     # Messages.
+    ParameterSpec(
+        "camera_names",
+        [""],
+        "Cameras that this node serves. Each has its name in front of its topics (front/image_raw, "
+        "front/sr/image_raw); an empty name puts nothing there.",
+        item=_CAMERA_NAME,
+        item_rule="different names of letters, digits and underscores after a letter",
+    ),
     ParameterSpec(
         "image_transport",
         "raw",

@@ -81,7 +81,7 @@ class NodeParameters:
 
     def _declare(self, spec: ParameterSpec) -> None:
         override = self._overrides().get(spec.name)
-        value = spec.default if override is None else override.value
+        value = spec.default if override is None else _plain(override.value)
         if isinstance(spec.default, float) and type(value) is int:
             value = float(value)  # `stale_after: 2` is what people write
         wrong = spec.check(value)
@@ -120,7 +120,7 @@ class NodeParameters:
             return self._values[name]
 
     def _on_set(self, changes: list[Parameter]) -> SetParametersResult:
-        ours = {p.name: p.value for p in changes if p.name in BY_NAME}
+        ours = {p.name: _plain(p.value) for p in changes if p.name in BY_NAME}
         reason = self._refusal(ours)
         if reason is not None:
             return SetParametersResult(successful=False, reason=reason)
@@ -146,3 +146,8 @@ class NodeParameters:
                 )
         values = {**self.values(), **changes}
         return check_together(values) or self._objection(values)
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists, which is what the table has; ROS hands some over as other sequences."""
+    return value if isinstance(value, (bool, int, float, str, type(None))) else list(value)

@@ -21,6 +21,7 @@ class StreamSnapshot:
     published: int
     displaced: int
     skipped: int
+    late: int
     rejected: dict[str, int]
     noticed: dict[str, int]
     input_hz: float
@@ -46,7 +47,7 @@ class StreamStatistics:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._received = self._published = self._displaced = self._skipped = 0
+        self._received = self._published = self._displaced = self._skipped = self._late = 0
         self._rejected: Counter[str] = Counter()
         self._noticed: Counter[str] = Counter()
         self._input_rate, self._output_rate = RateMeter(), RateMeter()
@@ -66,10 +67,11 @@ class StreamStatistics:
             self._last_input = description
         self._input_rate.tick()
 
-    def published(self, latency: float, upscale: float) -> None:
-        """A result was published; durations in seconds."""
+    def published(self, latency: float, upscale: float, late: bool) -> None:
+        """A result was published, perhaps after its deadline; durations in seconds."""
         with self._lock:
             self._published += 1
+            self._late += late
         self._output_rate.tick()
         self.latency.add(latency)
         self.upscale.add(upscale)
@@ -107,6 +109,7 @@ class StreamStatistics:
                 published=self._published,
                 displaced=self._displaced,
                 skipped=self._skipped,
+                late=self._late,
                 rejected=dict(self._rejected),
                 noticed=dict(self._noticed),
                 input_hz=input_hz,

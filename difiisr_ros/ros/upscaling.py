@@ -7,6 +7,7 @@ worker runs.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,8 @@ class Frame:
     waited: float
     """Seconds from its arrival until it was begun."""
     value_range: ValueRange | None = None
+    latency: float | None = None
+    """Seconds from its arrival to its publication; None if it has not been published."""
 
 
 class Upscaler:
@@ -90,7 +93,11 @@ class Upscaler:
             engine.close()
 
     def work(self, arrivals: Mapping[str, Arrival]) -> None:
-        """Upscale and publish one frame of every camera that has one."""
+        """Upscale and publish one frame of every camera that has one.
+
+        Frames of one shape and dtype are one batch. What is wrong with one camera's frame costs
+        the others nothing.
+        """
         self._apply_parameters()
         self._take_steps()
         groups: dict[tuple[Any, ...], list[Frame]] = {}
@@ -100,6 +107,11 @@ class Upscaler:
                 groups.setdefault((frame.pixels.shape, frame.pixels.dtype), []).append(frame)
         for frames in groups.values():
             self._upscale(frames)
+        published = [f for group in groups.values() for f in group if f.latency is not None]
+        if published:
+            self.deadline.observe(
+                max(f.waited for f in published), max(f.latency for f in published)
+            )
 
     def _apply_parameters(self) -> None:
         version = self._parameters.version
@@ -139,8 +151,8 @@ class Upscaler:
             if needs_range(pixels.dtype, self._values["output_encoding"]):
                 frame.value_range = self._smooth_range(camera, arrival, pixels)
             return frame
-        except FrameError as error:
-            self._reject(camera, error)
+        except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
+            self._failed(camera, error)
             return None
 
     def _decode(self, camera: CameraStream, message: Any) -> tuple[np.ndarray, str]:
@@ -180,10 +192,10 @@ class Upscaler:
         begin = time.monotonic()
         try:
             results = self._run(frames)
-        except FrameError as error:
+        except Exception as error:  # noqa: BLE001 - a camera's fault, or a bug, ends no stream
             if len(frames) == 1:
-                self._reject(frames[0].camera, error)
-            else:  # one bad frame must not cost the other cameras theirs
+                self._failed(frames[0].camera, error)
+            else:
                 for frame in frames:
                     self._upscale([frame])
             return
@@ -191,8 +203,8 @@ class Upscaler:
         for frame, result in zip(frames, results):
             try:
                 self._publish(frame, result, seconds)
-            except FrameError as error:
-                self._reject(frame.camera, error)
+            except Exception as error:  # noqa: BLE001
+                self._failed(frame.camera, error)
 
     def _run(self, frames: list[Frame]) -> list[np.ndarray]:
         if len(frames) == 1:
@@ -215,9 +227,9 @@ class Upscaler:
         else:
             message = array_to_image(array, encoding, header)
         camera.publish(message, self.engine.info.scale, values["camera_info_convention"])
-        latency = time.monotonic() - frame.arrival.time
-        camera.statistics.published(latency, seconds)
-        self.deadline.observe(frame.waited, latency)
+        frame.latency = latency = time.monotonic() - frame.arrival.time
+        late = 0 < self.deadline.deadline < latency
+        camera.statistics.published(latency, seconds, late)
         if not camera.greeted:
             camera.greeted = True
             (height, width), (out_height, out_width) = frame.pixels.shape, array.shape[:2]
@@ -229,13 +241,18 @@ class Upscaler:
                 f"({info.precision}), {1e3 * seconds:.1f} ms"
             )
 
-    def _reject(self, camera: CameraStream, error: FrameError) -> None:
-        cause = getattr(error, "cause", "unusable_frame")
-        camera.statistics.rejected(cause, str(error))
+    def _failed(self, camera: CameraStream, error: Exception) -> None:
+        """A frame is lost: by its own fault, or by a bug of ours, which is logged in full."""
+        ours = not isinstance(error, FrameError)
+        cause = "internal_error" if ours else getattr(error, "cause", "unusable_frame")
+        message = f"{type(error).__name__}: {error}" if ours else str(error)
+        camera.statistics.rejected(cause, message)
         held = camera.complaints.allow(cause)
-        if held is not None:
-            more = f" ({held} more like it since the last report)" if held else ""
-            self._logger.error(f"frame of {camera.image_topic} dropped: {error}{more}")
+        if held is None:
+            return
+        why = "\n" + "".join(traceback.format_exception(error)) if ours else message
+        more = f" ({held} more like it since the last report)" if held else ""
+        self._logger.error(f"frame of {camera.image_topic} dropped: {why}{more}")
 
     def _notice(self, camera: CameraStream, cause: str, message: str) -> None:
         camera.statistics.noticed(cause)

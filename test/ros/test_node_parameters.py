@@ -53,6 +53,7 @@ def test_declared_as_the_table_says(graph):
         "int": ParameterType.PARAMETER_INTEGER,
         "double": ParameterType.PARAMETER_DOUBLE,
         "string": ParameterType.PARAMETER_STRING,
+        "string_array": ParameterType.PARAMETER_STRING_ARRAY,
     }
     for spec, descriptor in zip(TABLE, response.descriptors):
         assert descriptor.type == kinds[spec.type_name], spec.name

@@ -32,14 +32,14 @@ def test_without_a_deadline_nothing_is_given_up():
     controller = DeadlineController(0.0, num_steps=4)
     machine = Machine(controller, seconds_per_step=9.0)
     machine.run(100)
-    assert (controller.steps, machine.skipped, controller.missed) == (4, 0, 0)
+    assert (controller.steps, machine.skipped) == (4, 0)
 
 
 def test_a_deadline_that_is_kept_changes_nothing():
     controller = DeadlineController(0.050, num_steps=4)
     machine = Machine(controller, seconds_per_step=0.010)
     machine.run(200)
-    assert (controller.steps, machine.skipped, controller.missed) == (4, 0, 0)
+    assert (controller.steps, machine.skipped) == (4, 0)
 
 
 def test_steps_are_reduced_to_what_fits():
@@ -48,7 +48,7 @@ def test_steps_are_reduced_to_what_fits():
     machine.run(100)
     assert controller.steps == 2
     assert machine.skipped == 0
-    assert controller.missed == PATIENCE
+    assert sum(latency > 0.050 for latency in machine.latencies) == PATIENCE
     assert max(machine.latencies[PATIENCE:]) <= 0.050
 
 
@@ -57,7 +57,6 @@ def test_one_late_frame_is_forgiven():
     for latency in [0.09, 0.04, 0.09, 0.09, 0.04] * 5:
         controller.observe(0.0, latency, 1.0)
     assert controller.steps == 4
-    assert controller.missed == 15
 
 
 def test_steps_come_back_one_by_one_and_not_at_once():
@@ -103,7 +102,7 @@ def test_an_impossible_deadline_is_probed_once_a_second():
     machine.run(300)
     seconds = machine.now - begin
     assert len(machine.latencies) == pytest.approx(seconds / PROBE_INTERVAL, abs=2)
-    assert controller.skipped >= machine.skipped > 250
+    assert machine.skipped > 250
 
 
 def test_skipping_ends_when_the_machine_is_fast_again():
