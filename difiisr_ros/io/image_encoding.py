@@ -34,6 +34,8 @@ _GENERIC_DTYPE = {
     "8U": "u1", "8S": "i1", "16U": "u2", "16S": "i2", "32S": "i4", "32F": "f4", "64F": "f8",
 }  # fmt: skip
 
+_SHOWN = 60  # characters of a message's string that are repeated in an error
+
 
 class ImageError(FrameError):
     """An image message that cannot be used; ``cause`` is a short word to count it under."""
@@ -41,6 +43,12 @@ class ImageError(FrameError):
     def __init__(self, cause: str, message: str) -> None:
         super().__init__(message)
         self.cause = cause
+
+
+def shown(name: str) -> str:
+    """A name from a message, fit for a log line: quoted, without control characters, not long."""
+    quoted = repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "...")
+    return "'" + quoted[1:-1] + "'"
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ def parse_encoding(name: str) -> Encoding:
         return Encoding(name, np.dtype("u1"), 2, "yuv")
     raise ImageError(
         "unknown_encoding",
-        f"unknown image encoding '{name}'; accepted are {', '.join(ACCEPTED_ENCODINGS)}",
+        f"unknown image encoding {shown(name)}; accepted are {', '.join(ACCEPTED_ENCODINGS)}",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from difiisr_ros.errors import OptionError
+from difiisr_ros.errors import FrameError, OptionError
 
 #: Where the centre of a pixel lies when an image is resampled.
 CONVENTIONS = ("pixel_center", "image_proc")
@@ -18,6 +18,8 @@ CONVENTIONS = ("pixel_center", "image_proc")
 # (Tx, Ty of a stereo pair) are lengths in pixels; the principal point is a position.
 _K_LENGTHS, _K_CENTRE = (0, 1, 4), (2, 5)
 _P_LENGTHS, _P_CENTRE = (0, 1, 3, 5, 7), (2, 6)
+
+_ROI = ("x_offset", "y_offset", "width", "height")
 
 
 def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -> Any:
@@ -42,6 +44,7 @@ def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -
 
     Raises:
         OptionError: an unknown convention, or a scale that is not a positive whole number.
+        FrameError: a size that, scaled, does not fit the message's 32 bits.
     """
     if convention not in CONVENTIONS:
         raise OptionError(
@@ -51,6 +54,7 @@ def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -
         raise OptionError(f"scale is {scale}; accepted are positive whole numbers")
     scale = int(scale)
     shift = 0.5 if convention == "pixel_center" else 0.0
+    _check_sizes(info, scale)
     scaled = copy.deepcopy(info)
     scaled.width = info.width * scale
     scaled.height = info.height * scale
@@ -58,9 +62,20 @@ def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -
     _scale_matrix(scaled.p, scale, shift, _P_LENGTHS, _P_CENTRE)
     # An offset is a whole number of pixels before the region's first one, so it scales without
     # the half pixel. An all-zero region means the whole image, and stays all-zero.
-    for field in ("x_offset", "y_offset", "width", "height"):
+    for field in _ROI:
         setattr(scaled.roi, field, getattr(info.roi, field) * scale)
     return scaled
+
+
+def _check_sizes(info: Any, scale: int) -> None:
+    sizes = {name: getattr(info, name) for name in ("width", "height")}
+    sizes.update({f"roi.{name}": getattr(info.roi, name) for name in _ROI})
+    for name, value in sizes.items():
+        if value * scale >= 1 << 32:
+            raise FrameError(
+                f"camera_info has {name} {value}, which is no image's: x{scale} it does not fit "
+                "32 bits"
+            )
 
 
 def _scale_matrix(
