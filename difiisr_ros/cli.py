@@ -37,6 +37,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "difiisr_ros.training.command",
         "Train the embedded model on a folder of frames.",
     ),
+    "train-detector": (
+        "difiisr_ros.detection.train_command",
+        "Train the detector on a folder of frames with boxes.",
+    ),
+    "detect": (
+        "difiisr_ros.detection.detect_command",
+        "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones.",
+    ),
     "demo": (
         "difiisr_ros.commands.demo",
         "Run player, node and monitor on this machine over DDS and report rate and latency.",

@@ -71,7 +71,7 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
             state = {key: file.get_tensor(key).float() for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path} is not a usable model file: {_what_it_is(path)} ({error})"
+            f"{path} is not a usable model file: {describe_file(path)} ({error})"
         ) from error
     if metadata.get("format") != FORMAT:
         raise ModelError(
@@ -79,7 +79,7 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
             f"accepted: {FORMAT!r}, as 'difiisr train' writes it"
         )
     network = LiteDenoiser(_config(path, metadata))
-    _load_state(path, network, state)
+    load_state(path, network, state)
     return network.eval(), json.loads(metadata.get("facts", "{}"))
 
 
@@ -94,7 +94,8 @@ def _config(path: Path, metadata: dict[str, str]) -> LiteConfig:
         ) from error
 
 
-def _load_state(path: Path, network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+def load_state(path: Path, network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Load ``state`` into ``network``; ModelError where keys or shapes differ, naming three."""
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     wrong = [
@@ -108,7 +109,8 @@ def _load_state(path: Path, network: torch.nn.Module, state: dict[str, torch.Ten
     network.load_state_dict(state)
 
 
-def _what_it_is(path: Path) -> str:
+def describe_file(path: Path) -> str:
+    """What a file that is no usable safetensors file is, by its first bytes, for a message."""
     with path.open("rb") as file:
         head = file.read(16)
     if len(head) == 0:

@@ -1,0 +1,1 @@
+"""A small thermal object detector: judge of upscaled frames, and perceptual prior of guidance."""

@@ -1,0 +1,111 @@
+"""Frames with boxes: a folder of images and a COCO annotation file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.errors import DataError
+
+
+@dataclass(frozen=True)
+class BoxedImage:
+    """One image of a data set and its objects."""
+
+    image_id: int
+    path: Path
+    boxes: np.ndarray
+    """n x 4, float32, pixels: left, top, right, bottom; (0, 0) is the image's corner."""
+    labels: np.ndarray
+    """n, int64: index into the classes asked for."""
+
+
+@dataclass(frozen=True)
+class BoxSet:
+    """The images of a folder that an annotation file describes."""
+
+    images: list[BoxedImage]
+    annotations: dict[str, Any]
+    """The file's content, for COCO's own evaluation."""
+    category_ids: list[int]
+    """Class index to the file's category id."""
+
+
+def default_annotations(folder: Path) -> Path:
+    """``train.json`` beside ``train/``."""
+    return folder.with_name(folder.name + ".json")
+
+
+def read_boxes(folder: Path, annotations: Path, classes: Sequence[str]) -> BoxSet:
+    """Read a COCO object detection file; boxes of other classes are left out.
+
+    Crowd regions (``iscrowd``) are no single objects and are left out of ``images``; COCO's
+    evaluation ignores what is detected in them.
+
+    Raises:
+        DataError: no such file or folder, not COCO's format, an image that is missing, or none of
+            ``classes`` in it.
+    """
+    content = _read_json(annotations)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of images")
+    try:
+        ids = {str(entry["name"]): int(entry["id"]) for entry in content["categories"]}
+        missing = [name for name in classes if name not in ids]
+        if missing:
+            raise DataError(
+                f"{annotations}: has no class {', '.join(missing)}; it has {', '.join(ids)}"
+            )
+        category_ids = [ids[name] for name in classes]
+        label_of = {category: label for label, category in enumerate(category_ids)}
+        objects: dict[int, list[tuple[list[float], int]]] = {}
+        for entry in content["annotations"]:
+            if entry["category_id"] not in label_of or entry.get("iscrowd"):
+                continue
+            left, top, width, height = (float(value) for value in entry["bbox"])
+            if width > 0 and height > 0:
+                objects.setdefault(int(entry["image_id"]), []).append(
+                    ([left, top, left + width, top + height], label_of[entry["category_id"]])
+                )
+        images = [
+            _boxed(int(entry["id"]), folder / str(entry["file_name"]), objects)
+            for entry in content["images"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{annotations}: is not a COCO object detection file: "
+            f"{type(error).__name__} {error}; expected are images (id, file_name), categories "
+            "(id, name) and annotations (image_id, category_id, bbox)"
+        ) from error
+    if not images:
+        raise DataError(f"{annotations}: names no images")
+    return BoxSet(images, content, category_ids)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: is not a COCO annotation file, it holds no object")
+    return content
+
+
+def _boxed(
+    image_id: int, path: Path, objects: dict[int, list[tuple[list[float], int]]]
+) -> BoxedImage:
+    if not path.is_file():
+        raise DataError(f"{path}: no such image, though the annotations name it")
+    found = objects.get(image_id, [])
+    boxes = np.array([box for box, _ in found], np.float32).reshape(-1, 4)
+    return BoxedImage(image_id, path, boxes, np.array([label for _, label in found], np.int64))

@@ -1,0 +1,139 @@
+"""How well a detector sees HR frames, and LR frames upscaled by each method."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.detection.boxes import BoxSet
+from difiisr_ros.detection.coco import METRICS, CocoEvaluation, evaluate_boxes, interval
+from difiisr_ros.detection.decode import Detections
+from difiisr_ros.detection.detector import Detector
+from difiisr_ros.evaluation.datasets import crop_to_scale, degrade_bicubic
+from difiisr_ros.evaluation.methods import Method
+from difiisr_ros.io.images import read_image
+
+HR = "hr"
+"""What the frames themselves are called, beside the upscaling methods' names."""
+
+
+def detect_upscaled(
+    detector: Detector, box_set: BoxSet, methods: Sequence[Method]
+) -> dict[str, dict[int, Detections]]:
+    """Detections on the frames as they are (:data:`HR`) and as every method restores them.
+
+    Args:
+        detector: what detects.
+        box_set: 4H x 4W frames; sides that are no multiple of 4 are cut right and below.
+        methods: upscale H x W, the antialiased bicubic reduction, to 4H x 4W.
+
+    Returns:
+        Method name to detections by image id.
+
+    Raises:
+        DataError: an image that cannot be read.
+    """
+    from tqdm import tqdm
+
+    found: dict[str, dict[int, Detections]] = {
+        name: {} for name in (HR, *(m.name for m in methods))
+    }
+    # disable=None: no bar where stderr is not a terminal (CI, a log file).
+    for image in tqdm(box_set.images, unit="frame", disable=None, file=sys.stderr):
+        hr = crop_to_scale(read_image(image.path))
+        found[HR][image.image_id] = detector.detect(hr)
+        lr = degrade_bicubic(hr)
+        for method in methods:
+            found[method.name][image.image_id] = detector.detect(method(lr))
+    return found
+
+
+def score(
+    detector: Detector,
+    box_set: BoxSet,
+    methods: Sequence[Method],
+    *,
+    min_objects: int = 1,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Score HR frames and every method, with 95 % intervals by bootstrap over images.
+
+    Args:
+        detector, box_set, methods: see :func:`detect_upscaled`.
+        min_objects: classes with fewer objects are left out of the means.
+        resamples, seed: of the bootstrap; all methods share the draws.
+
+    Returns:
+        ``{"images": n, "averaged": [class, ...], "methods": {name: {metric: {"value", "low",
+        "high"}}}, "against_hr": {name: {metric: ...}}}``; ``against_hr`` is the method's value
+        minus that on HR frames, with the interval of the paired difference. None where a metric
+        is not defined.
+    """
+    evaluations = {
+        name: evaluate_boxes(box_set, detector.classes, detections, min_objects)
+        for name, detections in detect_upscaled(detector, box_set, methods).items()
+    }
+    draws = {name: e.bootstrap(resamples, seed) for name, e in evaluations.items()}
+    values = {name: e.metrics() for name, e in evaluations.items()}
+    hr: CocoEvaluation = evaluations[HR]
+    return {
+        "images": hr.images,
+        "averaged": list(hr.averaged),
+        "methods": {
+            name: {metric: _entry(value, draws[name][metric]) for metric, value in found.items()}
+            for name, found in values.items()
+        },
+        "against_hr": {
+            name: {
+                metric: _entry(
+                    values[name][metric] - values[HR][metric],
+                    draws[name][metric] - draws[HR][metric],
+                )
+                for metric in METRICS
+            }
+            for name in values
+            if name != HR
+        },
+    }
+
+
+def _entry(value: float, samples: np.ndarray) -> dict[str, float | None]:
+    low, high = interval(samples)
+    numbers = {"value": value, "low": low, "high": high}
+    # JSON has no nan.
+    return {k: None if np.isnan(v) else round(float(v), 5) for k, v in numbers.items()}
+
+
+def score_table(report: dict[str, Any]) -> str:
+    """The report as aligned text: value [low, high], then AP50 by class."""
+    by_class = [m for m in next(iter(report["methods"].values())) if m.startswith("ap50/")]
+    rows = [["", *METRICS]]
+    for name, values in report["methods"].items():
+        rows.append([name, *(_cell(values[metric]) for metric in METRICS)])
+    for name, values in report["against_hr"].items():
+        rows.append([f"{name} - {HR}", *(_cell(values[metric], "+") for metric in METRICS)])
+    classes = [["AP50", *(metric.partition("/")[2] for metric in by_class)]]
+    for name, values in report["methods"].items():
+        classes.append([name, *(_cell(values[metric]) for metric in by_class)])
+    return "\n".join([*_aligned(rows), "", *_aligned(classes)])
+
+
+def _cell(entry: dict[str, float | None], sign: str = "") -> str:
+    value, low, high = entry["value"], entry["low"], entry["high"]
+    if value is None:
+        return "none"
+    if low is None or high is None:
+        return f"{value:{sign}.3f}"
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
+        for row in rows
+    ]
