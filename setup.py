@@ -10,8 +10,10 @@ package_name = "difiisr_ros"
 
 # What the `difiisr` command needs, for people without ROS.
 REQUIREMENTS = [
+    "mcap>=1.0",
     "numpy>=1.23",
-    "opencv-python-headless>=4.5",
+    # A superset of opencv-python-headless, with cv2.quality's SSIM and GMSD.
+    "opencv-contrib-python-headless>=4.5",
     "pillow>=9.1",
     "rosbags>=0.10",
     "safetensors>=0.4",
@@ -20,9 +22,9 @@ REQUIREMENTS = [
     "tqdm>=4.60",
 ]
 # pip builds through setuptools.build_meta; colcon runs this file itself. In a ROS workspace rosdep
-# installs the libraries, under other distribution names (apt's OpenCV is not called
-# "opencv-python-headless"). Requirements in the installed metadata would look unmet there, and a
-# node would die as soon as any library imports pkg_resources, which checks those of the script.
+# installs the libraries, under other distribution names (apt's OpenCV has another one than pip's).
+# Requirements in the installed metadata would look unmet there, and a node would die as soon as any
+# library imports pkg_resources, which checks those of the script.
 BUILT_BY_PIP = "setuptools.build_meta" in sys.modules
 
 setup(
@@ -38,7 +40,13 @@ setup(
         ("share/" + package_name + "/config", glob("config/*.*")),
     ],
     install_requires=REQUIREMENTS if BUILT_BY_PIP else [],
-    extras_require={"test": ["pytest>=7,<8.4", "pytest-timeout", "hypothesis"]},
+    extras_require={
+        "detection": ["pycocotools>=2.0.6"],
+        "metrics": ["torchmetrics>=1.0"],
+        "onnx": ["onnxruntime>=1.16"],
+        "ray": ["ray>=2.10"],
+        "test": ["pytest>=7,<8.4", "pytest-timeout", "hypothesis"],
+    },
     python_requires=">=3.10",
     zip_safe=False,
     author="difiisr_ros authors",
