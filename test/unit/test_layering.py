@@ -27,6 +27,7 @@ FORBIDDEN = {
     "backends": {"pipeline", "ros", "evaluation", "training", "commands", "cli"},
     "io": {"backends", "pipeline", "models", "ros", "evaluation", "training", "commands", "cli"},
     "evaluation": {"ros", "cli"},
+    "detection": {"ros", "training", "cli"},
     "training": {"ros", "evaluation", "commands", "cli"},
     "ros": {"training", "evaluation", "commands", "cli"},
 }
