@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,30 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Before anything imports rclpy, and inherited by the processes that tests start. Two test runs on
-# one network must not hear each other; up to 101 a domain's ports stay below the ephemeral ones.
-os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 101))
+
+
+def reserve_domain() -> tuple[int, socket.socket | None]:
+    """A DDS domain that no other test run on this machine uses, while the socket is open.
+
+    The ports are those by which ROS 2's own test tools (domain_coordinator) reserve domains. Up to
+    101 a domain's own ports stay below the ephemeral ones.
+    """
+    domains = random.SystemRandom().sample(range(1, 102), 101)
+    for domain in domains:
+        reservation = socket.socket()
+        try:
+            reservation.bind(("127.0.0.1", 22119 + domain))
+        except OSError:
+            reservation.close()
+        else:
+            return domain, reservation
+    return domains[0], None
+
+
+# Before anything imports rclpy, and inherited by the processes that tests start. Two test runs must
+# not hear each other: both have a node of the same name, and each would take the other's answers.
+DOMAIN, _RESERVATION = reserve_domain()
+os.environ["ROS_DOMAIN_ID"] = str(DOMAIN)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 if os.environ.get("ROS_DISTRO") == "humble":  # older than the variable above
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
