@@ -21,7 +21,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-
 def reserve_domain() -> tuple[int, socket.socket | None]:
     """A DDS domain that no other test run on this machine uses, while the socket is open.
 
