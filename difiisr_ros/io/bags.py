@@ -8,6 +8,7 @@ hands out frames as arrays, or serialised messages as they are, so that copying 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
+from difiisr_ros.io.bag_salvage import (
+    STORAGE_SUFFIXES,
+    SalvagedBag,
+    plain_message,
+    storage_files,
+)
 from difiisr_ros.io.bag_writer import IMAGE, BagWriter
 from difiisr_ros.io.image_encoding import decode, to_gray
 from difiisr_ros.io.images import decode_image
+from difiisr_ros.io.storage_scan import has_mcap_index
 
 _log = logging.getLogger(__name__)
 
@@ -57,37 +65,89 @@ def is_bag(path: str | os.PathLike[str]) -> bool:
     """Whether a path looks like a bag: by its name, or by metadata.yaml or storage files in it."""
     path = Path(path)
     if path.is_dir():
-        return (path / "metadata.yaml").is_file() or _storage_file(path) is not None
+        return (path / "metadata.yaml").is_file() or any(
+            p.name.removesuffix(".zstd").endswith(STORAGE_SUFFIXES) for p in path.iterdir()
+        )
     return path.suffix.lower() in BAG_SUFFIXES
 
 
 class BagReader:
     """Reads a bag. Use as a context manager, or call :meth:`close`.
 
+    Args:
+        path: The bag's folder, or its one file.
+        salvage: Read what is left of a bag that is damaged, was cut off or has no index, instead
+            of refusing it; :attr:`notices` then says what is missing. Messages come in the order
+            of writing, and custom message types cannot be deserialised.
+
     Raises:
         DataError: No such path, or not a bag that can be read; the message names the path and the
             reason. Methods raise it too when the bag turns out to be damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import Stores, get_typestore
-
+    def __init__(self, path: str | os.PathLike[str], *, salvage: bool = False) -> None:
         self.path = path = Path(path)
+        self.notices: list[str] = []
+        """What a reader of the frames has to know about the bag's state, in sentences."""
         if not path.exists():
             raise DataError(f"{path}: no such bag")
         if not is_bag(path):
             raise DataError(f"{path}: is not a bag ({_ACCEPTED})")
-        source = path
-        if path.is_dir() and not (path / "metadata.yaml").is_file():
-            source = _storage_file(path) or path
-            _log.warning("%s: has no metadata.yaml, reading %s alone", path, source.name)
-        with self._errors():
-            # Bags of Humble and older carry no message definitions; those of sensor_msgs have not
-            # changed since, so Jazzy's serve.
-            self._reader = AnyReader([source], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-            self._reader.open()
+        self._salvage = salvage and path.suffix.lower() != ".bag"
+        self._files = [path]
+        if path.is_dir() and (self._salvage or not (path / "metadata.yaml").is_file()):
+            self._files = storage_files(path)
+        self._reader: Any = self._open()
         self.is_ros1 = not self._reader.is2
+
+    def _open(self) -> Any:
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import Stores, get_typestore
+
+        sources = [self.path]
+        if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
+            sources = self._files
+            _log.warning(
+                "%s: has no metadata.yaml, reading %s alone",
+                self.path,
+                ", ".join(p.name for p in sources),
+            )
+        try:
+            if self._salvage:
+                self._check_finished()
+            with self._errors():
+                # Bags of Humble and older carry no message definitions; those of sensor_msgs have
+                # not changed since, so Jazzy's serve.
+                reader = AnyReader(sources, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+                reader.open()
+                return reader
+        except DataError as error:
+            if not self._salvage:
+                raise
+            return self._salvaged(error)
+
+    def _check_finished(self) -> None:
+        """Raise DataError for what rosbags would read in part, or fail on half-way."""
+        for file in self._files:
+            if file.suffix == ".mcap" and not has_mcap_index(file):
+                raise DataError("it has no index: the recording was not finished")
+            log = file.with_name(file.name + "-wal")
+            if file.suffix == ".db3" and log.is_file() and log.stat().st_size:
+                raise DataError("its last messages are still in sqlite3's write-ahead log")
+
+    def _salvaged(self, reason: Exception) -> SalvagedBag:
+        with self._errors():
+            bag = SalvagedBag(self._files)
+        count = sum(c.msgcount for c in bag.connections)
+        seconds = (bag.end_time - bag.start_time) / 1e9
+        words = str(reason).removeprefix(f"{self.path}: cannot be read as a bag: ")
+        words = words.partition(" (a recording that was cut off")[0].rstrip(".")
+        self.notices.append(
+            f"{self.path}: cannot be read by its index ({words}); its {count} readable messages, "
+            f"over {seconds:.1f} s, are used"
+        )
+        self.notices += [f"{self.path}: {sentence}" for sentence in bag.damage]
+        return bag
 
     def __enter__(self) -> BagReader:
         return self
@@ -99,6 +159,11 @@ class BagReader:
         """Close the bag's files; may be called twice."""
         if self._reader.stack is not None:
             self._reader.close()
+
+    @property
+    def start_time_ns(self) -> int:
+        """Log time of the first message of any topic, ns; 0 for an empty bag."""
+        return int(self._reader.start_time) if self._reader.connections else 0
 
     @property
     def connections(self) -> list[Any]:
@@ -125,11 +190,17 @@ class BagReader:
         self,
         topic: str | None = None,
         on_error: Callable[[str, int, DifiisrError], None] | None = None,
+        *,
+        every: int = 1,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
     ) -> Iterator[ImageRecord]:
         """Yield the frames of one image topic, or of all of them, in recorded order.
 
         Args:
             topic: One of :meth:`image_topics`; None for all.
+            every: Only the first and then each n-th message; what is left out is not decoded.
+            start_ns, stop_ns: Only messages with start <= log time < stop.
             on_error: Called with (topic, log time, error) for a message that holds no usable
                 frame, which is then left out. Without it the error is raised.
 
@@ -146,9 +217,9 @@ class BagReader:
                 f"{self.path}: has no topic of {IMAGE} or {COMPRESSED_IMAGE}; it has "
                 f"{', '.join(sorted({c.topic for c in self._reader.connections})) or 'no topics'}"
             )
-        for connection, log_time, data in self.read_raw([topic] if topic else known):
-            if connection.msgtype not in (IMAGE, COMPRESSED_IMAGE):
-                continue
+        messages = self.read_raw([topic] if topic else known, start_ns, stop_ns)
+        images = (m for m in messages if m[0].msgtype in (IMAGE, COMPRESSED_IMAGE))
+        for connection, log_time, data in itertools.islice(images, 0, None, every):
             try:
                 message = self.deserialize(connection, data)
                 frame = frame_of(message, connection.msgtype, connection.topic)
@@ -159,17 +230,45 @@ class BagReader:
                 continue
             yield ImageRecord(connection.topic, log_time, message, frame)
 
-    def read_raw(self, topics: Sequence[str] | None = None) -> Iterator[tuple[Any, int, bytes]]:
-        """Yield (connection, log time in ns, serialised message), in recorded order."""
+    def read_raw(
+        self,
+        topics: Sequence[str] | None = None,
+        start_ns: int | None = None,
+        stop_ns: int | None = None,
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield (connection, log time in ns, serialised message), in recorded order.
+
+        Args:
+            topics: Only these; None for all.
+            start_ns, stop_ns: Only messages with start <= log time < stop.
+        """
+        last = start_ns
+        try:
+            for item in self._read_raw(topics, start_ns, stop_ns):
+                yield item
+                last = item[1] + 1
+        except DataError as error:
+            if not self._salvage or isinstance(self._reader, SalvagedBag):
+                raise
+            # One damaged chunk must not hide those behind it.
+            self._reader.close()
+            self._reader = self._salvaged(error)
+            yield from self._read_raw(topics, last, stop_ns)
+
+    def _read_raw(
+        self, topics: Sequence[str] | None, start_ns: int | None, stop_ns: int | None
+    ) -> Iterator[tuple[Any, int, bytes]]:
         wanted = [c for c in self._reader.connections if topics is None or c.topic in topics]
         if not wanted:
             return
-        messages = self._reader.messages(wanted)
+        messages = iter(self._reader.messages(wanted, start_ns, stop_ns))
         while True:
             with self._errors():
                 item = next(messages, None)
             if item is None:
                 return
+            with self._errors():
+                item = item[0], item[1], plain_message(item[2])
             yield item
 
     def deserialize(self, connection: Any, data: bytes) -> Any:
@@ -234,9 +333,3 @@ def _decompress(message: Any) -> np.ndarray:
     if "16" in layout.partition(";")[0] and frame.dtype == np.uint8:
         raise FrameError(f"format '{layout}' holds 8 bits of a 16-bit image; use png")
     return frame
-
-
-def _storage_file(folder: Path) -> Path | None:
-    """The one storage file of a bag folder whose recording died before metadata was written."""
-    found = [p for p in folder.iterdir() if p.suffix in (".mcap", ".db3")]
-    return found[0] if len(found) == 1 else None

@@ -1,0 +1,178 @@
+"""A bag whose recording was cut off, or that has lost its index: what of it can still be read.
+
+:class:`SalvagedBag` stands in for rosbags' ``AnyReader``, which needs every file to be whole. It
+goes through the storage files from front to end (:mod:`difiisr_ros.io.storage_scan`), once to find
+topics and counts, and once for every reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.storage_scan import ScannedMessage, ScannedTopic, scan
+
+STORAGE_SUFFIXES = (".mcap", ".db3")
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # a CDR message starts with 00
+
+
+def storage_files(folder: Path) -> list[Path]:
+    """The storage files of one recording, in recorded order; empty where there are none.
+
+    Args:
+        folder: As a recorder leaves it: one file, or parts called ``name_0``, ``name_1``, ...;
+            parts may be compressed (``.zstd``).
+
+    Raises:
+        DataError: The folder holds several recordings.
+    """
+    parts: dict[Path, tuple[str, int]] = {}
+    for path in folder.iterdir():
+        name = path.name.removesuffix(".zstd")
+        if path.is_file() and not name.startswith(".") and name.endswith(STORAGE_SUFFIXES):
+            match = re.fullmatch(r"(.*?)(?:_(\d+))?\.(?:mcap|db3)", name)
+            assert match is not None
+            parts[path] = match.group(1), int(match.group(2) or -1)
+    recordings = sorted({name for name, _ in parts.values()})
+    if len(recordings) > 1:
+        raise DataError(
+            f"{folder}: holds several recordings ({', '.join(recordings[:4])} ...); name them one "
+            f"by one, such as {folder}/*{next(iter(parts)).suffix}"
+        )
+    return sorted(parts, key=lambda path: parts[path][1])
+
+
+class SalvagedBag:
+    """Reads storage files without their index; the members are those of ``AnyReader``.
+
+    Args:
+        files: Storage files in recorded order.
+
+    Raises:
+        DataError: Not one message can be read.
+    """
+
+    is2 = True
+
+    def __init__(self, files: list[Path]) -> None:
+        from rosbags.typesys import Stores, get_typestore
+
+        self.stack: contextlib.ExitStack | None = contextlib.ExitStack()
+        self.damage: list[str] = []
+        """A sentence for every place that could not be read."""
+        # Definitions may be part of what is lost. Those of sensor_msgs have never changed.
+        self.typestore = get_typestore(Stores.ROS2_JAZZY)
+        self._files = self._decompressed(files)
+        self.connections: list[Any] = []
+        self.start_time = 0
+        self.end_time = 0
+        try:
+            self._survey()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove temporary files; may be called twice."""
+        if self.stack is not None:
+            self.stack.close()
+            self.stack = None
+
+    def messages(
+        self,
+        connections: Collection[Any] = (),
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """Yield (connection, log time in ns, serialised message) in the order of writing."""
+        wanted = {(c.topic, c.msgtype): c for c in connections or self.connections}
+        for message in self._scan([]):
+            connection = wanted.get((message.topic.name, message.topic.msgtype))
+            late = stop is not None and message.log_time_ns >= stop
+            early = start is not None and message.log_time_ns < start
+            if connection is not None and not early and not late:
+                yield connection, message.log_time_ns, message.data
+
+    def deserialize(self, data: bytes, msgtype: str) -> Any:
+        """The message in serialised form, as an object with the message's fields."""
+        return self.typestore.deserialize_cdr(data, msgtype)
+
+    def _scan(self, damage: list[str]) -> Iterator[ScannedMessage]:
+        for path in self._files:
+            try:
+                yield from scan(path, damage)
+            except DataError as error:
+                damage.append(str(error))
+
+    def _survey(self) -> None:
+        counts: dict[tuple[str, str], int] = {}
+        topics: dict[tuple[str, str], ScannedTopic] = {}
+        first, last = None, 0
+        for topic, time, _data in self._scan(self.damage):
+            key = topic.name, topic.msgtype
+            topics.setdefault(key, topic)
+            counts[key] = counts.get(key, 0) + 1
+            first = time if first is None else min(first, time)
+            last = max(last, time)
+        if first is None:
+            names = ", ".join(path.name for path in self._files)
+            reason = f": {self.damage[0]}" if self.damage else ""
+            raise DataError(f"no message can be read from {names}{reason}")
+        self.start_time, self.end_time = first, last + 1
+        for number, (key, topic) in enumerate(topics.items(), 1):
+            self.connections.append(_connection(number, topic, counts[key], self))
+
+    def _decompressed(self, files: list[Path]) -> list[Path]:
+        """The files, with those in zstd's format unpacked into a temporary folder."""
+        if not any(path.suffix == ".zstd" for path in files):
+            return files
+        assert self.stack is not None
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="difiisr_")))
+        return [_unzip(p, folder, self.damage) if p.suffix == ".zstd" else p for p in files]
+
+
+def _unzip(path: Path, folder: Path, damage: list[str]) -> Path:
+    import zstandard
+
+    target = folder / path.name.removesuffix(".zstd")
+    with path.open("rb") as source, target.open("wb") as sink:
+        try:
+            zstandard.ZstdDecompressor().copy_stream(source, sink)
+        except zstandard.ZstdError as error:
+            damage.append(f"{path.name} cannot be unpacked to its end: {error}")
+    return target
+
+
+def plain_message(data: bytes) -> bytes:
+    """A message without the compression that rosbag2's mode "message" gives every one.
+
+    metadata.yaml, which says so, may be missing, but the format's first bytes are unmistakable.
+    """
+    if bytes(data[:4]) != _ZSTD_MAGIC:
+        return data
+    import zstandard
+
+    return zstandard.decompress(data)
+
+
+def _connection(number: int, topic: ScannedTopic, count: int, owner: Any) -> Any:
+    from rosbags.interfaces import (
+        Connection,
+        ConnectionExtRosbag2,
+        MessageDefinition,
+        MessageDefinitionFormat,
+    )
+
+    formats = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
+    definition = MessageDefinition(
+        formats.get(topic.definition_encoding, MessageDefinitionFormat.NONE), topic.definition
+    )
+    ext = ConnectionExtRosbag2("cdr", topic.qos)
+    return Connection(
+        number, topic.name, topic.msgtype, definition, topic.type_hash, count, ext, owner
+    )
