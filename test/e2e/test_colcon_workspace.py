@@ -1,9 +1,10 @@
-"""A real colcon workspace: build, source, and start the node by the path that `ros2 run` uses."""
+"""A real colcon workspace: build, test, source, and start the node by the path of `ros2 run`."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,12 +20,41 @@ if any(importlib.util.find_spec(name) is None for name in ("colcon_core", "colco
 
 COLCON = "import sys; from colcon_core.command import main; sys.exit(main())"
 
+#: What `colcon test` runs here: a little of every kind of test. This folder must stay out of it: it
+#: would build a workspace in the workspace, and so on.
+PART_OF_THE_TESTS = (
+    "test/unit/test_config_files.py",
+    "test/ros/test_node_topics.py",
+    "test/process/test_process_behaviours.py::test_starts_and_upscales",
+    "test/launch/test_launch_upscales.py",
+)
+
+#: One more, which only the workspace has: the tests must test what colcon has built.
+PROBE = """
+import sys
+from pathlib import Path
+
+import pytest
+
+import difiisr_ros
+from difiisr_ros.ros.dds_profile import find_profile
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="python3 -m finds the sources first")
+def test_it_is_not_the_sources():
+    files = [Path(difiisr_ros.__file__), find_profile()]
+    assert not any("src" in file.parts for file in files), files
+"""
+
 
 def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     # The executables start with `/usr/bin/env python3`: the Python of this test run must be first.
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-    environment.pop("PYTHONPATH", None)  # the sources must not be found before what was installed
+    # The sources must not be found before what was installed, nor by `python3 -m pytest`, which
+    # colcon runs in their folder (Python 3.10 does not know this variable).
+    environment["PYTHONSAFEPATH"] = "1"
+    environment.pop("PYTHONPATH", None)
     if os.environ.get("ROS_DISTRO"):
         environment["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     return environment
@@ -36,16 +66,20 @@ def workspace(request, copy_sources, tmp_path_factory) -> Path:
     options = ["--symlink-install"] if request.param == "symlink-install" else []
     folder = tmp_path_factory.mktemp("workspace")
     copy_sources(folder / "src" / "difiisr_ros")
-    done = subprocess.run(
-        [sys.executable, "-c", COLCON, "build", "--event-handlers", "console_direct+", *options],
-        cwd=folder,
+    done = _colcon(folder, "build", "--event-handlers", "console_direct+", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def _colcon(workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", COLCON, *arguments],
+        cwd=workspace,
         env=_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=150,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 def _in_workspace(workspace: Path, command: str, **options) -> subprocess.Popen:
@@ -70,13 +104,31 @@ def test_install_space_is_complete(workspace, repository):
     for folder in ("launch", "config"):
         files = {file.name for file in (repository / folder).iterdir() if file.is_file()}
         assert files and files <= {file.name for file in (share / folder).iterdir()}
-    # Requirements here would stop a node whose libraries came from apt: see setup.py.
+    # Requirements here would stop a node whose libraries came from apt: see setup.py. Extras,
+    # each below its name in brackets, are nobody's requirement until they are asked for.
     metadata = [*workspace.rglob("difiisr_ros*.egg-info/PKG-INFO")]
     assert metadata
     for file in metadata:
         requires = file.with_name("requires.txt")
         text = requires.read_text() if requires.exists() else ""
-        assert "torch" not in text and "opencv" not in text
+        assert not text.partition("[")[0].strip() and "[:" not in text
+
+
+def test_colcon_test_passes(workspace):
+    """`colcon test` runs our tests on what was built, and records every result."""
+    assert not any("e2e" in name for name in PART_OF_THE_TESTS)
+    probe = Path("test", "unit", "test_what_is_tested.py")
+    (workspace / "src" / "difiisr_ros" / probe).write_text(PROBE)
+    done = _colcon(
+        workspace, "test", "--return-code-on-test-failure",
+        "--event-handlers", "console_direct+", "--pytest-args", *PART_OF_THE_TESTS, str(probe),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    # What was recorded counts: colcon takes it for a success when there are no tests.
+    result = _colcon(workspace, "test-result", "--all", "--verbose")
+    assert result.returncode == 0, result.stdout
+    (count,) = re.findall(r"pytest\.xml: (\d+) tests?, 0 errors, 0 failures", result.stdout)
+    assert int(count) > 20, done.stdout
 
 
 def test_command_runs_from_the_install_space(workspace):
