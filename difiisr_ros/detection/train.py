@@ -59,7 +59,7 @@ class DetectorTrainer:
         out: folder of the run; an interrupted run in it can be continued.
 
     Raises:
-        DataError: a frame cannot be read or is smaller than a crop at its largest.
+        DataError: a frame cannot be read, or there is no object to learn.
     """
 
     def __init__(
