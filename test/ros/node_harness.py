@@ -126,11 +126,17 @@ class Graph:
             lambda: all(c.output_subscribers() for c in self.node.cameras.values()), "it matches"
         )
 
-    def send(self, pixels: np.ndarray, encoding: str = "passthrough", stamp: int = 1) -> Image:
-        """Publish a frame with this stamp (seconds) and frame_id thermal_optical."""
+    @staticmethod
+    def image(pixels: np.ndarray, encoding: str = "passthrough", stamp: int = 1) -> Image:
+        """A message with this stamp (seconds) and frame_id thermal_optical."""
         message = array_to_image(pixels, encoding)
         message.header.frame_id = "thermal_optical"
         message.header.stamp.sec = stamp
+        return message
+
+    def send(self, pixels: np.ndarray, encoding: str = "passthrough", stamp: int = 1) -> Image:
+        """Publish a frame, and return its message."""
+        message = self.image(pixels, encoding, stamp)
         self.publisher.publish(message)
         return message
 
@@ -155,21 +161,35 @@ class Graph:
 
         return wait_for(find, f"diagnostics of {task}")
 
+    def in_executor(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """What a call returns that is made in the executor's thread, as callbacks are."""
+        future = self.executor.create_task(call, *arguments)
+        wait_for(future.done, f"{call} returns")
+        return future.result()
+
+    def transition(self, name: str) -> bool:
+        """Run a transition as the service would; whether it succeeded."""
+        return self.in_executor(self.node.transition, name)
+
     def change_state(self, transition_id: int = 0, label: str = "") -> bool:
         """Ask for a transition by service, as ``ros2 lifecycle set`` does."""
         name = self.node.get_fully_qualified_name() + "/change_state"
-        client = self.tester.create_client(ChangeState, name)
+        request = ChangeState.Request()
+        request.transition.id, request.transition.label = transition_id, label
+        return self.call(ChangeState, name, request).success
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """The answer of a service."""
+        client = self.tester.create_client(kind, name)
         try:
             if not client.wait_for_service(DEADLINE):
                 # Seen once: Fast DDS had not matched the two. A new client asks anew.
                 self.tester.destroy_client(client)
-                client = self.tester.create_client(ChangeState, name)
-                assert client.wait_for_service(DEADLINE)
-            request = ChangeState.Request()
-            request.transition.id, request.transition.label = transition_id, label
+                client = self.tester.create_client(kind, name)
+                assert client.wait_for_service(DEADLINE), f"no service {name}"
             future = client.call_async(request)
-            wait_for(future.done, f"an answer to {label or transition_id}")
-            return future.result().success
+            wait_for(future.done, f"an answer of {name}")
+            return future.result()
         finally:
             self.tester.destroy_client(client)
 

@@ -1,8 +1,7 @@
-"""Every transition, in every order, by service and in process; and failures that can be retried."""
+"""What each transition does, how long it takes, and failures that can be retried."""
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 
@@ -72,12 +71,12 @@ def test_nothing_is_published_while_inactive(graph):
 def test_activate_and_deactivate_are_fast(graph):
     assert graph.node.transition("configure")
     seconds = {"activate": [], "deactivate": []}
-    for name in ("activate", "deactivate") * 5:
+    for name in ("activate", "deactivate") * 11:
         begin = time.monotonic()
         assert graph.node.transition(name)
         seconds[name].append(time.monotonic() - begin)
     for name, durations in seconds.items():
-        assert sorted(durations)[2] < 0.1, name
+        assert sorted(durations)[5] < 0.1, name
 
 
 def test_shutdown_from_every_state():
@@ -147,33 +146,6 @@ def test_a_failure_while_cleaning_up_leaves_it_unconfigured(graph, monkeypatch):
         assert not graph.change_state(CLEANUP)
     assert graph.node.state_label == "unconfigured"
     assert graph.change_state(CONFIGURE)
-
-
-def test_fifty_rounds_leave_nothing_behind(graph):
-    def entities():
-        node = graph.node
-        return (
-            len(list(node.publishers)),
-            len(list(node.subscriptions)),
-            len(list(node.timers)),
-            len(list(node.services)),
-            len(node._managed_entities),
-            len(node._waitables) if hasattr(node, "_waitables") else 0,
-            len(node.default_callback_group.entities),
-            threading.active_count(),
-        )
-
-    def one_round():
-        for name in ("configure", "activate", "deactivate", "activate", "deactivate", "cleanup"):
-            assert graph.node.transition(name), name
-
-    one_round()
-    gc.collect()
-    before = entities()
-    for _ in range(50):
-        one_round()
-    gc.collect()
-    assert entities() == before
 
 
 def test_the_frame_in_work_is_finished_before_deactivating(graph, monkeypatch):
