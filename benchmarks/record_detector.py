@@ -1,0 +1,121 @@
+"""Score a detector on annotated frames and store the figures in its file; prints a table.
+
+    python benchmarks/record_detector.py FILE --data FOLDER --boxes FILE --name hit_uav/test
+
+Scored by ``difiisr detect`` with its defaults, on HR frames and on upscaled LR ones; the figures
+in docs/detector.md are this script's output. A second table gives what the network costs here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from difiisr_ros.cli import main as difiisr
+from difiisr_ros.detection.checkpoint import load_detector
+from difiisr_ros.detection.coco import METRICS
+from difiisr_ros.detection.detector import Detector
+from difiisr_ros.detection.model import ThermalDetector
+
+METHODS = "bicubic,bicubic_pillow,difiisr"
+SIZE = (512, 640)  # of the cost table: height, width
+
+
+def measure(detector: str, data: Path, boxes: Path) -> dict:
+    """``difiisr detect``'s report."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        command = ["detect", str(data), "--boxes", str(boxes), "--detector", detector]
+        if difiisr([*command, "--methods", METHODS, "--json", str(report)]) != 0:
+            raise SystemExit(f"failed: difiisr {' '.join(command)}")
+        return json.loads(report.read_text())
+
+
+def table(report: dict) -> str:
+    """Markdown: means with intervals, then AP50 by class."""
+    methods = report["methods"]
+    by_class = [metric for metric in methods["hr"] if metric.startswith("ap50/")]
+    lines = ["| frames | " + " | ".join(METRICS) + " |", "| --- |" + " --- |" * len(METRICS)]
+    for name, values in methods.items():
+        lines.append(f"| {name} | " + " | ".join(_cell(values[m]) for m in METRICS) + " |")
+    for name, values in report["against_hr"].items():
+        cells = " | ".join(_cell(values[m], "+") for m in METRICS)
+        lines.append(f"| {name} - hr | {cells} |")
+    lines += ["", "| AP50 | " + " | ".join(m.partition("/")[2] for m in by_class) + " |"]
+    lines.append("| --- |" + " --- |" * len(by_class))
+    for name, values in methods.items():
+        lines.append(f"| {name} | " + " | ".join(_cell(values[m]) for m in by_class) + " |")
+    return "\n".join(lines)
+
+
+def _cell(entry: dict, sign: str = "") -> str:
+    return f"{entry['value']:{sign}.3f} ({entry['low']:{sign}.3f} to {entry['high']:{sign}.3f})"
+
+
+def cost(detector: str) -> str:
+    """Markdown: parameters, multiply-adds and time of all maps and of the features up to each."""
+    lines = ["| what | multiply-adds, G | fp32, ms | bf16, ms |", "| --- | --- | --- | --- |"]
+    network, _ = load_detector(detector)
+    work: list[int] = []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(
+                lambda conv, _, out: work.append(out.numel() * conv.weight[0].numel())
+            )
+    names = network.FEATURES
+    for count in (*range(1, len(names) + 1), None):
+        title = "detection" if count is None else f"features to {names[count - 1]}"
+        work.clear()
+        _run(network, count)
+        cells = [f"{sum(work) / 1e9:.2f}"]
+        for precision in ("fp32", "bf16"):
+            fast = Detector.load(detector, precision=precision).network
+            times = [_run(fast, count) for _ in range(8)][2:]
+            cells.append(f"{np.median(times) * 1e3:.1f}")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return f"{parameters / 1e6:.2f} M parameters, {SIZE[1]}x{SIZE[0]}:\n\n" + "\n".join(lines)
+
+
+def _run(network: ThermalDetector, count: int | None) -> float:
+    x = torch.rand(1, 1, *SIZE).to(next(network.parameters()).device)
+    start = time.perf_counter()
+    with torch.inference_mode():
+        if count is None:
+            network(x)
+        else:
+            network.features(x, network.FEATURES[:count])
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("detector", type=Path)
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--boxes", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--name", required=True, help="what to call the data in the file")
+    args = parser.parse_args()
+    report = measure(str(args.detector), args.data, args.boxes)
+    with safe_open(str(args.detector), "pt") as file:
+        metadata = file.metadata()
+    facts = json.loads(metadata["facts"])
+    quality = {"images": report["images"], "averaged": report["averaged"]}
+    facts["quality"] = {args.name: {**quality, **report["methods"]}}
+    save_file(load_file(args.detector), args.detector, {**metadata, "facts": json.dumps(facts)})
+    args.detector.chmod(0o644)
+    print(table(report))
+    print()
+    print(cost(str(args.detector)))
+
+
+if __name__ == "__main__":
+    main()
