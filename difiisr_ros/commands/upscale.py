@@ -36,11 +36,18 @@ class Outcome:
     done: int = 0
     #: Name and reason of every frame that could not be upscaled.
     failed: list[tuple[str, str]] = field(default_factory=list)
+    #: What a bag has lost, in sentences.
+    notices: list[str] = field(default_factory=list)
 
     def fail(self, name: str, error: DifiisrError) -> None:
         """Note a frame that could not be upscaled, and say so at once."""
         self.failed.append((name, str(error)))
         _log.error("left out: %s", error if name in str(error) else f"{name}: {error}")
+
+    def notice(self, sentence: str) -> None:
+        """Note what was missing before we came, and say so."""
+        self.notices.append(sentence)
+        _log.warning("%s", sentence)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,6 +202,7 @@ def _report(
         "output": str(args.output),
         "frames": outcome.done,
         "failed": [{"name": name, "reason": reason} for name, reason in outcome.failed],
+        "notices": outcome.notices,
         "seconds": round(seconds, 3),
         "frames_per_second": round(outcome.done / max(seconds, 1e-9), 2),
         "engine": info,

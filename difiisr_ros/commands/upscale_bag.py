@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import (
     CAMERA_INFO,
@@ -30,6 +32,8 @@ class _Outcome(Protocol):
 
     def fail(self, name: str, error: DifiisrError) -> None: ...
 
+    def notice(self, sentence: str) -> None: ...
+
 
 def result_topic(topic: str, namespace: str) -> str:
     """Where results go: ``/cam/image_raw`` (or its ``/compressed``) to ``/cam/sr/image_raw``."""
@@ -52,12 +56,13 @@ def upscale_bag(
     """Copy a bag and add the super-resolved images and the scaled camera_info.
 
     A result has its frame's header and log time, and comes right after it. Messages that hold no
-    usable frame are copied, and noted in ``outcome``. One message at a time is in memory.
+    usable frame are copied, and noted in ``outcome``; so is what a damaged bag has lost. One
+    message at a time is in memory.
 
     Args:
         source, target: A rosbag2 bag, and the new one's folder.
         resolver: A ``SuperResolver``.
-        outcome: Counts the frames.
+        outcome: Counts the frames, and collects what could not be used.
         topics: Image topics to upscale; None: all that are not results themselves.
         namespace: See :func:`result_topic`.
         convention: Of :func:`scale_camera_info`.
@@ -69,7 +74,7 @@ def upscale_bag(
     """
     from tqdm import tqdm
 
-    with BagReader(source) as reader:
+    with BagReader(source, salvage=True) as reader:
         if reader.is_ros1:
             raise DataError(
                 f"{source}: is a ROS 1 bag; convert it first: rosbags-convert --src {source} "
@@ -78,32 +83,44 @@ def upscale_bag(
         images = _choose(reader, topics, namespace)
         infos = _camera_infos(reader, images, namespace)
         with BagWriter(target, storage or _storage_of(source)) as writer:
-            copies = {c.id: writer.add_topic_like(c) for c in reader.connections}
+            for connection in reader.connections:
+                writer.add_topic_like(connection)
             _add_results(reader, writer, images, infos)
             total = sum(reader.count(topic) for topic in images)
             with tqdm(total=total, unit="frame", disable=None) as progress:
                 for connection, log_time, data in reader.read_raw():
-                    writer.write_raw(copies[connection.id], log_time, data)
                     topic, kind = connection.topic, connection.msgtype
-                    if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
-                        try:
+                    # Asked by name: a bag that turns out to be damaged is opened anew half-way.
+                    writer.write_raw(writer.add_topic_like(connection), log_time, data)
+                    try:
+                        if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
+                            progress.update()
                             message = reader.deserialize(connection, data)
-                            result = resolver.upscale(frame_of(message, kind, topic))
-                        except DifiisrError as error:
-                            outcome.fail(f"{topic} at {log_time}", error)
+                            pixels, encoding = _upscale(message, kind, topic, resolver)
+                        elif topic in infos and kind == CAMERA_INFO:
+                            info = reader.deserialize(connection, data)
+                            scaled = scale_camera_info(info, resolver.info.scale, convention)
                         else:
-                            plain = encoding_for(result.dtype)
-                            encoding = plain if kind == COMPRESSED_IMAGE else message.encoding
-                            pixels, encoding = to_output(result, encoding, "same", None)
-                            writer.write_image(
-                                images[topic], log_time, pixels, message.header, encoding
-                            )
-                            outcome.done += 1
-                        progress.update()
-                    elif topic in infos and kind == CAMERA_INFO:
-                        info = reader.deserialize(connection, data)
-                        scaled = scale_camera_info(info, resolver.info.scale, convention)
+                            continue
+                    except DifiisrError as error:
+                        outcome.fail(f"{topic} at {log_time}", error)
+                        continue
+                    if kind == CAMERA_INFO:
                         writer.write(infos[topic], CAMERA_INFO, log_time, scaled)
+                    else:
+                        writer.write_image(
+                            images[topic], log_time, pixels, message.header, encoding
+                        )
+                        outcome.done += 1
+        for notice in reader.notices:
+            outcome.notice(notice)
+
+
+def _upscale(message: Any, kind: str, topic: str, resolver: Any) -> tuple[np.ndarray, str]:
+    """The result in the layout of the message that it is made of, and its encoding."""
+    result = resolver.upscale(frame_of(message, kind, topic))
+    encoding = encoding_for(result.dtype) if kind == COMPRESSED_IMAGE else message.encoding
+    return to_output(result, encoding, "same", None)
 
 
 def _choose(reader: BagReader, topics: Sequence[str] | None, namespace: str) -> dict[str, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,18 +46,21 @@ class BagWriter:
             raise DataError(f"{self.path}: exists already, and bags are never overwritten")
         self._typestore = get_typestore(Stores.ROS2_JAZZY)
         self._topics: dict[str, Any] = {}
-        try:
+        with self._errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # The storage file is named after its folder, so the temporary name is one level up.
             self._temporary = Path(
                 tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             )
-            self._writer: Any = Writer(
-                self._temporary / self.path.name, version=8, storage_plugin=plugins[storage]
-            )
-            self._writer.open()
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+        try:
+            with self._errors():
+                self._writer: Any = Writer(
+                    self._temporary / self.path.name, version=8, storage_plugin=plugins[storage]
+                )
+                self._writer.open()
+        except DataError:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise
 
     def __enter__(self) -> BagWriter:
         return self
@@ -77,10 +82,9 @@ class BagWriter:
             return
         writer, self._writer = self._writer, None
         try:
-            writer.close()
-            os.rename(self._temporary / self.path.name, self.path)
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+            with self._errors():
+                writer.close()
+                os.rename(self._temporary / self.path.name, self.path)
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -89,8 +93,8 @@ class BagWriter:
         if self._writer is None:
             return
         writer, self._writer = self._writer, None
-        with contextlib.suppress(OSError):
-            writer.close()
+        with contextlib.suppress(OSError, sqlite3.Error):
+            getattr(writer, "abort", writer.close)()  # rosbags before 0.11 cannot abort
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def add_topic(self, topic: str, msgtype: str, reliable: bool = True) -> Any:
@@ -125,17 +129,27 @@ class BagWriter:
         return connection
 
     def add_topic_like(self, other: Any, topic: str | None = None) -> Any:
-        """Add a topic of another bag's connection: same type, definition and QoS."""
+        """Add a topic of another bag's connection: same type, definition, type hash and QoS.
+
+        Bags of Humble and older lack definitions and hashes; they are added where the type is a
+        standard one, or the bag has the definition.
+
+        Args:
+            other: rosbags' connection. Several of one topic, as two publishers leave them, become
+                one, because rosbag2 knows a topic once.
+            topic: Its name here; None: the same.
+        """
+        name, known = topic or other.topic, other.msgtype in self._typestore.fielddefs
+        if name in self._topics and self._topics[name].msgtype == other.msgtype:
+            return self._topics[name]
         definition, digest = other.msgdef.data, other.digest
-        if not (definition and digest) and other.msgtype in self._typestore.fielddefs:
+        if not definition and known:
             definition, _ = self._typestore.generate_msgdef(other.msgtype, ros_version=2)
-            digest = self._typestore.hash_rihs01(other.msgtype)
-        name = topic or other.topic
         self._topics[name] = connection = self._writer.add_connection(
             name,
             other.msgtype,
-            msgdef=definition or "",
-            rihs01=digest or "RIHS01_" + 64 * "0",
+            msgdef=definition,
+            rihs01=digest or _type_hash(other.msgtype, definition),
             serialization_format=other.ext.serialization_format,
             offered_qos_profiles=other.ext.offered_qos_profiles,
         )
@@ -143,10 +157,8 @@ class BagWriter:
 
     def write_raw(self, connection: Any, log_time_ns: int, data: bytes | memoryview) -> None:
         """Write a serialised message as it is."""
-        try:
+        with self._errors():
             self._writer.write(connection, log_time_ns, data)
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
 
     def write(self, topic: str, msgtype: str, log_time_ns: int, message: Any) -> None:
         """Serialise and write a message that has the fields of ``msgtype``."""
@@ -187,3 +199,39 @@ class BagWriter:
             data=frame.reshape(-1).view(np.uint8),
         )
         self.write(topic, IMAGE, log_time_ns, image)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say of a full or broken disk, whichever storage noticed it, which bag it was."""
+        try:
+            yield
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise DataError(f"{self.path}: cannot be written: {error}") from error
+
+
+def _type_hash(msgtype: str, definition: str) -> str:
+    """The type hash (REP 2016) of a definition as a bag holds it; zeros where it does not parse.
+
+    rosbags refuses a bag with a hash that does not fit its definition, even an empty one.
+    """
+    from rosbags.typesys import (
+        Stores,
+        TypesysError,
+        get_types_from_idl,
+        get_types_from_msg,
+        get_typestore,
+    )
+
+    store = get_typestore(Stores.EMPTY)
+    mark = "=" * 80 + "\n"
+    try:
+        if definition.startswith(f"{mark}IDL: "):
+            for part in definition.split(mark)[1:]:
+                store.register(get_types_from_idl(part.partition("\n")[2]))
+        else:
+            store.register(get_types_from_msg(definition, msgtype))
+        return store.hash_rihs01(msgtype)
+    except (TypesysError, KeyError):
+        return "RIHS01_" + 64 * "0"
