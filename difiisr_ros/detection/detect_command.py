@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the numbers, or the boxes found"
     )
+    parser.add_argument(
+        "--draw", type=Path, metavar="DIR",
+        help="write the frames here with the boxes found; without --boxes",
+    )  # fmt: skip
     add_engine_arguments(parser)
 
 
@@ -70,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("--min-objects and --resamples must be at least 1")
     if not 0 <= args.min_score < 1:
         raise OptionError(f"--min-score must be in [0, 1), got {args.min_score}")
+    if args.draw and args.boxes:
+        raise OptionError("--draw goes with listing what is found; leave --boxes out")
     report = _score(args) if args.boxes else _list(args)
     if args.json:
         from difiisr_ros.io.images import write_atomically
@@ -80,12 +86,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
     from difiisr_ros.detection.detector import Detector
-    from difiisr_ros.io.images import list_images, read_image
+    from difiisr_ros.detection.draw import draw_boxes
+    from difiisr_ros.io.images import list_images, read_image, write_image
 
     detector = Detector.load(args.detector)
     frames: dict[str, list[dict[str, Any]]] = {}
     for path in list_images(args.data):
-        found = detector.detect(read_image(path), min_score=args.min_score)
+        image = read_image(path)
+        found = detector.detect(image, min_score=args.min_score)
+        if args.draw:
+            picture = draw_boxes(image, found, detector.classes)
+            write_image(args.draw / f"{path.stem}.png", picture)
         frames[path.name] = [
             {
                 "class": detector.classes[label],

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from detection_scenes import CLASSES, scene, write_set
+from PIL import Image
 
 from difiisr_ros.cli import main
 from difiisr_ros.detection.boxes import BoxedImage, default_annotations, read_boxes
 from difiisr_ros.detection.checkpoint import load_detector
 from difiisr_ros.detection.decode import pairwise_iou
 from difiisr_ros.detection.detector import Detector
+from difiisr_ros.detection.draw import COLORS
 from difiisr_ros.detection.model import DetectorConfig, ThermalDetector
 from difiisr_ros.detection.train import DetectorTrainer, TrainSettings
 from difiisr_ros.errors import DataError, FrameError, OptionError
@@ -222,9 +224,24 @@ def test_detect_lists_what_it_finds(trained, folders, tmp_path, capsys):
     assert all(entry["score"] >= 0.3 for frame in listed.values() for entry in frame)
 
 
+def test_detect_draws_what_it_finds(trained, folders, tmp_path):
+    code = main(["detect", str(folders[1]), "--detector", str(trained), "--draw", str(tmp_path)])
+    assert code == 0
+    assert len(list(tmp_path.glob("*.png"))) == 8
+    picture = np.asarray(Image.open(tmp_path / "0.png"))
+    assert picture.shape == (96, 128, 3)
+    frame, objects = scene(1000)
+    found = Detector.load(str(trained)).detect(frame, min_score=0.3)
+    for label in {o["category_id"] - 10 for o in objects}:
+        rows, columns = np.nonzero((picture == COLORS[label]).all(axis=2))
+        boxes = found.boxes[found.labels == label].round()
+        assert columns.min() == boxes[:, 0].min() and rows.max() >= boxes[:, 3].max() - 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--boxes", "x.json", "--draw", "out"], "leave --boxes out"),
         (["--min-score", "1.5"], "--min-score must be in [0, 1), got 1.5"),
         (["--resamples", "0"], "must be at least 1"),
         (["--detector", "gone"], "detector 'gone' is neither"),
