@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from node_harness import DEADLINE, Graph, scene, wait_for
+from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -121,6 +122,54 @@ def test_block_does_not_hold_up_the_services(monkeypatch):
         wait_for(lambda: len(graph.images) == 40, "all frames")
 
 
+def set_seed(graph, value):
+    """``ros2 param set /super_resolution seed ...``, which is live."""
+    wanted = Parameter("seed", value=value).to_parameter_msg()
+    request = SetParameters.Request(parameters=[wanted])
+    return graph.call(SetParameters, "/super_resolution/set_parameters", request).results[0]
+
+
+def test_a_parameter_is_set_while_a_frame_is_in_work(monkeypatch):
+    with Graph() as graph:
+        graph.connect()
+        with held(graph, monkeypatch) as in_work:
+            graph.send(scene())
+            wait_for(in_work.is_set, "a frame is in work")
+            assert set_seed(graph, 5).successful
+            assert not graph.images
+            refused = Parameter("backend", value="torch").to_parameter_msg()
+            request = SetParameters.Request(parameters=[refused])
+            answer = graph.call(SetParameters, "/super_resolution/set_parameters", request)
+            assert "read-only" in answer.results[0].reason
+        wait_for(lambda: graph.images, "the frame is published")
+
+
+def test_parameters_are_set_under_load():
+    """The real model, fed faster than it can: an answer takes a fraction of a frame, because the
+    arithmetic leaves the interpreter free. In the node's own process half of them take 2 ms
+    (benchmarks/node_under_load.py)."""
+    with Graph(backend="torch") as graph:
+        graph.connect()
+        frame = scene(512, 640)
+        graph.roundtrip(frame)
+        name = "/super_resolution/set_parameters"
+        client = graph.tester.create_client(SetParameters, name)
+        assert client.wait_for_service(DEADLINE)
+        seconds = []
+        for i in range(30):
+            graph.send(frame, stamp=i)
+            wanted = Parameter("stale_after", value=2.0 + i).to_parameter_msg()
+            begin = time.monotonic()
+            future = client.call_async(SetParameters.Request(parameters=[wanted]))
+            wait_for(future.done, "an answer")
+            seconds.append(time.monotonic() - begin)
+            assert future.result().results[0].successful
+            time.sleep(0.03)
+        snapshot = graph.node.cameras[""].statistics.snapshot()
+        assert snapshot.displaced > 3, "there was a load"
+        assert 1e3 * sorted(seconds)[15] < snapshot.upscale_ms["p50"] / 2
+
+
 def test_overhead_of_the_node_is_small(monkeypatch):
     """What the node adds to the upscale of a 160x120 frame, in processor time of its worker."""
     with Graph() as graph:
@@ -181,14 +230,7 @@ class TestDeadline:
 
 
 def enable(graph, on):
-    client = graph.tester.create_client(SetBool, "/super_resolution/enable")
-    try:
-        assert client.wait_for_service(10)
-        future = client.call_async(SetBool.Request(data=on))
-        wait_for(future.done, "enable answers")
-        return future.result()
-    finally:
-        graph.tester.destroy_client(client)
+    return graph.call(SetBool, "/super_resolution/enable", SetBool.Request(data=on))
 
 
 def test_enable_service():
