@@ -11,6 +11,7 @@ not need launch.
 
 import os
 
+from launch import LaunchDescription
 from launch.actions import LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 
@@ -31,7 +32,6 @@ from difiisr_ros.ros.launch_arguments import (
     of_parameters,
     params_file,
 )
-from launch import LaunchDescription
 
 PLAYER = frame_player_parameters.BY_NAME
 
@@ -107,7 +107,11 @@ def start(context):
     return [
         system.handler(),
         super_resolution_node(
-            ARGUMENTS, texts, namespace="", on_exit=system.when_exits("super_resolution_node")
+            ARGUMENTS,
+            texts,
+            namespace="",
+            more={"camera_names": [""]},  # the player is one camera
+            on_exit=system.when_exits("super_resolution_node"),
         ),
         tool_node("sr_monitor_node", "sr_monitor", {}),
         tool_node(

@@ -1,12 +1,13 @@
-"""Start one super_resolution_node for each of several cameras.
+"""Start super_resolution_node for several cameras.
 
     ros2 launch difiisr_ros multi_camera.launch.py camera_names:=front,rear
 
 Subscribes /front/image_raw and /rear/image_raw, publishes /front/sr/image_raw and
-/rear/sr/image_raw. Every camera has a process of its own, so that a broken or slow one does not
-hold up the others; config/multi_camera.yaml can give each its own parameters.
+/rear/sr/image_raw. One process serves all cameras and upscales frames that wait together at once;
+with ``processes:=one_each`` every camera has a process, and can have parameters, of its own.
 """
 
+from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from difiisr_ros.errors import OptionError
@@ -14,19 +15,22 @@ from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts
 from difiisr_ros.ros.launch_arguments import (
     LOG_LEVEL,
     NAMESPACE,
+    NODE_PARAMETERS,
     USE_SIM_TIME,
     LaunchArgument,
-    camera_names,
+    given_parameters,
     of_parameters,
     params_file,
 )
-from launch import LaunchDescription
 
 ARGUMENTS = (
+    *of_parameters("camera_names", defaults={"camera_names": None}),
     LaunchArgument(
-        "camera_names",
-        "Names of the cameras, separated by commas; each is the namespace of its topics.",
-        default=None,
+        "processes",
+        "one: a process for all cameras, with one copy of the model. one_each: a process for each, "
+        "a node with parameters of its own in the namespace of the camera's name.",
+        default="one",
+        choices=("one", "one_each"),
     ),
     params_file("multi_camera.yaml"),
     NAMESPACE,
@@ -41,14 +45,12 @@ ARGUMENTS = (
 )
 
 
-def start(context):
-    texts = texts_of(ARGUMENTS, context)
-    names = camera_names(texts["camera_names"])
-    if texts["image"].startswith(("/", "~")):
-        raise OptionError(
-            f"image:={texts['image']}: would be the same topic for every camera; accepted are "
-            "relative names, for example thermal/image_raw"
-        )
+def one_process(texts, names):
+    remappings = [(f"{name}/image_raw", f"{name}/{texts['image']}") for name in names]
+    return [super_resolution_node(ARGUMENTS, texts, remappings=remappings)]
+
+
+def one_process_each(texts, names):
     above = texts["namespace"].rstrip("/")
     return [
         super_resolution_node(
@@ -56,9 +58,26 @@ def start(context):
             texts,
             namespace=f"{above}/{name}" if texts["namespace"] else name,
             remappings=[("image_raw", texts["image"])],
+            more={"camera_names": [""]},
+            # Each would take all processors for itself.
+            presets={"num_threads": 1},
         )
         for name in names
     ]
+
+
+def start(context):
+    texts = texts_of(ARGUMENTS, context)
+    names = given_parameters(ARGUMENTS, texts, NODE_PARAMETERS).get("camera_names")
+    if not names:
+        raise OptionError("camera_names:= is empty; accepted are names, for example front,rear")
+    if texts["image"].startswith(("/", "~")):
+        raise OptionError(
+            f"image:={texts['image']}: would be the same topic for every camera; accepted are "
+            "relative names, for example thermal/image_raw"
+        )
+    start_nodes = one_process if texts["processes"] == "one" else one_process_each
+    return start_nodes(texts, names)
 
 
 def generate_launch_description():

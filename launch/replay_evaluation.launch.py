@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import yaml
+from launch import LaunchDescription
 from launch.actions import ExecuteProcess, LogInfo, OpaqueFunction
 
 from difiisr_ros.errors import DataError, OptionError
@@ -25,7 +26,6 @@ from difiisr_ros.ros.launch_actions import (
 from difiisr_ros.ros.launch_arguments import LOG_LEVEL, LaunchArgument, of_parameters, params_file
 from difiisr_ros.ros.launch_replay import play_when_ready
 from difiisr_ros.ros.replay import bag_play_command, replay_qos
-from launch import LaunchDescription
 
 #: The players, and the rate each has when none is given.
 PLAYERS = {"frame_player": 10.0, "rosbag2": 1.0}
@@ -108,6 +108,7 @@ def start(context):
         texts,
         namespace=namespace,
         more={
+            "camera_names": [""],
             "drop_policy": "block",
             "autostart": True,
             "use_sim_time": texts["player"] == "rosbag2",

@@ -6,6 +6,7 @@ Parameters come from ``params_file``; the arguments here override it when they a
 ``autostart:=false`` the node waits, unconfigured, for a lifecycle manager; see docs/launch.md.
 """
 
+from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of
@@ -17,7 +18,6 @@ from difiisr_ros.ros.launch_arguments import (
     of_parameters,
     params_file,
 )
-from launch import LaunchDescription
 
 ARGUMENTS = (
     params_file("super_resolution.yaml"),

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, SetLaunchConfiguration
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
 from ros_peer import Peer
-
-from launch import LaunchDescription
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

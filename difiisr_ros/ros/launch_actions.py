@@ -50,8 +50,11 @@ def texts_of(arguments: Iterable[LaunchArgument], context: LaunchContext) -> dic
 
 def parameters(values: Mapping[str, Value]) -> dict[str, Any]:
     """Values for a node's ``parameters``; a text stays one, though it may look like a number."""
+    types: dict[type, Any] = {str: str, list: list[str]}
     return {
-        name: ParameterValue(value, value_type=str) if isinstance(value, str) else value
+        name: ParameterValue(value, value_type=types[type(value)])
+        if type(value) in types
+        else value
         for name, value in values.items()
     }
 
@@ -63,6 +66,7 @@ def super_resolution_node(
     namespace: str | None = None,
     remappings: Iterable[tuple[str, str]] = (),
     more: Mapping[str, Value] | None = None,
+    presets: Mapping[str, Value] | None = None,
     **options: Any,
 ) -> LifecycleNode:
     """The node: parameters from ``params_file``, overridden by the arguments that were given.
@@ -72,7 +76,8 @@ def super_resolution_node(
         texts: what launch made of them, by name.
         namespace: instead of the argument of this name.
         remappings: of topics.
-        more: parameters that the launch file itself sets.
+        more: parameters that the launch file itself sets, whatever the file of parameters says.
+        presets: numbers that stand where neither the file nor an argument says anything.
         options: further ones of ``LifecycleNode``.
 
     Raises:
@@ -83,7 +88,11 @@ def super_resolution_node(
     if file and not Path(file).is_file():
         raise DataError(f"params_file:={file}: no such file")
     overrides = {**given_parameters(arguments, texts, NODE_PARAMETERS), **(more or {})}
+    # launch_ros hands over values under the node's full name, which wins over the /**: section of
+    # a file. What stands before the file on the command line, for any name, does not.
+    ros_arguments = [a for k, v in (presets or {}).items() for a in ("-p", f"{k}:={v}")]
     level = texts.get("log_level")
+    ros_arguments += ["--log-level", level] if level else []
     return LifecycleNode(
         package=PACKAGE,
         executable="super_resolution_node",
@@ -91,7 +100,7 @@ def super_resolution_node(
         namespace=texts["namespace"] if namespace is None else namespace,
         parameters=[*([file] if file else []), parameters(overrides)],
         remappings=list(remappings),
-        ros_arguments=["--log-level", level] if level else [],
+        ros_arguments=ros_arguments,
         output="screen",
         emulate_tty=True,
         **options,

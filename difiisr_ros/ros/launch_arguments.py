@@ -7,7 +7,6 @@ parameters decides, and after it the node's own default.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +15,14 @@ from difiisr_ros.ros.parameter_table import BY_NAME, Change, ParameterSpec, Valu
 
 #: Both spellings, because launch files are written in Python and YAML alike.
 _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
+
+
+def _items(text: str) -> Value:
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        # An empty camera name is one, but between commas it is a slip.
+        raise ValueError("nothing between two commas, or after the last")
+    return items
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,15 @@ class LaunchArgument:
     """The parameter that it sets when it is given."""
     in_share: bool = False
     """Whether the default is a path relative to the package's share folder."""
+
+    @property
+    def accepted(self) -> str:
+        """The accepted texts in words, for docs."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.parameter is None or self.parameter.type_name == "string":
+            return "any"
+        return self.parameter.accepted
 
     @property
     def accepted_texts(self) -> tuple[str, ...]:
@@ -51,12 +67,15 @@ class LaunchArgument:
         try:
             if kind is bool:
                 value = _BOOLEANS[text]
+            elif kind is list:
+                value = _items(text)
             elif kind is not str:
                 value = kind(text)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError) as error:
+            why = f" ({error})" if kind is list else ""
             raise OptionError(
                 f"{self.name}:={text}: must be of type {self.parameter.type_name}, "
-                f"accepted: {self.parameter.accepted}"
+                f"accepted: {self.parameter.accepted}{why}"
             ) from None
         wrong = self.parameter.check(value)
         if wrong is not None:
@@ -68,7 +87,7 @@ def of_parameters(
     *names: str,
     table: Mapping[str, ParameterSpec] = BY_NAME,
     unset: str = "as in params_file",
-    defaults: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str | None] | None = None,
 ) -> tuple[LaunchArgument, ...]:
     """Arguments that set the parameters of these names.
 
@@ -76,14 +95,19 @@ def of_parameters(
         names: of parameters in the table.
         table: the node's parameters.
         unset: what applies when the argument is not given, in words.
-        defaults: for arguments that are set unless the user gives something else.
+        defaults: for arguments that are set unless the user gives something else; None for those
+            that must be given.
     """
     arguments = []
     for name in names:
         spec = table[name]
         default = (defaults or {}).get(name, "")
         choices = tuple(_BOOLEANS) if spec.type_name == "bool" else spec.choices
-        description = spec.description if default else f"{spec.description} Empty: {unset}."
+        description = spec.description
+        if spec.type_name == "string_array":
+            description += " Separated by commas."
+        if default == "":
+            description += f" Empty: {unset}."
         arguments.append(LaunchArgument(name, description, default, choices, spec))
     return tuple(arguments)
 
@@ -109,25 +133,6 @@ def given_parameters(
         if text and argument.parameter and argument.parameter is table.get(argument.name):
             values[argument.name] = argument.value(text)
     return values
-
-
-def camera_names(text: str) -> list[str]:
-    """The names in a list such as ``front, rear``, which become parts of topic names.
-
-    Raises:
-        OptionError: No name, a name twice, or one that a topic cannot have.
-    """
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-            raise OptionError(
-                f"camera_names:={text}: '{name}' is not a name; accepted are letters, digits and "
-                "underscores after a letter, separated by commas, for example front,rear"
-            )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise OptionError(f"camera_names:={text}: {', '.join(twice)} is there twice")
-    return names
 
 
 def params_file(name: str) -> LaunchArgument:

@@ -11,10 +11,9 @@ import pytest
 
 pytest.importorskip("launch_ros", reason="launch_ros is missing: it comes with ROS 2")
 
+from launch import LaunchContext
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_case import share
-
-from launch import LaunchContext
 
 FILES = ("super_resolution", "multi_camera", "replay_evaluation", "demo")
 
@@ -66,7 +65,7 @@ def test_choices_are_enforced(name):
     ("name", "arguments", "said"),
     [
         ("multi_camera", [], "camera_names"),
-        ("multi_camera", ["camera_names:=a b"], "'a b' is not a name"),
+        ("multi_camera", ["camera_names:=a b"], "'a b' is none"),
         ("super_resolution", ["params_file:=/nowhere"], "params_file:=/nowhere: no such file"),
         ("super_resolution", ["autostart:=perhaps"], "autostart"),
         ("replay_evaluation", ["bag:=/nowhere"], "bag:=/nowhere: no such file"),

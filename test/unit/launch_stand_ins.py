@@ -129,8 +129,9 @@ def plain(parameters: list[Any]) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    assert not isinstance(value, str), "launch would guess the type of a bare text"
+    assert not isinstance(value, (str, list)), "launch would guess the type of a bare text"
     if kind(value) == "ParameterValue":
-        assert value.kwargs == {"value_type": str}
-        return value.args[0]
+        (plain,) = value.args
+        assert value.kwargs == {"value_type": list[str] if isinstance(plain, list) else str}
+        return plain
     return value

@@ -7,7 +7,6 @@ import pytest
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.launch_arguments import (
     NODE_PARAMETERS,
-    camera_names,
     given_parameters,
     of_parameters,
 )
@@ -28,6 +27,8 @@ def value(name, text):
         ("lazy", "False", False),
         ("model", "007", "007"),
         ("backend", "torch", "torch"),
+        ("camera_names", "front, rear,cam_2", ["front", "rear", "cam_2"]),
+        ("camera_names", "true", ["true"]),
     ],
 )
 def test_texts_become_values_of_the_parameters_type(name, text, expected):
@@ -44,6 +45,11 @@ def test_texts_become_values_of_the_parameters_type(name, text, expected):
         ("stale_after", "nan", r"stale_after:=nan: .*accepted: 0\.1 to 3600"),
         ("lazy", "yes", r"lazy:=yes: must be of type bool, accepted: true, false"),
         ("backend", "cuda", r"backend:=cuda: .*accepted: auto, torch, bicubic"),
+        ("camera_names", "front,,rear", "camera_names:=front,,rear: .*nothing between two commas"),
+        ("camera_names", "front,", "nothing between two commas, or after the last"),
+        ("camera_names", "2nd", "camera_names:=2nd: .*accepted: different names.*'2nd' is none"),
+        ("camera_names", "front rear", "'front rear' is none"),
+        ("camera_names", "front,rear,front", "'front' is there twice"),
     ],
 )
 def test_wrong_texts_are_named_with_what_is_accepted(name, text, said):
@@ -67,20 +73,21 @@ def test_an_argument_that_is_set_unless_given_needs_a_text():
     assert unset.description.endswith("Empty: as in params_file.")
 
 
-def test_camera_names():
-    assert camera_names("front, rear,cam_2") == ["front", "rear", "cam_2"]
+def test_an_argument_that_must_be_given_has_no_default_and_no_empty_text():
+    (argument,) = of_parameters("camera_names", defaults={"camera_names": None})
+    assert argument.default is None
+    assert argument.description.endswith("Separated by commas.")
+    (optional,) = of_parameters("camera_names")
+    assert optional.default == "" and optional.description.endswith("Empty: as in params_file.")
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "'' is not a name"),
-        ("front,,rear", "'' is not a name"),
-        ("2nd", "'2nd' is not a name"),
-        ("front rear", "'front rear' is not a name; accepted are letters"),
-        ("front,rear,front", "front is there twice"),
-    ],
-)
-def test_names_that_topics_cannot_have(text, said):
-    with pytest.raises(OptionError, match=said):
-        camera_names(text)
+def test_accepted_texts_in_words():
+    names = ("model", "backend", "num_steps", "stale_after", "autostart", "camera_names")
+    assert [argument.accepted for argument in of_parameters(*names)] == [
+        "any",
+        "auto, torch, bicubic",
+        "1 to 1 000",
+        "0.1 to 3600",
+        "true, True, false, False",
+        "different names of letters, digits and underscores after a letter",
+    ]

@@ -69,7 +69,7 @@ def test_docs_have_every_argument_as_it_is(repository, name):
         default, accepted, meaning = rows[argument.name]
         shown = "required" if argument.default is None else argument.default
         assert default.strip("`") == shown, argument.name
-        assert accepted == (", ".join(argument.choices) or "any"), argument.name
+        assert accepted == argument.accepted, argument.name
         assert meaning == argument.description, argument.name
     assert f"ros2 launch difiisr_ros {name}.launch.py" in section
 
@@ -169,6 +169,22 @@ def test_a_missing_file_of_parameters_is_named(repository):
         started(module, repository, params_file="/nowhere.yaml")
 
 
+def test_one_process_serves_all_cameras(repository):
+    given = {"camera_names": "front, rear", "namespace": "truck", "image": "thermal/image"}
+    with launch_file(repository, "multi_camera") as module:
+        found = nodes(started(module, repository, backend="bicubic", **given))
+        (node,) = found.values()
+        file, overrides = plain(node["parameters"])
+    assert list(found) == ["truck/super_resolution"]
+    assert overrides == {"camera_names": ["front", "rear"], "backend": "bicubic"}
+    assert file.endswith("config/multi_camera.yaml")
+    assert node["remappings"] == [
+        ("front/image_raw", "front/thermal/image"),
+        ("rear/image_raw", "rear/thermal/image"),
+    ]
+    assert node["ros_arguments"] == []
+
+
 @pytest.mark.parametrize(
     ("namespace", "expected"),
     [
@@ -178,10 +194,45 @@ def test_a_missing_file_of_parameters_is_named(repository):
         ("/", ["/front/super_resolution", "/rear/super_resolution"]),
     ],
 )
-def test_every_camera_has_a_node_in_its_namespace(repository, namespace, expected):
+def test_every_camera_has_a_process_in_its_namespace(repository, namespace, expected):
+    given = {"camera_names": "front, rear", "namespace": namespace, "processes": "one_each"}
     with launch_file(repository, "multi_camera") as module:
-        found = nodes(started(module, repository, camera_names="front, rear", namespace=namespace))
+        found = nodes(started(module, repository, image="thermal/image", **given))
+        overrides = [plain(node["parameters"])[1] for node in found.values()]
     assert list(found) == expected
+    # The file of parameters may name the cameras for one process.
+    assert overrides == [{"camera_names": [""]}] * 2
+    for node in found.values():
+        assert node["remappings"] == [("image_raw", "thermal/image")]
+        assert node["ros_arguments"] == ["-p", "num_threads:=1"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("", "camera_names:= is empty"),
+        ("front,,rear", "camera_names:=front,,rear: .*nothing between two commas"),
+        ("front,front", "'front' is there twice"),
+        ("front,re/ar", "'re/ar' is none"),
+    ],
+)
+@pytest.mark.parametrize("processes", ["one", "one_each"])
+def test_camera_names_that_cannot_be_are_refused(repository, processes, names, said):
+    with (
+        launch_file(repository, "multi_camera") as module,
+        pytest.raises(OptionError, match=said),
+    ):
+        started(module, repository, camera_names=names, processes=processes)
+
+
+@pytest.mark.parametrize("name", ["demo", "replay_evaluation"])
+def test_what_plays_one_camera_starts_a_node_for_one(repository, tmp_path, name):
+    """Whatever cameras the user's file of parameters names."""
+    needed = {"bag": ".", "output": str(tmp_path / "out")} if name != "demo" else {"view": "none"}
+    with launch_file(repository, name) as module:
+        found = nodes(started(module, repository, **needed))
+        (node,) = [n for n in found.values() if n["executable"] == "super_resolution_node"]
+        assert plain(node["parameters"])[1]["camera_names"] == [""]
 
 
 def test_cameras_cannot_share_a_topic(repository):
@@ -300,4 +351,4 @@ def test_demo_plays_as_asked(repository):
         (played,) = plain(found["/frame_player"]["parameters"])
         _, node = plain(found["/super_resolution"]["parameters"])
     assert played == {"rate": 9.0, "encoding": "mono8", "reliability": "reliable"}
-    assert node == {"num_steps": 2}
+    assert node == {"num_steps": 2, "camera_names": [""]}

@@ -1,0 +1,64 @@
+"""multi_camera.launch.py: a process for each camera, with parameters of its own."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_testing", reason="launch_testing is missing: it comes with ROS 2")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
+
+import launch_testing
+import yaml
+from behaviours import check_parameters, check_two_cameras
+from launch_case import ExitsCleanly, WithPeer, describe, include
+from ros_peer import Stream
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    file = Path(tempfile.mkdtemp()) / "parameters.yaml"
+    sections = {
+        # camera_names is for one process, and left out by the launch file.
+        "/**": {"ros__parameters": {"seed": 5, "camera_names": ["front", "rear"]}},
+        "/truck/front/super_resolution": {"ros__parameters": {"num_threads": 2}},
+    }
+    file.write_text(yaml.safe_dump(sections))
+    return describe(
+        include(
+            "multi_camera",
+            params_file=str(file),
+            camera_names="front,rear",
+            processes="one_each",
+            namespace="truck",
+            image="thermal/image_raw",
+            backend="bicubic",
+        )
+    )
+
+
+class TwoProcesses(WithPeer, unittest.TestCase):
+    def test_each_gets_its_own_results(self):
+        front, rear = (
+            Stream(
+                self.peer,
+                f"/truck/{name}/thermal/image_raw",
+                output=f"/truck/{name}/sr/image_raw",
+            )
+            for name in ("front", "rear")
+        )
+        check_two_cameras(self.peer, front, rear, "truck/front/super_resolution: input")
+
+    def test_each_has_its_own_parameters(self):
+        for name, threads in (("front", 2), ("rear", 1)):
+            wanted = {"num_threads": threads, "seed": 5, "camera_names": [""]}
+            check_parameters(self.peer, wanted, f"/truck/{name}/super_resolution")
+
+
+@launch_testing.post_shutdown_test()
+class AfterShutdown(ExitsCleanly, unittest.TestCase):
+    pass
