@@ -39,7 +39,7 @@ class BagRecorder:
         }
         self._limit = max_queue_bytes
         self._queue: queue.SimpleQueue[tuple[str, int, bytes] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._room = threading.Condition()
         self._waiting = 0
         #: Messages written, and left out because the disk was too slow.
         self.written = self.dropped = 0
@@ -48,10 +48,21 @@ class BagRecorder:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def put(self, topic: str, log_time_ns: int, data: bytes) -> bool:
-        """Hand over a serialised message; False when it was dropped. Never waits."""
-        with self._lock:
-            if self.error is not None or self._waiting + len(data) > self._limit:
+    def put(self, topic: str, log_time_ns: int, data: bytes, wait: bool = False) -> bool:
+        """Hand over a serialised message; False when it was dropped.
+
+        Args:
+            topic: One of the topics given at first.
+            log_time_ns: ns.
+            data: CDR.
+            wait: Wait for the disk rather than drop a message.
+        """
+        with self._room:
+            while wait and self.error is None and self._waiting > self._limit - len(data):
+                if not self._waiting:  # alone it is too large, but there is nothing to wait for
+                    break
+                self._room.wait()
+            if self.error is not None or (not wait and self._waiting + len(data) > self._limit):
                 self.dropped += 1
                 return False
             self._waiting += len(data)
@@ -80,5 +91,6 @@ class BagRecorder:
                     self.written += 1
                 except DataError as error:
                     self.error = str(error)
-            with self._lock:
+            with self._room:
                 self._waiting -= len(data)
+                self._room.notify_all()

@@ -39,6 +39,10 @@ class SourceFrame:
     """Number of the frame in the source, from 0."""
     frame_id: str = ""
     """The coordinate frame that the source names, or empty."""
+    stamp_ns: int | None = None
+    """The recorded header's stamp; None where nothing was recorded."""
+    log_time_ns: int | None = None
+    """When a bag's recorder received the frame."""
 
 
 class Intrinsics(NamedTuple):
@@ -192,8 +196,10 @@ class BagSource:
             for record in reader.read_images(self.topic, on_error=left_out):
                 # A view into the message would keep only bytes that are read-only and foreign.
                 name = f"{record.topic} {count}"
-                frame_id = record.message.header.frame_id
-                yield SourceFrame(np.array(record.frame), name, count, frame_id)
+                header = record.message.header
+                stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
+                image, log_time = np.array(record.frame), record.log_time_ns
+                yield SourceFrame(image, name, count, header.frame_id, stamp, log_time)
                 count += 1
         if count == 0:
             reason = f", the first because: {problems[0]}" if problems else ""

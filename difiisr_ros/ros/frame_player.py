@@ -1,7 +1,8 @@
 """``frame_player``: publishes a folder, a bag, or the synthetic scene as a camera would.
 
 Topics: ``image_raw`` and ``camera_info``, with equal headers; with ``publish_truth`` also
-``truth/image_raw``. Parameters: :mod:`difiisr_ros.ros.frame_player_parameters`.
+``truth/image_raw``, with ``publish_clock`` also ``clock``. With ``max_pending`` it listens to
+``frames_done``. Parameters: :mod:`difiisr_ros.ros.frame_player_parameters`.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
+from std_msgs.msg import Header, UInt64
 
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.errors import DataError, DifiisrError
-from difiisr_ros.io.frames import FrameSource, Intrinsics, SourceFrame, open_source
+from difiisr_ros.errors import DataError, DifiisrError, OptionError
+from difiisr_ros.io.frames import BagSource, FrameSource, Intrinsics, SourceFrame, open_source
 from difiisr_ros.io.image_encoding import encoding_for
 from difiisr_ros.io.images import write_atomically
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.frame_player_parameters import TABLE
+from difiisr_ros.ros.frames_done import DoneGate
 from difiisr_ros.ros.output_encoding import needs_range, to_output
 from difiisr_ros.ros.pacing import Pacer
+from difiisr_ros.ros.qos import latched_qos
 from difiisr_ros.ros.start_parameters import declare_table
 
 #: Seconds between the last subscriber's discovery and the first frame: a publisher may know of a
@@ -58,13 +62,19 @@ class FramePlayer(Node):
                 topic=v["topic"] or None,
                 limit=v["frame_limit"] or None,
             )
+            needs_bag = [n for n in ("stamps", "publish_clock") if v[n] in ("recorded", True)]
+            if needs_bag and not isinstance(self._source, BagSource):
+                raise OptionError(
+                    f"{' and '.join(needs_bag)} take recorded times, which only a bag has, not "
+                    f"{self._source.name}"
+                )
         except DifiisrError:
             self.destroy_node()
             raise
         reliable = v["reliability"] == "reliable"
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
-            depth=5,
+            depth=max(5, v["max_pending"]),
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         )
         self._images = self.create_publisher(Image, "image_raw", qos)
@@ -75,6 +85,12 @@ class FramePlayer(Node):
         )
         if v["publish_truth"] and self._truths is None:
             self.get_logger().warning(f"no truth is known of {self._source.name}")
+        self._clock_times = self.create_publisher(Clock, "clock", 1) if v["publish_clock"] else None
+        self._gate = DoneGate()
+        if v["max_pending"]:
+            self.create_subscription(
+                UInt64, "frames_done", lambda m: self._gate.update(m.data), latched_qos()
+            )
         self._published: list[tuple[int, int, str]] = []
         self._pacer = Pacer(v["rate"])
         self._stop = threading.Event()
@@ -92,6 +108,7 @@ class FramePlayer(Node):
     def stop(self) -> None:
         """Stop playing and write the report."""
         self._stop.set()
+        self._gate.stop()
         if self._thread.ident is not None:
             self._thread.join()
         if self.values["report_file"]:
@@ -119,7 +136,7 @@ class FramePlayer(Node):
                     return
         frames = self._frames()
         first = next(frames)
-        if not self._wait_for_subscribers():
+        if not (self._wait_for_subscribers() and self._wait_for_results(0)):
             return
         height, width = first.image.shape
         self.get_logger().info(
@@ -128,9 +145,13 @@ class FramePlayer(Node):
         )
         began = time.monotonic()
         frame: SourceFrame | None = first
+        room = self.values["max_pending"]
         while frame is not None and self._pacer.wait(self._stop):
             self._publish(frame)
             frame = next(frames, None)
+            # After the last frame all must be done: who listens may be ended when the player ends.
+            if not self._wait_for_results(self.published - (room - 1 if frame else 0)):
+                return
         seconds = time.monotonic() - began
         if not self.context.ok():  # interrupted: /rosout is closed already
             return
@@ -168,11 +189,35 @@ class FramePlayer(Node):
                 return False
         return not self._stop.wait(SETTLE)
 
+    def _wait_for_results(self, wanted: int) -> bool:
+        """Wait until so many frames are done, if max_pending asks for it; 0: for the recorder."""
+        timeout = self.values["wait_timeout"]
+        if not self.values["max_pending"] or self._gate.wait(wanted, timeout):
+            return True
+        if not self._stop.is_set():
+            self.exit_code = 1
+            done = self._gate.count
+            self.get_logger().error(
+                f"waited {timeout:g} s for frames_done, which sr_monitor_node with reliability "
+                "reliable publishes once it is sure to receive the node's results"
+                if done is None
+                else f"{self.published - done} of {self.published} frames are not done, and none "
+                f"was in {timeout:g} s"
+            )
+        return False
+
     def _publish(self, frame: SourceFrame) -> None:
+        if self._clock_times is not None:
+            clock = Clock()
+            clock.clock.sec, clock.clock.nanosec = divmod(frame.log_time_ns or 0, 10**9)
+            self._clock_times.publish(clock)
         header = Header(
-            stamp=self.get_clock().now().to_msg(),
-            frame_id=self.values["frame_id"] or frame.frame_id or "thermal_optical_frame",
+            frame_id=self.values["frame_id"] or frame.frame_id or "thermal_optical_frame"
         )
+        if self.values["stamps"] == "recorded":
+            header.stamp.sec, header.stamp.nanosec = divmod(frame.stamp_ns or 0, 10**9)
+        else:
+            header.stamp = self.get_clock().now().to_msg()
         pixels, encoding = self._encoded(frame.image)
         # The calibration first: who needs both then has it when the image comes.
         self._infos.publish(self._camera_info(header, *frame.image.shape))

@@ -75,9 +75,32 @@ TABLE: tuple[ParameterSpec, ...] = tuple(
         dict(
             name="wait_timeout",
             default=60.0,
-            description="Give up, with exit code 1, when they have not come after these seconds.",
+            description="Give up, with exit code 1, when what is waited for (subscribers, or with "
+            "max_pending a frame's result) has not come after these seconds.",
             minimum=0.0,
             maximum=86400.0,
+        ),
+        dict(
+            name="max_pending",
+            default=0,
+            description="Publish no frame while this many are not done, as the recorder counts on "
+            "frames_done (sr_monitor_node with reliability reliable), so that none waits in memory "
+            "and each is timed alone; 0: do not look.",
+            minimum=0,
+            maximum=1000,
+        ),
+        dict(
+            name="stamps",
+            default="now",
+            description="Stamps of the headers: now, the node's clock at publication; or recorded, "
+            "those of the bag.",
+            choices=("now", "recorded"),
+        ),
+        dict(
+            name="publish_clock",
+            default=False,
+            description="Publish each frame's recording time on clock before the frame, for nodes "
+            "with use_sim_time.",
         ),
         # How it looks on the topics.
         dict(

@@ -1,17 +1,21 @@
 """``sr_monitor``: measures a super-resolved stream from outside, as its consumers see it.
 
-Subscribes ``image_raw`` and ``sr/image_raw`` (and their ``camera_info``) best effort, and
-``/diagnostics``. Prints a line a second: rates, latency from the input's stamp to the output's
-arrival here, frames dropped. Messages are taken in serialised form and only their stamp is read,
-so that measuring costs little; they can be recorded into a bag as they are.
+Subscribes ``image_raw`` and ``sr/image_raw`` (and their ``camera_info``), and ``/diagnostics``.
+Prints a line a second: rates, latency, frames dropped. Messages are taken in serialised form and
+only their stamp is read, so that measuring costs little; they can be recorded into a bag as they
+are.
 
 Latency compares the stamp with this machine's clock: it means what it says where the camera's
-driver stamps by the same clock.
+driver stamps by the same clock. For recorded stamps there is ``latency_from: publication``.
+
+With ``reliability: reliable`` nothing is lost, and ``frames_done``
+(:mod:`difiisr_ros.ros.frames_done`) tells a player when it may go on.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -23,12 +27,15 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import UInt64
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
 from difiisr_ros.io.bag_recorder import BagRecorder
 from difiisr_ros.io.cdr import stamp_of
 from difiisr_ros.io.images import write_atomically
+from difiisr_ros.ros.frames_done import without_result
 from difiisr_ros.ros.monitor_parameters import TABLE
+from difiisr_ros.ros.qos import latched_qos, replay_qos
 from difiisr_ros.ros.start_parameters import declare_table
 from difiisr_ros.ros.stream_match import StreamMatcher, percentiles
 
@@ -51,7 +58,6 @@ class Monitor(Node):
 
     def __init__(self, node_name: str = "sr_monitor", **kwargs: Any) -> None:
         super().__init__(node_name, **kwargs)
-        self.matcher = StreamMatcher()
         self.exit_code = 0
         #: Last values of each diagnostics task: ``{"inference": {"latency p50 (ms)": "8.1"}}``.
         self.diagnostics: dict[str, dict[str, str]] = {}
@@ -60,7 +66,7 @@ class Monitor(Node):
         self._lines = 0
         try:
             self.values = declare_table(self, TABLE)
-            names = {topic: self.resolve_topic_name(topic) for topic in TOPICS}
+            self._names = names = {topic: self.resolve_topic_name(topic) for topic in TOPICS}
             if self.values["bag"]:
                 self._recorder = BagRecorder(
                     self.values["bag"], {names[t]: (k, r) for t, (_, k, r) in TOPICS.items()}
@@ -68,11 +74,21 @@ class Monitor(Node):
         except DifiisrError:
             self.destroy_node()
             raise
-        qos = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=30,  # a second of frames, for when this process does not get the processor
-            reliability=ReliabilityPolicy.BEST_EFFORT,
+        self.matcher = StreamMatcher(from_stamp=self.values["latency_from"] == "stamp")
+        self._reliable = self.values["reliability"] == "reliable"
+        qos = (
+            replay_qos()
+            if self._reliable
+            else QoSProfile(
+                history=HistoryPolicy.KEEP_LAST,
+                depth=30,  # a second of frames, for when this process does not get the processor
+                reliability=ReliabilityPolicy.BEST_EFFORT,
+            )
         )
+        self._done_publisher: Any = None
+        if self._reliable:
+            self._done_publisher = self.create_publisher(UInt64, "frames_done", latched_qos())
+        self._done: int | None = None  # as last published
         for topic, (kind, _, _) in TOPICS.items():
             callback = self._taker(topic, names[topic])
             self.create_subscription(kind, topic, callback, qos, raw=True)
@@ -106,7 +122,9 @@ class Monitor(Node):
             "duplicate_outputs": m.duplicates,
             "latency_ms": percentiles(m.latencies_ms),
             "output_stamps_ns": m.output_stamps.tolist(),
-            "latencies_ms": [round(value, 3) for value in m.latencies_ms],
+            "latencies_ms": [
+                None if math.isnan(value) else round(value, 3) for value in m.latencies_ms
+            ],
             "diagnostics": self.diagnostics,
             "bag": None
             if recorder is None
@@ -121,13 +139,17 @@ class Monitor(Node):
         count = {INPUT: self.matcher.input, OUTPUT: self.matcher.output}.get(topic)
 
         def take(data: bytes, info: Any = None) -> None:
-            arrival = _arrival(info)
+            arrival = _time_of(info, "received_timestamp")
+            published = _time_of(info, "source_timestamp")
             if count is not None:
                 try:
-                    count(stamp_of(data), arrival)
+                    count(stamp_of(data), arrival, published)
                 except FrameError as error:
                     self.get_logger().error(f"{full_name}: {error}", throttle_duration_sec=10.0)
-            self._record(full_name, arrival, data)
+            from_stamp = self.values["latency_from"] == "stamp"
+            self._record(full_name, arrival if from_stamp else published, data)
+            if topic == OUTPUT:
+                self._say_done()
 
         if hasattr(Subscription, "CallbackType"):
             return take
@@ -140,13 +162,35 @@ class Monitor(Node):
             self._recording_since = arrival
         limit = self.values["bag_seconds"]
         if not limit or arrival - self._recording_since <= limit * 1e9:
-            self._recorder.put(topic, arrival, data)
+            self._recorder.put(topic, arrival, data, wait=self._reliable)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            _, _, task = status.name.partition(": ")
-            if task.split(" ")[-1] in ("input", "inference", "backend"):
-                self.diagnostics[task] = {entry.key: entry.value for entry in status.values}
+        found = {s.name: {v.key: v.value for v in s.values} for s in message.status}
+        mine = {self._names[INPUT], self._names[OUTPUT]}
+        mine |= {f"{topic}/compressed" for topic in mine}
+        # Other cameras' nodes publish here too, and another camera of the same node.
+        tasks = {name for name, values in found.items() if values.get("topic") in mine}
+        nodes = {name.partition(": ")[0] for name in tasks}
+        for name in tasks | {f"{node}: backend" for node in nodes}:
+            if name in found:
+                self.diagnostics[name.rpartition(" ")[2]] = found[name]
+        if tasks:
+            self._say_done()
+
+    def _say_done(self) -> None:
+        """Publish how many frames are done, once the node's results are sure to arrive here."""
+        if self._done_publisher is None:
+            return
+        if self._done is None:
+            # Only the publisher knows whom it sends to: it must have met all that there are.
+            met = int(self.diagnostics.get("inference", {}).get("subscribers", 0))
+            if met < self.count_subscribers(self._names[OUTPUT]):
+                return
+        m = self.matcher
+        done = m.frames_out + m.duplicates + without_result(self.diagnostics)
+        if done != self._done:
+            self._done = done
+            self._done_publisher.publish(UInt64(data=done))
 
     def _print_line(self) -> None:
         now = time.time_ns()
@@ -169,13 +213,13 @@ class Monitor(Node):
         )
 
 
-def _arrival(info: Any) -> int:
-    """When a message came, ns: as the middleware noted, else now.
+def _time_of(info: Any, key: str) -> int:
+    """When a message was sent or came, ns: as the middleware noted, else now.
 
     The middleware's time does not grow when this process waits for a processor.
     """
-    received = info.get("received_timestamp", 0) if isinstance(info, dict) else 0
-    return received or time.time_ns()
+    noted = info.get(key, 0) if isinstance(info, dict) else 0
+    return noted or time.time_ns()
 
 
 if __name__ == "__main__":

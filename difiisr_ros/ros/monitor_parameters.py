@@ -14,6 +14,23 @@ TABLE: tuple[ParameterSpec, ...] = (
         maximum=3600.0,
     ),
     ParameterSpec(
+        "reliability",
+        "best_effort",
+        "QoS of the subscriptions. best_effort matches every publisher. reliable loses nothing, "
+        "for a node with drop_policy block; frames_done then says how many frames are done.",
+        Change.START,
+        choices=("best_effort", "reliable"),
+    ),
+    ParameterSpec(
+        "latency_from",
+        "stamp",
+        "What latency counts from: the frame's stamp, to its result's arrival here; or its "
+        "publication, to that of its result, for stamps that are recorded ones. The bag's log "
+        "times are arrivals or publications accordingly.",
+        Change.START,
+        choices=("stamp", "publication"),
+    ),
+    ParameterSpec(
         "bag",
         "",
         "Record inputs and outputs into this new rosbag2 folder (mcap); empty: do not record.",

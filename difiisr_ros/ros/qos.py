@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rclpy.exceptions import ParameterException
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
 
 from difiisr_ros.errors import OptionError
 
@@ -31,6 +37,11 @@ def sensor_qos(depth: int) -> QoSProfile:
 def replay_qos() -> QoSProfile:
     """Reliable and without a limit of its own, for sources of which every frame counts."""
     return QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def latched_qos() -> QoSProfile:
+    """The last message, also for who subscribes after it was published."""
+    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @dataclass

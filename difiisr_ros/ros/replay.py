@@ -7,25 +7,22 @@ from dataclasses import dataclass
 from enum import Enum
 
 from difiisr_ros.io.bags import camera_info_topic_for
+from difiisr_ros.ros.frames_done import without_result
 
-#: What becomes of a frame that the node has received, by the diagnostics key that counts it.
-OUTCOMES = {
-    "input": ("frames rejected", "frames displaced by newer ones"),
-    "inference": ("frames published", "frames skipped for the deadline"),
-}
+TASKS = ("backend", "input", "inference")
 
 
 class Stage(Enum):
     """How far a replay has come."""
 
     STARTING = "starting"
-    """The node loads its model."""
+    """The node loads its model, or nobody is there yet to receive its results."""
     ACTIVE = "active"
-    """The node takes frames: the player may begin."""
+    """The node takes frames and is heard: the player may begin."""
     FAILED = "failed"
     """The node could not be configured or activated."""
     DONE = "done"
-    """The player has ended, and the node has nothing left to do."""
+    """The player has ended, the node has nothing left to do, and all results are recorded."""
 
 
 @dataclass
@@ -41,6 +38,8 @@ class ReplayProgress:
     """Fully qualified, without the leading slash: ``replay/super_resolution``."""
     played: bool = False
     """To be set when the player has ended."""
+    recorded: int = 0
+    """To be set to what the recorder says on ``frames_done``."""
     stage: Stage = Stage.STARTING
     published: int = 0
     """Frames whose result was published."""
@@ -55,28 +54,30 @@ class ReplayProgress:
             statuses: one ``DiagnosticArray``: values by key, by status name. Without the statuses
                 of this node it is ignored.
         """
-        found = {t: statuses.get(f"{self.node_name}: {t}") for t in ("backend", *OUTCOMES)}
+        found = {t: statuses.get(f"{self.node_name}: {t}") for t in TASKS}
         tasks = {task: values for task, values in found.items() if values is not None}
         if len(tasks) < len(found):
             return None
         before = self.stage
         if before is Stage.STARTING:
-            self._begin(tasks["backend"])
+            self._begin(tasks)
         elif before is Stage.ACTIVE:
             self._follow(tasks)
         return None if self.stage is before else self.stage
 
-    def _begin(self, backend: Mapping[str, str]) -> None:
-        if backend["lifecycle state"] == "active":
+    def _begin(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
+        backend = tasks["backend"]
+        # A result that is published before a subscriber was met is lost, also by reliable QoS.
+        if backend["lifecycle state"] == "active" and int(tasks["inference"]["subscribers"]) > 0:
             self.stage = Stage.ACTIVE
         elif backend["last transition error"]:
             self.stage, self.reason = Stage.FAILED, backend["last transition error"]
 
     def _follow(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
         received = int(tasks["input"]["frames received"])
-        ended = sum(int(tasks[task][key]) for task, keys in OUTCOMES.items() for key in keys)
         self.published = int(tasks["inference"]["frames published"])
-        if not self.played or received != ended:
+        ended = self.published + without_result(tasks)
+        if not self.played or received != ended or self.recorded < ended:
             self._idle_at = None
         elif self._idle_at == received:
             self.stage = Stage.DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -25,32 +26,40 @@ class Interval:
 class StreamMatcher:
     """Counts inputs and outputs of a stream and times the way between them.
 
-    Times are in nanoseconds of the clock that the stamps are from; latency is the time from an
-    input's stamp to its output's arrival.
+    Times are in nanoseconds of the clock that the stamps are from.
+
+    Args:
+        from_stamp: Latency is the time from an input's stamp to its output's arrival; else, for
+            stamps of another day, from an input's publication to its output's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, from_stamp: bool = True) -> None:
         self.frames_in = self.frames_out = 0
         #: Outputs with a stamp that no input had, and outputs that came twice.
         self.unmatched = self.duplicates = 0
-        #: Stamps of the outputs (ns) and their latencies (ms), in order of arrival.
+        #: Stamps of the outputs (ns) and their latencies (ms; NaN where the input was not seen), in
+        #: order of arrival.
         self.output_stamps = array("q")
         self.latencies_ms = array("d")
         self._inputs: OrderedDict[int, int] = OrderedDict()  # stamp -> arrival
         self._outputs: OrderedDict[int, tuple[int, bool]] = OrderedDict()  # -> arrival, matched
+        self._from_stamp = from_stamp
+        self._published: dict[int, int] = {}  # stamp -> publication of a waiting input
         self._overdue = 0
         self._last_look: tuple[int, int, int] | None = None
 
-    def input(self, stamp: int, arrival: int) -> None:
-        """An input frame was seen."""
+    def input(self, stamp: int, arrival: int, published: int | None = None) -> None:
+        """An input frame was seen; ``published`` is when its publisher sent it, where known."""
         if stamp in self._inputs:
             return
         self.frames_in += 1
         self._inputs[stamp] = arrival
+        if not self._from_stamp:
+            self._published[stamp] = arrival if published is None else published
         if stamp in self._outputs:
             self._outputs[stamp] = (self._outputs[stamp][0], True)
 
-    def output(self, stamp: int, arrival: int) -> None:
+    def output(self, stamp: int, arrival: int, published: int | None = None) -> None:
         """A result was seen; it may come before its input does, on another topic."""
         if stamp in self._outputs:
             self.duplicates += 1
@@ -58,7 +67,12 @@ class StreamMatcher:
         self.frames_out += 1
         self._outputs[stamp] = (arrival, stamp in self._inputs)
         self.output_stamps.append(stamp)
-        self.latencies_ms.append((arrival - stamp) / 1e6)
+        begin, end = stamp, arrival
+        if not self._from_stamp:
+            end = arrival if published is None else published
+            # NaN: what comes before its input, or has none, cannot be timed.
+            begin = self._published.pop(stamp, math.nan)
+        self.latencies_ms.append((end - begin) / 1e6)
 
     def look(self, now: int) -> Interval:
         """Rates and latencies since the last look (the first look starts the clock)."""
@@ -90,6 +104,7 @@ class StreamMatcher:
         oldest = None if now is None else now - _FORGET * 1e9
         while self._inputs and (oldest is None or next(iter(self._inputs.values())) < oldest):
             stamp, _ = self._inputs.popitem(last=False)
+            self._published.pop(stamp, None)
             self._overdue += stamp not in self._outputs
         # outputs after inputs, which look for theirs here
         while self._outputs and (oldest is None or next(iter(self._outputs.values()))[0] < oldest):
@@ -98,7 +113,12 @@ class StreamMatcher:
 
 
 def percentiles(latencies_ms: np.ndarray) -> dict[str, float | None]:
-    """p50, p95 and p99 by the nearest rank: each is a value that occurred. None without any."""
+    """p50, p95 and p99 by the nearest rank: each is a value that occurred. None without any.
+
+    NaN, a latency that is not known, is left out.
+    """
+    latencies_ms = np.asarray(latencies_ms, np.float64)
+    latencies_ms = latencies_ms[np.isfinite(latencies_ms)]
     if len(latencies_ms) == 0:
         return {"p50": None, "p95": None, "p99": None}
     ordered = np.sort(latencies_ms)

@@ -17,21 +17,20 @@ def text(repository):
 
 
 def rows(text, columns):
-    """First cell -> others, of the table rows with so many columns."""
-    found = {}
+    """First cell and the others, of the table rows with so many columns."""
+    found = []
     for line in text.splitlines():
         cells = [c.strip() for c in line.strip().strip("|").split(" | ")]
         if line.startswith("| `") and len(cells) == columns:
-            found[cells[0].strip("`")] = cells[1:]
+            found.append((cells[0].strip("`"), cells[1:]))
     return found
 
 
 def test_parameters(text):
     documented = rows(text, 5)
     tables = (*frame_player_parameters.TABLE, *monitor_parameters.TABLE)
-    assert list(documented) == [spec.name for spec in tables]
-    for spec in tables:
-        kind, default, accepted, meaning = documented[spec.name]
+    assert [name for name, _ in documented] == [spec.name for spec in tables]
+    for spec, (_, (kind, default, accepted, meaning)) in zip(tables, documented):
         shown = str(spec.default).lower() if isinstance(spec.default, bool) else str(spec.default)
         assert (kind, default.strip("`")) == (spec.type_name, shown or '""'), spec.name
         assert accepted == spec.accepted, spec.name

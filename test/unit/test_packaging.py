@@ -23,8 +23,8 @@ ROSDEP_KEYS = {
     "ament_index_python", "cv_bridge", "diagnostic_msgs", "launch", "launch_ros", "launch_testing",
     "launch_testing_ros", "lifecycle_msgs", "python3-numpy", "python3-opencv", "python3-pil",
     "python3-psutil", "python3-pytest", "python3-pytest-timeout", "python3-skimage",
-    "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy", "ros2launch", "sensor_msgs",
-    "std_msgs", "std_srvs",
+    "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy", "ros2launch", "rosgraph_msgs",
+    "sensor_msgs", "std_msgs", "std_srvs",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from difiisr_ros.ros.replay import ReplayProgress, Stage, bag_play_command, repl
 NODE = "replay/super_resolution"
 
 
-def report(state="active", error="", received=0, published=0, rejected=0, skipped=0):
+def report(state="active", error="", received=0, published=0, rejected=0, skipped=0, subscribers=1):
     return {
         f"{NODE}: backend": {"lifecycle state": state, "last transition error": error},
         f"{NODE}: input": {
@@ -19,6 +19,7 @@ def report(state="active", error="", received=0, published=0, rejected=0, skippe
         },
         f"{NODE}: inference": {
             "frames published": str(published),
+            "subscribers": str(subscribers),
             "frames skipped for the deadline": str(skipped),
         },
         "someone/else: input": {"frames received": "7"},
@@ -31,6 +32,7 @@ def progress():
     made = ReplayProgress(NODE)
     assert made.update(report("unconfigured")) is None
     assert made.update(report("inactive")) is None
+    assert made.update(report(subscribers=0)) is None  # nobody would record
     assert made.update(report()) is Stage.ACTIVE
     assert made.update(report()) is None  # once
     return made
@@ -39,7 +41,7 @@ def progress():
 def test_done_when_idle_twice_after_the_player_has_ended(progress):
     assert progress.update(report(received=9, published=9)) is None
     assert progress.update(report(received=9, published=9)) is None  # the player may only pause
-    progress.played = True
+    progress.played, progress.recorded = True, 10
     assert progress.update(report(received=10, published=10)) is None
     assert progress.update(report(received=10, published=10)) is Stage.DONE
     assert progress.published == 10
@@ -47,14 +49,23 @@ def test_done_when_idle_twice_after_the_player_has_ended(progress):
 
 
 def test_not_done_while_frames_come_or_are_in_work(progress):
-    progress.played = True
+    progress.played, progress.recorded = True, 5
     for received, published in [(3, 3), (4, 4), (5, 4), (5, 4), (5, 5)]:
         assert progress.update(report(received=received, published=published)) is None
     assert progress.update(report(received=5, published=5)) is Stage.DONE
 
 
+def test_not_done_before_all_is_recorded(progress):
+    progress.played, progress.recorded = True, 4
+    for _ in range(3):
+        assert progress.update(report(received=5, published=5)) is None
+    progress.recorded = 5
+    assert progress.update(report(received=5, published=5)) is None
+    assert progress.update(report(received=5, published=5)) is Stage.DONE
+
+
 def test_rejected_and_skipped_frames_are_done_too(progress):
-    progress.played = True
+    progress.played, progress.recorded = True, 6
     values = dict(received=6, published=3, rejected=2, skipped=1)
     assert progress.update(report(**values)) is None
     assert progress.update(report(**values)) is Stage.DONE
