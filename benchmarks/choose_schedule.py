@@ -24,9 +24,10 @@ from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.radiometry import measure_range, normalize, restore
 from difiisr_ros.core.resample import back_project, fold, unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
-from difiisr_ros.evaluation.datasets import open_frames
+from difiisr_ros.evaluation.folder_stream import FolderStream
 from difiisr_ros.evaluation.metrics import data_range, psnr
 from difiisr_ros.evaluation.spectrum import spectrum_distance
+from difiisr_ros.evaluation.streams import StreamOptions
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser, as_denoise
 
@@ -84,8 +85,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="store the choice in MODEL")
     args = parser.parse_args()
     model, facts = load_model(args.model)
-    every = max(1, len(open_frames(args.frames, "bicubic")) // args.limit)
-    frames = list(open_frames(args.frames, "bicubic", every=every, limit=args.limit))
+    every = max(1, len(FolderStream(args.frames, StreamOptions())) // args.limit)
+    options = StreamOptions(every=every, limit=args.limit)
+    frames = list(FolderStream(args.frames, options).samples())
     reference = score(model, model.config, frames, 1)
     print(f"one step: {reference[0]:.2f} dB, spectrum distance {reference[1]:.2f} dB")
     rows = []

@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "evaluate": (
         "difiisr_ros.evaluation.evaluate",
-        "Measure the gain over bicubic on your own frames: PSNR, SSIM, spectrum, consistency.",
+        "Measure the gain over bicubic on your own bags and frames: PSNR, SSIM, flicker, time.",
     ),
     "train": (
         "difiisr_ros.training.command",

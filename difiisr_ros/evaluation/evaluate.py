@@ -1,32 +1,28 @@
-"""``difiisr evaluate``: how much better than bicubic, on the user's own frames."""
+"""``difiisr evaluate``: does super-resolution help on the user's own camera?"""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation import metrics
-from difiisr_ros.evaluation.datasets import DEGRADATIONS, FrameSet, Sample, open_frames
-from difiisr_ros.evaluation.methods import (
-    BICUBIC,
-    DIFIISR,
-    Method,
-    bicubic_method,
-    pillow_method,
-    super_resolver_methods,
-)
-from difiisr_ros.evaluation.report import table, write_json
-from difiisr_ros.evaluation.spectrum import LR_NYQUIST, spectrum_distance
-from difiisr_ros.pipeline import SuperResolver
+from difiisr_ros.evaluation.degrade import DEGRADATIONS
+from difiisr_ros.evaluation.export import check_writable, write_csv, write_json
+from difiisr_ros.evaluation.limits import parse_limit
+from difiisr_ros.evaluation.methods import DIFIISR, MethodPlan
+from difiisr_ros.evaluation.metric_table import METRICS
+from difiisr_ros.evaluation.results import Evaluation
+from difiisr_ros.evaluation.run import Request, evaluate
+from difiisr_ros.evaluation.streams import StreamOptions
+from difiisr_ros.evaluation.text_table import text_report
 
-HELP = "Measure the gain over bicubic on your own frames: PSNR, SSIM, spectrum, consistency."
+HELP = "Measure the gain over bicubic on your own bags and frames: PSNR, SSIM, flicker, time."
+
+_OUT_FILES = {"json": "results.json", "csv": "frames.csv", "report": "report.html"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,41 +30,161 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         type=Path,
+        nargs="+",
         metavar="DATA",
-        help="a folder of HR frames (degraded x4), or one with HR/ and LR/ paired by file name",
+        help="bags, folders of frames (degraded x4, themselves the truth), or folders with HR/ "
+        "and LR/ paired by file name",
     )
-    parser.add_argument(
+    _add_frame_arguments(parser)
+    _add_method_arguments(parser)
+    _add_metric_arguments(parser)
+    _add_output_arguments(parser)
+    add_engine_arguments(parser)
+    parser.set_defaults(evaluate_parser=parser)
+
+
+def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("frames")
+    group.add_argument(
         "--degradation",
         choices=DEGRADATIONS,
         default="bicubic",
-        help="how HR frames are reduced: Pillow's antialiased bicubic, or a simulated camera "
-        "(blur, fixed-pattern and temporal noise)",
+        help="how recorded frames are reduced: Pillow's antialiased bicubic, or a simulated camera "
+        "(blur, fixed-pattern and temporal noise, whole counts)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--degradation-seed", type=int, default=0, metavar="N", help="of the camera's noise"
     )
-    parser.add_argument(
+    group.add_argument(
         "--no-reference",
         action="store_true",
-        help="DATA's frames are the input and there is no truth: consistency and time only",
+        help="upscale the recorded frames as they are; there is no truth then: consistency, "
+        "sharpness, flicker, time",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="camera of a bag; may be repeated (all that are found by type)",
+    )
+    group.add_argument(
+        "--reference-topic",
+        metavar="TOPIC",
+        help="topic with the truth, four times the size of the one --topic",
+    )
+    group.add_argument(
+        "--match-tolerance",
+        type=float,
+        default=0.005,
+        metavar="SECONDS",
+        help="how far stamps of --topic and --reference-topic may be apart",
+    )
+    group.add_argument(
+        "--start", type=float, default=0.0, metavar="SECONDS", help="leave out a bag's beginning"
+    )
+    group.add_argument(
+        "--duration", type=float, metavar="SECONDS", help="take this much of a bag (all)"
+    )
+    group.add_argument(
+        "--sequence",
+        action="store_true",
+        help="the frames of a folder are consecutive frames of one camera, as those of a bag are: "
+        "measures flicker, and lets intervals know that neighbours are alike",
+    )
+    group.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
+    group.add_argument("--limit", type=int, metavar="N", help="take at most N frames of a camera")
+
+
+def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("methods")
+    group.add_argument(
         "--num-steps",
+        "--steps",
         type=_steps,
         default=[1],
         metavar="N[,N...]",
         help="sampler steps; several are compared, the first one is 'difiisr' in the JSON (1)",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--compare",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another x4 model to put beside it: ONNX, or a model file of this package; may be "
+        "repeated",
+    )
+    group.add_argument(
+        "--results",
+        action="append",
+        default=[],
+        metavar="NAME=BAG[:TOPIC]",
+        help="super-resolved images that were recorded, matched by stamp; may be repeated",
+    )
+
+
+def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("metrics")
+    optional = ", ".join(key for key, metric in METRICS.items() if metric.optional)
+    group.add_argument(
+        "--metrics",
+        type=_names,
+        default=[],
+        metavar="NAME[,NAME...]",
+        help=f"measure these too: {optional}, or all",
+    )
+    group.add_argument(
         "--data-range",
         type=float,
         metavar="COUNTS",
         help="peak for PSNR and SSIM of 16-bit and float frames (each HR frame's max - min)",
     )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
-    parser.add_argument("--limit", type=int, metavar="N", help="take at most N frames")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
-    add_engine_arguments(parser)
+    group.add_argument(
+        "--kelvin-per-count",
+        type=float,
+        metavar="K",
+        help="of a radiometric camera, such as 0.01: radiometric values in kelvin",
+    )
+    group.add_argument(
+        "--still-threshold",
+        type=float,
+        metavar="COUNTS",
+        help="largest change of a pixel that counts as still, for flicker (1 %% of the range)",
+    )
+    group.add_argument(
+        "--confidence", type=float, default=0.95, metavar="SHARE", help="of the intervals"
+    )
+    for side in ("below", "above"):
+        group.add_argument(
+            f"--fail-{side}",
+            action="append",
+            default=[],
+            metavar="[METHOD:]NAME=VALUE",
+            help=f"exit with 1 where a mean is {side} this: psnr_gain_db=1.0, time_ms_p99=33; "
+            "may be repeated",
+        )
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output and running")
+    names = ", ".join(_OUT_FILES.values())
+    group.add_argument("--out", type=Path, metavar="FOLDER", help=f"write {names} into it")
+    group.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
+    group.add_argument("--csv", type=Path, metavar="FILE", help="write every frame's numbers here")
+    group.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a report to look at here (HTML)"
+    )
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="cameras and bags to score at the same time, by Ray (half of the processors where "
+        "Ray is installed, else 1)",
+    )
+    group.add_argument(
+        "--ray-address", metavar="ADDRESS", help="run on this Ray cluster (auto, ray://HOST:PORT)"
+    )
 
 
 def _steps(text: str) -> list[int]:
@@ -81,137 +197,117 @@ def _steps(text: str) -> list[int]:
 _steps.__name__ = "list of whole numbers"  # argparse names the type when a value does not parse
 
 
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
 def run(args: argparse.Namespace) -> int:
-    """Run the command; returns the exit code.
+    """Run the command; returns the exit code: 1 where a limit is broken.
 
     Raises:
         DifiisrError: input or an option that cannot be used.
     """
     if args.data_range is not None and not args.data_range > 0:
         raise OptionError(f"--data-range must be above 0, got {args.data_range}")
-    frames = open_frames(
-        args.data,
-        args.degradation,
-        seed=args.degradation_seed,
-        no_reference=args.no_reference,
-        every=args.every,
-        limit=args.limit,
+    outputs = _outputs(args)
+    for path in outputs.values():
+        check_writable(path)
+    request = _request(args, outputs)
+    with evaluate(request) as evaluation:
+        print(text_report(evaluation))
+        _write(evaluation, outputs)
+    broken = [limit.broken(evaluation) for limit in request.limits]
+    for sentence in filter(None, broken):
+        print(f"difiisr: failed: {sentence}", file=sys.stderr)
+    return 1 if any(broken) else 0
+
+
+def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
+    limits = [
+        parse_limit(text, DIFIISR, is_lower)
+        for texts, is_lower in ((args.fail_below, True), (args.fail_above, False))
+        for text in texts
+    ]
+    first = next(iter(outputs.values()), None)
+    return Request(
+        paths=tuple(args.data),
+        frames=StreamOptions(
+            degradation=args.degradation,
+            seed=args.degradation_seed,
+            no_reference=args.no_reference,
+            sequence=args.sequence,
+            topics=tuple(dict.fromkeys(args.topic)),
+            reference_topic=args.reference_topic,
+            match_tolerance_s=args.match_tolerance,
+            start_s=args.start,
+            duration_s=args.duration,
+            every=args.every,
+            limit=args.limit,
+        ),
+        methods=MethodPlan(
+            num_steps=tuple(args.num_steps),
+            engine=tuple(sorted(engine_arguments(args).items())),
+            compare=tuple(args.compare),
+            results=tuple(map(_recorded, args.results)),
+        ),
+        metrics=tuple(args.metrics),
+        value_range=args.data_range,
+        kelvin_per_count=args.kelvin_per_count,
+        still_threshold=args.still_threshold,
+        confidence=args.confidence,
+        limits=tuple(limits),
+        workers=args.workers,
+        ray_address=args.ray_address,
+        state=None if first is None else first.with_name(f"{first.name}.state"),
+        command=_command(args),
     )
-    # Never another backend than the one asked for: the numbers would be those of something else.
-    resolver = SuperResolver.load(strict_backend=True, **engine_arguments(args))
-    try:
-        ours = super_resolver_methods(resolver, args.num_steps)
-        report = evaluate(frames, [bicubic_method(), pillow_method(), *ours], args.data_range)
-        engine = resolver.info.as_dict()
-        del engine["num_steps"]  # of the last method only; each method says its own
-        report["settings"]["engine"] = engine
-        report["settings"]["options"] = {
-            "seed": args.seed,
-            "consistency": args.consistency,
-            "range_mode": args.range_mode,
-        }
-    finally:
-        resolver.close()
-    report["settings"]["path"] = str(args.data)
-    print(f"{report['frames']} frames of {args.data}: {_describe(report['settings'])}")
-    print(table(report))
-    if args.json:
-        write_json(report, args.json)
-    return 0
 
 
-def evaluate(
-    frames: FrameSet, methods: list[Method], value_range: float | None = None
-) -> dict[str, Any]:
-    """Upscale every frame by every method and average the metrics.
-
-    Args:
-        frames: what to evaluate on.
-        methods: the first one with truth available is usually bicubic.
-        value_range: data range for 16-bit and float frames; None: each HR frame's max - min.
-
-    Returns:
-        ``{"frames": n, "methods": {name: {metric: mean}}, "settings": {...}}``, where ``psnr``
-        (dB), ``ssim`` and ``spectrum_distance`` (dB) need truth, ``consistency`` is in counts and
-        ``time_ms_p50`` is the median time of one frame.
-
-    Raises:
-        DataError: a frame that cannot be read or used.
-    """
-    from tqdm import tqdm
-
-    sums: dict[str, dict[str, list[float]]] = {m.name: defaultdict(list) for m in methods}
-    sizes: set[str] = set()
-    dtype = ""
-    # disable=None: no bar where stderr is not a terminal (CI, a log file).
-    with tqdm(frames, unit="frame", disable=None, file=sys.stderr) as bar:
-        for sample in bar:
-            sizes.add(f"{sample.lr.shape[1]}x{sample.lr.shape[0]}")
-            dtype = sample.lr.dtype.name
-            for method in methods:
-                for metric, value in _measure(method, sample, value_range).items():
-                    sums[method.name][metric].append(value)
-            bar.set_postfix_str(_progress(sums))
-    results = {
-        m.name: {
-            **{metric: float(np.mean(values)) for metric, values in sums[m.name].items()},
-            "time_ms_p50": float(np.median(m.milliseconds)),
-        }
-        for m in methods
-    }
-    settings = {
-        **frames.settings,
-        "dtype": dtype,
-        "lr_sizes": sorted(sizes),
-        "methods": {m.name: m.details for m in methods},
-        "consistency": "mean |antialiased bicubic downsample(SR) - LR|, counts",
-    }
-    if frames.settings["data"] != "lr":
-        settings |= _reference_settings(dtype, value_range)
-    return {"frames": len(frames), "methods": results, "settings": settings}
+def _recorded(text: str) -> tuple[str, Path, str | None]:
+    name, equals, rest = text.partition("=")
+    if not (name and equals and rest):
+        raise OptionError(f"--results takes NAME=BAG or NAME=BAG:TOPIC, got {text!r}")
+    # A topic starts with a slash, so a colon in a path does not end it.
+    path, colon, topic = rest.rpartition(":/")
+    return (name, Path(path), f"/{topic}") if colon else (name, Path(rest), None)
 
 
-def _measure(method: Method, sample: Sample, value_range: float | None) -> dict[str, float]:
-    sr = method(sample.lr)
-    values: dict[str, float] = {}
-    if sample.hr is not None:
-        peak = metrics.data_range(sample.hr)
-        if value_range is not None and sample.hr.dtype != np.uint8:
-            peak = value_range
-        values["psnr"] = metrics.psnr(sample.hr, sr, peak)
-        values["ssim"] = metrics.ssim(sample.hr, sr, peak)
-        values["spectrum_distance"] = spectrum_distance(sample.hr, sr, peak)
-    values["consistency"] = metrics.consistency(sample.lr, sr)
-    return values
+def _outputs(args: argparse.Namespace) -> dict[str, Path]:
+    """What to write, by kind."""
+    found = {} if args.out is None else {kind: args.out / f for kind, f in _OUT_FILES.items()}
+    return found | {k: getattr(args, k) for k in _OUT_FILES if getattr(args, k) is not None}
 
 
-def _reference_settings(dtype: str, value_range: float | None) -> dict[str, Any]:
-    peak: str | float = 255.0
-    if dtype != "uint8":
-        peak = "max - min of each HR frame" if value_range is None else value_range
-    return {
-        "data_range": peak,
-        "ssim": {"library": "scikit-image", **metrics.SSIM_SETTINGS},
-        "spectrum_distance": "mean |difference| of the radial mean log amplitude (dB, Hann "
-        f"window) above {LR_NYQUIST} cycles per HR pixel",
-    }
+def _write(evaluation: Evaluation, outputs: dict[str, Path]) -> None:
+    for kind, path in outputs.items():
+        if kind == "json":
+            write_json(evaluation, path)
+        elif kind == "csv":
+            write_csv(evaluation, path)
+        else:
+            from difiisr_ros.evaluation.report_html import write_html
+
+            write_html(evaluation, path)
+        print(f"wrote {path}")
 
 
-def _progress(sums: dict[str, dict[str, list[float]]]) -> str:
-    ours, baseline = sums.get(DIFIISR, {}), sums.get(BICUBIC, {})
-    if not ours.get("psnr") or not baseline.get("psnr"):
-        return ""
-    return f"PSNR {np.mean(ours['psnr']) - np.mean(baseline['psnr']):+.2f} dB"
+def _command(args: argparse.Namespace) -> str:
+    """The command line that does the same again: what differs from the defaults."""
+    words = ["difiisr", "evaluate", *map(str, args.data)]
+    parser: argparse.ArgumentParser = args.evaluate_parser
+    for action in parser._actions:
+        value = getattr(args, action.dest, action.default)
+        if not action.option_strings or value == parser.get_default(action.dest):
+            continue
+        option = next(o for o in action.option_strings if o.startswith("--"))
+        words += _as_words(option, action, value)
+    return shlex.join(words)
 
 
-def _describe(settings: dict[str, Any]) -> str:
-    how = {
-        "hr": f"degraded x4 ({settings['degradation']})",
-        "hr_lr_pairs": "with their own LR frames",
-        "lr": "no truth",
-    }[settings["data"]]
-    engine = settings["engine"]
-    return (
-        f"{how}, {settings['dtype']}, {', '.join(settings['lr_sizes'])} in; "
-        f"model {engine['model']} on {engine['backend']} {engine['device']} {engine['precision']}"
-    )
+def _as_words(option: str, action: argparse.Action, value: Any) -> list[str]:
+    if action.nargs == 0:
+        return [option]
+    if isinstance(value, list) and isinstance(action, argparse._AppendAction):
+        return [word for item in value for word in (option, str(item))]
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [option, text]

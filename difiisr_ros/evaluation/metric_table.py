@@ -102,6 +102,7 @@ METRICS: dict[str, Metric] = {
         "or not",
     ),
     "blur": Metric(
-        "blur effect", "", 4, None, "no-reference blur (Crete et al. 2007): 0 sharp, 1 blurred"
+        "blur effect", "", 4, None, "no-reference blur (Crete et al. 2007): 0 sharp, 1 blurred",
+        optional=True,
     ),
 }  # fmt: skip

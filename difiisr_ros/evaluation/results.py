@@ -44,7 +44,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """Mean per-frame difference to the reference method, method minus reference."""
+    """Mean per-frame difference to the reference method, method minus reference; of magnitudes
+    where 0 is best (bias)."""
 
     verdict: str | None
     """:data:`BETTER`, :data:`WORSE`, :data:`UNDECIDED`; None for a metric without a good
@@ -143,6 +144,8 @@ class Evaluation:
     """The method that differences are against."""
     metrics: tuple[str, ...]
     """Keys of :data:`METRICS` that were measured, in the order to show them in."""
+    given: dict[str, Estimate]
+    """What the truth, or the input where there is none, has itself: flicker, detail, blur."""
     missing: dict[str, str]
     """Metric that was asked for -> why it could not be measured."""
     unit: str
@@ -222,6 +225,9 @@ class Evaluation:
                 }
                 for name, m in self.methods.items()
                 if name != self.reference
+            },
+            "input" if self.mode == NO_REFERENCE else "truth": {
+                key: e.mean for key, e in self.given.items() if np.isfinite(e.mean)
             },
             "reference": self.reference,
             "unit": self.unit,

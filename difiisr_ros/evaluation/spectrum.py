@@ -25,16 +25,22 @@ MIN_SIDE = 16
 @lru_cache(maxsize=8)
 def _window(shape: tuple[int, int]) -> np.ndarray:
     """Hann window, against the cross that a frame's unequal opposite borders draw otherwise."""
-    return np.outer(np.hanning(shape[0]), np.hanning(shape[1]))
+    return np.outer(np.hanning(shape[0]), np.hanning(shape[1])).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
-def _bins(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Radial bin of every rfft2 coefficient, and the bins' centres in cycles per pixel."""
+def _window_energy(shape: tuple[int, int]) -> float:
+    return float((np.hanning(shape[0]) ** 2).sum() * (np.hanning(shape[1]) ** 2).sum())
+
+
+@lru_cache(maxsize=8)
+def _bins(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Radial bin of every rfft2 coefficient, how many are in each, and the bins' centres in
+    cycles per pixel."""
     width = 1.0 / min(shape)
     radius = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
-    index = np.rint(radius / width).astype(np.intp)
-    return index, np.arange(index.max() + 1) * width
+    index = np.rint(radius / width).astype(np.intp).ravel()
+    return index, np.bincount(index), np.arange(index.max() + 1) * width
 
 
 def radial_log_amplitude(frame: np.ndarray, value_range: float) -> tuple[np.ndarray, np.ndarray]:
@@ -60,14 +66,16 @@ def radial_log_amplitude(frame: np.ndarray, value_range: float) -> tuple[np.ndar
             f"a spectrum needs frames of at least {MIN_SIDE}x{MIN_SIDE}, got "
             f"{frame.shape[1]}x{frame.shape[0]}"
         )
-    window = _window(frame.shape)
-    values = frame.astype(np.float64)
-    amplitude = np.abs(np.fft.rfft2((values - values.mean()) * window))
-    reference = value_range * np.sqrt((window**2).sum())
-    decibel = 20 * np.log10(np.maximum(amplitude / reference, FLOOR))
-    index, frequencies = _bins(frame.shape)
-    sums = np.bincount(index.ravel(), decibel.ravel())
-    return frequencies, sums / np.bincount(index.ravel())
+    from scipy import fft
+
+    # float32, which the transform keeps: its rounding is a thousandth of the floor.
+    values = frame.astype(np.float64 if frame.dtype == np.float64 else np.float32)
+    values -= values.mean(dtype=np.float64)
+    amplitude = np.abs(fft.rfft2(values * _window(frame.shape)))
+    amplitude /= value_range * _window_energy(frame.shape) ** 0.5
+    decibel = np.log10(np.maximum(amplitude, FLOOR, out=amplitude), out=amplitude)
+    index, count, frequencies = _bins(frame.shape)
+    return frequencies, 20 * np.bincount(index, decibel.ravel()) / count
 
 
 def spectrum_distance(hr: np.ndarray, sr: np.ndarray, value_range: float) -> float:
@@ -81,7 +89,43 @@ def spectrum_distance(hr: np.ndarray, sr: np.ndarray, value_range: float) -> flo
         hr, sr: 4H x 4W, the same shape.
         value_range: the data range, in the frames' units.
     """
-    frequencies, truth = radial_log_amplitude(hr, value_range)
-    _, result = radial_log_amplitude(sr, value_range)
-    beyond = (frequencies > LR_NYQUIST) & (frequencies <= HR_NYQUIST)
-    return float(np.abs(truth - result)[beyond].mean())
+    return distance(radial_log_amplitude(hr, value_range), radial_log_amplitude(sr, value_range))
+
+
+#: A frame's frequencies and levels, as :func:`radial_log_amplitude` returns them.
+Curve = tuple[np.ndarray, np.ndarray]
+
+
+def distance(truth: Curve, result: Curve) -> float:
+    """:func:`spectrum_distance` of two frames of one shape whose curves are known."""
+    frequencies, levels = truth
+    return float(np.abs(levels - result[1])[_beyond(frequencies)].mean())
+
+
+def detail_level(curve: Curve) -> float:
+    """Mean level in dB above the LR Nyquist frequency: how much fine structure there is at all."""
+    frequencies, levels = curve
+    return float(levels[_beyond(frequencies)].mean())
+
+
+def _beyond(frequencies: np.ndarray) -> np.ndarray:
+    return (frequencies > LR_NYQUIST) & (frequencies <= HR_NYQUIST)
+
+
+#: Where reports show spectra, so that those of frames of different sizes can be averaged.
+COMMON_FREQUENCIES = np.linspace(0.0, HR_NYQUIST, 65)[1:]
+
+
+def on_common_frequencies(curve: Curve, scale: int = 1) -> np.ndarray:
+    """A curve at :data:`COMMON_FREQUENCIES`, by linear interpolation.
+
+    Args:
+        curve: Of a frame.
+        scale: How many HR pixels one pixel of the frame is wide. The same scene, sampled that much
+            more coarsely, has its levels 20 log10(scale) dB lower, which is made up for; above the
+            frame's own Nyquist frequency there is NaN.
+    """
+    frequencies, levels = curve
+    levels = np.interp(COMMON_FREQUENCIES * scale, frequencies, levels) + 20 * np.log10(scale)
+    levels[COMMON_FREQUENCIES * scale > HR_NYQUIST] = np.nan
+    return levels

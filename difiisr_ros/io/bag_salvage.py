@@ -120,7 +120,7 @@ class SalvagedBag:
             first = time if first is None else min(first, time)
             last = max(last, time)
         if first is None:
-            names = ", ".join(path.name for path in self._files)
+            names = ", ".join(path.name for path in self._files) or "an empty folder"
             reason = f": {self.damage[0]}" if self.damage else ""
             raise DataError(f"no message can be read from {names}{reason}")
         self.start_time, self.end_time = first, last + 1

@@ -136,8 +136,11 @@ class BagReader:
                 raise DataError("its last messages are still in sqlite3's write-ahead log")
 
     def _salvaged(self, reason: Exception) -> SalvagedBag:
-        with self._errors():
-            bag = SalvagedBag(self._files)
+        try:
+            with self._errors():
+                bag = SalvagedBag(self._files)
+        except DataError as error:
+            raise DataError(f"{reason}; nor can it be read without its index: {error}") from error
         count = sum(c.msgcount for c in bag.connections)
         seconds = (bag.end_time - bag.start_time) / 1e9
         words = str(reason).removeprefix(f"{self.path}: cannot be read as a bag: ")
@@ -164,6 +167,11 @@ class BagReader:
     def start_time_ns(self) -> int:
         """Log time of the first message of any topic, ns; 0 for an empty bag."""
         return int(self._reader.start_time) if self._reader.connections else 0
+
+    @property
+    def end_time_ns(self) -> int:
+        """1 ns after the log time of the last message, ns; 0 for an empty bag."""
+        return int(self._reader.end_time) if self._reader.connections else 0
 
     @property
     def connections(self) -> list[Any]:

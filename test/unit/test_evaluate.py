@@ -1,8 +1,10 @@
-"""`difiisr evaluate`: its figures, its JSON, its errors."""
+"""`difiisr evaluate` on folders: its figures, its JSON, CSV and text, its limits and errors."""
 
 from __future__ import annotations
 
+import csv
 import json
+import shlex
 
 import cv2
 import numpy as np
@@ -10,27 +12,29 @@ import pytest
 
 from difiisr_ros import cli
 from difiisr_ros.evaluation import metrics
-from difiisr_ros.evaluation.datasets import degrade_bicubic, open_frames
-from difiisr_ros.evaluation.evaluate import evaluate
-from difiisr_ros.evaluation.methods import (
-    Method,
-    bicubic_method,
-    bicubic_upscale,
-    pillow_method,
-    pillow_upscale,
-    super_resolver_methods,
-)
-from difiisr_ros.evaluation.report import table
+from difiisr_ros.evaluation.degrade import degrade_bicubic
+from difiisr_ros.evaluation.folder_stream import FolderStream
+from difiisr_ros.evaluation.methods import MethodPlan, bicubic_upscale
+from difiisr_ros.evaluation.metric_table import METRICS
+from difiisr_ros.evaluation.run import Request, evaluate
+from difiisr_ros.evaluation.streams import StreamOptions
 from difiisr_ros.io.images import write_image
+
+WITH_TRUTH = {
+    "psnr", "ssim", "gmsd", "spectrum_distance", "mae", "bias", "consistency",
+    "consistency_bias", "detail", "time_ms_p50", "time_ms_p99",
+}  # fmt: skip
+
+
+def _scene(index: int, height: int = 64, width: int = 80) -> np.ndarray:
+    coarse = np.random.default_rng(index).random((12, 14)).astype(np.float32)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    rng = np.random.default_rng(0)
-    for index in range(3):
-        coarse = rng.random((12, 14)).astype(np.float32)
-        hr = cv2.resize(coarse, (80, 64), interpolation=cv2.INTER_CUBIC).clip(0, 1) * 255
-        write_image(tmp_path / "data" / f"f{index}.png", hr.astype(np.uint8))
+    for index in range(8):
+        write_image(tmp_path / "data" / f"f{index}.png", (_scene(index) * 255).astype(np.uint8))
     return tmp_path / "data"
 
 
@@ -38,55 +42,166 @@ def _run(*arguments) -> int:
     return cli.main(["evaluate", *map(str, arguments)])
 
 
-def test_json_table_and_exit_code(folder, tmp_path, capsys):
+def test_json_and_exit_code(folder, tmp_path, capsys):
     out = tmp_path / "numbers" / "report.json"
     assert _run(folder, "--backend", "bicubic", "--num-steps", "1,3", "--json", out) == 0
     report = json.loads(out.read_text())
-    assert set(report) == {"frames", "methods", "settings"}
-    assert report["frames"] == 3
-    assert list(report["methods"]) == ["bicubic", "bicubic_pillow", "difiisr", "difiisr@3"]
+    assert {"frames", "methods", "settings"} <= set(report)
+    assert report["frames"] == 8 and report["mode"] == "self_referenced"
+    names = ["bicubic", "bicubic_pillow", "lanczos", "difiisr", "difiisr@3"]
+    assert list(report["methods"]) == names
     for values in report["methods"].values():
-        assert set(values) == {
-            "psnr", "ssim", "spectrum_distance", "consistency", "time_ms_p50",
-        }  # fmt: skip
+        assert set(values) == WITH_TRUTH
     settings = report["settings"]
     assert settings["data"] == "hr" and settings["degradation"] == "bicubic"
     assert settings["dtype"] == "uint8" and settings["data_range"] == 255
     assert settings["lr_sizes"] == ["20x16"]
     assert settings["engine"]["backend"] == "bicubic"
-    assert settings["methods"]["difiisr@3"] == {"num_steps": 3}
+    assert settings["methods"]["difiisr@3"]["num_steps"] == 3
     assert "INTER_CUBIC" in settings["methods"]["bicubic"]["resampling"]
     assert settings["ssim"]["sigma"] == 1.5
+    assert report["sources"][0]["path"] == str(folder)
+    assert {"numpy", "torch", "opencv", "difiisr_ros"} <= set(report["versions"])
+    assert set(report["intervals"]["difiisr"]) == WITH_TRUTH - {"time_ms_p50", "time_ms_p99"}
+    low, high = report["intervals"]["bicubic"]["psnr"]
+    assert low < report["methods"]["bicubic"]["psnr"] < high
+    curves = report["spectrum"]["decibel"]
+    assert {*names, "truth", "input"} == set(curves)
+    assert all(len(c) == len(report["spectrum"]["cycles_per_pixel"]) for c in curves.values())
+    assert "lpips" in report["missing"] and "flicker" in report["missing"]
+    assert [p.name for p in out.parent.iterdir()] == ["report.json"]  # no state is left behind
+
+
+def test_text_shows_all_methods_and_differences(folder, capsys):
+    assert _run(folder, "--backend", "bicubic", "--num-steps", "1,3") == 0
     printed = capsys.readouterr().out
-    assert "3 frames" in printed and "difiisr@3" in printed and "(+0.00)" in printed
+    assert "8 frames" in printed and "difiisr@3" in printed
+    lines = printed.splitlines()
+    (means,) = [line for line in lines if line.startswith("PSNR [dB]") and "highest" in line]
+    assert len(means.split()) == 3 + 5
+    assert "difiisr against bicubic" in printed and "difiisr@3 against bicubic" in printed
+    # The bicubic backend has another kernel: a difference, and a small one.
+    (difference, _) = [line for line in lines if line.startswith("PSNR [dB]") and "[" in line[9:]]
+    assert difference.endswith(("better", "worse", "undecided"))
+    assert "not measured: LPIPS: " in printed
+    assert "not measured: flicker: needs consecutive frames" in printed
 
 
 def test_figures_are_means_of_the_metrics(folder):
-    frames = open_frames(folder)
-    report = evaluate(frames, [bicubic_method()])
-    psnr, ssim, consistency = [], [], []
-    for sample in open_frames(folder):
-        sr = bicubic_upscale(sample.lr)
-        psnr.append(metrics.psnr(sample.hr, sr, 255.0))
-        ssim.append(metrics.ssim(sample.hr, sr, 255.0))
-        consistency.append(metrics.consistency(sample.lr, sr))
-    values = report["methods"]["bicubic"]
-    assert values["psnr"] == pytest.approx(np.mean(psnr))
-    assert values["ssim"] == pytest.approx(np.mean(ssim))
-    assert values["consistency"] == pytest.approx(np.mean(consistency))
+    with evaluate(Request((folder,), methods=MethodPlan(engine=_engine()))) as evaluation:
+        found = evaluation.methods["bicubic"]
+        rows = []
+        for sample in FolderStream(folder, StreamOptions()).samples():
+            sr = bicubic_upscale(sample.lr)
+            rows.append(
+                (
+                    metrics.psnr(sample.hr, sr, 255.0),
+                    metrics.ssim(sample.hr, sr, 255.0),
+                    metrics.consistency(sample.lr, sr),
+                    np.abs(sample.hr.astype(float) - sr).mean(),
+                    (sr.astype(float) - sample.hr).mean(),
+                )
+            )
+        expected = np.array(rows)
+        for column, key in enumerate(("psnr", "ssim", "consistency", "mae", "bias")):
+            np.testing.assert_allclose(found.values[key], expected[:, column])
+            assert found.means[key].mean == pytest.approx(expected[:, column].mean())
+        assert evaluation.frames.names == [f"f{i}.png" for i in range(8)]
 
 
-def test_a_better_method_has_a_gain(folder):
-    truth = {degrade_bicubic(s.hr).tobytes(): s.hr for s in open_frames(folder)}
+def _engine(**options):
+    return tuple(sorted({"backend": "bicubic", "num_threads": 0, **options}.items()))
 
-    def nearly_perfect(lr: np.ndarray) -> np.ndarray:
-        return np.maximum(truth[lr.tobytes()], 1) - 1
 
-    report = evaluate(open_frames(folder), [bicubic_method(), Method("difiisr", nearly_perfect)])
-    ours, baseline = report["methods"]["difiisr"], report["methods"]["bicubic"]
-    assert ours["psnr"] > baseline["psnr"]
-    gain = f"{ours['psnr']:.2f} ({ours['psnr'] - baseline['psnr']:+.2f})"
-    assert gain in table(report)
+def test_pictures_of_a_frame_can_be_made_again(folder):
+    with evaluate(Request((folder,), methods=MethodPlan(engine=_engine()))) as evaluation:
+        rows = evaluation.worst_median_best("psnr", "bicubic")
+        psnr = evaluation.methods["bicubic"].values["psnr"]
+        assert psnr[rows["worst"]] == psnr.min() and psnr[rows["best"]] == psnr.max()
+        assert sorted(psnr).index(psnr[rows["median"]]) == len(psnr) // 2
+        pictures = evaluation.frame(rows["worst"])
+        assert pictures.name == evaluation.frames.names[rows["worst"]]
+        np.testing.assert_array_equal(pictures.lr, degrade_bicubic(pictures.hr))
+        assert list(pictures.methods) == list(evaluation.methods)
+        again = metrics.psnr(pictures.hr, pictures.methods["bicubic"], 255.0)
+        assert again == psnr[rows["worst"]]
+
+
+def test_csv_has_a_line_for_every_frame_and_method(folder, tmp_path):
+    out, numbers = tmp_path / "frames.csv", tmp_path / "r.json"
+    assert _run(folder, "--backend", "bicubic", "--csv", out, "--json", numbers) == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 * 4
+    assert {row["frame"] for row in rows} == {f"f{i}.png" for i in range(8)}
+    ours = [float(row["psnr"]) for row in rows if row["method"] == "difiisr"]
+    means = json.loads(numbers.read_text())["methods"]
+    assert np.mean(ours) == pytest.approx(means["difiisr"]["psnr"], rel=1e-6)
+    assert all(row["stamp_ns"] == "" and float(row["time_ms"]) > 0 for row in rows)
+
+
+def test_the_command_in_the_report_does_the_same_again(folder, tmp_path):
+    out = tmp_path / "a b.json"
+    options = ["--backend", "bicubic", "--every", "2", "--fail-below", "psnr_gain_db=-9"]
+    assert _run(folder, *options, "--steps", "2,4", "--json", out) == 0
+    first = json.loads(out.read_text())
+    words = shlex.split(first["command"])
+    assert words[:2] == ["difiisr", "evaluate"]
+    out.unlink()
+    assert cli.main(words[1:]) == 0
+    second = json.loads(out.read_text())
+    assert second["command"] == first["command"]
+    for name, values in first["methods"].items():
+        for key in set(values) - {"time_ms_p50", "time_ms_p99"}:
+            assert second["methods"][name][key] == values[key]
+
+
+def test_a_folder_for_all_outputs(folder, tmp_path):
+    pytest.importorskip("difiisr_ros.evaluation.report_html")
+    assert _run(folder, "--backend", "bicubic", "--out", tmp_path / "out") == 0
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["frames.csv", "report.html", "results.json"]
+
+
+@pytest.mark.parametrize(
+    "limits, code, said",
+    [
+        (["--fail-below", "psnr_gain_db=-5"], 0, ""),
+        (["--fail-below", "psnr_gain_db=5"], 1, "psnr_gain_db of difiisr is"),
+        (["--fail-below", "bicubic:psnr_db=99"], 1, "psnr_db of bicubic is"),
+        (["--fail-below", "lanczos:gmsd_gain=0.5"], 1, "below 0.5"),
+        (["--fail-above", "consistency_counts=0"], 1, "above 0"),
+        (["--fail-above", "time_ms_p99=100000"], 0, ""),
+        (["--fail-below", "ssim=0", "--fail-below", "ssim_gain=1"], 1, "ssim_gain"),
+    ],
+)  # fmt: skip
+def test_limits_decide_the_exit_code(folder, capsys, limits, code, said):
+    assert _run(folder, "--backend", "bicubic", *limits) == code
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert "PSNR" in captured.out  # the table is there in any case
+    assert ("failed" in captured.err) == (code == 1)
+
+
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        ("--fail-below=psnr", "NAME=VALUE"),
+        ("--fail-below=psnr_gain_db=much", "not a number"),
+        ("--fail-below=psnr_gain_db=nan", "not a number"),
+        ("--fail-below=prettiness=1", "'prettiness' is not known"),
+        ("--fail-below=detail_gain=1", "only describes"),
+        ("--fail-below=lpips=1", "lpips is not measured"),
+        ("--fail-below=esrgan:psnr=1", "no method 'esrgan'"),
+    ],
+)
+def test_a_limit_that_cannot_be_checked_is_refused_before_the_work(
+    folder, tmp_path, capsys, option, message
+):
+    out = tmp_path / "r.json"
+    assert _run(folder, "--backend", "bicubic", option, "--json", out) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_16_bit_frames_state_their_data_range(tmp_path, capsys):
@@ -104,55 +219,61 @@ def test_16_bit_frames_state_their_data_range(tmp_path, capsys):
     assert "uint16" in capsys.readouterr().out
 
 
+def test_kelvin(tmp_path, capsys):
+    scene = (_scene(0) * 900 + 29000).astype(np.uint16)
+    write_image(tmp_path / "d" / "a.png", scene)
+    counts, kelvin = tmp_path / "c.json", tmp_path / "k.json"
+    assert _run(tmp_path / "d", "--backend", "bicubic", "--json", counts) == 0
+    options = ["--kelvin-per-count", "0.01", "--json", kelvin]
+    assert _run(tmp_path / "d", "--backend", "bicubic", *options) == 0
+    a, b = (json.loads(path.read_text()) for path in (counts, kelvin))
+    assert (a["unit"], b["unit"]) == ("counts", "K")
+    for key, value in a["methods"]["bicubic"].items():
+        if key.startswith("time"):
+            continue
+        factor = 0.01 if METRICS[key].unit == "counts" else 1
+        assert b["methods"]["bicubic"][key] == pytest.approx(factor * value)
+    assert "radiometric MAE [K]" in capsys.readouterr().out
+
+
 def test_no_reference_reports_what_needs_no_truth(tmp_path):
     write_image(tmp_path / "d" / "a.png", np.full((6, 7), 30000, np.uint16))
     out = tmp_path / "r.json"
     assert _run(tmp_path / "d", "--no-reference", "--backend", "bicubic", "--json", out) == 0
     report = json.loads(out.read_text())
-    assert set(report["methods"]["difiisr"]) == {"consistency", "time_ms_p50"}
+    assert report["mode"] == "no_reference"
+    times = {"time_ms_p50", "time_ms_p99"}
+    # A flat frame has no edge whose blur could be measured.
+    assert set(report["methods"]["difiisr"]) == {
+        "consistency", "consistency_bias", "detail", *times
+    }  # fmt: skip
     assert report["methods"]["difiisr"]["consistency"] == 0
     assert "data_range" not in report["settings"]
 
 
-def test_times_leave_out_the_first_call_of_each_size():
-    calls = []
-    method = Method("probe", lambda lr: calls.append(lr.shape) or lr)
-    for shape in ((4, 4), (4, 4), (2, 2)):
-        method(np.zeros(shape, np.uint8))
-    assert len(method.milliseconds) == 3
-    assert calls == [(4, 4), (4, 4), (4, 4), (2, 2), (2, 2)]
+def test_no_reference_measures_sharpness(tmp_path):
+    for index in range(3):
+        write_image(tmp_path / "d" / f"{index}.png", (_scene(index) * 255).astype(np.uint8))
+    out = tmp_path / "r.json"
+    assert _run(tmp_path / "d", "--no-reference", "--backend", "bicubic", "--json", out) == 0
+    report = json.loads(out.read_text())
+    blur = {name: values["blur"] for name, values in report["methods"].items()}
+    assert blur["lanczos"] < blur["bicubic_pillow"]
+    assert report["input"]["blur"] < blur["bicubic"]
+    assert {"detail", "consistency"} <= set(report["methods"]["bicubic"])
+    assert "psnr" not in report["missing"]  # nobody asked for it
 
 
-def test_each_method_upscales_with_its_own_number_of_steps(folder):
-    class Resolver:
-        steps = 0
-
-        def configure(self, num_steps):
-            self.steps = num_steps
-
-        def upscale(self, lr):
-            return np.full((lr.shape[0] * 4, lr.shape[1] * 4), self.steps, lr.dtype)
-
-    methods = super_resolver_methods(Resolver(), [1, 4, 2])
-    assert [m.name for m in methods] == ["difiisr", "difiisr@4", "difiisr@2"]
-    for _ in range(2):
-        results = [int(method(np.zeros((2, 2), np.uint8))[0, 0]) for method in methods]
-        assert results == [1, 4, 2]
-
-
-@pytest.mark.parametrize("bicubic", [bicubic_upscale, pillow_upscale])
-def test_the_baselines_keep_pixel_centres_and_the_dtypes_limits(bicubic):
-    ramp = np.tile(np.arange(0, 160, 8, dtype=np.uint8), (8, 1))
-    sr = bicubic(ramp)
-    assert sr.shape == (32, 80) and sr.dtype == np.uint8
-    inside = slice(8, -8)
-    expected = ((np.arange(80) + 0.5) / 4 - 0.5) * 8  # LR pixel i is centred on HR 4 i + 1.5
-    assert np.abs(sr[16, inside] - expected[inside]).max() <= 0.5 + 1e-3
-    edge = np.zeros((8, 8), np.uint16)
-    edge[:, 4:] = 65535
-    out = bicubic(edge)
-    assert out.min() == 0 and out.max() == 65535
-    assert out[16, 6] < 10000 and out[16, -6] > 55000
+def test_too_few_frames_have_no_interval_and_no_verdict(tmp_path, capsys):
+    for index in range(5):
+        write_image(tmp_path / "d" / f"{index}.png", (_scene(index) * 255).astype(np.uint8))
+    out = tmp_path / "r.json"
+    assert _run(tmp_path / "d", "--backend", "bicubic", "--json", out) == 0
+    report = json.loads(out.read_text())
+    assert report["intervals"]["bicubic"] == {}
+    differences = report["differences"]["lanczos"].values()
+    assert {d["verdict"] for d in differences} == {"undecided", None}
+    assert "too few for intervals" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -163,8 +284,19 @@ def test_the_baselines_keep_pixel_centres_and_the_dtypes_limits(bicubic):
         ([".", "--consistency", "7"], "consistency"),
         ([".", "--every", "0"], "every"),
         ([".", "--data-range", "0"], "--data-range"),
+        ([".", "--kelvin-per-count", "-1"], "kelvin_per_count"),
+        ([".", "--confidence", "95"], "confidence"),
         ([".", "--range-mode", "fixed"], "range_min"),
         ([".", "--model", "none.safetensors", "--backend", "torch"], "none.safetensors"),
+        ([".", "--topic", "/image"], "is not a bag, so topics"),
+        ([".", "--duration", "3"], "is not a bag, so duration_s"),
+        ([".", "--metrics", "beauty"], "unknown metric 'beauty'"),
+        ([".", "--compare", "none.onnx"], "none.onnx: no such model file"),
+        ([".", "--compare", "none.pth"], "none.pth: no such model file"),
+        ([".", "--results", "x"], "NAME=BAG"),
+        ([".", "--results", "x=bag"], "one camera of one bag"),
+        ([".", "."], "named twice"),
+        ([".", "--workers", "0"], "workers"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(folder, monkeypatch, capsys, arguments, message):
@@ -185,17 +317,28 @@ def test_bad_list_of_steps(folder, capsys, steps):
     assert "--num-steps" in capsys.readouterr().err
 
 
-def test_json_that_cannot_be_written(folder, tmp_path, capsys):
+@pytest.mark.parametrize("option", ["--json", "--csv", "--report"])
+def test_an_output_that_cannot_be_written_is_known_before_the_work(
+    folder, tmp_path, capsys, monkeypatch, option
+):
+    def too_late(*_arguments):
+        raise AssertionError("frames were read first")
+
+    monkeypatch.setattr("difiisr_ros.evaluation.run.open_streams", too_late)
     blocker = tmp_path / "file"
     blocker.write_text("")
-    assert _run(folder, "--backend", "bicubic", "--json", blocker / "r.json") == 2
-    assert str(blocker / "r.json") in capsys.readouterr().err
+    assert _run(folder, "--backend", "bicubic", option, blocker / "r") == 2
+    assert str(blocker / "r") in capsys.readouterr().err
+    assert _run(folder, "--backend", "bicubic", option, folder) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_bicubic_on_the_published_pairs(data_dir):
     """A wrong kernel, alignment or rounding shows at once in the baseline's known figures."""
-    report = evaluate(open_frames(data_dir / "m3fd"), [bicubic_method(), pillow_method()])
-    values = report["methods"]["bicubic"]
-    assert values["psnr"] == pytest.approx(36.56, abs=0.02)
-    assert report["methods"]["bicubic_pillow"]["psnr"] == pytest.approx(36.33, abs=0.02)
-    assert values["ssim"] == pytest.approx(0.944, abs=0.002)
+    request = Request((data_dir / "m3fd",), methods=MethodPlan(engine=_engine()))
+    with evaluate(request) as evaluation:
+        means = {name: m.means for name, m in evaluation.methods.items()}
+    assert means["bicubic"]["psnr"].mean == pytest.approx(36.56, abs=0.02)
+    assert means["bicubic_pillow"]["psnr"].mean == pytest.approx(36.33, abs=0.02)
+    assert means["bicubic"]["ssim"].mean == pytest.approx(0.944, abs=0.002)
+    assert evaluation.mode == "paired"

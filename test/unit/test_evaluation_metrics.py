@@ -8,7 +8,7 @@ import pytest
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.evaluation import metrics
-from difiisr_ros.evaluation.datasets import degrade_bicubic
+from difiisr_ros.evaluation.degrade import degrade_bicubic
 from difiisr_ros.evaluation.methods import bicubic_upscale
 from difiisr_ros.evaluation.spectrum import (
     FLOOR,

@@ -7,8 +7,18 @@ import pytest
 from PIL import Image
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.evaluation.datasets import degrade_bicubic, degrade_camera, open_frames
+from difiisr_ros.evaluation.degrade import degrade_bicubic, degrade_camera
+from difiisr_ros.evaluation.folder_stream import FolderStream
+from difiisr_ros.evaluation.streams import StreamOptions, open_streams
 from difiisr_ros.io.images import read_image, write_image
+
+
+def _open(path, **options) -> FolderStream:
+    return FolderStream(path, StreamOptions(**options))
+
+
+def _samples(path, **options) -> list:
+    return list(_open(path, **options).samples())
 
 
 def _frame(height=64, width=80, dtype=np.uint8, seed=0) -> np.ndarray:
@@ -34,7 +44,7 @@ def pairs(tmp_path):
 def test_hr_frames_are_degraded_in_their_own_type(tmp_path, dtype, ending):
     hr = _frame(dtype=dtype)
     write_image(tmp_path / f"a.{ending}", hr)
-    (sample,) = open_frames(tmp_path)
+    (sample,) = _samples(tmp_path)
     assert sample.name == f"a.{ending}"
     assert sample.hr.dtype == sample.lr.dtype == dtype
     assert sample.lr.shape == (16, 20)
@@ -69,15 +79,15 @@ def test_16_bit_degradation_does_not_wrap_at_the_limits():
 def test_odd_sizes_are_cropped_and_it_is_said(tmp_path):
     hr = _frame(67, 83)
     write_image(tmp_path / "a.png", hr)
-    frames = open_frames(tmp_path)
-    (sample,) = frames
+    frames = _open(tmp_path)
+    (sample,) = frames.samples()
     np.testing.assert_array_equal(sample.hr, hr[:64, :80])
     assert "multiple of 4" in frames.settings["hr_crop"]
 
 
 def test_pairs_with_and_without_x4_in_the_name(pairs):
     (pairs / "LR" / "f1x4.png").rename(pairs / "LR" / "f1.png")
-    samples = list(open_frames(pairs))
+    samples = _samples(pairs)
     assert [sample.name for sample in samples] == ["f0.png", "f1.png", "f2.png"]
     for sample in samples:
         np.testing.assert_array_equal(sample.lr, degrade_bicubic(sample.hr))
@@ -86,31 +96,31 @@ def test_pairs_with_and_without_x4_in_the_name(pairs):
 def test_missing_lr_partner(pairs):
     (pairs / "LR" / "f1x4.png").unlink()
     with pytest.raises(DataError, match=r"f1\.png: has no partner in .*LR"):
-        open_frames(pairs)
+        _open(pairs)
 
 
 def test_missing_hr_partner(pairs):
     (pairs / "HR" / "f2.png").unlink()
     with pytest.raises(DataError, match=r"f2x4\.png: has no partner in .*HR"):
-        open_frames(pairs)
+        _open(pairs)
 
 
 def test_two_files_of_one_stem(pairs):
     write_image(pairs / "HR" / "f1.tif", _frame())
     with pytest.raises(DataError, match="which one"):
-        open_frames(pairs)
+        _open(pairs)
 
 
 def test_wrong_size_names_both_files_and_the_right_size(pairs):
     write_image(pairs / "LR" / "f1x4.png", _frame(16, 16))
     with pytest.raises(DataError, match=r"f1\.png: is 80x64, 4 times .*f1x4\.png .16x16. is 64x64"):
-        list(open_frames(pairs))
+        _samples(pairs)
 
 
 def test_pair_of_different_types(pairs):
     write_image(pairs / "LR" / "f0x4.png", _frame(16, 20, np.uint16))
     with pytest.raises(DataError, match=r"uint8.*uint16"):
-        list(open_frames(pairs))
+        _samples(pairs)
 
 
 def test_only_one_of_hr_and_lr(pairs):
@@ -118,21 +128,21 @@ def test_only_one_of_hr_and_lr(pairs):
         file.unlink()
     (pairs / "LR").rmdir()
     with pytest.raises(DataError, match="no LR/ beside HR/"):
-        open_frames(pairs)
+        _open(pairs)
 
 
 def test_mixed_types_are_refused(tmp_path):
     write_image(tmp_path / "a.png", _frame())
     write_image(tmp_path / "b.png", _frame(dtype=np.uint16))
     with pytest.raises(DataError, match=r"a\.png is uint8, b\.png is uint16"):
-        list(open_frames(tmp_path))
+        _samples(tmp_path)
 
 
 def test_a_text_file_named_png(tmp_path):
     write_image(tmp_path / "a.png", _frame())
     (tmp_path / "b.png").write_text("not a picture")
     with pytest.raises(DataError, match=r"b\.png"):
-        list(open_frames(tmp_path))
+        _samples(tmp_path)
 
 
 def test_non_finite_truth_is_refused(tmp_path):
@@ -140,44 +150,45 @@ def test_non_finite_truth_is_refused(tmp_path):
     hr[3, 5] = np.nan
     write_image(tmp_path / "a.tif", hr)
     with pytest.raises(DataError, match=r"a\.tif: has NaN"):
-        list(open_frames(tmp_path))
+        _samples(tmp_path)
 
 
 def test_too_small(tmp_path):
     write_image(tmp_path / "a.png", _frame(64, 15))
     with pytest.raises(DataError, match="12x64 is too small"):
-        list(open_frames(tmp_path))
+        _samples(tmp_path)
 
 
 def test_empty_and_missing_folder(tmp_path):
     with pytest.raises(DataError, match="no image in this folder"):
-        open_frames(tmp_path)
+        _open(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
-        open_frames(tmp_path / "nowhere")
+        _open(tmp_path / "nowhere")
 
 
 def test_a_bag_is_named_as_one(tmp_path):
-    (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information:\n")
-    with pytest.raises(DataError, match="is a bag"):
-        open_frames(tmp_path)
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag" / "metadata.yaml").write_text("rosbag2_bagfile_information:\n")
+    with pytest.raises(DataError, match="bag: cannot be read as a bag"):
+        open_streams([tmp_path / "bag"], StreamOptions())
 
 
 def test_every_and_limit(tmp_path):
     for index in range(7):
         write_image(tmp_path / f"f{index}.png", _frame(16, 16))
-    frames = open_frames(tmp_path, every=2, limit=3)
+    frames = _open(tmp_path, every=2, limit=3)
     assert len(frames) == 3
-    assert [sample.name for sample in frames] == ["f0.png", "f2.png", "f4.png"]
+    assert [sample.name for sample in frames.samples()] == ["f0.png", "f2.png", "f4.png"]
     for bad in ({"every": 0}, {"limit": 0}):
         with pytest.raises(OptionError):
-            open_frames(tmp_path, **bad)
+            _open(tmp_path, **bad)
 
 
 def test_no_reference_takes_the_frames_as_they_are(tmp_path, pairs):
     write_image(tmp_path / "plain" / "a.png", _frame(13, 17, np.uint16))
-    (sample,) = open_frames(tmp_path / "plain", no_reference=True)
+    (sample,) = _samples(tmp_path / "plain", no_reference=True)
     assert sample.hr is None and sample.lr.shape == (13, 17)
-    assert len(open_frames(pairs, no_reference=True)) == 3
+    assert len(_open(pairs, no_reference=True)) == 3
 
 
 def test_camera_degradation_is_seeded_and_noisy(tmp_path):
@@ -193,17 +204,17 @@ def test_camera_degradation_is_seeded_and_noisy(tmp_path):
 def test_camera_noise_does_not_depend_on_the_other_frames(tmp_path):
     for index in range(4):
         write_image(tmp_path / f"f{index}.png", _frame(seed=index))
-    whole = {s.name: s.lr for s in open_frames(tmp_path, "camera", seed=5)}
-    part = {s.name: s.lr for s in open_frames(tmp_path, "camera", seed=5, every=3)}
+    whole = {s.name: s.lr for s in _samples(tmp_path, degradation="camera", seed=5)}
+    part = {s.name: s.lr for s in _samples(tmp_path, degradation="camera", seed=5, every=3)}
     assert sorted(part) == ["f0.png", "f3.png"]
     for name, lr in part.items():
         np.testing.assert_array_equal(lr, whole[name])
-    other = {s.name: s.lr for s in open_frames(tmp_path, "camera", seed=6)}
+    other = {s.name: s.lr for s in _samples(tmp_path, degradation="camera", seed=6)}
     assert any((other[name] != whole[name]).any() for name in whole)
 
 
 def test_degradation_of_given_lr_frames_is_refused(pairs):
     with pytest.raises(OptionError, match="has its own LR frames"):
-        open_frames(pairs, "camera")
+        _open(pairs, degradation="camera")
     with pytest.raises(OptionError, match="one of bicubic, camera"):
-        open_frames(pairs, "blur")
+        _open(pairs, degradation="blur")

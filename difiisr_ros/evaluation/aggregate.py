@@ -1,0 +1,199 @@
+"""From the numbers of every frame to means, intervals, differences and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.evaluation.metric_table import METRICS, ZERO
+from difiisr_ros.evaluation.results import (
+    BETTER,
+    UNDECIDED,
+    WORSE,
+    Difference,
+    Estimate,
+    FrameTable,
+    MethodResult,
+)
+from difiisr_ros.evaluation.scoring import DESCRIBING, INPUT, TRUTH
+from difiisr_ros.evaluation.statistics import (
+    CONFIDENCE,
+    MIN_UNITS,
+    RESAMPLES,
+    Group,
+    bootstrap_means,
+    intervals,
+    make_group,
+)
+from difiisr_ros.evaluation.stream_scores import TIME, StreamScores
+
+#: The series whose correlation in time decides how long blocks are: the one that is compared most.
+_LEADING = ("psnr", "consistency")
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What can be said about all frames together."""
+
+    frames: FrameTable
+    methods: dict[str, MethodResult]
+    given: dict[str, Estimate]
+    """What the truth, or the input where there is none, has itself: flicker, detail."""
+    groups: tuple[Group, ...]
+    spectra: dict[str, np.ndarray]
+    """Of truth and input."""
+
+    def has(self, metric: str) -> bool:
+        """Whether any frame has a value of a metric."""
+        return any(np.isfinite(m.values[metric]).any() for m in self.methods.values())
+
+    def notes(self) -> list[str]:
+        """What limits the intervals, in sentences."""
+        units = sum(group.units for group in self.groups)
+        found = []
+        if units < MIN_UNITS:
+            found.append(
+                f"{len(self.frames)} frames are too few for intervals, which need {MIN_UNITS}: "
+                "no difference is called better or worse"
+            )
+        elif any(group.block > 1 for group in self.groups):
+            found.append(
+                f"consecutive frames are alike: {len(self.frames)} frames count as about {units} "
+                "independent ones in the intervals"
+            )
+        if any(group.capped for group in self.groups) and units >= MIN_UNITS:
+            found.append(
+                "values drift over more than a tenth of a recording: intervals may be too narrow "
+                "for other scenes than these"
+            )
+        return found
+
+
+def aggregate(
+    scores: Sequence[StreamScores],
+    in_time: Sequence[bool],
+    methods: Sequence[str],
+    details: dict[str, dict[str, Any]],
+    reference: str,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Aggregate:
+    """Put streams together.
+
+    Args:
+        scores: Of every stream, with the same columns, at least one frame in all.
+        in_time: For every stream, whether its frames are consecutive in time.
+        methods: Names, in order.
+        details: What each of them is.
+        reference: The method that differences are against.
+        confidence, resamples, seed: Of the bootstrap.
+    """
+    columns = scores[0].columns
+    values = np.concatenate([s.values() for s in scores])
+    table = {column: values[:, i] for i, column in enumerate(columns)}
+    bounds = np.cumsum([0, *(len(s) for s in scores)])
+    groups = tuple(
+        make_group(int(a), int(b), _leading(table, slice(a, b), methods, reference), timely)
+        for a, b, timely in zip(bounds, bounds[1:], in_time)
+        if b > a
+    )
+    estimates = _estimate(table, methods, reference, groups, confidence, resamples, seed)
+    spectra = _mean_spectra(scores)
+    given = TRUTH if any(name == TRUTH for name, _ in columns) else INPUT
+    return Aggregate(
+        FrameTable(
+            np.repeat(np.arange(len(scores), dtype=np.int32), np.diff(bounds)),
+            np.concatenate([np.asarray(s.index, np.int64) for s in scores]),
+            np.concatenate([np.asarray(s.stamp_ns, np.int64) for s in scores]),
+            [name for s in scores for name in s.names],
+        ),
+        {
+            name: MethodResult(
+                name,
+                details[name],
+                {m: v for (n, m), v in table.items() if n == name and m != TIME},
+                {m: e for (n, m), e in estimates.means.items() if n == name},
+                {m: d for (n, m), d in estimates.differences.items() if n == name},
+                table[name, TIME],
+                spectra.get(name),
+            )
+            for name in methods
+        },
+        {m: e for (n, m), e in estimates.means.items() if n == given and m in DESCRIBING},
+        groups,
+        {name: spectra[name] for name in (TRUTH, INPUT) if name in spectra},
+    )
+
+
+def _leading(
+    table: dict[tuple[str, str], np.ndarray], rows: slice, methods: Sequence[str], reference: str
+) -> list[np.ndarray]:
+    metric = next(m for m in _LEADING if (reference, m) in table)
+    series = [table[name, metric][rows] for name in methods]
+    return series + [values - table[reference, metric][rows] for values in series]
+
+
+@dataclass(frozen=True)
+class _Estimates:
+    means: dict[tuple[str, str], Estimate]
+    differences: dict[tuple[str, str], Difference]
+
+
+def _estimate(
+    table: dict[tuple[str, str], np.ndarray],
+    methods: Sequence[str],
+    reference: str,
+    groups: Sequence[Group],
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> _Estimates:
+    plain = {key: v for key, v in table.items() if key[1] != TIME}
+    paired = {
+        (name, metric): _size(metric, values) - _size(metric, table[reference, metric])
+        for (name, metric), values in plain.items()
+        if name in methods and name != reference
+    }
+    matrix = np.stack([*plain.values(), *paired.values()], axis=1)
+    # Frames without a value are left out; a metric that no frame has (flicker of unrelated
+    # pictures) has no mean.
+    known = np.isfinite(matrix)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(known, matrix, 0.0).sum(axis=0) / known.sum(axis=0)
+    low, high = intervals(bootstrap_means(matrix, groups, resamples, seed), groups, confidence)
+    estimates = [Estimate(*map(float, triple)) for triple in zip(means, low, high)]
+    return _Estimates(
+        dict(zip(plain, estimates)),
+        {
+            key: Difference(e.mean, e.low, e.high, _verdict(key[1], e))
+            for key, e in zip(paired, estimates[len(plain) :])
+        },
+    )
+
+
+def _size(metric: str, values: np.ndarray) -> np.ndarray:
+    """Values, or magnitudes where 0 is best: -3 counts of bias are no better than 2."""
+    return np.abs(values) if METRICS[metric].better == ZERO else values
+
+
+def _verdict(metric: str, difference: Estimate) -> str | None:
+    goodness = METRICS[metric].goodness(np.array([1.0]))
+    if goodness is None:
+        return None
+    if not (difference.low > 0 or difference.high < 0):  # NaN: undecided
+        return UNDECIDED
+    return BETTER if (difference.low > 0) == (goodness[0] > 0) else WORSE
+
+
+def _mean_spectra(scores: Sequence[StreamScores]) -> dict[str, np.ndarray]:
+    names = dict.fromkeys(name for s in scores for name in s.curves)
+    found = {}
+    for name in names:
+        parts = [s.curves[name] for s in scores if name in s.curves]
+        found[name] = np.sum([total for total, _ in parts], axis=0) / sum(n for _, n in parts)
+    return found

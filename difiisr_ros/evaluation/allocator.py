@@ -1,0 +1,32 @@
+"""Keeps the C library from giving a frame's memory back to the system after every use.
+
+Buffers of some megabytes, which a frame's metrics need by the dozen, come from the system and go
+back to it each time, and the system hands them out empty, page by page: that costs more than what
+is computed in them (SSIM of 1280x1024 pixels: 95 ms with it, 30 ms without).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_LARGE = 1 << 30
+_LARGEST_OF_OLD_GLIBC = 32 << 20
+
+
+def keep_large_buffers() -> bool:
+    """Keep freed buffers for the next frame; returns whether that could be arranged (glibc only).
+
+    The process then never holds more than it needed at its worst moment, and does not shrink.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # another C library than glibc
+        return False
+    limits = (_LARGE, _LARGEST_OF_OLD_GLIBC)
+    return any(mallopt(_M_MMAP_THRESHOLD, limit) for limit in limits) and bool(
+        mallopt(_M_TRIM_THRESHOLD, _LARGE)
+    )
