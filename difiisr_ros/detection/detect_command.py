@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.errors import OptionError
 
 HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
-METHODS = ("bicubic", "bicubic_pillow", "difiisr")
+METHODS = ("bicubic", "bicubic_pillow", "lanczos", "difiisr")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,26 +122,28 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
     from difiisr_ros.detection.boxes import read_boxes
     from difiisr_ros.detection.detector import Detector
     from difiisr_ros.detection.score import score, score_table
-    from difiisr_ros.evaluation.methods import (
-        bicubic_method,
-        pillow_method,
-        super_resolver_methods,
-    )
+    from difiisr_ros.evaluation.methods import bicubic_upscale, lanczos_upscale, pillow_upscale
     from difiisr_ros.pipeline import SuperResolver
 
     detector = Detector.load(args.detector)
     box_set = read_boxes(args.data, args.boxes, detector.classes)
-    methods = {"bicubic": bicubic_method(), "bicubic_pillow": pillow_method()}
+    methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "bicubic": bicubic_upscale,
+        "bicubic_pillow": pillow_upscale,
+        "lanczos": lanczos_upscale,
+    }
     resolver = None
     if "difiisr" in args.methods:
         # Never another backend than the one asked for: the numbers would be something else's.
-        resolver = SuperResolver.load(strict_backend=True, **engine_arguments(args))
-        methods["difiisr"] = super_resolver_methods(resolver, [args.num_steps])[0]
+        resolver = SuperResolver.load(
+            strict_backend=True, num_steps=args.num_steps, **engine_arguments(args)
+        )
+        methods["difiisr"] = resolver.upscale
     try:
         report = score(
             detector,
             box_set,
-            [methods[name] for name in args.methods],
+            {name: methods[name] for name in args.methods},
             min_objects=args.min_objects,
             resamples=args.resamples,
         )
@@ -153,7 +158,7 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
     report["settings"] = {
         "path": str(args.data),
         "detector": args.detector,
-        "methods": {name: methods[name].details for name in args.methods},
+        "engine": resolver.info.as_dict() if resolver else None,
         "resamples": args.resamples,
         "min_objects": args.min_objects,
     }

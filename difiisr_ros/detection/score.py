@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,23 +12,24 @@ from difiisr_ros.detection.boxes import BoxSet
 from difiisr_ros.detection.coco import METRICS, CocoEvaluation, evaluate_boxes, interval
 from difiisr_ros.detection.decode import Detections
 from difiisr_ros.detection.detector import Detector
-from difiisr_ros.evaluation.datasets import crop_to_scale, degrade_bicubic
-from difiisr_ros.evaluation.methods import Method
+from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.io.images import read_image
 
 HR = "hr"
 """What the frames themselves are called, beside the upscaling methods' names."""
+Upscalers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
+"""Method name to a function from H x W to 4H x 4W of the same dtype."""
 
 
 def detect_upscaled(
-    detector: Detector, box_set: BoxSet, methods: Sequence[Method]
+    detector: Detector, box_set: BoxSet, methods: Upscalers
 ) -> dict[str, dict[int, Detections]]:
     """Detections on the frames as they are (:data:`HR`) and as every method restores them.
 
     Args:
         detector: what detects.
         box_set: 4H x 4W frames; sides that are no multiple of 4 are cut right and below.
-        methods: upscale H x W, the antialiased bicubic reduction, to 4H x 4W.
+        methods: what restores the frames' antialiased bicubic reduction.
 
     Returns:
         Method name to detections by image id.
@@ -38,23 +39,21 @@ def detect_upscaled(
     """
     from tqdm import tqdm
 
-    found: dict[str, dict[int, Detections]] = {
-        name: {} for name in (HR, *(m.name for m in methods))
-    }
+    found: dict[str, dict[int, Detections]] = {name: {} for name in (HR, *methods)}
     # disable=None: no bar where stderr is not a terminal (CI, a log file).
     for image in tqdm(box_set.images, unit="frame", disable=None, file=sys.stderr):
         hr = crop_to_scale(read_image(image.path))
         found[HR][image.image_id] = detector.detect(hr)
         lr = degrade_bicubic(hr)
-        for method in methods:
-            found[method.name][image.image_id] = detector.detect(method(lr))
+        for name, upscale in methods.items():
+            found[name][image.image_id] = detector.detect(upscale(lr))
     return found
 
 
 def score(
     detector: Detector,
     box_set: BoxSet,
-    methods: Sequence[Method],
+    methods: Upscalers,
     *,
     min_objects: int = 1,
     resamples: int = 1000,

@@ -256,4 +256,4 @@ def test_detect_names_unknown_methods(folders, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["detect", str(folders[1]), "--methods", "bicubic,magic"])
     assert stop.value.code == 2
-    assert "bicubic, bicubic_pillow, difiisr" in capsys.readouterr().err
+    assert "bicubic, bicubic_pillow, lanczos, difiisr" in capsys.readouterr().err
