@@ -91,6 +91,16 @@ class Peer:
         except AssertionError as error:
             raise AssertionError(f"{error}; the last were {self._statuses}") from None
 
+    def message(self, name: str, when: Callable[[str], Any]) -> str:
+        """The next summary of a diagnostics status for which ``when``."""
+        before = self._reports
+
+        def find() -> str | None:
+            number, status = self._statuses.get(name, (0, None))
+            return status.message if number > before and when(status.message) else None
+
+        return wait_for(find, f"a message of diagnostics '{name}'")
+
     def status_names(self) -> list[str]:
         """The statuses in diagnostics so far."""
         return sorted(self._statuses)
