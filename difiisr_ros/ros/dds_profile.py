@@ -7,6 +7,8 @@ two processes. The profile must be named in the environment before rclpy starts.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,6 +36,21 @@ def find_profile() -> Path | None:
     return None
 
 
+def lack_of_shared_memory(profile: Path, folder: Path = Path("/dev/shm")) -> str:
+    """What to log where the segment does not fit into shared memory, as in a container; or nothing.
+
+    Fast DDS would then say that the platform has no shared memory, and take UDP.
+    """
+    sizes = re.findall(r"<segment_size>\s*(\d+)", profile.read_text(encoding="utf-8"))
+    wanted = max(map(int, sizes), default=0) * 9 // 8  # the segment and its book-keeping
+    if not folder.is_dir() or (free := shutil.disk_usage(folder).free) >= wanted:
+        return ""
+    return (
+        f"; {folder} has {free >> 20} MB free and it takes {wanted >> 20}, so that images go "
+        "through UDP and large ones may be lost (docker run --ipc=host, or --shm-size=1g)"
+    )
+
+
 def use_large_image_profile() -> str:
     """Name the profile in the environment unless the user named one; returns what to log."""
     for variable in VARIABLES:
@@ -51,4 +68,4 @@ def use_large_image_profile() -> str:
         )
     for variable in VARIABLES:
         os.environ.setdefault(variable, str(profile))
-    return f"Fast DDS profile: {profile}"
+    return f"Fast DDS profile: {profile}{lack_of_shared_memory(profile)}"
