@@ -61,8 +61,9 @@ class Aggregate:
             )
         elif any(group.block > 1 for group in self.groups):
             found.append(
-                f"consecutive frames are alike: {len(self.frames)} frames count as about {units} "
-                "independent ones in the intervals"
+                f"consecutive frames are alike: {len(self.frames)} frames count as about "
+                f"{sum(group.independent for group in self.groups):.0f} independent ones in the "
+                "intervals"
             )
         if any(group.capped for group in self.groups) and units >= MIN_UNITS:
             found.append(

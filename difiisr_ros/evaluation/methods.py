@@ -48,8 +48,9 @@ class Method:
             DataError: The result has not four times the frame's size, or another type.
         """
         if self.milliseconds is not None:
+            result = self._checked(sample)
             known = self.milliseconds(sample)
-            return self._checked(sample), float("nan") if known is None else known
+            return result, float("nan") if known is None else known
         if sample.lr.shape not in self._warm:
             # The first frame of a size pays for memory and kernel selection, as a node does when it
             # is configured.

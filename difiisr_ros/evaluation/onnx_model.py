@@ -24,7 +24,8 @@ _TYPES = {
 }
 #: Frames are padded to a multiple of these, one after the other, until the model takes them.
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
-_RAMP_TOLERANCE = 0.1  # of the range; models sharpen, but none moves a ramp's middle by a tenth
+#: Of the range. A ramp has nothing to sharpen; flat gray instead of it would be off by 0.09.
+_RAMP_TOLERANCE = 0.05
 
 
 class ValueScale(NamedTuple):
@@ -68,6 +69,7 @@ class OnnxModel:
         self._read_signature()
         self._multiple = 1
         self._range = RANGES[0]
+        self._seen: set[tuple[int, ...]] = set()
         height, width = example.shape
         self._find_size(height, width)
         self._find_range(height, width)
@@ -88,6 +90,8 @@ class OnnxModel:
         Raises:
             ModelError: The model fails on this frame.
         """
+        if frame.shape not in self._seen:
+            self._find_size(*frame.shape)
         low, high = (0.0, 255.0)
         if frame.dtype != np.uint8:
             low, high = radiometry.measure_range(frame, "minmax")
@@ -137,7 +141,7 @@ class OnnxModel:
                     "; export it with dynamic axes"
                 )
         reason = ""
-        for multiple in _MULTIPLES:
+        for multiple in (m for m in _MULTIPLES if m >= self._multiple):
             padded = [-(-side // multiple) * multiple for side in (height, width)]
             try:
                 result = self._raw(np.full(padded, 0.5), RANGES[0])
@@ -160,6 +164,7 @@ class OnnxModel:
                 f"{result.shape[1]}x{result.shape[0]}); compared are x{SCALE} models"
             )
         self._multiple = multiple
+        self._seen.add((height, width))
 
     def _find_range(self, height: int, width: int) -> None:
         ramp, truth = _ramp(height, width), _ramp(height * SCALE, width * SCALE)

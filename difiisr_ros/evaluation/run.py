@@ -325,7 +325,8 @@ def _settings(
             "intervals": "circular block bootstrap over frames, percentiles",
             "confidence": request.confidence,
             "resamples": RESAMPLES,
-            "independent_units": sum(group.units for group in found.groups),
+            "blocks": sum(group.units for group in found.groups),
+            "independent_frames": round(sum(group.independent for group in found.groups), 1),
         },
         "workers": run.workers,
     }

@@ -2,7 +2,8 @@
 
 Frames of a recording are no independent draws: neighbours in time show nearly the same, and an
 interval that ignores this is too narrow by far. So whole blocks of consecutive frames are drawn
-(the circular block bootstrap of Politis & Romano, 1992), as long as the values are correlated.
+(the circular block bootstrap of Politis & Romano, 1992), three times as long as the values are
+correlated.
 Methods are compared on the same draws, frame by frame, which leaves out what they have in common:
 that some frames are harder than others.
 """
@@ -18,8 +19,13 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 #: Fewer independent units give no 95 % interval: that of five equal signs has a chance of 1 in 16.
 MIN_UNITS = 6
+#: Length of a block in autocorrelation times. Cut at its ends, a block shows less of the
+#: correlation the shorter it is: on series of a known correlation 95 % intervals hold the truth in
+#: 80 to 84 % of the cases with 1, 87 to 92 % with 3, and no more with 4.
+_BLOCK_TIMES = 3
 #: Blocks are at most this share of a recording, so that enough of them are left to draw.
 _MAX_BLOCK_SHARE = 0.1
+_NOTICEABLE = 1.2  # what a short series of independent values may seem to have
 _CHUNK_VALUES = 1 << 22  # weights that are in memory at a time
 
 
@@ -31,12 +37,19 @@ class Group:
     stop: int
     block: int
     """How many consecutive frames are drawn together; 1: each on its own."""
+    correlated: float = 1.0
+    """Over how many frames the values are correlated."""
     capped: bool = False
     """Whether the values are correlated over longer than a block may be."""
 
     @property
+    def independent(self) -> float:
+        """How many independent frames it is worth."""
+        return (self.stop - self.start) / self.correlated
+
+    @property
     def units(self) -> int:
-        """Blocks in it: about as many independent frames."""
+        """Blocks in it."""
         return -(-(self.stop - self.start) // self.block)
 
 
@@ -73,9 +86,10 @@ def make_group(start: int, stop: int, series: Sequence[np.ndarray], in_time: boo
     """
     if not in_time:
         return Group(start, stop, 1)
-    block = int(np.ceil(max((autocorrelation_time(values) for values in series), default=1.0)))
+    time = max((autocorrelation_time(values) for values in series), default=1.0)
+    block = int(np.ceil(_BLOCK_TIMES * time)) if time > _NOTICEABLE else 1
     longest = max(1, int(_MAX_BLOCK_SHARE * (stop - start)))
-    return Group(start, stop, min(block, longest), capped=block > longest)
+    return Group(start, stop, min(block, longest), time, capped=block > longest)
 
 
 def bootstrap_means(
