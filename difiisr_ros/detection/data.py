@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,8 @@ class Augmentation:
     """Standard deviation of the brightness offset, in ranges."""
     around_object: float = 0.8
     """How often a crop is placed so that it holds a randomly chosen object."""
+    common: float = 0.25
+    """Classes in a smaller share of the frames are shown more often (see :func:`frame_weights`)."""
     least_visible: float = 0.3
     """An object of which the crop shows a smaller share of the area is no object."""
 
@@ -86,6 +88,8 @@ class CropSampler:
         self._frames, self._crop, self._classes = frames, crop, classes
         self._augmentation = augmentation or Augmentation()
         self._rng = np.random.default_rng(seed)
+        weights = frame_weights([frame.labels for frame in frames], self._augmentation.common)
+        self._cumulative = np.cumsum(weights) / weights.sum()
 
     def state(self) -> Mapping[str, Any]:
         """The generator's state, for resuming."""
@@ -104,7 +108,8 @@ class CropSampler:
     def draw_one(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One crop S x S in normalised intensity, its boxes n x 4 and labels n."""
         rng, a, crop = self._rng, self._augmentation, self._crop
-        frame = self._frames[rng.integers(len(self._frames))]
+        index = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+        frame = self._frames[min(index, len(self._frames) - 1)]
         scale = float(np.exp(rng.uniform(*np.log(a.scale))))
         height, width = frame.pixels.shape
         side = min(round(crop / scale), height, width)
@@ -132,6 +137,18 @@ class CropSampler:
         corner = centre - rng.uniform(0.1, 0.9, 2) * side
         left, top = np.clip(np.rint(corner), 0, [width - side, height - side]).astype(int)
         return int(left), int(top)
+
+
+def frame_weights(labels: Sequence[np.ndarray], common: float) -> np.ndarray:
+    """How often each frame is drawn: repeat factors (LVIS, arXiv 1908.03195, section 4.1).
+
+    A class that a share f of the frames has is worth ``max(1, sqrt(common / f))``, and a frame
+    what its rarest class is worth; frames without objects 1.
+    """
+    present = [np.unique(found) for found in labels]
+    counts = np.bincount(np.concatenate([*present, np.zeros(0, np.int64)]))
+    worth = np.maximum(1.0, np.sqrt(common * len(labels) / np.maximum(counts, 1)))
+    return np.array([worth[found].max(initial=1.0) for found in present])
 
 
 def _clip(boxes: np.ndarray, crop: int, least_visible: float) -> tuple[np.ndarray, np.ndarray]:
