@@ -53,7 +53,7 @@ class Augmentation:
     """Standard deviation of the brightness offset, in ranges."""
     around_object: float = 0.8
     """How often a crop is placed so that it holds a randomly chosen object."""
-    common: float = 0.25
+    rare_below: float = 0.25
     """Classes in a smaller share of the frames are shown more often (see :func:`frame_weights`)."""
     least_visible: float = 0.3
     """An object of which the crop shows a smaller share of the area is no object."""
@@ -88,7 +88,7 @@ class CropSampler:
         self._frames, self._crop, self._classes = frames, crop, classes
         self._augmentation = augmentation or Augmentation()
         self._rng = np.random.default_rng(seed)
-        weights = frame_weights([frame.labels for frame in frames], self._augmentation.common)
+        weights = frame_weights([frame.labels for frame in frames], self._augmentation.rare_below)
         self._cumulative = np.cumsum(weights) / weights.sum()
 
     def state(self) -> Mapping[str, Any]:
@@ -139,15 +139,15 @@ class CropSampler:
         return int(left), int(top)
 
 
-def frame_weights(labels: Sequence[np.ndarray], common: float) -> np.ndarray:
+def frame_weights(labels: Sequence[np.ndarray], rare_below: float) -> np.ndarray:
     """How often each frame is drawn: repeat factors (LVIS, arXiv 1908.03195, section 4.1).
 
-    A class that a share f of the frames has is worth ``max(1, sqrt(common / f))``, and a frame
+    A class that a share f of the frames has is worth ``max(1, sqrt(rare_below / f))``, and a frame
     what its rarest class is worth; frames without objects 1.
     """
     present = [np.unique(found) for found in labels]
     counts = np.bincount(np.concatenate([*present, np.zeros(0, np.int64)]))
-    worth = np.maximum(1.0, np.sqrt(common * len(labels) / np.maximum(counts, 1)))
+    worth = np.maximum(1.0, np.sqrt(rare_below * len(labels) / np.maximum(counts, 1)))
     return np.array([worth[found].max(initial=1.0) for found in present])
 
 

@@ -18,7 +18,7 @@ from difiisr_ros.backends.torch_backend import has_native_bf16
 from difiisr_ros.detection.boxes import BoxSet
 from difiisr_ros.detection.checkpoint import save_detector
 from difiisr_ros.detection.coco import evaluate_boxes
-from difiisr_ros.detection.data import CropSampler, load_frames
+from difiisr_ros.detection.data import Augmentation, CropSampler, load_frames
 from difiisr_ros.detection.detector import Detector
 from difiisr_ros.detection.losses import detection_loss
 from difiisr_ros.detection.model import DetectorConfig, ThermalDetector
@@ -38,6 +38,8 @@ class TrainSettings:
     clip: float = 10.0
     """Largest gradient norm."""
     ema: float = 0.999
+    rare_below: float = 0.25
+    """Classes in a smaller share of the frames are shown more often; 0: all frames alike."""
     seed: int = 0
     precision: str = "auto"
     """``bf16`` halves the time on CPUs that compute in it."""
@@ -73,7 +75,8 @@ class DetectorTrainer:
         if self._objects == 0:
             raise DataError("none of the frames to train on has an object")
         classes = len(settings.config.classes)
-        self._sampler = CropSampler(frames, settings.crop, classes, settings.seed)
+        augmentation = Augmentation(rare_below=settings.rare_below)
+        self._sampler = CropSampler(frames, settings.crop, classes, settings.seed, augmentation)
         torch.manual_seed(settings.seed)
         self.network = ThermalDetector(settings.config).to(
             self.device, memory_format=torch.channels_last

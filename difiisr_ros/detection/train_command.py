@@ -47,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes", default="person,car,bicycle,other_vehicle", metavar="NAME,...",
         help="category names of the annotation file",
     )  # fmt: skip
+    parser.add_argument(
+        "--rare-below", type=float, default=0.25, metavar="F",
+        help="show classes that a smaller share of the frames has more often; 0: no class",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and crops")
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
@@ -77,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("steps", "batch", "learning_rate", "head_channels"):
         if not getattr(args, name) > 0:
             raise OptionError(f"--{name.replace('_', '-')} must be above 0")
+    if not 0 <= args.rare_below <= 1:
+        raise OptionError(f"--rare-below must be in [0, 1], got {args.rare_below}")
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
@@ -90,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     )
     settings = TrainSettings(
         steps=args.steps, batch=args.batch, crop=args.crop, learning_rate=args.learning_rate,
-        seed=args.seed, data_name=args.data_name or args.data.name,
+        rare_below=args.rare_below, seed=args.seed, data_name=args.data_name or args.data.name,
         data_licence=args.data_licence,
         config=DetectorConfig(args.channels, head_channels=args.head_channels, classes=classes),
     )  # fmt: skip

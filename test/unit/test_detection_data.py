@@ -140,6 +140,7 @@ def test_frames_of_rare_classes_are_drawn_more_often():
     weights = frame_weights([*labels[:2] * 48, np.array([2]), np.array([0, 2]), *labels[:2]], 0.25)
     assert (weights[:96] == 1).all()
     np.testing.assert_allclose(weights[96:98], np.sqrt(0.25 * 100 / 2))
+    assert (frame_weights([*labels, np.array([2])], 0.0) == 1).all()
     dark, bright = (
         AnnotatedFrame(np.full((64, 64), value, np.uint8), 0.0, 1.0, boxes, labels)
         for value, boxes, labels in (
