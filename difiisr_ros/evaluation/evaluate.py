@@ -150,7 +150,8 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         "--still-threshold",
         type=float,
         metavar="COUNTS",
-        help="largest change of a pixel that counts as still, for flicker (1 %% of the range)",
+        help="largest change of the mean of 5x5 pixels that count as still, for flicker (1 %% of "
+        "the range)",
     )
     group.add_argument(
         "--confidence", type=float, default=0.95, metavar="SHARE", help="of the intervals"

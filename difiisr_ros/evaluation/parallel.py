@@ -150,7 +150,9 @@ def _wants_gpu(plan: MethodPlan) -> bool:
     return dict(plan.engine).get("device", "auto") != "cpu"
 
 
+#: What a process of Ray's has loaded, open until the process ends.
 _in_worker: dict[MethodPlan, list[Method]] = {}
+_open = contextlib.ExitStack()
 
 
 def _score_in_worker(
@@ -166,6 +168,5 @@ def _score_in_worker(
         keep_large_buffers()
         cv2.setNumThreads(threads)
         torch.set_num_threads(threads)
-        # Never closed: the process ends with it.
-        _in_worker[plan] = make_methods(plan, example).__enter__()
+        _in_worker[plan] = _open.enter_context(make_methods(plan, example))
     yield from score_stream(job, _in_worker[plan], past)

@@ -58,7 +58,7 @@ class Request:
     kelvin_per_count: float | None = None
     """Makes radiometric values kelvin."""
     still_threshold: float | None = None
-    """Largest change of a pixel that stands still, in the frames' units."""
+    """Largest change of the mean of 5x5 pixels that stand still, in the frames' units."""
     confidence: float = CONFIDENCE
     limits: tuple[Limit, ...] = ()
     """Checked for being measurable before the work begins."""

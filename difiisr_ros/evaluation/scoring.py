@@ -40,7 +40,8 @@ class ScoreOptions:
     kelvin_per_count: float | None = None
     """Makes radiometric values kelvin."""
     still_threshold: float | None = None
-    """Largest change of a pixel that stands still, in the frames' units; None: 1 % of the range."""
+    """Largest change of the mean of 5x5 pixels that stand still, in the frames' units; None: 1 %
+    of the range."""
 
 
 @dataclass

@@ -14,21 +14,23 @@ from difiisr_ros.evaluation.degrade import SCALE
 
 #: Frames of which less than this share stands still have no flicker: what is left then is chance.
 MIN_STILL_SHARE = 0.2
-#: A pixel stands still where it changes by no more than this share of the frame's range (1st to
-#: 99th percentile), and one count where counts are whole.
+#: A pixel stands still where the mean of its neighbourhood changes by no more than this share of
+#: the frame's range (1st to 99th percentile), and one count where counts are whole. A mean, because
+#: the camera's noise is larger than that and what it makes of a still scene is to be measured.
 STILL_SHARE_OF_RANGE = 0.01
-_NEIGHBOURS = np.ones((3, 3), np.uint8)
+#: ... and where its pixels change by no more than this many times as much each, on average: fine
+#: texture that moves has the same mean.
+_MOST_NOISE = 4
+_NEIGHBOURHOOD = (5, 5)
 
 
 def still_mask(lr: np.ndarray, before: np.ndarray, threshold: float | None = None) -> np.ndarray:
     """Where the camera's picture stands still between two frames.
 
-    A pixel counts when it and its eight neighbours have changed by the threshold at most: results
-    depend on neighbours, and edges of moving objects are not still.
-
     Args:
         lr, before: H x W, two consecutive frames of one dtype.
-        threshold: In the frames' units; None: :data:`STILL_SHARE_OF_RANGE`.
+        threshold: Largest change of the mean of 5x5 pixels, in the frames' units; None:
+            :data:`STILL_SHARE_OF_RANGE`.
 
     Returns:
         H x W, uint8, 255 where still; all 0 where less than :data:`MIN_STILL_SHARE` is.
@@ -38,11 +40,12 @@ def still_mask(lr: np.ndarray, before: np.ndarray, threshold: float | None = Non
         threshold = STILL_SHARE_OF_RANGE * (high - low)
         if lr.dtype != np.float32:
             threshold = max(1.0, threshold)
-    still = (cv2.absdiff(lr, before) <= threshold).astype(np.uint8) * np.uint8(255)
-    still = cv2.erode(still, _NEIGHBOURS)
+    change = cv2.subtract(lr, before, dtype=cv2.CV_32F)
+    still = np.abs(cv2.blur(change, _NEIGHBOURHOOD)) <= threshold
+    still &= cv2.blur(np.abs(change), _NEIGHBOURHOOD) <= _MOST_NOISE * threshold
     if np.count_nonzero(still) < MIN_STILL_SHARE * still.size:
-        still[:] = 0
-    return still
+        still[:] = False
+    return still.astype(np.uint8) * np.uint8(255)
 
 
 def enlarge(mask: np.ndarray) -> np.ndarray:
