@@ -19,21 +19,29 @@ MS_SSIM_MIN_SIDE = 161
 _INSTALL = "pip install difiisr_ros[metrics]"
 
 
-def why_missing(metric: str) -> str | None:
-    """Why ``ms_ssim`` or ``lpips`` cannot be measured here; None where it can."""
+def why_not_installed(metric: str) -> str | None:
+    """Which library ``ms_ssim`` or ``lpips`` lacks here; None where all are there. Quick."""
     if importlib.util.find_spec("torchmetrics") is None:
         return f"needs torchmetrics: {_INSTALL}"
-    return None if metric == "ms_ssim" else _why_no_lpips()
-
-
-@lru_cache(maxsize=1)
-def _why_no_lpips() -> str | None:
-    if importlib.util.find_spec("torchvision") is None:
+    if metric == "lpips" and importlib.util.find_spec("torchvision") is None:
         return "needs torchvision, for AlexNet: pip install torchvision"
+    return None
+
+
+@lru_cache(maxsize=2)
+def why_missing(metric: str) -> str | None:
+    """Why ``ms_ssim`` or ``lpips`` cannot be measured here; None where it can. Takes seconds."""
+    reason = why_not_installed(metric)
+    if reason is not None:
+        return reason
     try:
+        import torchmetrics.image  # noqa: F401
+
+        if metric == "ms_ssim":
+            return None
         from torchvision.models import AlexNet_Weights
-    except Exception as error:  # noqa: BLE001  a build for another PyTorch fails in many ways
-        return f"needs torchvision, which cannot be imported here: {error}"
+    except Exception as error:  # noqa: BLE001  a torchvision for another PyTorch fails in many ways
+        return f"needs libraries of which one cannot be imported here: {error}"
     weights = _weights_file(AlexNet_Weights.DEFAULT.url)
     if not weights.is_file():
         return (

@@ -79,12 +79,15 @@ def choose_metrics(
         wanted |= {"blur"}
     chosen, missing = [], {}
     for key, metric in METRICS.items():
-        has_use = key in extra or has_truth(mode) or not metric.needs_truth
-        reason = _why_not(key, mode, in_time)
-        if key in wanted and reason is None:
-            chosen.append(key)
-        elif has_use and (key in wanted or metric.needs_truth):
-            missing[key] = reason or f"slow, so only when asked for (--metrics {key})"
+        if key in wanted:
+            reason = _why_not(key, mode, in_time)
+            if reason is None:
+                chosen.append(key)
+            elif key in extra or has_truth(mode) or not metric.needs_truth:
+                missing[key] = reason
+        elif has_truth(mode) and metric.needs_truth:
+            asked = f"slow, so only when asked for (--metrics {key})"
+            missing[key] = perceptual.why_not_installed(key) or asked
     return tuple(chosen), missing
 
 

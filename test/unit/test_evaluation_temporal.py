@@ -1,0 +1,71 @@
+"""Flicker: measured where the picture stands still, whatever the camera's noise, and only there."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from difiisr_ros.evaluation.temporal import enlarge, flicker, still_mask
+
+rng = np.random.default_rng(0)
+SMOOTH = cv2.resize(rng.random((8, 10)).astype(np.float32), (160, 120)) * 800 + 29000
+TEXTURE = (
+    SMOOTH + cv2.GaussianBlur(rng.normal(size=(120, 160)), (0, 0), 1.0).astype(np.float32) * 150
+)
+
+
+def camera(scene: np.ndarray, noise: float) -> np.ndarray:
+    return np.rint(scene + rng.normal(scale=noise, size=scene.shape)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0, 8.0])
+def test_a_still_scene_is_still_under_noise(noise):
+    mask = still_mask(camera(TEXTURE, noise), camera(TEXTURE, noise))
+    assert np.count_nonzero(mask) > 0.9 * mask.size
+
+
+def test_a_moving_camera_has_no_still_region():
+    moved = np.roll(TEXTURE, 3, axis=1)
+    assert not still_mask(camera(moved, 2.0), camera(TEXTURE, 2.0)).any()
+
+
+def test_what_moves_is_left_out_and_the_rest_is_not():
+    later = SMOOTH.copy()
+    later[40:60, 50:80] += 200  # a target has come
+    mask = still_mask(camera(later, 2.0), camera(SMOOTH, 2.0))
+    assert not mask[42:58, 52:78].any()
+    assert (mask[80:] > 0).mean() > 0.9
+
+
+def test_the_threshold_can_be_given():
+    later = SMOOTH + 5
+    assert np.count_nonzero(still_mask(camera(later, 0), camera(SMOOTH, 0), 6)) == SMOOTH.size
+    assert not still_mask(camera(later, 0), camera(SMOOTH, 0), 2).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_other_types(dtype):
+    scene = ((SMOOTH - 29000) / 4).astype(dtype)
+    assert still_mask(scene, scene.copy()).all()
+    assert not still_mask(scene, scene[:, ::-1].copy() + dtype(40)).all()
+
+
+def test_flicker_is_the_mean_change_over_the_mask():
+    before = np.full((8, 8), 1000, np.uint16)
+    frame = before.copy()
+    frame[:4] -= 3  # unsigned differences must not wrap
+    frame[4:] += 5
+    mask = np.zeros((8, 8), np.uint8)
+    mask[:4] = 255
+    assert flicker(frame, before, mask) == 3
+    assert flicker(frame, before, np.full((8, 8), 255, np.uint8)) == 4
+    assert np.isnan(flicker(frame, before, np.zeros((8, 8), np.uint8)))
+
+
+def test_a_pixel_of_the_camera_is_4x4_of_the_result():
+    mask = np.zeros((3, 3), np.uint8)
+    mask[1, 2] = 255
+    large = enlarge(mask)
+    assert large.shape == (12, 12) and large[4:8, 8:].all()
+    assert np.count_nonzero(large) == 16
