@@ -31,7 +31,9 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(include=[package_name, package_name + ".*"]),
-    package_data={package_name: ["weights/*.safetensors", "py.typed", "**/*.xml"]},
+    package_data={
+        package_name: ["weights/*.safetensors", "py.typed", "**/*.xml", "**/*.css", "**/*.js"]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/" + package_name]),
         ("share/" + package_name, ["package.xml"]),

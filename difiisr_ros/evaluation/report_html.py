@@ -1,0 +1,338 @@
+"""The evaluation as one HTML page that needs nothing else: no server, no network, no script.
+
+Only the before/after slider and the choice of what it shows need JavaScript; a content security
+policy in the page forbids every request.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from difiisr_ros.errors import DifiisrError
+from difiisr_ros.evaluation.metric_table import HIGHER, LOWER, ZERO
+from difiisr_ros.evaluation.report_html_charts import (
+    averaged,
+    distribution_chart,
+    histogram_chart,
+    line_chart,
+)
+from difiisr_ros.evaluation.report_html_pictures import TRUTH, Scene, choose_frames, make_scene
+from difiisr_ros.evaluation.report_html_scenes import scene_figure
+from difiisr_ros.evaluation.report_html_tables import (
+    frame_table,
+    glossary,
+    how_to_read,
+    methods_table,
+    notes_list,
+    results_table,
+    settings_table,
+    sources_table,
+)
+from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
+from difiisr_ros.evaluation.results import (
+    BETTER,
+    NO_REFERENCE,
+    PAIRED,
+    SELF_REFERENCED,
+    WORSE,
+    Evaluation,
+)
+from difiisr_ros.evaluation.spectrum import LR_NYQUIST
+from difiisr_ros.io.images import write_atomically
+
+_FOLDER = Path(__file__).parent
+_COLOURS = 8
+_MODES = {
+    SELF_REFERENCED: "the recorded frames are the truth: reduced ×4, upscaled and compared",
+    PAIRED: "frames with their own truth",
+    NO_REFERENCE: "the recorded frames were upscaled; there is no truth to compare with",
+}
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+#: Metrics by which frames are ranked: the first that was measured.
+_RANKING = ("psnr", "ssim", "consistency")
+
+
+def write_html(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
+    """Write the report; the file appears whole or not at all.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    page = "<!DOCTYPE html>\n" + html_page(evaluation) + "\n"
+    # A lone surrogate, from a file name that is not UTF-8, must not cost the report.
+    write_atomically(path, page.encode("utf-8", "replace"))
+
+
+def html_page(evaluation: Evaluation) -> Html:
+    """The report's ``html`` element."""
+    classes = _classes(evaluation)
+    main = _main_method(evaluation)
+    title = "Super-resolution evaluation"
+    sections = [
+        ("results", "Results", _results(evaluation, classes)),
+        ("frames", "Frames", _frames(evaluation, main, classes)),
+        ("distributions", "Distributions", _distributions(evaluation, classes)),
+        ("time", "Frame by frame", _over_time(evaluation, classes)),
+        ("spectrum", "Spectrum", _spectrum(evaluation, classes)),
+        ("latency", "Time per frame", _latency(evaluation, classes)),
+        ("reproduce", "How it was made", _reproduce(evaluation, classes)),
+    ]
+    shown = [(key, heading, content) for key, heading, content in sections if content]
+    links = [tag("a", heading, href=f"#{key}") for key, heading, _ in shown]
+    return tag(
+        "html",
+        tag(
+            "head",
+            tag("meta", charset="utf-8"),
+            tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name="color-scheme", content="light dark"),
+            tag("title", f"{title}: {_what(evaluation)}"),
+            tag("style", Html((_FOLDER / "report_html.css").read_text(encoding="utf-8"))),
+        ),
+        tag(
+            "body",
+            tag(
+                "header",
+                tag("h1", title),
+                tag("p", _what(evaluation), class_="what"),
+                _headline(evaluation, main),
+                tag("nav", links, aria_label="Sections"),
+            ),
+            tag(
+                "main",
+                [
+                    tag("section", tag("h2", heading), content, id=key)
+                    for key, heading, content in shown
+                ],
+            ),
+            tag("script", Html((_FOLDER / "report_html.js").read_text(encoding="utf-8"))),
+        ),
+        lang="en",
+    )
+
+
+def _classes(evaluation: Evaluation) -> dict[str, str]:
+    """Method -> class: the reference is gray, the others have a colour and a dash pattern each."""
+    others = [name for name in evaluation.methods if name != evaluation.reference]
+    main = _main_method(evaluation)
+    others.sort(key=lambda name: name != main)  # ours has the strongest colour
+    found = {name: f"method m{i % _COLOURS}" for i, name in enumerate(others)}
+    return {**found, evaluation.reference: "method reference"}
+
+
+def _main_method(evaluation: Evaluation) -> str:
+    """The method that the page is about: ours, else the first that is not the reference."""
+    others = [name for name in evaluation.methods if name != evaluation.reference]
+    ours = [name for name in others if name.startswith("difiisr")]
+    return (ours or others or [evaluation.reference])[0]
+
+
+def _what(evaluation: Evaluation) -> str:
+    sources = evaluation.sources
+    label = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
+    return f"{label} · {len(evaluation.frames)} frames"
+
+
+def _headline(evaluation: Evaluation, main: str) -> Html | None:
+    """The one sentence that people quote."""
+    metric = next((key for key in _RANKING if key in evaluation.metrics), None)
+    difference = evaluation.methods[main].differences.get(metric or "")
+    if metric is None or difference is None or np.isnan(difference.mean):
+        return None
+    about = evaluation.metric(metric)
+    verdict = {BETTER: "better than", WORSE: "worse than"}.get(
+        difference.verdict or "", "not distinguishable from"
+    )
+    number = f"{difference.mean:+.{about.digits}f} {about.unit}".strip().replace("-", "−")
+    interval = ""
+    if difference.interval:
+        low, high = (f"{v:+.{about.digits}f}".replace("-", "−") for v in difference.interval)
+        interval = f" [{low}, {high}]"
+    return tag(
+        "p",
+        tag("b", f"{main} is {verdict} {evaluation.reference}"),
+        f" by {about.title}: ",
+        tag("b", number, class_="figure"),
+        f"{interval}, mean difference per frame",
+        class_=f"headline {difference.verdict or ''}",
+    )
+
+
+def _results(evaluation: Evaluation, classes: dict[str, str]) -> Html:
+    how = _MODES[evaluation.mode]
+    degradation = evaluation.settings.get("degradation")
+    if evaluation.mode == SELF_REFERENCED and degradation:
+        how += f" (degradation: {degradation})"
+    return joined(
+        tag("p", how[0].upper() + how[1:] + "."),
+        results_table(evaluation, classes),
+        how_to_read(evaluation),
+        glossary(evaluation),
+        notes_list(evaluation),
+    )
+
+
+def _frames(evaluation: Evaluation, main: str, classes: dict[str, str]) -> Html | None:
+    metric = next((key for key in _RANKING if key in evaluation.metrics), None)
+    if metric is None:
+        return None
+    if evaluation.frame is None:
+        return tag("p", "The pictures of this run cannot be made again.", class_="hint")
+    title = evaluation.metric(metric).title
+    first = evaluation.reference
+    by = f"the difference in {title} between {main} and {first}" if main != first else title
+    parts: list[Html] = []
+    for rank, row in choose_frames(evaluation, metric, main).items():
+        try:
+            scene: Scene = make_scene(evaluation.frame(row), first, main)
+        except DifiisrError as error:
+            parts.append(tag("p", f"The {rank} frame cannot be shown: {error}", class_="hint"))
+            continue
+        values = {name: _value(evaluation, metric, name, row) for name in evaluation.methods}
+        right = TRUTH if main == first and scene.pictures[-1].name == TRUTH else main
+        numbers = frame_table(evaluation, row, classes)
+        parts.append(scene_figure(scene, rank, values, numbers, first, right, len(parts)))
+    if not parts:
+        return None
+    hint = f"The worst, the median and the best frame by {by}."
+    return joined(tag("p", hint), parts)
+
+
+def _value(evaluation: Evaluation, metric: str, name: str, row: int) -> str:
+    about = evaluation.metric(metric)
+    value = evaluation.methods[name].values[metric][row]
+    return "" if np.isnan(value) else f"{value:.{about.digits}f} {about.unit}".strip()
+
+
+def _distributions(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
+    pairs = []
+    for key in evaluation.metrics:
+        metric = evaluation.metric(key)
+        unit = f" [{metric.unit}]" if metric.unit else ""
+        values = {
+            name: (method.values[key], classes[name])
+            for name, method in evaluation.methods.items()
+            if key in method.values
+        }
+        # As in the table: where 0 is best, magnitudes are compared.
+        size = np.abs if metric.better == ZERO else np.asarray
+        base, _ = values.get(evaluation.reference, (None, ""))
+        gains = {
+            name: (size(own) - size(base), classes[name])
+            for name, (own, _) in values.items()
+            if name != evaluation.reference and base is not None
+        }
+        right = {HIGHER: "better", LOWER: "worse", ZERO: "worse"}.get(metric.better or "", "more")
+        charts = [
+            distribution_chart(f"{metric.title}{unit}", values, digits=metric.digits),
+            distribution_chart(
+                f"{metric.title}{unit}, difference to {evaluation.reference}",
+                gains,
+                zero=right,
+                digits=metric.digits,
+            ),
+        ]
+        if charts[0]:
+            bars = "|" if metric.better == ZERO else ""
+            captions = (
+                f"{metric.title}{unit}",
+                f"{bars}{metric.title}{bars}, difference to {evaluation.reference}{unit}",
+            )
+            pairs += [
+                tag("figure", tag("figcaption", caption), chart)
+                for caption, chart in zip(captions, charts)
+                if chart
+            ]
+    if not pairs:
+        return None
+    hint = (
+        "Every point is a frame (thinned out evenly where there are many); the box is the middle "
+        "half of the frames with their median, the line 5 to 95 %. Left the metric, right each "
+        f"frame's difference to {evaluation.reference}."
+    )
+    return joined(tag("p", hint, class_="hint"), tag("div", pairs, class_="grid2"))
+
+
+def _over_time(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
+    metric = next((key for key in _RANKING if key in evaluation.metrics), None)
+    others = [name for name in evaluation.methods if name != evaluation.reference]
+    if metric is None or not others or len(evaluation.frames) < 8:
+        return None
+    about = evaluation.metric(metric)
+    curves: dict[str, tuple[np.ndarray, str]] = {}
+    x = np.empty(0)
+    for name in others:
+        x, means = averaged(evaluation.gains(metric, name))
+        curves[name] = means, classes[name]
+    starts = np.flatnonzero(np.diff(evaluation.frames.source)) + 1
+    marks = {" " * i: float(start) for i, start in enumerate(starts, 1)}
+    unit = f" [{about.unit}]" if about.unit else ""
+    chart = line_chart(
+        f"{about.title}, difference to {evaluation.reference}, over the frames",
+        x,
+        curves,
+        "frame" + (" (vertical lines: next source)" if marks else ""),
+        f"{about.title} − {evaluation.reference}{unit}",
+        marks,
+        zero=True,
+        height=260,
+    )
+    return tag("figure", chart)
+
+
+def _spectrum(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
+    curves: dict[str, tuple[np.ndarray, str]] = {}
+    if evaluation.truth_spectrum is not None:
+        curves["truth"] = evaluation.truth_spectrum, "truth"
+    if evaluation.input_spectrum is not None:
+        curves["camera"] = evaluation.input_spectrum, "input"
+    for name, method in evaluation.methods.items():
+        if method.spectrum is not None:
+            curves[name] = method.spectrum, classes[name]
+    if not curves:
+        return None
+    chart = line_chart(
+        "Radially averaged spectrum",
+        evaluation.frequencies,
+        curves,
+        "cycles per pixel of the super-resolved frame",
+        "log amplitude [dB]",
+        {"Nyquist frequency of the camera": LR_NYQUIST},
+    )
+    hint = (
+        "Mean over the frames of the radially averaged log amplitude. What the camera cannot "
+        "resolve lies to the right of its Nyquist frequency: below the truth there detail is "
+        "missing, above it there is more texture than the scene has."
+    )
+    return joined(tag("p", hint, class_="hint"), tag("figure", chart))
+
+
+def _latency(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
+    rows = {name: (m.times_ms, classes[name]) for name, m in evaluation.methods.items()}
+    chart = histogram_chart("Time per frame", rows)
+    return tag("figure", chart) if chart else None
+
+
+def _reproduce(evaluation: Evaluation, classes: dict[str, str]) -> Html:
+    return joined(
+        tag("h3", "Command"),
+        tag("pre", tag("code", evaluation.command or "(made by a program, not by a command)")),
+        tag("h3", "Data"),
+        sources_table(evaluation),
+        tag("h3", "Methods"),
+        methods_table(evaluation, classes),
+        tag(
+            "details",
+            tag("summary", "Settings"),
+            # Methods have a table of their own, with the engine.
+            settings_table(
+                {k: v for k, v in evaluation.settings.items() if k not in ("methods", "engine")}
+            ),
+            open=True,
+        ),
+        tag("details", tag("summary", "Versions"), settings_table(evaluation.versions), open=True),
+    )
