@@ -1,0 +1,30 @@
+"""A camera as a process of its own: the same few frames for ever, at a steady rate.
+
+python camera.py WIDTH HEIGHT RATE
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import rclpy
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.ros.conversions import array_to_image
+
+width, height, rate = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+rclpy.init()
+node = rclpy.create_node("camera")
+publisher = node.create_publisher(Image, "image_raw", QoSProfile(depth=5))
+scene = SyntheticScene(width=width, height=height, seed=0)
+messages = [array_to_image(scene.frame(5 * i)[0], "mono16") for i in range(8)]
+begin, number = time.monotonic(), 0
+while True:
+    message = messages[number % len(messages)]
+    message.header.stamp = node.get_clock().now().to_msg()
+    publisher.publish(message)
+    number += 1
+    time.sleep(max(0.0, begin + number / rate - time.monotonic()))
