@@ -17,7 +17,7 @@ from difiisr_ros.evaluation.methods import DIFIISR, MethodPlan
 from difiisr_ros.evaluation.metric_table import METRICS
 from difiisr_ros.evaluation.results import Evaluation
 from difiisr_ros.evaluation.run import Request, evaluate
-from difiisr_ros.evaluation.streams import StreamOptions
+from difiisr_ros.evaluation.streams import StreamOptions, open_streams
 from difiisr_ros.evaluation.text_table import text_report
 
 HELP = "Measure the gain over bicubic on your own bags and frames: PSNR, SSIM, flicker, time."
@@ -177,6 +177,13 @@ def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", type=Path, metavar="FILE", help="write a report to look at here (HTML)"
     )
     group.add_argument(
+        "--write-lr",
+        type=Path,
+        metavar="BAG",
+        help="score nothing: write the frames that would be upscaled as a bag, to play into a node "
+        "whose recorded results --results then scores",
+    )
+    group.add_argument(
         "--workers",
         type=int,
         metavar="N",
@@ -208,6 +215,11 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         DifiisrError: input or an option that cannot be used.
     """
+    if args.write_lr is not None:
+        from difiisr_ros.evaluation.replay_input import write_lr
+
+        print(write_lr(open_streams(args.data, _frame_options(args)), args.write_lr))
+        return 0
     if args.data_range is not None and not args.data_range > 0:
         raise OptionError(f"--data-range must be above 0, got {args.data_range}")
     outputs = _outputs(args)
@@ -232,19 +244,7 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
     first = next(iter(outputs.values()), None)
     return Request(
         paths=tuple(args.data),
-        frames=StreamOptions(
-            degradation=args.degradation,
-            seed=args.degradation_seed,
-            no_reference=args.no_reference,
-            sequence=args.sequence,
-            topics=tuple(dict.fromkeys(args.topic)),
-            reference_topic=args.reference_topic,
-            match_tolerance_s=args.match_tolerance,
-            start_s=args.start,
-            duration_s=args.duration,
-            every=args.every,
-            limit=args.limit,
-        ),
+        frames=_frame_options(args),
         methods=MethodPlan(
             num_steps=tuple(args.num_steps),
             engine=tuple(sorted(engine_arguments(args).items())),
@@ -261,6 +261,22 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         ray_address=args.ray_address,
         state=None if first is None else first.with_name(f"{first.name}.state"),
         command=_command(args),
+    )
+
+
+def _frame_options(args: argparse.Namespace) -> StreamOptions:
+    return StreamOptions(
+        degradation=args.degradation,
+        seed=args.degradation_seed,
+        no_reference=args.no_reference,
+        sequence=args.sequence,
+        topics=tuple(dict.fromkeys(args.topic)),
+        reference_topic=args.reference_topic,
+        match_tolerance_s=args.match_tolerance,
+        start_s=args.start,
+        duration_s=args.duration,
+        every=args.every,
+        limit=args.limit,
     )
 
 
