@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from difiisr_ros import __version__
+from difiisr_ros.allocator import keep_large_buffers
 from difiisr_ros.errors import DifiisrError
 
 PROGRAM = "difiisr"
@@ -100,7 +101,9 @@ def _chosen_command(arguments: Sequence[str]) -> str | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (see the module's text)."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:  # the process is ours alone
+        arguments = sys.argv[1:]
+        keep_large_buffers()
     logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM}: %(levelname)s: %(message)s")
     logging.addLevelName(logging.WARNING, "warning")
     try:

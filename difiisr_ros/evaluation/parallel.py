@@ -162,7 +162,7 @@ def _score_in_worker(
     import cv2
     import torch
 
-    from difiisr_ros.evaluation.allocator import keep_large_buffers
+    from difiisr_ros.allocator import keep_large_buffers
 
     if plan not in _in_worker:
         keep_large_buffers()

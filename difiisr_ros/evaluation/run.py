@@ -14,7 +14,6 @@ import numpy as np
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.evaluation import parallel
 from difiisr_ros.evaluation.aggregate import Aggregate, aggregate
-from difiisr_ros.evaluation.allocator import keep_large_buffers
 from difiisr_ros.evaluation.folder_stream import file_state
 from difiisr_ros.evaluation.limits import Limit
 from difiisr_ros.evaluation.methods import BICUBIC, DIFIISR, Method, MethodPlan, make_methods
@@ -95,7 +94,6 @@ def evaluate(request: Request) -> Iterator[Evaluation]:
         DataError, FrameError, ModelError, OptionError: Input or options that cannot be used; see
             :mod:`difiisr_ros.errors`.
     """
-    keep_large_buffers()
     streams = open_streams(request.paths, request.frames)
     if request.methods.results and not (len(streams) == 1 and streams[0].topic):
         raise OptionError("recorded results belong to one camera of one bag (--topic chooses it)")

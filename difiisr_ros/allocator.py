@@ -12,6 +12,7 @@ import sys
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _LARGE = 1 << 30
 _LARGEST_OF_OLD_GLIBC = 32 << 20
 
@@ -19,13 +20,17 @@ _LARGEST_OF_OLD_GLIBC = 32 << 20
 def keep_large_buffers() -> bool:
     """Keep freed buffers for the next frame; returns whether that could be arranged (glibc only).
 
-    The process then never holds more than it needed at its worst moment, and does not shrink.
+    For the whole process, so it is for its main program to call, before other threads start. The
+    process then never holds more than it needed at its worst moment, and does not shrink; threads
+    share one heap.
     """
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library than glibc
         return False
+    # Threads have heaps of their own otherwise, which do give everything back.
+    mallopt(_M_ARENA_MAX, 1)
     limits = (_LARGE, _LARGEST_OF_OLD_GLIBC)
     return any(mallopt(_M_MMAP_THRESHOLD, limit) for limit in limits) and bool(
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
