@@ -11,6 +11,19 @@ from difiisr_ros.ros.frames_done import without_result
 
 TASKS = ("backend", "input", "inference")
 
+#: How a replay runs the three: every frame in its own time, none ahead of another.
+NODE = {"drop_policy": "block", "autostart": True, "use_sim_time": True}
+PLAYER = {
+    "rate": 100.0,  # at most: the next frame comes when the one before is recorded
+    "loop": False,
+    "stamps": "recorded",
+    "publish_clock": True,
+    "reliability": "reliable",
+    "max_pending": 1,
+    "wait_for_subscribers": 2,  # the node and the recorder
+}
+RECORDER = {"reliability": "reliable", "latency_from": "publication", "bag_seconds": 0.0}
+
 
 class Stage(Enum):
     """How far a replay has come."""
