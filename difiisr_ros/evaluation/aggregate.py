@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.evaluation.metric_table import METRICS, ZERO
+from difiisr_ros.evaluation.metric_table import HIGHER, METRICS, ZERO
 from difiisr_ros.evaluation.results import (
     BETTER,
     UNDECIDED,
@@ -80,6 +80,7 @@ def aggregate(
     details: dict[str, dict[str, Any]],
     reference: str,
     *,
+    count_size: float = 0.0,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -92,6 +93,8 @@ def aggregate(
         methods: Names, in order.
         details: What each of them is.
         reference: The method that differences are against.
+        count_size: What one whole count of the camera is in the unit of radiometric values; 0 for
+            cameras without whole counts.
         confidence, resamples, seed: Of the bootstrap.
     """
     columns = scores[0].columns
@@ -103,7 +106,8 @@ def aggregate(
         for a, b, timely in zip(bounds, bounds[1:], in_time)
         if b > a
     )
-    estimates = _estimate(table, methods, reference, groups, confidence, resamples, seed)
+    means, differences = _estimate(table, methods, reference, groups, confidence, resamples, seed)
+    verdicts = {key: _verdict(key[1], found, count_size) for key, found in differences.items()}
     spectra = _mean_spectra(scores)
     given = TRUTH if any(name == TRUTH for name, _ in columns) else INPUT
     return Aggregate(
@@ -118,14 +122,18 @@ def aggregate(
                 name,
                 details[name],
                 {m: v for (n, m), v in table.items() if n == name and m != TIME},
-                {m: e for (n, m), e in estimates.means.items() if n == name},
-                {m: d for (n, m), d in estimates.differences.items() if n == name},
+                {m: e for (n, m), e in means.items() if n == name},
+                {
+                    m: Difference(d.mean, d.low, d.high, verdicts[n, m])
+                    for (n, m), d in differences.items()
+                    if n == name
+                },
                 table[name, TIME],
                 spectra.get(name),
             )
             for name in methods
         },
-        {m: e for (n, m), e in estimates.means.items() if n == given and m in DESCRIBING},
+        {m: e for (n, m), e in means.items() if n == given and m in DESCRIBING},
         groups,
         {name: spectra[name] for name in (TRUTH, INPUT) if name in spectra},
     )
@@ -139,10 +147,8 @@ def _leading(
     return series + [values - table[reference, metric][rows] for values in series]
 
 
-@dataclass(frozen=True)
-class _Estimates:
-    means: dict[tuple[str, str], Estimate]
-    differences: dict[tuple[str, str], Difference]
+_Estimates = dict[tuple[str, str], Estimate]
+"""By method and metric."""
 
 
 def _estimate(
@@ -153,7 +159,8 @@ def _estimate(
     confidence: float,
     resamples: int,
     seed: int,
-) -> _Estimates:
+) -> tuple[_Estimates, _Estimates]:
+    """Of all values, and of the differences to the reference method."""
     plain = {key: v for key, v in table.items() if key[1] != TIME}
     paired = {
         (name, metric): _size(metric, values) - _size(metric, table[reference, metric])
@@ -168,13 +175,7 @@ def _estimate(
         means = np.where(known, matrix, 0.0).sum(axis=0) / known.sum(axis=0)
     low, high = intervals(bootstrap_means(matrix, groups, resamples, seed), groups, confidence)
     estimates = [Estimate(*map(float, triple)) for triple in zip(means, low, high)]
-    return _Estimates(
-        dict(zip(plain, estimates)),
-        {
-            key: Difference(e.mean, e.low, e.high, _verdict(key[1], e))
-            for key, e in zip(paired, estimates[len(plain) :])
-        },
-    )
+    return dict(zip(plain, estimates)), dict(zip(paired, estimates[len(plain) :]))
 
 
 def _size(metric: str, values: np.ndarray) -> np.ndarray:
@@ -182,13 +183,14 @@ def _size(metric: str, values: np.ndarray) -> np.ndarray:
     return np.abs(values) if METRICS[metric].better == ZERO else values
 
 
-def _verdict(metric: str, difference: Estimate) -> str | None:
-    goodness = METRICS[metric].goodness(np.array([1.0]))
-    if goodness is None:
+def _verdict(metric: str, difference: Estimate, count_size: float) -> str | None:
+    if METRICS[metric].better is None:
         return None
     if not (difference.low > 0 or difference.high < 0):  # NaN: undecided
         return UNDECIDED
-    return BETTER if (difference.low > 0) == (goodness[0] > 0) else WORSE
+    if abs(difference.mean) < METRICS[metric].negligible * count_size:
+        return UNDECIDED
+    return BETTER if (difference.low > 0) == (METRICS[metric].better == HIGHER) else WORSE
 
 
 def _mean_spectra(scores: Sequence[StreamScores]) -> dict[str, np.ndarray]:

@@ -33,6 +33,10 @@ class Metric:
     optional: bool = False
     """Measured only when asked for: slow, or in need of libraries that are not always there."""
 
+    negligible: float = 0.0
+    """Mean differences smaller than this many counts are neither better nor worse, however sure:
+    a bias of a hundredth of a count is nobody's concern. For cameras with whole counts."""
+
     def in_unit(self, unit: str) -> Metric:
         """The metric with radiometric values in counts or kelvin."""
         if self.unit != COUNTS or unit == COUNTS:
@@ -83,14 +87,15 @@ METRICS: dict[str, Metric] = {
         "radiometric MAE", COUNTS, 3, LOWER, "mean absolute error of a pixel", needs_truth=True
     ),
     "bias": Metric(
-        "radiometric bias", COUNTS, 3, ZERO, "mean error, result minus truth", needs_truth=True
+        "radiometric bias", COUNTS, 3, ZERO, "mean error, result minus truth", needs_truth=True,
+        negligible=0.05,
     ),
     "consistency": Metric(
         "consistency", COUNTS, 3, LOWER,
         "how far the result is from what the camera measured: mean |downsample(SR) - LR|",
     ),
     "consistency_bias": Metric(
-        "consistency bias", COUNTS, 3, ZERO, "mean of downsample(SR) - LR"
+        "consistency bias", COUNTS, 3, ZERO, "mean of downsample(SR) - LR", negligible=0.05
     ),
     "flicker": Metric(
         "flicker", COUNTS, 3, LOWER,

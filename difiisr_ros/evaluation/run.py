@@ -124,9 +124,15 @@ def evaluate(request: Request) -> Iterator[Evaluation]:
             names,
             {method.name: method.details for method in methods},
             BICUBIC,
+            count_size=_count_size(request, examples[0]),
             confidence=request.confidence,
         )
         yield _assemble(run, found, missing, mode)
+
+
+def _count_size(request: Request, example: Sample) -> float:
+    """One whole count in the unit of radiometric values; 0 where the camera has none."""
+    return 0.0 if example.lr.dtype == np.float32 else request.kelvin_per_count or 1.0
 
 
 class _Run:

@@ -154,6 +154,18 @@ def test_verdicts():
     assert good.times() == {"time_ms_p50": 34.5, "time_ms_p99": pytest.approx(63.41)}
 
 
+def test_what_is_certain_but_negligible_is_not_called_worse():
+    rng = np.random.default_rng(2)
+    psnr = {name: np.full(40, 30.0) for name in ("bicubic", "other")}
+    bias = {"bicubic": np.zeros(40), "other": 0.02 + rng.normal(scale=0.001, size=40)}
+    for count_size, verdict in ((1.0, UNDECIDED), (0.01, WORSE), (0.0, WORSE)):
+        details = {name: {} for name in psnr}
+        found = aggregate(
+            [_scores(psnr, bias)], [False], list(psnr), details, "bicubic", count_size=count_size
+        )
+        assert found.methods["other"].differences["bias"].verdict == verdict
+
+
 def test_chance_is_not_called_better_more_often_than_allowed():
     rng = np.random.default_rng(11)
     wrong = 0
