@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 
 import cv2
@@ -342,3 +343,17 @@ def test_bicubic_on_the_published_pairs(data_dir):
     assert means["bicubic_pillow"]["psnr"].mean == pytest.approx(36.33, abs=0.02)
     assert means["bicubic"]["ssim"].mean == pytest.approx(0.944, abs=0.002)
     assert evaluation.mode == "paired"
+
+
+def test_the_documentation_names_every_metric_and_option(repository):
+    text = (repository / "docs" / "evaluation.md").read_text()
+    for key in (*METRICS, "time_ms_p50", "time_ms_p99"):
+        assert f"`{key}`" in text, key
+    parser = cli.build_parser("evaluate")
+    known = {
+        word
+        for action in parser._subparsers._group_actions[0].choices["evaluate"]._actions
+        for word in action.option_strings
+    }
+    for option in set(re.findall(r"--[a-z][a-z-]+", text)):
+        assert option in known, option
