@@ -1,49 +1,77 @@
-"""Replay a bag through super_resolution_node, every frame of it, and record what comes out.
+"""Replay a bag through super_resolution_node, record what comes out, and score it.
 
     ros2 launch difiisr_ros replay_evaluation.launch.py bag:=/path/to/bag
 
-The node runs with ``drop_policy: block``. When the last frame is done everything ends by itself and
-leaves a folder with the results as a bag and the counts as JSON; docs/launch.md describes it. What
-the results are worth is measured by `difiisr evaluate`, which needs no ROS.
+The recorded frames are the truth: they are reduced, played into the live node, and its results are
+compared with them by the code of `difiisr evaluate`, beside the same engine offline. When all is
+done everything ends by itself and leaves a folder with a report; docs/launch.md describes it.
 """
 
+import shlex
 import time
 from pathlib import Path
 
 import yaml
 from launch import LaunchDescription
 from launch.actions import ExecuteProcess, LogInfo, OpaqueFunction
+from launch_ros.substitutions import ExecutableInPackage
 
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.ros.dds_profile import VARIABLES, find_profile
 from difiisr_ros.ros.launch_actions import (
+    PACKAGE,
     EndOnce,
     declare,
     super_resolution_node,
     texts_of,
     tool_node,
 )
-from difiisr_ros.ros.launch_arguments import LOG_LEVEL, LaunchArgument, of_parameters, params_file
-from difiisr_ros.ros.launch_replay import play_when_ready
-from difiisr_ros.ros.replay import bag_play_command, replay_qos
+from difiisr_ros.ros.launch_arguments import (
+    LOG_LEVEL,
+    NODE_PARAMETERS,
+    LaunchArgument,
+    given_parameters,
+    of_parameters,
+    params_file,
+)
+from difiisr_ros.ros.launch_replay import Replay
+from difiisr_ros.ros.replay import (
+    NODE,
+    PLAYER,
+    RECORDER,
+    bag_play_command,
+    engine_options,
+    played_topic,
+    replay_qos,
+)
 
 #: The players, and the rate each has when none is given.
-PLAYERS = {"frame_player": 10.0, "rosbag2": 1.0}
+PLAYERS = {"frame_player": PLAYER["rate"], "rosbag2": 1.0}
 
 ARGUMENTS = (
     LaunchArgument("bag", "Path of the bag.", default=None),
     LaunchArgument("topic", "Image topic of the bag. Empty: the only one that it has."),
     LaunchArgument(
+        "select",
+        "Options of difiisr evaluate that choose the frames and how they are reduced, such as "
+        "'--start 10 --duration 60 --degradation camera', or '--no-reference'.",
+    ),
+    LaunchArgument(
+        "score",
+        "Further options of difiisr evaluate for the score, such as '--compare model.onnx "
+        "--fail-below node:psnr_gain_db=1'.",
+    ),
+    LaunchArgument(
         "player",
-        "frame_player: frame_player_node, at a steady rate, stamped anew. rosbag2: ros2 bag play, "
-        "with the recorded times, and /clock; needs topic.",
+        "frame_player: frame_player_node, each frame when the one before is recorded. rosbag2: "
+        "ros2 bag play, at the recorded pace.",
         default="frame_player",
         choices=tuple(PLAYERS),
     ),
     LaunchArgument(
         "rate",
-        "Frames a second for frame_player, factor of the recorded speed for rosbag2. "
-        "Empty: 10 and 1.",
+        "Frames a second at most for frame_player, factor of the recorded speed for rosbag2. "
+        "Empty: 100 and 1.",
     ),
     LaunchArgument(
         "output", "Folder to make for the results. Empty: replay_ and the time, in the present one."
@@ -54,38 +82,50 @@ ARGUMENTS = (
         "Namespace of all nodes and topics, to keep them apart from those of a live camera.",
         default="replay",
     ),
-    *of_parameters("model", "backend"),
+    *of_parameters("model", "backend", "num_steps"),
     LOG_LEVEL,
 )
 
 
-def frame_player(texts, rate, namespace, output):
-    return tool_node(
-        "frame_player_node",
-        "frame_player",
-        {
-            "source": texts["bag"],
-            "topic": texts["topic"],
-            "rate": rate,
-            "loop": False,
-            "reliability": "reliable",
-            "wait_for_subscribers": 2,  # the node and the recorder
-            "report_file": str(output / "player.json"),
-        },
-        namespace=namespace,
+def frame_player(bag, rate, namespace, output):
+    report = {"source": str(bag), "rate": rate, "report_file": str(output / "player.json")}
+    return tool_node("frame_player_node", "frame_player", {**PLAYER, **report}, namespace=namespace)
+
+
+def rosbag2(bag, rate, namespace, output):
+    topic = played_topic(bag)
+    qos_file = output / "qos.yaml"
+    qos_file.write_text(yaml.safe_dump(replay_qos(topic)))
+    profile = find_profile()
+    return ExecuteProcess(
+        cmd=bag_play_command(str(bag), topic, namespace, rate, str(qos_file)),
+        # Room for large images, as our own nodes give themselves.
+        additional_env={name: str(profile) for name in VARIABLES} if profile else {},
+        output="screen",
     )
 
 
-def rosbag2(texts, rate, namespace, output):
-    if not texts["topic"]:
-        raise OptionError("player:=rosbag2 needs topic:=, the image topic of the bag")
-    qos_file = output / "qos.yaml"
-    qos_file.write_text(yaml.safe_dump(replay_qos(texts["topic"])))
-    profile = find_profile()
+def words(texts, name):
+    """An argument that holds several words."""
+    try:
+        return shlex.split(texts[name])
+    except ValueError as error:
+        raise OptionError(f"{name}:={texts[name]}: {error}") from None
+
+
+def evaluate(texts, *options):
+    """``difiisr evaluate`` of the bag as a process."""
+    topic = ["--topic", texts["topic"]] if texts["topic"] else []
+    command = ExecutableInPackage(package=PACKAGE, executable="difiisr")
     return ExecuteProcess(
-        cmd=bag_play_command(texts["bag"], texts["topic"], namespace, rate, str(qos_file)),
-        # Room for large images, as our own nodes give themselves.
-        additional_env={name: str(profile) for name in VARIABLES} if profile else {},
+        cmd=[
+            command,
+            "evaluate",
+            texts["bag"],
+            *topic,
+            *words(texts, "select"),
+            *map(str, options),
+        ],
         output="screen",
     )
 
@@ -102,44 +142,44 @@ def start(context):
     if output.exists():
         raise DataError(f"output:={output}: exists already, and results are never overwritten")
     namespace = "/" + texts["namespace"].strip("/")
+    above = namespace.rstrip("/")
     system = EndOnce()
     node = super_resolution_node(
         ARGUMENTS,
         texts,
         namespace=namespace,
-        more={
-            "camera_names": [""],
-            "drop_policy": "block",
-            "autostart": True,
-            "use_sim_time": texts["player"] == "rosbag2",
-        },
+        # Time is the bag's own for this node only.
+        remappings=[("/clock", f"{above}/clock")],
+        more=NODE,
         on_exit=system.when_exits("super_resolution_node"),
     )
+    files = {"bag": str(output / "bag"), "result_file": str(output / "result.json")}
     recorder = tool_node(
         "sr_monitor_node",
         "recorder",
-        {
-            "bag": str(output / "bag"),
-            "bag_seconds": 0.0,
-            "result_file": str(output / "result.json"),
-        },
+        {**RECORDER, **files},
         namespace=namespace,
         sigterm_timeout="60",  # seconds to finish the bag
-        on_exit=system.when_exits("the recorder"),
     )
+    engine = engine_options(
+        texts["params_file"], given_parameters(ARGUMENTS, texts, NODE_PARAMETERS)
+    )
+    more = words(texts, "score")
+    results = ("--results", f"node={output / 'bag'}:{above}/sr/image_raw")
+    score = evaluate(texts, *engine, *results, "--out", output, *more)
+    prepare = evaluate(texts, "--write-lr", output / "input")
     output.mkdir(parents=True)
     make_player = rosbag2 if texts["player"] == "rosbag2" else frame_player
-    return [
-        LogInfo(msg=f"results go to {output}"),
-        *play_when_ready(
-            f"{namespace.rstrip('/')}/super_resolution",
-            make_player(texts, rate, namespace, output),
-            system,
-            lambda published: f"replayed; {published} results, recorded in {output}",
-        ),
-        recorder,
-        node,
-    ]
+    replay = Replay(
+        f"{above}/super_resolution",
+        system,
+        prepare=prepare,
+        make_player=lambda: make_player(output / "input", rate, namespace, output),
+        recorder=recorder,
+        score=score,
+        finished=lambda published: f"replayed; {published} results, scored in {output}",
+    )
+    return [LogInfo(msg=f"results go to {output}"), *replay.actions(), node]
 
 
 def generate_launch_description():

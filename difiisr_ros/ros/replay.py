@@ -1,18 +1,35 @@
-"""Replaying a bag through the node: how it is played, and when it is over. No ROS here."""
+"""Replaying a bag through the node: how it is played, when it is over, how it is scored.
+
+No ROS here; the launch file, and the test that starts the processes itself, share this.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
+from typing import Any
 
-from difiisr_ros.io.bags import camera_info_topic_for
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.bags import BagReader, camera_info_topic_for
 from difiisr_ros.ros.frames_done import without_result
 
 TASKS = ("backend", "input", "inference")
 
 #: How a replay runs the three: every frame in its own time, none ahead of another.
-NODE = {"drop_policy": "block", "autostart": True, "use_sim_time": True}
+NODE = {
+    "drop_policy": "block",
+    "autostart": True,
+    "use_sim_time": True,
+    # What a file of parameters may say for a vehicle, and would make results incomparable.
+    "camera_names": [""],
+    "image_transport": "raw",
+    "output_transport": "raw",
+    "output_encoding": "same",
+    "deadline_ms": 0.0,
+    "lazy": False,
+}
 PLAYER = {
     "rate": 100.0,  # at most: the next frame comes when the one before is recorded
     "loop": False,
@@ -23,6 +40,22 @@ PLAYER = {
     "wait_for_subscribers": 2,  # the node and the recorder
 }
 RECORDER = {"reliability": "reliable", "latency_from": "publication", "bag_seconds": 0.0}
+
+
+#: Parameters of the node that are options of ``difiisr evaluate``.
+_ENGINE = {
+    "model": "--model",
+    "backend": "--backend",
+    "device": "--device",
+    "precision": "--precision",
+    "num_threads": "--threads",
+    "num_steps": "--num-steps",
+    "seed": "--seed",
+    "consistency": "--consistency",
+    "range_mode": "--range-mode",
+    "range_min": "--range-min",
+    "range_max": "--range-max",
+}
 
 
 class Stage(Enum):
@@ -98,6 +131,36 @@ class ReplayProgress:
             self._idle_at = received
 
 
+def engine_options(params_file: str | None, given: Mapping[str, Any]) -> list[str]:
+    """Options that give ``difiisr evaluate`` the engine that the node has.
+
+    Args:
+        params_file: YAML file of parameters, of which the section for all nodes (``/**``) counts.
+        given: Parameters that were given besides, by name; they come first.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    import yaml
+
+    values: dict[str, Any] = {}
+    if params_file:
+        try:
+            sections = yaml.safe_load(Path(params_file).read_text(encoding="utf-8")) or {}
+            values.update(sections.get("/**", {}).get("ros__parameters", {}))
+        except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+            raise DataError(f"params_file:={params_file}: cannot be read: {error}") from error
+    values.update(given)
+    if values.get("range_mode") != "fixed":
+        values = {k: v for k, v in values.items() if k not in ("range_min", "range_max")}
+    return [
+        word
+        for name, option in _ENGINE.items()
+        if name in values
+        for word in (option, str(values[name]))
+    ]
+
+
 def bag_play_command(bag: str, topic: str, namespace: str, rate: float, qos_file: str) -> list[str]:
     """``ros2 bag play`` of one camera into a namespace, with its clock.
 
@@ -114,6 +177,7 @@ def bag_play_command(bag: str, topic: str, namespace: str, rate: float, qos_file
         "ros2", "bag", "play", bag,
         "--topics", topic, info,
         "--remap", f"{topic}:={above}/image_raw", f"{info}:={above}/camera_info",
+        f"/clock:={above}/clock",
         "--qos-profile-overrides-path", qos_file,
         "--rate", f"{rate:g}",
         # Discovery first: what is published before it is lost, also by a reliable publisher.
@@ -122,6 +186,12 @@ def bag_play_command(bag: str, topic: str, namespace: str, rate: float, qos_file
         "--clock", "100",
         "--disable-keyboard-controls",
     ]  # fmt: skip
+
+
+def played_topic(bag: Path) -> str:
+    """The one image topic of a bag that was written to be played."""
+    with BagReader(bag) as reader:
+        return reader.image_topics()[0]
 
 
 def replay_qos(topic: str) -> dict[str, dict[str, str]]:

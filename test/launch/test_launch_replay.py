@@ -1,4 +1,4 @@
-"""replay_evaluation.launch.py records every frame of a bag, and ends by itself."""
+"""replay_evaluation.launch.py plays, records and scores every frame, and ends by itself."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import json
 import tempfile
 
 import launch_testing
-from behaviours import check_replayed, frames, write_bag
+from behaviours import check_replayed, frames, same, write_bag
 from launch.actions import ExecuteProcess
 from launch_case import ExitsCleanly, describe, share
 from launch_testing.util import KeepAliveProc
 
+from difiisr_ros.evaluation.degrade import degrade_bicubic
 from difiisr_ros.io.bags import BagReader
 
 FOLDER = Path(tempfile.mkdtemp())
@@ -34,7 +35,7 @@ def generate_test_description():
     replay = ExecuteProcess(
         cmd=[
             "ros2", "launch", "difiisr_ros", "replay_evaluation.launch.py", "backend:=bicubic",
-            f"bag:={FOLDER / 'bag'}", f"output:={FOLDER / 'out'}", "rate:=30",
+            f"bag:={FOLDER / 'bag'}", f"output:={FOLDER / 'out'}",
         ],
         output="screen",
     )  # fmt: skip
@@ -52,8 +53,19 @@ class AfterShutdown(ExitsCleanly, unittest.TestCase):
     def test_every_frame_was_recorded(self):
         with BagReader(FOLDER / "out" / "bag") as bag:
             results = [record.frame for record in bag.read_images("/replay/sr/image_raw")]
-        check_replayed(results, frames(COUNT))
+        check_replayed(results, [degrade_bicubic(frame) for frame in frames(COUNT)])
         result = json.loads((FOLDER / "out" / "result.json").read_text())
         self.assertEqual((result["frames_in"], result["frames_out"]), (COUNT, COUNT))
         player = json.loads((FOLDER / "out" / "player.json").read_text())
         self.assertEqual(player["frames"], COUNT)
+
+    def test_online_and_offline_scores_are_equal(self):
+        methods = json.loads((FOLDER / "out" / "results.json").read_text())["methods"]
+        node, offline = (
+            {k: v for k, v in methods[name].items() if not k.startswith("time_")}
+            for name in ("node", "difiisr")
+        )
+        self.assertIn("psnr", node)
+        same("scores of the node", node, offline)
+        self.assertGreater(methods["node"]["time_ms_p50"], 0)
+        self.assertIn("node", (FOLDER / "out" / "report.html").read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import sys
 import types
 from collections.abc import Iterator
@@ -15,9 +16,9 @@ LAUNCH_FILES = ("super_resolution", "multi_camera", "replay_evaluation", "demo")
 MODULES = (
     "ament_index_python", "ament_index_python.packages", "diagnostic_msgs", "diagnostic_msgs.msg",
     "launch", "launch.actions", "launch.event", "launch.event_handler", "launch.event_handlers",
-    "launch.events", "launch.launch_context", "launch.logging", "launch.substitutions",
-    "launch_ros", "launch_ros.actions", "launch_ros.parameter_descriptions",
-    "launch_ros.ros_adapters", "launch_ros.substitutions",
+    "launch.events", "launch.events.process", "launch.launch_context", "launch.logging",
+    "launch.substitutions", "launch_ros", "launch_ros.actions", "launch_ros.parameter_descriptions",
+    "launch_ros.ros_adapters", "launch_ros.substitutions", "std_msgs", "std_msgs.msg",
 )  # fmt: skip
 
 #: Parts of our package that import launch.
@@ -79,6 +80,7 @@ def launch_file(repository: Path, name: str, installed: tuple[str, ...] = ()) ->
         packages.PackageNotFoundError = PackageNotFoundError  # type: ignore[attr-defined]
         packages.get_package_prefix = get_package_prefix  # type: ignore[attr-defined]
         packages.get_package_share_directory = get_package_prefix  # type: ignore[attr-defined]
+        sys.modules["launch.logging"].get_logger = logging.getLogger  # type: ignore[attr-defined]
         path = repository / "launch" / f"{name}.launch.py"
         spec = importlib.util.spec_from_file_location(f"{name}_launch", path)
         assert spec is not None and spec.loader is not None

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from launch_stand_ins import LAUNCH_FILES, declared, kind, launch_file, nodes, plain, started
 
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.ros import frame_player_parameters, monitor_parameters
 from difiisr_ros.ros.launch_arguments import NODE_PARAMETERS
+from difiisr_ros.ros.replay import NODE, PLAYER, RECORDER
 
 TABLES = (NODE_PARAMETERS, frame_player_parameters.BY_NAME)
 BOOLEANS = ("true", "True", "false", "False")
@@ -243,42 +245,142 @@ def test_cameras_cannot_share_a_topic(repository):
         started(module, repository, camera_names="a,b", image="/a/image")
 
 
-def player_of(actions):
-    """What the replay starts when the node is ready: not at once, but by an event."""
-    handlers = [a.args[0].kwargs for a in actions if kind(a) == "RegisterEventHandler"]
-    started_later = [e for h in handlers for e in h.get("entities", []) if "output" in e.kwargs]
-    (player,) = started_later
-    return player
+def handlers(actions):
+    """What happens when: functions by the name of the event, and of the program that has ended."""
+    found = {}
+    for action in actions:
+        if kind(action) != "RegisterEventHandler":
+            continue
+        (handler,) = action.args
+        if kind(handler) == "OnProcessExit":
+            target = handler.kwargs["target_action"].kwargs
+            name = target.get("executable") or f"evaluate {option_of(target['cmd'])}"
+            found[name] = handler.kwargs["on_exit"]
+    entities = [
+        e.kwargs["function"]
+        for a in actions
+        if kind(a) == "RegisterEventHandler" and kind(a.args[0]) == "EventHandler"
+        for e in a.args[0].kwargs["entities"]
+    ]
+    return found, {function.__name__: function for function in entities}
 
 
-def test_replay_processes_every_frame(repository, tmp_path):
+def option_of(command):
+    """Which of the two runs of `difiisr evaluate` it is."""
+    return next(word for word in command if word in ("--write-lr", "--results"))
+
+
+class Ended:
+    """A process that has ended."""
+
+    def __init__(self, returncode=0):
+        self.returncode = returncode
+
+
+class Context:
+    """Notes what launch is asked for."""
+
+    is_shutdown = False
+
+    def __init__(self):
+        self.events = []
+
+    def emit_event_sync(self, event):
+        self.events.append(event)
+
+
+def play(actions):
+    """The player, which starts when the frames are written and the node is ready."""
+    on_exit, on_event = handlers(actions)
+    assert on_event["_when_ready"](Context()) is None
+    registered, player = on_exit["evaluate --write-lr"](Ended(), Context())
+    return player, registered.args[0].kwargs["on_exit"]
+
+
+def test_replay_runs_one_step_after_the_other(repository, tmp_path):
     out = tmp_path / "out"
     with launch_file(repository, "replay_evaluation") as module:
-        actions = started(module, repository, bag=str(tmp_path), output=str(out), rate="5")
+        given = {"bag": str(tmp_path), "output": str(out), "rate": "5", "num_steps": "2"}
+        actions = started(
+            module, repository, **given, select="--every 2", score="--fail-below psnr_gain_db=1"
+        )
         found = nodes(actions)
         _, node = plain(found["/replay/super_resolution"]["parameters"])
         (recorder,) = plain(found["/replay/recorder"]["parameters"])
-        assert node["drop_policy"] == "block" and not node["use_sim_time"]
+        assert {k: node[k] for k in NODE} == NODE and node["num_steps"] == 2
+        assert found["/replay/super_resolution"]["remappings"] == [("/clock", "/replay/clock")]
         assert recorder == {
-            "bag": f"{out}/bag", "bag_seconds": 0.0, "result_file": f"{out}/result.json",
+            **RECORDER, "bag": f"{out}/bag", "result_file": f"{out}/result.json",
         }  # fmt: skip
-        player = player_of(actions)
+        (prepare,) = [a for a in actions if kind(a) == "ExecuteProcess"]
+        command = ["evaluate", str(tmp_path), "--every", "2"]
+        assert prepare.kwargs["cmd"][1:] == [*command, "--write-lr", f"{out}/input"]
+        player, when_played = play(actions)
         (played,) = plain(player.kwargs["parameters"])
-    assert played["rate"] == 5.0 and played["loop"] is False
-    assert played["reliability"] == "reliable" and played["wait_for_subscribers"] == 2
-    assert player.kwargs["namespace"] == "/replay"
+        assert played == {
+            **PLAYER, "rate": 5.0, "source": f"{out}/input", "report_file": f"{out}/player.json",
+        }  # fmt: skip
+        assert player.kwargs["namespace"] == "/replay"
+        when_played(Ended(), Context())
+        on_exit, on_event = handlers(actions)
+        context = Context()
+        on_event["_when_recorded"](context)
+        (signalled,) = context.events
+        assert kind(signalled) == "SignalProcess"
+        (score,) = on_exit["sr_monitor_node"](Ended(), context)
+        words = score.kwargs["cmd"][1:]
+        assert words[:4] == command
+        assert words[words.index("--results") + 1] == f"node={out}/bag:/replay/sr/image_raw"
+        assert words[words.index("--num-steps") + 1] == "2"  # as the node has
+        assert words[words.index("--out") + 1] == str(out)
+        assert words[-2:] == ["--fail-below", "psnr_gain_db=1"]
+        on_exit["evaluate --results"](Ended(), context)
+        assert kind(context.events[-1]) == "Shutdown"
 
 
-def test_replay_by_rosbag2_keeps_the_recorded_time(repository, tmp_path):
-    given = {"bag": str(tmp_path), "output": str(tmp_path / "out"), "player": "rosbag2"}
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("evaluate --write-lr", "nothing to play"),
+        ("sr_monitor_node", "the recorder has ended with exit code 2"),
+        ("evaluate --results", "scoring has ended with exit code 2"),
+    ],
+)
+def test_a_replay_ends_with_the_step_that_failed(repository, tmp_path, program, said):
+    given = {"bag": str(tmp_path), "output": str(tmp_path / "out")}
     with launch_file(repository, "replay_evaluation") as module:
-        with pytest.raises(OptionError, match="needs topic"):
-            started(module, repository, **{**given, "output": str(tmp_path / "other")})
-        actions = started(module, repository, topic="/cam/image_raw", **given)
-        assert plain(nodes(actions)["/replay/super_resolution"]["parameters"])[1]["use_sim_time"]
-        player = player_of(actions)
+        on_exit, _ = handlers(started(module, repository, **given))
+        context = Context()
+        on_exit[program](Ended(2), context)
+        (failure,) = context.events
+    assert said in failure.reason
+
+
+def test_a_recorder_that_ends_early_is_a_failure(repository, tmp_path):
+    given = {"bag": str(tmp_path), "output": str(tmp_path / "out")}
+    with launch_file(repository, "replay_evaluation") as module:
+        on_exit, _ = handlers(started(module, repository, **given))
+        context = Context()
+        assert on_exit["sr_monitor_node"](Ended(), context) is None
+    assert context.events[0].reason == "the recorder has ended"
+
+
+def test_replay_by_rosbag2_plays_the_frames_that_were_written(repository, tmp_path):
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+    from difiisr_ros.io.bag_writer import BagWriter
+
+    out = tmp_path / "out"
+    given = {"bag": str(tmp_path), "output": str(out), "player": "rosbag2", "rate": "2"}
+    with launch_file(repository, "replay_evaluation") as module:
+        actions = started(module, repository, **given)
+        with BagWriter(out / "input") as writer:
+            writer.write_image("/cam/image_raw", 1, np.zeros((8, 8), np.uint16))
+        player, _ = play(actions)
     command = player.kwargs["cmd"]
-    assert command[:4] == ["ros2", "bag", "play", str(tmp_path)]
+    assert command[:4] == ["ros2", "bag", "play", f"{out}/input"]
+    assert "/cam/image_raw:=/replay/image_raw" in command
+    assert "/clock:=/replay/clock" in command
+    assert command[command.index("--rate") + 1] == "2"
     qos = command[command.index("--qos-profile-overrides-path") + 1]
     assert "reliability: reliable" in Path(qos).read_text()
     assert "FASTRTPS_DEFAULT_PROFILES_FILE" in player.kwargs["additional_env"]
@@ -290,6 +392,8 @@ def test_replay_by_rosbag2_keeps_the_recorded_time(repository, tmp_path):
         ({"bag": "/nowhere"}, "bag:=/nowhere: no such file"),
         ({"rate": "fast"}, "rate:=fast is not a number"),
         ({"output": "."}, "exists already"),
+        ({"select": "--topic 'a"}, "No closing quotation"),
+        ({"score": "'"}, "No closing quotation"),
     ],
 )
 def test_replays_that_cannot_be_are_refused_before_anything_is_made(

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
-from difiisr_ros.ros.replay import ReplayProgress, Stage, bag_play_command, replay_qos
+from difiisr_ros.errors import DataError
+from difiisr_ros.evaluation import evaluate
+from difiisr_ros.ros.replay import (
+    ReplayProgress,
+    Stage,
+    bag_play_command,
+    engine_options,
+    replay_qos,
+)
 
 NODE = "replay/super_resolution"
 
@@ -109,3 +119,32 @@ def test_the_bag_is_played_reliably():
     profiles = replay_qos("/cam/image_raw")
     assert set(profiles) == {"/cam/image_raw", "/cam/camera_info"}
     assert all(p["reliability"] == "reliable" for p in profiles.values())
+
+
+def test_the_engine_is_the_nodes(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(
+        "/**:\n  ros__parameters:\n    num_steps: 2\n    seed: 7\n    range_min: 1.0\n"
+        "    lazy: true\nother:\n  ros__parameters:\n    seed: 8\n"
+    )
+    options = engine_options(str(file), {"backend": "bicubic", "num_steps": 4})
+    assert options == ["--backend", "bicubic", "--num-steps", "4", "--seed", "7"]
+    fixed = engine_options(str(file), {"range_mode": "fixed"})
+    assert fixed[-4:] == ["--range-mode", "fixed", "--range-min", "1.0"]
+    assert engine_options(None, {}) == engine_options("", {}) == []
+
+
+def test_engine_options_exist_and_cover_the_shipped_file(repository):
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    options = engine_options(str(repository / "config" / "super_resolution.yaml"), {})
+    parsed = parser.parse_args(["bag", *options])
+    assert options and parsed.model == "lite" and parsed.num_steps == [1]
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1", "/**: 3"])
+def test_a_file_of_parameters_that_is_none_is_named(tmp_path, content):
+    file = tmp_path / "params.yaml"
+    file.write_text(content)
+    with pytest.raises(DataError, match=r"params_file:=.*params\.yaml: cannot be read"):
+        engine_options(str(file), {})
