@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from difiisr_ros.evaluation.methods import Method
@@ -40,7 +41,8 @@ def score_stream(
 ) -> Iterator[Batch]:
     """Score the frames of a stream, one at a time.
 
-    Two frames, with each method's result, are in memory at any moment.
+    Two frames, with each method's result, and the next frame are in memory at any moment. That one
+    is read and degraded while its predecessor is scored, which leaves the time of upscaling alone.
 
     Args:
         job: What to score.
@@ -56,17 +58,21 @@ def score_stream(
     past = past or StreamScores(job.columns)
     batches = BatchMaker(job.number, job.columns, past)
     last = past.index[-1] if len(past) else -1
-    with FrameScorer(job.options) as scorer:
+    with FrameScorer(job.options) as scorer, ThreadPoolExecutor(1, "read") as reader:
         if len(past):
             # Flicker compares with the frame before.
             sample = job.stream.frame(last, past.log_time_ns[-1])
             scorer.remember(sample, {m.name: m.run(sample)[0] for m in methods})
         due = time.monotonic() + BATCH_PERIOD_S
-        for sample in job.stream.samples(last, len(past)):
-            results, times = {}, {}
+        samples = job.stream.samples(last, len(past))
+        coming = reader.submit(next, samples, None).result()
+        while coming is not None:
+            sample, results, times = coming, {}, {}
             for method in methods:
                 results[method.name], times[method.name] = method.run(sample)
+            ahead = reader.submit(next, samples, None)
             batches.add(sample, scorer.score(sample, results), times)
+            coming = ahead.result()
             if time.monotonic() >= due:
                 yield batches.take()
                 due = time.monotonic() + BATCH_PERIOD_S

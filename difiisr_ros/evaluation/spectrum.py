@@ -69,9 +69,10 @@ def radial_log_amplitude(frame: np.ndarray, value_range: float) -> tuple[np.ndar
     from scipy import fft
 
     # float32, which the transform keeps: its rounding is a thousandth of the floor.
-    values = frame.astype(np.float64 if frame.dtype == np.float64 else np.float32)
-    values -= values.mean(dtype=np.float64)
-    amplitude = np.abs(fft.rfft2(values * _window(frame.shape)))
+    values = frame.astype(np.float32)
+    values -= frame.mean(dtype=np.float64)
+    values *= _window(frame.shape)
+    amplitude = np.abs(fft.rfft2(values, overwrite_x=True))
     amplitude /= value_range * _window_energy(frame.shape) ** 0.5
     decibel = np.log10(np.maximum(amplitude, FLOOR, out=amplitude), out=amplitude)
     index, count, frequencies = _bins(frame.shape)

@@ -150,7 +150,9 @@ def _scan_sqlite(path: Path, damage: list[str]) -> Iterator[ScannedMessage]:
 
 def _open_sqlite(path: Path) -> sqlite3.Connection:
     def connect(mode: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True)
+        # Readers may live in one thread and be closed by another, but never work in two.
+        name = f"file:{quote(str(path))}?{mode}"
+        connection = sqlite3.connect(name, uri=True, check_same_thread=False)
         # A file shorter than its header says counts as malformed, unless one is about to mend it.
         connection.execute("PRAGMA writable_schema=ON")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
