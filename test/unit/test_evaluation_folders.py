@@ -218,3 +218,20 @@ def test_degradation_of_given_lr_frames_is_refused(pairs):
         _open(pairs, degradation="camera")
     with pytest.raises(OptionError, match="one of bicubic, camera"):
         _open(pairs, degradation="blur")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_the_camera_is_that_of_training(dtype):
+    """OpenCV's filters give what PyTorch's give, from the same draws."""
+    import torch
+
+    from difiisr_ros.core import radiometry
+    from difiisr_ros.training.degradation import CameraModel, simulate_camera
+
+    hr = _frame(dtype=dtype)
+    low, high = radiometry.measure_range(hr, "percentile")
+    normal = torch.from_numpy(radiometry.normalize(hr, (low, high)))[None, None]
+    generator = torch.Generator().manual_seed(5)
+    expected = simulate_camera(normal, CameraModel(), generator)[0, 0].double().numpy()
+    difference = np.abs(degrade_camera(hr, 5) - (expected * (high - low) + low))
+    assert difference.max() <= (0.51 if dtype != np.float32 else 1e-3)

@@ -132,6 +132,26 @@ def test_a_state_that_was_cut_off_while_it_was_written(bag, tmp_path, monkeypatc
     assert report["frames"] == FRAMES
 
 
+def test_a_damaged_line_of_the_state_and_all_behind_it_are_done_again(
+    bag, tmp_path, monkeypatch, capsys
+):
+    out, state = tmp_path / "r.json", tmp_path / "r.json.state"
+    monkeypatch.setattr("difiisr_ros.evaluation.resume.FLUSH_PERIOD_S", 0.0)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 9)
+        assert run(bag, "--json", out) == 130
+    lines = state.read_bytes().splitlines(keepends=True)
+    lines[4] = b"x" * (len(lines[4]) - 1) + b"\n"  # the fourth frame's
+    state.write_bytes(b"".join(lines))
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 1)
+        assert run(bag, "--json", out) == 130
+    assert "continuing after 3 frames" in capsys.readouterr().err
+    assert run(bag, "--json", out) == 0
+    assert "continuing after 4 frames" in capsys.readouterr().err
+    assert json.loads(out.read_text())["frames"] == FRAMES
+
+
 def test_without_an_output_there_is_no_state(bag, tmp_path, monkeypatch):
     before = sorted(tmp_path.iterdir())
     with monkeypatch.context() as patch:
