@@ -39,14 +39,14 @@ def choose_workers(asked: int | None, streams: int, address: str | None) -> int:
     """
     if asked is not None and asked < 1:
         raise OptionError(f"workers must be 1 or more, got {asked}")
-    if (asked or 1) > 1 or address:
-        if not has_ray():
-            raise OptionError(
-                "several workers need Ray: pip install difiisr_ros[ray]; without it streams are "
-                "scored one after the other"
-            )
-        return min(asked or streams, streams) if asked or address else 1
-    if asked == 1 or not has_ray():
+    if ((asked or 1) > 1 or address) and not has_ray():
+        raise OptionError(
+            "several workers need Ray: pip install difiisr_ros[ray]; without it streams are scored "
+            "one after the other"
+        )
+    if asked or address:  # a cluster knows best how many fit
+        return min(asked or streams, streams)
+    if not has_ray():
         return 1
     return max(1, min(streams, _MOST_WORKERS, _processors() // 2))
 
