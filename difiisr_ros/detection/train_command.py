@@ -70,11 +70,13 @@ _five_numbers.__name__ = "list of whole numbers"  # argparse names the type in i
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code. Raises DataError and OptionError."""
+    import pycocotools.cocoeval  # noqa: F401  # the first validation is too late to miss it
     import torch
 
     from difiisr_ros.detection.boxes import default_annotations, read_boxes
     from difiisr_ros.detection.model import DetectorConfig
     from difiisr_ros.detection.train import DetectorTrainer, TrainSettings
+    from difiisr_ros.io.images import write_atomically
 
     if args.crop < 64 or args.crop % 32:
         raise OptionError(f"--crop must be a multiple of 32 from 64 up, got {args.crop}")
@@ -106,5 +108,6 @@ def run(args: argparse.Namespace) -> int:
     path = trainer.run()
     print(f"wrote {path}")
     if args.json:
-        args.json.write_text(json.dumps({"history": trainer.history, "model": str(path)}, indent=2))
+        report = {"history": trainer.history, "model": str(path)}
+        write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0

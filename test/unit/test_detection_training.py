@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -172,6 +173,12 @@ def test_train_command(folders, tmp_path, capsys):
     assert report["history"][0]["step"] == 3
     assert main(arguments) == 0
     assert "continuing" in capsys.readouterr().out
+
+
+def test_training_does_not_start_without_what_it_validates_with(folders, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
+    assert main(["train-detector", str(folders[0]), "--validation", str(folders[1])]) == 2
+    assert "pycocotools" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
