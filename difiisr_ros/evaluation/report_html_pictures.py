@@ -16,6 +16,8 @@ from difiisr_ros.evaluation.results import Evaluation, FramePictures
 BUDGET = 6_000_000
 #: Side of an enlarged detail in HR pixels.
 DETAIL = 48
+#: Pictures that are wider than this, in pixels, are reduced: no page shows more.
+WIDEST = 1600
 INPUT, TRUTH = "camera", "truth"
 """What the LR frame and the truth are called among the methods."""
 
@@ -93,14 +95,18 @@ def make_scene(frame: FramePictures, first: str, second: str, budget: float = BU
         name: tuple(_encode(_cut(image, region, width)) for region in regions)
         for name, image in mapped.items()
     }
-    left = budget - sum(len(uri) for uris in details.values() for uri in uris) * 0.75
-    shrunk, wholes = 1, {name: _encode(image) for name, image in mapped.items()}
-    while 0.75 * sum(map(len, wholes.values())) > left and min(height, width) // (2 * shrunk) >= 64:
+    left = budget - 0.75 * sum(len(uri) for uris in details.values() for uri in uris)
+    shrunk = 1
+    while min(height, width) // (2 * shrunk) >= 64:
+        one = 0.75 * len(_encode(_reduce(mapped[second], shrunk)))
+        if width <= WIDEST * shrunk and one * len(mapped) <= left:
+            break
         shrunk *= 2
-        wholes = {
-            name: _encode(_reduce(image, shrunk) if image.shape == (height, width) else image)
-            for name, image in mapped.items()
-        }
+    wholes = {
+        # The camera's own picture is small already.
+        name: _encode(_reduce(image, shrunk) if image.shape == (height, width) else image)
+        for name, image in mapped.items()
+    }
     pictures = tuple(Picture(name, wholes[name], details[name]) for name in arrays)
     return Scene(frame.name, width, height, pictures, regions, tones, shrunk)
 
@@ -172,6 +178,8 @@ def _cut(image: np.ndarray, region: tuple[int, int, int, int], width: int) -> np
 def _reduce(image: np.ndarray, factor: int) -> np.ndarray:
     import cv2
 
+    if factor == 1:
+        return image
     size = (image.shape[1] // factor, image.shape[0] // factor)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
@@ -182,7 +190,7 @@ def _encode(image: np.ndarray) -> str:
     picture = Image.fromarray(np.ascontiguousarray(image))
     kind = "webp" if features.check("webp") else "png"
     if kind == "webp":
-        picture.convert("RGB").save(buffer, "WEBP", lossless=True, method=4)
+        picture.convert("RGB").save(buffer, "WEBP", lossless=True, method=1, quality=50)
     else:
         picture.save(buffer, "PNG", optimize=True)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
