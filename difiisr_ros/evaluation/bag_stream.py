@@ -32,6 +32,8 @@ class _Message:
     topic: str
     log_time_ns: int
     stamp_ns: int
+    encoding: str
+    """As the message says; empty for compressed images."""
     frame: np.ndarray
 
     @property
@@ -51,18 +53,19 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
     with BagReader(path, salvage=True) as reader:
         known = reader.image_topics()
         counts = {topic: reader.count(topic) for topic in known}
-        others = sorted({c.topic for c in reader.connections} - set(known))
+        others = {c.topic: c.msgtype for c in reader.connections if c.topic not in known}
         span = reader.start_time_ns, reader.end_time_ns
         notices = list(reader.notices)
     if not known:
         raise DataError(
             f"{path}: has no image topic ({IMAGE} or {COMPRESSED_IMAGE}); it has "
-            f"{', '.join(others) or 'no topics'}"
+            f"{', '.join(sorted(others)) or 'no topics'}"
         )
     wanted = (*options.topics, *([options.reference_topic] if options.reference_topic else []))
     for topic in wanted:
         if topic not in known:
-            raise DataError(f"{path}: has no images on {topic}; it has {', '.join(known)}")
+            kind = f" ({others[topic]} only)" if topic in others else ""
+            raise DataError(f"{path}: has no images on {topic}{kind}; it has {', '.join(known)}")
     chosen, left_out = (options.topics, []) if options.topics else _cameras(known, counts)
     if not chosen:
         raise DataError(
@@ -145,16 +148,15 @@ class BagStream:
     def samples(self, after: int = -1, done: int = 0) -> Iterator[Sample]:
         """See :class:`Stream`."""
         problems = _Problems(self.label)
-        first: Sample | None = None
+        first: _Message | None = None
         with BagReader(self.path, salvage=True) as reader:
             known = len(reader.notices)
             pairs = self._pairs(reader, after, self._start_ns, self._stop_ns, problems)
             left = None if self._options.limit is None else max(0, self._options.limit - done)
             for message, partner in itertools.islice(pairs, left):
-                sample = self._sample(message, partner)
-                first = first or sample
-                self._check_same(first, sample)
-                yield sample
+                first = first or message
+                self._check_same(first, message)
+                yield self._sample(message, partner)
             self.notices += [n for n in reader.notices[known:] if n not in self.notices]
         self.notices += [n for n in problems.sentences() if n not in self.notices]
 
@@ -234,7 +236,8 @@ class BagStream:
         except DifiisrError as error:
             problems.add(error)
             return None
-        return _Message(index, connection.topic, log_time, stamp or log_time, frame)
+        encoding = getattr(message, "encoding", "")
+        return _Message(index, connection.topic, log_time, stamp or log_time, encoding, frame)
 
     def _sample(self, message: _Message, partner: _Message | None) -> Sample:
         name, stamp, log_time = message.name, message.stamp_ns, message.log_time_ns
@@ -255,18 +258,17 @@ class BagStream:
         seed = self._options.seed ^ zlib.crc32(f"{self.topic} {stamp}".encode())
         return sample(degrade(hr, self._options.degradation, seed), hr)
 
-    def _check_same(self, first: Sample, sample: Sample) -> None:
+    def _check_same(self, first: _Message, message: _Message) -> None:
         """A camera does not change its size or encoding while it is recorded."""
-        if sample.lr.shape == first.lr.shape and sample.lr.dtype == first.lr.dtype:
-            return
         kinds = [
-            f"{s.name} is {s.lr.shape[1]}x{s.lr.shape[0]} {s.lr.dtype}" for s in (first, sample)
+            f"{m.frame.shape[1]}x{m.frame.shape[0]} {m.encoding or m.frame.dtype}"
+            for m in (first, message)
         ]
-        where = " (after degradation)" if self.mode == SELF_REFERENCED else ""
-        raise DataError(
-            f"{self.label}: the frames are of different kinds: {', '.join(kinds)}{where}; choose a "
-            "part of the bag by --start and --duration"
-        )
+        if kinds[0] != kinds[1] or first.frame.dtype != message.frame.dtype:
+            raise DataError(
+                f"{self.label}: the frames are of different kinds: {first.name} is {kinds[0]}, "
+                f"{message.name} is {kinds[1]}; choose a part of the bag by --start and --duration"
+            )
 
 
 class _Problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -209,6 +210,28 @@ def test_unknown_topics_are_named(bag, capsys, arguments):
     assert "it has /cam/image_raw" in capsys.readouterr().err
 
 
+def test_a_topic_of_another_type_is_named_with_it(tmp_path, capsys):
+    text = STORE.types["std_msgs/msg/String"](data="hello")
+    with BagWriter(tmp_path / "bag") as writer:
+        writer.write_image("/cam", T0, scene(0))
+        writer.write("/chat", "std_msgs/msg/String", T0, text)
+    assert run(tmp_path / "bag", "--topic", "/chat") == 2
+    assert "/chat (std_msgs/msg/String only); it has /cam" in capsys.readouterr().err
+
+
+def test_the_progress_bar_has_rate_and_remaining_time(bag, monkeypatch):
+    import io
+    import sys
+
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert run(bag) == 0
+    shown = terminal.getvalue()
+    assert "10/10" in shown and "frame/s" in shown and "PSNR" in shown
+    assert re.search(r"\d\d:\d\d<", shown)  # elapsed<remaining
+
+
 def test_a_bag_without_images(tmp_path, capsys):
     info = STORE.types["std_msgs/msg/String"](data="hello")
     with BagWriter(tmp_path / "bag") as writer:
@@ -226,12 +249,15 @@ def test_mixed_sizes_and_types_of_one_camera_name_both_frames(tmp_path, capsys):
     with BagWriter(tmp_path / "types") as writer:
         writer.write_image("/cam", T0, scene(0))
         writer.write_image("/cam", T0 + STEP, scene(1, dtype=np.uint8))
+    with BagWriter(tmp_path / "encodings") as writer:  # both would be read as 16 bits
+        writer.write_image("/cam", T0, scene(0))
+        writer.write_image("/cam", T0 + STEP, scene(1), encoding="16UC1")
     out = tmp_path / "r.json"
-    for name, words in (("sizes", "20x16"), ("types", "uint8")):
+    found = {"sizes": "80x64 mono16", "types": "64x48 mono8", "encodings": "64x48 16UC1"}
+    for name, second in found.items():
         assert run(tmp_path / name, "--no-reference", "--json", out) == 2
         error = capsys.readouterr().err.splitlines()[-1]
-        assert "/cam 0 is 64x48 uint16, /cam 1 is" in error
-        assert words in error or (name == "sizes" and "80x64" in error)
+        assert f"/cam 0 is 64x48 mono16, /cam 1 is {second};" in error
     assert not out.exists()
 
 
