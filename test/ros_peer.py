@@ -106,13 +106,22 @@ class Peer:
         return sorted(self._statuses)
 
     def call(self, kind: type, name: str, request: Any) -> Any:
-        """The answer of a service."""
+        """The answer of a service to a request that may come twice.
+
+        A process that has just started may know of a request before it knows where to answer, and
+        Fast DDS then drops the answer.
+        """
         client = self.node.create_client(kind, name)
         try:
             assert client.wait_for_service(DEADLINE), f"no service {name}"
-            future = client.call_async(request)
-            wait_for(future.done, f"an answer of {name}")
-            return future.result()
+            begin, futures = time.monotonic(), []
+
+            def answer() -> Any:
+                if time.monotonic() > begin + 2.0 * len(futures):
+                    futures.append(client.call_async(request))
+                return next((future.result() for future in futures if future.done()), None)
+
+            return wait_for(answer, f"an answer of {name}")
         finally:
             self.node.destroy_client(client)
 
@@ -126,8 +135,16 @@ class Peer:
 
     def transition(self, label: str, node: str = "/super_resolution") -> bool:
         """Ask for a transition, as ``ros2 lifecycle set`` does; whether it succeeded."""
-        request = ChangeState.Request(transition=Transition(label=label))
-        return self.call(ChangeState, f"{node}/change_state", request).success
+        self.state(node)  # from here on answers arrive, so that this request need not be repeated
+        client = self.node.create_client(ChangeState, f"{node}/change_state")
+        try:
+            assert client.wait_for_service(DEADLINE), f"{node} has no lifecycle"
+            request = ChangeState.Request(transition=Transition(label=label))
+            future = client.call_async(request)
+            wait_for(future.done, f"an answer of {node} to {label}")
+            return future.result().success
+        finally:
+            self.node.destroy_client(client)
 
     def parameters(self, names: list[str], node: str = "/super_resolution") -> dict[str, Any]:
         """Values of parameters."""
