@@ -14,6 +14,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
@@ -35,6 +36,25 @@ def wait_for(condition: Callable[[], Any], what: str = "", timeout: float = DEAD
     raise AssertionError(f"not within {timeout} s: {what or condition}")
 
 
+class Tester(Node):
+    """The node beside the one under test. What it destroys, it destroys in the executor's thread:
+    an executor that is just about to wait for it ends with InvalidHandle.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__("tester", context=graph.context)
+        self._graph = graph
+
+    def destroy_client(self, client: Any) -> bool:
+        return self._graph.in_executor(super().destroy_client, client)
+
+    def destroy_publisher(self, publisher: Any) -> bool:
+        return self._graph.in_executor(super().destroy_publisher, publisher)
+
+    def destroy_subscription(self, subscription: Any) -> bool:
+        return self._graph.in_executor(super().destroy_subscription, subscription)
+
+
 class Graph:
     """``with Graph(backend="bicubic") as graph:`` starts the node with these parameters."""
 
@@ -47,14 +67,15 @@ class Graph:
 
     def __enter__(self) -> Graph:
         assert not Graph._running, "two nodes of the same name would answer each other's tester"
-        Graph._running += 1
         self.context = rclpy.Context()
         self.context.init(domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
         overrides = [Parameter(name, value=value) for name, value in self._parameters.items()]
         self.node = SuperResolutionNode(
             context=self.context, parameter_overrides=overrides, cli_args=self._cli_args
         )
-        self.tester = rclpy.create_node("tester", context=self.context)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._died: BaseException | None = None
+        self.tester = Tester(self)
         self.images: list[Image] = []
         self.infos: list[CameraInfo] = []
         self.diagnostics: list[DiagnosticArray] = []
@@ -63,8 +84,8 @@ class Graph:
         self.executor.add_node(self.node)
         self.executor.add_node(self.tester)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+        Graph._running += 1
         try:
             if self._wait_active:
                 wait_for(lambda: self.node.state_label == "active", "the node is active")
@@ -74,8 +95,12 @@ class Graph:
         return self
 
     def _spin(self) -> None:
-        while not self._stop.is_set():
-            self.executor.spin_once(timeout_sec=0.1)
+        try:
+            while not self._stop.is_set():
+                self.executor.spin_once(timeout_sec=0.1)
+        except BaseException as error:
+            self._died = error
+            raise
 
     def __exit__(
         self,
@@ -91,6 +116,7 @@ class Graph:
         self.node.destroy_node()
         self.context.try_shutdown()
         Graph._running -= 1
+        assert self._died is None, f"the executor, and so the node, was ended by {self._died!r}"
 
     def subscribe(self, kind: type, topic: str, into: list[Any], reliable: bool = True) -> Any:
         """Collect what is published on a topic."""
@@ -162,10 +188,27 @@ class Graph:
         return wait_for(find, f"diagnostics of {task}")
 
     def in_executor(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        """What a call returns that is made in the executor's thread, as callbacks are."""
-        future = self.executor.create_task(call, *arguments)
-        wait_for(future.done, f"{call} returns")
-        return future.result()
+        """What a call returns that is made in the executor's thread, as callbacks are.
+
+        All that creates or destroys topics is made there, while there is one.
+        """
+        if not self._thread.is_alive() or threading.current_thread() is self._thread:
+            return call(*arguments)
+        done: list[Any] = []
+        raised: list[Exception] = []
+
+        def run() -> None:  # what is raised here would end the executor
+            try:
+                done.append(call(*arguments))
+            except Exception as error:  # noqa: BLE001
+                raised.append(error)
+
+        self.executor.create_task(run)
+        wait_for(lambda: done or raised or not self._thread.is_alive(), f"{call} returns")
+        if raised:
+            raise raised[0]
+        assert done, f"the executor was ended by {self._died!r}"
+        return done[0]
 
     def transition(self, name: str) -> bool:
         """Run a transition as the service would; whether it succeeded."""

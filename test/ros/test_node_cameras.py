@@ -263,7 +263,7 @@ def test_names_are_checked_and_can_be_corrected(log):
         (result,) = graph.node.set_parameters([Parameter("camera_names", value=["a", "b"])])
         assert result.successful, result.reason
         for name in ("configure", "activate"):
-            assert graph.node.transition(name)
+            assert graph.transition(name)
         for camera in cameras_of(graph, "a", "b"):
             camera.send(scene(), 1)
             camera.answers(1)
@@ -275,10 +275,10 @@ def test_names_are_checked_and_can_be_corrected(log):
 def test_cameras_that_were_taken_away_leave_no_topic_behind():
     with Graph(camera_names=["a", "b"]) as graph:
         for name in ("deactivate", "cleanup"):
-            assert graph.node.transition(name)
+            assert graph.transition(name)
         graph.node.set_parameters([Parameter("camera_names", value=["c"])])
         for name in ("configure", "activate"):
-            assert graph.node.transition(name)
+            assert graph.transition(name)
         assert list(graph.node.cameras) == ["c"]
         node = graph.node
         topics = {e.topic_name for e in (*node.publishers, *node.subscriptions)}

@@ -69,11 +69,11 @@ def test_nothing_is_published_while_inactive(graph):
 
 
 def test_activate_and_deactivate_are_fast(graph):
-    assert graph.node.transition("configure")
+    assert graph.transition("configure")
     seconds = {"activate": [], "deactivate": []}
     for name in ("activate", "deactivate") * 11:
         begin = time.monotonic()
-        assert graph.node.transition(name)
+        assert graph.transition(name)
         seconds[name].append(time.monotonic() - begin)
     for name, durations in seconds.items():
         assert sorted(durations)[5] < 0.1, name
@@ -83,10 +83,10 @@ def test_shutdown_from_every_state():
     for steps in ((), ("configure",), ("configure", "activate")):
         with Graph(autostart=False, wait_active=False) as graph:
             for name in steps:
-                assert graph.node.transition(name)
-            assert graph.node.transition("shutdown")
+                assert graph.transition(name)
+            assert graph.transition("shutdown")
             assert graph.node.state_label == "finalized"
-            assert not graph.node.transition("shutdown")
+            assert not graph.transition("shutdown")
             assert graph.node._upscaler.engine is None
 
 
@@ -150,7 +150,7 @@ def test_a_failure_while_cleaning_up_leaves_it_unconfigured(graph, monkeypatch):
 
 def test_the_frame_in_work_is_finished_before_deactivating(graph, monkeypatch):
     for name in ("configure", "activate"):
-        assert graph.node.transition(name)
+        assert graph.transition(name)
     graph.connect()
     engine = graph.node._upscaler.engine
     real, begun = engine.upscale, threading.Event()
@@ -163,7 +163,7 @@ def test_the_frame_in_work_is_finished_before_deactivating(graph, monkeypatch):
     monkeypatch.setattr(engine, "upscale", slow)
     graph.send(scene())
     assert begun.wait(10)
-    assert graph.node.transition("deactivate")
+    assert graph.transition("deactivate")
     assert not any(thread.name == "upscale" for thread in threading.enumerate())
     assert graph.node.cameras[""].statistics.snapshot().rejected == {}
 
@@ -186,7 +186,7 @@ def test_an_upscale_that_hangs_does_not_keep_the_node_from_ending(monkeypatch, l
         graph.send(scene())
         assert begun.wait(10)
         begin = time.monotonic()
-        graph.node.destroy_node()
+        graph.in_executor(graph.node.destroy_node)
         assert time.monotonic() - begin < 2.0
     release.set()
     log.wait("did not finish within 0.1 s")

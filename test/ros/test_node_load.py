@@ -254,7 +254,7 @@ def test_disabled_before_active_stays_disabled():
     with Graph(autostart=False, wait_active=False) as graph:
         assert "unconfigured" in enable(graph, False).message
         for name in ("configure", "activate"):
-            assert graph.node.transition(name)
+            assert graph.transition(name)
         assert not graph.node.cameras[""].subscribed
         assert enable(graph, True).success
         assert graph.node.cameras[""].subscribed
@@ -320,10 +320,14 @@ def test_a_minute_of_overload(monkeypatch):
         play(graph, frames=300, period=period)
         graph.images.clear()
         threads, megabytes = threading.active_count(), resident_megabytes()
-        statistics.latency = RollingDurations(window=10_000)
+        for name in ("latency", "upscale"):
+            setattr(statistics, name, RollingDurations(window=10_000))
         play(graph, frames=1800, period=period)
+        snapshot = statistics.snapshot()
         assert len(graph.images) > 400
-        assert statistics.snapshot().latency_ms["p99"] < 1e3 * (2 * period + upscale)
+        # The upscale as it was, which on a busy machine is longer than it was to be.
+        bound = 1e3 * 2 * period + snapshot.upscale_ms["p99"]
+        assert snapshot.latency_ms["p99"] < bound
         graph.images.clear()
-        assert resident_megabytes() - megabytes < 20
+        assert resident_megabytes() - megabytes < 10
         assert threading.active_count() == threads

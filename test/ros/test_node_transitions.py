@@ -203,7 +203,7 @@ def test_shutdown_after_every_order_frees_everything():
                 assert not graph.in_executor(node.transition, name)
             assert node._upscaler.engine is None
             graph.executor.remove_node(node)
-            node.destroy_node()
+            graph.in_executor(node.destroy_node)
             if count == 9:
                 before, megabytes = held(graph.node), resident_megabytes()
         wait_for(lambda: held(graph.node) == before, "nothing is left of 54 nodes")
