@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from difiisr_ros.errors import DifiisrError
+from difiisr_ros.errors import DifiisrError, OptionError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -105,9 +106,16 @@ def _run(
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    rclpy.init(
-        args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
-    )
+    try:
+        rclpy.init(
+            args=None if args is None else list(args),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+    except RuntimeError as error:  # RCLError, UnknownROSArgsError: not exported by every rclpy
+        if stop.made:
+            raise
+        # Without the line numbers in rcl's own sources.
+        raise OptionError(f"ROS arguments: {re.sub(r', at /.*', '', str(error))}") from error
     started["node"] = node = make()
     node.get_logger().info(profile)
     getattr(node, "start", lambda: None)()

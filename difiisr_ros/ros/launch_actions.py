@@ -19,7 +19,12 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from difiisr_ros.errors import DataError
-from difiisr_ros.ros.launch_arguments import NODE_PARAMETERS, LaunchArgument, given_parameters
+from difiisr_ros.ros.launch_arguments import (
+    NODE_PARAMETERS,
+    LaunchArgument,
+    given_parameters,
+    likely_slips,
+)
 from difiisr_ros.ros.parameter_table import Value
 
 PACKAGE = "difiisr_ros"
@@ -44,8 +49,12 @@ def share(path: str | None) -> PathJoinSubstitution:
 
 
 def texts_of(arguments: Iterable[LaunchArgument], context: LaunchContext) -> dict[str, str]:
-    """What the user gave, or the defaults, by argument name."""
-    return {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments}
+    """What the user gave, or the defaults, by argument name; likely slips are warned of."""
+    texts = {a.name: LaunchConfiguration(a.name).perform(context) for a in arguments}
+    # launch takes any name; it may also be one of the launch file that includes ours.
+    for note in likely_slips(context.launch_configurations, texts):
+        get_logger("launch.user").warning(note)
+    return texts
 
 
 def parameters(values: Mapping[str, Value]) -> dict[str, Any]:

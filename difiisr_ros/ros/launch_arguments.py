@@ -7,6 +7,7 @@ parameters decides, and after it the node's own default.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -133,6 +134,17 @@ def given_parameters(
         if text and argument.parameter and argument.parameter is table.get(argument.name):
             values[argument.name] = argument.value(text)
     return values
+
+
+def likely_slips(given: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What to say of names given that resemble an argument but are none."""
+    known = list(known)
+    notes = []
+    for name in given:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        if close and name not in known:
+            notes.append(f"launch argument '{name}' does not exist; did you mean '{close[0]}'?")
+    return notes
 
 
 def params_file(name: str) -> LaunchArgument:

@@ -79,6 +79,11 @@ def test_what_cannot_be_started_is_said(name, arguments, said, tmp_path):
     assert "process started" not in text
 
 
+def test_a_slip_is_warned_of(tmp_path):
+    _, text = launched("super_resolution", "imgae:=/x", "params_file:=/nowhere", cwd=tmp_path)
+    assert "launch argument 'imgae' does not exist; did you mean 'image'?" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

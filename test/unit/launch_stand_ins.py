@@ -25,6 +25,14 @@ MODULES = (
 OURS = ("difiisr_ros.ros.launch_actions", "difiisr_ros.ros.launch_replay")
 
 
+class Context(dict[str, str]):
+    """Stands for a LaunchContext: the arguments that were given."""
+
+    @property
+    def launch_configurations(self) -> dict[str, str]:
+        return self
+
+
 class Thing:
     """Stands for any class of launch: keeps what it was made of."""
 
@@ -32,7 +40,7 @@ class Thing:
         self.args, self.kwargs = args, kwargs
 
     def perform(self, context: dict[str, str]) -> str:
-        """What LaunchConfiguration does; the context is a dictionary here."""
+        """What LaunchConfiguration does."""
         return context[self.args[0]]
 
     def __getattr__(self, name: str) -> Any:
@@ -109,7 +117,7 @@ def started(module: Any, repository: Path, **given: str) -> list[Any]:
         for name, argument in arguments.items()
     }
     assert set(given) <= set(texts)
-    return entities[-1].kwargs["function"]({**texts, **given})
+    return entities[-1].kwargs["function"](Context(texts, **given))
 
 
 def nodes(actions: list[Any]) -> dict[str, Any]:

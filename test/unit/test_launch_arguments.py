@@ -8,6 +8,7 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.launch_arguments import (
     NODE_PARAMETERS,
     given_parameters,
+    likely_slips,
     of_parameters,
 )
 
@@ -90,4 +91,13 @@ def test_accepted_texts_in_words():
         "0.1 to 3600",
         "true, True, false, False",
         "different names of letters, digits and underscores after a letter",
+    ]
+
+
+def test_likely_slips_are_named_and_others_names_are_not():
+    known = ["image", "camera_info", "namespace", "backend"]
+    given = ["imgae", "camera_infos", "image", "rviz", "sigterm_timeout"]
+    assert likely_slips(given, known) == [
+        "launch argument 'imgae' does not exist; did you mean 'image'?",
+        "launch argument 'camera_infos' does not exist; did you mean 'camera_info'?",
     ]
