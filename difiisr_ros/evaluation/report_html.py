@@ -152,13 +152,15 @@ def _headline(evaluation: Evaluation, main: str) -> Html | None:
     if difference.interval:
         low, high = (f"{v:+.{about.digits}f}".replace("-", "−") for v in difference.interval)
         interval = f" [{low}, {high}]"
+    no_truth = evaluation.mode == NO_REFERENCE
     return tag(
         "p",
+        "There is no truth, so nothing is said of quality. " if no_truth else None,
         tag("b", f"{main} is {verdict} {evaluation.reference}"),
         f" by {about.title}: ",
         tag("b", number, class_="figure"),
         f"{interval}, mean difference per frame",
-        class_=f"headline {difference.verdict or ''}",
+        class_="headline" if no_truth else f"headline {difference.verdict or ''}",
     )
 
 

@@ -30,7 +30,7 @@ class Picture:
     whole: str
     """Data URI of the whole frame."""
     details: tuple[str, ...]
-    """Data URIs of the enlarged regions, pixel by pixel."""
+    """Data URIs of the enlarged regions, pixel by pixel, each stretched to the truth's range."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,12 @@ def make_scene(frame: FramePictures, first: str, second: str, budget: float = BU
     tones = tone_range(frame.hr if frame.hr is not None else frame.lr)
     mapped = {name: tone_map(array, tones) for name, array in arrays.items()}
     regions = choose_regions(mapped[TRUTH if truth else second], mapped[first], mapped[second])
+    scene = frame.hr if frame.hr is not None else frame.lr
+    # A detail that is dark beside a hot target shows nothing by the tones of the whole frame.
+    stretched = [(region, _stretch(_cut(scene, region, width))) for region in regions]
     details = {
-        name: tuple(_encode(_cut(image, region, width)) for region in regions)
-        for name, image in mapped.items()
+        name: tuple(_encode(tone_map(_cut(a, r, width), tones)) for r, tones in stretched)
+        for name, a in arrays.items()
     }
     left = budget - 0.75 * sum(len(uri) for uris in details.values() for uri in uris)
     shrunk = 1
@@ -112,10 +115,12 @@ def make_scene(frame: FramePictures, first: str, second: str, budget: float = BU
 
 
 def tone_range(frame: np.ndarray) -> tuple[float, float] | None:
-    """Values to show as black and white: the 0.5th to the 99.9th percentile; None for 8 bits."""
-    if frame.dtype == np.uint8:
-        return None
-    low, high = (float(v) for v in np.percentile(frame[np.isfinite(frame)], (0.5, 99.9)))
+    """Values to show as black and white: the 0.5th to the 99.5th percentile; None for 8 bits."""
+    return None if frame.dtype == np.uint8 else _stretch(frame, 99.5)
+
+
+def _stretch(frame: np.ndarray, top: float = 99.9) -> tuple[float, float]:
+    low, high = (float(v) for v in np.percentile(frame[np.isfinite(frame)], (0.5, top)))
     return low, high if high > low else low + 1.0
 
 

@@ -152,7 +152,8 @@ def how_to_read(evaluation: Evaluation) -> Html:
         tag("span", "▲ better", class_=BETTER),
         " and ",
         tag("span", "▼ worse", class_=WORSE),
-        " are said only where the interval of the difference does not hold 0; ",
+        " are said only where the interval of the difference does not hold 0 and the difference "
+        "is not negligible; ",
         tag("span", "≈ undecided", class_=UNDECIDED),
         " otherwise.",
         class_="hint",

@@ -67,12 +67,13 @@ class StreamMatcher:
         self.frames_out += 1
         self._outputs[stamp] = (arrival, stamp in self._inputs)
         self.output_stamps.append(stamp)
-        begin, end = stamp, arrival
-        if not self._from_stamp:
-            end = arrival if published is None else published
-            # NaN: what comes before its input, or has none, cannot be timed.
-            begin = self._published.pop(stamp, math.nan)
-        self.latencies_ms.append((end - begin) / 1e6)
+        if self._from_stamp:
+            latency = float(arrival - stamp)
+        elif stamp in self._published:
+            latency = float((published or arrival) - self._published.pop(stamp))
+        else:
+            latency = math.nan  # what comes before its input, or has none, cannot be timed
+        self.latencies_ms.append(latency / 1e6)
 
     def look(self, now: int) -> Interval:
         """Rates and latencies since the last look (the first look starts the clock)."""

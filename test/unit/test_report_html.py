@@ -140,6 +140,7 @@ def test_without_truth():
     page = html_page(found)
     text = words(page)
     assert "there is no truth to compare with" in text
+    assert "nothing is said of quality" in text and 'class="headline better"' not in page
     assert 'data-name="truth"' not in str(page) and 'data-name="camera"' in str(page)
     assert "by the difference in consistency" in text
 
