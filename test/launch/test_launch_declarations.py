@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("launch_ros", reason="launch_ros is missing: it comes with ROS 2")
 
+from behaviours import write_bag
 from launch import LaunchContext
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_case import share
@@ -87,14 +88,15 @@ def test_a_slip_is_warned_of(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["bag:=."], "the player has ended with exit code 2"),
+        (["bag:=."], "there is nothing to play"),
         (
-            ["bag:=.", "model:=/nowhere", "backend:=torch"],
+            ["bag:=bag", "model:=/nowhere", "backend:=torch"],
             "the node is not ready: configure failed",
         ),
     ],
 )
 def test_a_replay_that_fails_says_why_and_leaves_nothing_running(arguments, said, tmp_path):
+    write_bag(tmp_path / "bag", 2)
     code, text = launched("replay_evaluation", *arguments, "output:=out", cwd=tmp_path)
     assert code == 1, text
     assert said in text
