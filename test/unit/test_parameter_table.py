@@ -41,6 +41,11 @@ def test_names_are_unique_and_defaults_are_accepted():
         ("stale_after", float("nan"), "0.1 to 3600"),
         ("lazy", 1, "true, false"),
         ("model", 3, "string"),
+        ("camera_names", "front", "string_array"),
+        ("camera_names", ["front", "re/ar"], "letters, digits and underscores"),
+        ("camera_names", ["front", "front"], "'front' is there twice"),
+        ("camera_names", ["front", 2], "2 is none"),
+        ("camera_names", [], "at least one"),
     ],
 )
 def test_wrong_values_are_named_with_what_is_accepted(name, value, accepted):
@@ -49,6 +54,12 @@ def test_wrong_values_are_named_with_what_is_accepted(name, value, accepted):
     assert name in message
     assert repr(value) in message
     assert accepted in message
+
+
+def test_camera_names_may_be_empty_once():
+    check = BY_NAME["camera_names"].check
+    assert check([""]) is None and check(["", "rear_2"]) is None
+    assert check(["", ""]) is not None
 
 
 def test_a_fixed_range_needs_an_extent():
