@@ -47,10 +47,13 @@ def test_diagnostics_keys_are_those_that_are_documented(repository):
         graph.roundtrip(np.dstack([scene(dtype=np.uint8, seed=s) for s in range(3)]), "rgb8")
         broken = graph.image(frame)
         broken.encoding = "thermal14"
-        graph.publisher.publish(broken)
-        values, _ = graph.status("input", lambda v, _: int(v["frames rejected"]) > 0)
-        assert values["rejected: unknown_encoding"] == "1"
-        assert values["noticed: colour_input"] == "1"
+        # Again with every report until it has arrived: best effort does not repeat.
+        values, _ = graph.status(
+            "input",
+            lambda v, _: int(v["frames rejected"]) > 0 or graph.publisher.publish(broken),
+        )
+        assert int(values["rejected: unknown_encoding"]) > 0
+        assert int(values["noticed: colour_input"]) > 0
         found = {"input": values}
         for task in ("inference", "backend"):
             found[task], _ = graph.status(task)
