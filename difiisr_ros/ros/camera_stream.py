@@ -18,6 +18,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difiisr_ros.core.radiometry import RangeSmoother
+from difiisr_ros.errors import FrameError
 from difiisr_ros.ros.camera_info import scale_camera_info
 from difiisr_ros.ros.frame_slot import FrameSlots
 from difiisr_ros.ros.qos import (
@@ -85,6 +86,7 @@ class CameraStream:
         self.output_events = TopicEvents(self.output_topic)
         self._infos: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._scaled: tuple[Any, Any] | None = None
+        self._stamp = (0, 0)
         self._image_publisher: Any = None
         self._info_publisher: Any = None
         self._subscriptions: list[Any] = []
@@ -188,11 +190,20 @@ class CameraStream:
         if info is None:
             return
         if self._scaled is None or self._scaled[0] is not info:
-            self._scaled = (info, scale_camera_info(info, scale, convention))
+            try:
+                self._scaled = (info, scale_camera_info(info, scale, convention))
+            except FrameError as error:  # no fault of the image, which is out already
+                self._notice_info(error)
+                return
         scaled = self._scaled[1]
         # Subscribers pair image and camera_info by equal stamps.
         scaled.header = image.header
         self._info_publisher.publish(scaled)
+
+    def _notice_info(self, error: FrameError) -> None:
+        self.statistics.noticed("unusable_camera_info")
+        if self.complaints.allow("unusable_camera_info") is not None:
+            self.node.get_logger().warning(f"camera_info on {self.info_topic} not used: {error}")
 
     @property
     def subscribed(self) -> bool:
@@ -222,14 +233,23 @@ class CameraStream:
         def store(message: Any) -> None:
             now = time.monotonic()
             if compressed:
-                self.statistics.received(f"compressed ({message.format})")
+                self.statistics.received(f"compressed ({message.format[:40]})")
             else:
-                self.statistics.received(f"{message.encoding} {message.width}x{message.height}")
+                self.statistics.received(
+                    f"{message.encoding[:40]} {message.width}x{message.height}"
+                )
+            self._notice_stamp(message.header.stamp)
             displaced = slots.put(self.name, Arrival(message, now))
             if displaced:
                 self.statistics.displaced(displaced)
 
         return store
+
+    def _notice_stamp(self, stamp: Any) -> None:
+        """Stamps that go back are a bag that starts over, or a driver that has; they are used."""
+        before, self._stamp = self._stamp, (stamp.sec, stamp.nanosec)
+        if self._stamp < before:
+            self.statistics.noticed("stamp_went_back")
 
     def _store_info(self, message: CameraInfo) -> None:
         self._infos[(message.header.stamp.sec, message.header.stamp.nanosec)] = message

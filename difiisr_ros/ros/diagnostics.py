@@ -32,6 +32,9 @@ class NodeState:
     deadline: DeadlineController
     enabled: bool
     """As the ``~/enable`` service left it."""
+    clock: tuple[str, bool]
+    """What the clock does, in words, and whether it is to be looked at."""
+    clock_jumps_back: int
 
 
 @dataclass
@@ -152,9 +155,14 @@ class DiagnosticsReport:
             message = f"{state.info.backend} on {hardware} ({state.info.precision})"
             if state.info.fallback:
                 level, message = WARN, f"{message}, because {state.info.fallback}"
+        clock, strange = state.clock
+        if strange:
+            level, message = WARN, f"{message}; {clock}"
         if state.failure:
             level, message = ERROR, state.failure
         values["last transition error"] = state.failure
+        values["clock"] = clock
+        values["clock jumps back"] = state.clock_jumps_back
         return self._status("backend", level, message, hardware, values)
 
 

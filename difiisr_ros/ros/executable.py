@@ -91,8 +91,10 @@ def _run(
     stop: StopRequest,
     started: dict[str, Any],
 ) -> int:
+    from difiisr_ros.allocator import keep_large_buffers
     from difiisr_ros.ros.dds_profile import use_large_image_profile
 
+    keep_large_buffers()  # a frame and its result otherwise cost more in page faults than to copy
     profile = use_large_image_profile()  # Fast DDS reads it when rclpy starts
     try:
         import rclpy

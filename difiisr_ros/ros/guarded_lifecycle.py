@@ -28,6 +28,7 @@ class GuardedLifecycleNode(LifecycleNode):
     def __init__(self, node_name: str, **kwargs: Any) -> None:
         #: Why the last transition failed; empty after one that succeeded.
         self.transition_error = ""
+        self._last_label = "unconfigured"
         super().__init__(node_name, **kwargs)
         self._guard_change_state_service()
 
@@ -45,8 +46,12 @@ class GuardedLifecycleNode(LifecycleNode):
 
     @property
     def state_label(self) -> str:
-        """``unconfigured``, ``inactive``, ``active``, ``finalized``, or a transition state."""
-        return self._state_machine.current_state[1]
+        """``unconfigured``, ``inactive``, ``active``, ``finalized``, or a transition state.
+
+        After :meth:`destroy_node` the last one that there was.
+        """
+        machine = self._state_machine
+        return self._last_label if machine is None else machine.current_state[1]
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run :meth:`configure`; a failure leaves the node unconfigured."""
@@ -96,8 +101,20 @@ class GuardedLifecycleNode(LifecycleNode):
             self.get_logger().error(f"freeing after an error failed:\n{traceback.format_exc()}")
         return TransitionCallbackReturn.SUCCESS
 
+    def destroy_node(self) -> None:
+        """End the node, and leave nothing of it in the ROS graph.
+
+        rclpy leaves the state machine to the garbage collector, and with it the lifecycle services,
+        which nobody answers any more, and the name of the node.
+        """
+        super().destroy_node()
+        self._last_label = self.state_label
+        self._state_machine = None
+
     def transition(self, name: str) -> bool:
         """Run a transition from inside the process; whether it succeeded."""
+        if self._state_machine is None:  # destroyed
+            return False
         try:
             result = getattr(self, f"trigger_{name}")()
         except Exception as error:  # noqa: BLE001 - rclpy raises RCLError for an invalid transition

@@ -17,6 +17,7 @@ from std_srvs.srv import SetBool
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
+from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.frame_slot import FrameSlots, FrameWorker
 from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
@@ -49,6 +50,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._demand_lock = threading.RLock()
         self._slots: FrameSlots[Arrival] | None = None
         self._worker: FrameWorker[Arrival] | None = None
+        self._clock_watch = ClockWatch(self)
         self._report = DiagnosticsReport(self.get_fully_qualified_name().lstrip("/"))
         # Not a lifecycle publisher, and on the steady clock: diagnostics must speak in every state
         # and while a bag's clock stands still.
@@ -127,6 +129,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         except Exception:  # noqa: BLE001 - the process is ending, and must end
             # An engine that is still at work is left alone: closing it would wait for it.
             self.get_logger().error(f"while ending:\n{traceback.format_exc()}")
+        self._clock_watch.close()
         super().destroy_node()
 
     def _autostart(self) -> None:
@@ -184,6 +187,8 @@ class SuperResolutionNode(GuardedLifecycleNode):
             info=None if engine is None else engine.info,
             deadline=self._upscaler.deadline,
             enabled=self._enabled,
+            clock=self._clock_watch.describe(),
+            clock_jumps_back=self._clock_watch.jumps_back,
         )
         message = self._report.build(dict(self.cameras), state)
         message.header.stamp = self.get_clock().now().to_msg()

@@ -157,7 +157,7 @@ class Upscaler:
 
     def _decode(self, camera: CameraStream, message: Any) -> tuple[np.ndarray, str]:
         if not hasattr(message, "encoding"):
-            return compressed_to_gray(message)
+            return compressed_to_gray(message, self._values["max_input_pixels"])
         pixels = image_to_gray(message)
         surplus = surplus_bytes(message.height, message.step, message.data)
         if surplus:
