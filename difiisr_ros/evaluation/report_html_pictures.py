@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,8 +198,3 @@ def _encode(image: np.ndarray) -> str:
     else:
         picture.save(buffer, "PNG", optimize=True)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
-def names_of(scenes: Sequence[Scene]) -> list[str]:
-    """What is shown of each scene."""
-    return [p.name for p in scenes[0].pictures] if scenes else []
