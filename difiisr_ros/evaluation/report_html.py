@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from difiisr_ros.errors import DifiisrError
-from difiisr_ros.evaluation.metric_table import HIGHER, LOWER, ZERO
-from difiisr_ros.evaluation.report_html_charts import (
-    averaged,
-    distribution_chart,
-    histogram_chart,
-    line_chart,
-)
 from difiisr_ros.evaluation.report_html_pictures import TRUTH, Scene, choose_frames, make_scene
+from difiisr_ros.evaluation.report_html_plots import (
+    RANKING,
+    distributions,
+    over_time,
+    spectrum,
+    times,
+)
 from difiisr_ros.evaluation.report_html_scenes import scene_figure
 from difiisr_ros.evaluation.report_html_tables import (
     frame_table,
@@ -40,7 +40,6 @@ from difiisr_ros.evaluation.results import (
     WORSE,
     Evaluation,
 )
-from difiisr_ros.evaluation.spectrum import LR_NYQUIST
 from difiisr_ros.io.images import write_atomically
 
 _FOLDER = Path(__file__).parent
@@ -51,8 +50,6 @@ _MODES = {
     NO_REFERENCE: "the recorded frames were upscaled; there is no truth to compare with",
 }
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-#: Metrics by which frames are ranked: the first that was measured.
-_RANKING = ("psnr", "ssim", "consistency")
 
 
 def write_html(evaluation: Evaluation, path: str | os.PathLike[str]) -> None:
@@ -74,10 +71,10 @@ def html_page(evaluation: Evaluation) -> Html:
     sections = [
         ("results", "Results", _results(evaluation, classes)),
         ("frames", "Frames", _frames(evaluation, main, classes)),
-        ("distributions", "Distributions", _distributions(evaluation, classes)),
-        ("time", "Frame by frame", _over_time(evaluation, classes)),
-        ("spectrum", "Spectrum", _spectrum(evaluation, classes)),
-        ("latency", "Time per frame", _latency(evaluation, classes)),
+        ("distributions", "Distributions", distributions(evaluation, classes)),
+        ("time", "Frame by frame", over_time(evaluation, classes)),
+        ("spectrum", "Spectrum", spectrum(evaluation, classes)),
+        ("latency", "Time per frame", times(evaluation, classes)),
         ("reproduce", "How it was made", _reproduce(evaluation, classes)),
     ]
     shown = [(key, heading, content) for key, heading, content in sections if content]
@@ -139,7 +136,7 @@ def _what(evaluation: Evaluation) -> str:
 
 def _headline(evaluation: Evaluation, main: str) -> Html | None:
     """The one sentence that people quote."""
-    metric = next((key for key in _RANKING if key in evaluation.metrics), None)
+    metric = next((key for key in RANKING if key in evaluation.metrics), None)
     difference = evaluation.methods[main].differences.get(metric or "")
     if metric is None or difference is None or np.isnan(difference.mean):
         return None
@@ -179,7 +176,7 @@ def _results(evaluation: Evaluation, classes: dict[str, str]) -> Html:
 
 
 def _frames(evaluation: Evaluation, main: str, classes: dict[str, str]) -> Html | None:
-    metric = next((key for key in _RANKING if key in evaluation.metrics), None)
+    metric = next((key for key in RANKING if key in evaluation.metrics), None)
     if metric is None:
         return None
     if evaluation.frame is None:
@@ -208,115 +205,6 @@ def _value(evaluation: Evaluation, metric: str, name: str, row: int) -> str:
     about = evaluation.metric(metric)
     value = evaluation.methods[name].values[metric][row]
     return "" if np.isnan(value) else f"{value:.{about.digits}f} {about.unit}".strip()
-
-
-def _distributions(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
-    pairs = []
-    for key in evaluation.metrics:
-        metric = evaluation.metric(key)
-        unit = f" [{metric.unit}]" if metric.unit else ""
-        values = {
-            name: (method.values[key], classes[name])
-            for name, method in evaluation.methods.items()
-            if key in method.values
-        }
-        # As in the table: where 0 is best, magnitudes are compared.
-        size = np.abs if metric.better == ZERO else np.asarray
-        base, _ = values.get(evaluation.reference, (None, ""))
-        gains = {
-            name: (size(own) - size(base), classes[name])
-            for name, (own, _) in values.items()
-            if name != evaluation.reference and base is not None
-        }
-        right = {HIGHER: "better", LOWER: "worse", ZERO: "worse"}.get(metric.better or "", "more")
-        charts = [
-            distribution_chart(f"{metric.title}{unit}", values, digits=metric.digits),
-            distribution_chart(
-                f"{metric.title}{unit}, difference to {evaluation.reference}",
-                gains,
-                zero=right,
-                digits=metric.digits,
-            ),
-        ]
-        if charts[0]:
-            bars = "|" if metric.better == ZERO else ""
-            captions = (
-                f"{metric.title}{unit}",
-                f"{bars}{metric.title}{bars}, difference to {evaluation.reference}{unit}",
-            )
-            pairs += [
-                tag("figure", tag("figcaption", caption), chart)
-                for caption, chart in zip(captions, charts)
-                if chart
-            ]
-    if not pairs:
-        return None
-    hint = (
-        "Every point is a frame (thinned out evenly where there are many); the box is the middle "
-        "half of the frames with their median, the line 5 to 95 %. Left the metric, right each "
-        f"frame's difference to {evaluation.reference}."
-    )
-    return joined(tag("p", hint, class_="hint"), tag("div", pairs, class_="grid2"))
-
-
-def _over_time(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
-    metric = next((key for key in _RANKING if key in evaluation.metrics), None)
-    others = [name for name in evaluation.methods if name != evaluation.reference]
-    if metric is None or not others or len(evaluation.frames) < 8:
-        return None
-    about = evaluation.metric(metric)
-    curves: dict[str, tuple[np.ndarray, str]] = {}
-    x = np.empty(0)
-    for name in others:
-        x, means = averaged(evaluation.gains(metric, name))
-        curves[name] = means, classes[name]
-    starts = np.flatnonzero(np.diff(evaluation.frames.source)) + 1
-    marks = {" " * i: float(start) for i, start in enumerate(starts, 1)}
-    unit = f" [{about.unit}]" if about.unit else ""
-    chart = line_chart(
-        f"{about.title}, difference to {evaluation.reference}, over the frames",
-        x,
-        curves,
-        "frame" + (" (vertical lines: next source)" if marks else ""),
-        f"{about.title} − {evaluation.reference}{unit}",
-        marks,
-        zero=True,
-        height=260,
-    )
-    return tag("figure", chart)
-
-
-def _spectrum(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
-    curves: dict[str, tuple[np.ndarray, str]] = {}
-    if evaluation.truth_spectrum is not None:
-        curves["truth"] = evaluation.truth_spectrum, "truth"
-    if evaluation.input_spectrum is not None:
-        curves["camera"] = evaluation.input_spectrum, "input"
-    for name, method in evaluation.methods.items():
-        if method.spectrum is not None:
-            curves[name] = method.spectrum, classes[name]
-    if not curves:
-        return None
-    chart = line_chart(
-        "Radially averaged spectrum",
-        evaluation.frequencies,
-        curves,
-        "cycles per pixel of the super-resolved frame",
-        "log amplitude [dB]",
-        {"Nyquist frequency of the camera": LR_NYQUIST},
-    )
-    hint = (
-        "Mean over the frames of the radially averaged log amplitude. What the camera cannot "
-        "resolve lies to the right of its Nyquist frequency: below the truth there detail is "
-        "missing, above it there is more texture than the scene has."
-    )
-    return joined(tag("p", hint, class_="hint"), tag("figure", chart))
-
-
-def _latency(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
-    rows = {name: (m.times_ms, classes[name]) for name, m in evaluation.methods.items()}
-    chart = histogram_chart("Time per frame", rows)
-    return tag("figure", chart) if chart else None
 
 
 def _reproduce(evaluation: Evaluation, classes: dict[str, str]) -> Html:

@@ -7,10 +7,11 @@ and dash pattern everywhere. Every plot has a title and its numbers in words for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from difiisr_ros.evaluation.report_html_axes import Axis, LogAxis, short
 from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
 
 WIDTH = 540
@@ -40,7 +41,7 @@ def distribution_chart(
     low, high = float(everything.min()), float(everything.max())
     if zero is not None:
         low, high = min(low, 0.0), max(high, 0.0)
-    axis = _Axis(low, high, _LEFT, WIDTH - _RIGHT)
+    axis = Axis(low, high, _LEFT, WIDTH - _RIGHT)
     height = 26 + _ROW * len(known) + 24
     parts = [_grid(axis, 22, height - 22)]
     if zero is not None:
@@ -100,8 +101,8 @@ def line_chart(
     finite = [v[np.isfinite(v)] for v, _ in curves.values()]
     everything = np.concatenate([v for v in finite if v.size] or [np.zeros(1)])
     low, high = float(everything.min()), float(everything.max())
-    horizontal = _Axis(float(x.min()), float(x.max()), 58, width - 16, tight=True)
-    vertical = _Axis(
+    horizontal = Axis(float(x.min()), float(x.max()), 58, width - 16, tight=True)
+    vertical = Axis(
         min(low, 0.0) if zero else low, max(high, 0.0) if zero else high, height - 44, 14
     )
     parts = [_grid(horizontal, 14, height - 44), _grid_rows(vertical, 58, width - 16)]
@@ -151,7 +152,7 @@ def histogram_chart(title: str, rows: Mapping[str, tuple[np.ndarray, str]]) -> H
         return Html("")
     width, right, row = 860, 190, 44
     everything = np.log10(np.concatenate([v for v, _ in known.values()]))
-    axis = _LogAxis(float(everything.min()), float(everything.max()), _LEFT, width - right)
+    axis = LogAxis(float(everything.min()), float(everything.max()), _LEFT, width - right)
     height = 14 + row * len(known) + 40
     edges = np.linspace(axis.low, axis.high, 61)
     parts = [_grid(axis, 8, height - 40)]
@@ -166,7 +167,7 @@ def histogram_chart(title: str, rows: Mapping[str, tuple[np.ndarray, str]]) -> H
             d += f"L{axis.at_log(left):.1f} {y:.1f}L{axis.at_log(end):.1f} {y:.1f}"
         d += f"L{axis.at_log(edges[-1]):.1f} {base}Z"
         p50, p99 = (float(v) for v in np.percentile(values, (50, 99)))
-        words = f"p50 {_short(p50)} · p99 {_short(p99)} ms"
+        words = f"p50 {short(p50)} · p99 {short(p99)} ms"
         parts.append(
             tag(
                 "g",
@@ -197,54 +198,7 @@ def histogram_chart(title: str, rows: Mapping[str, tuple[np.ndarray, str]]) -> H
     return _figure(title, "; ".join(said), height, parts, width)
 
 
-class _Axis:
-    """Maps values to positions, with round ticks."""
-
-    def __init__(
-        self, low: float, high: float, start: float, end: float, tight: bool = False
-    ) -> None:
-        if not high > low:
-            low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
-        if not tight:
-            low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
-        step = _round_step((high - low) / 6)
-        self.low, self.high, self._start, self._end = low, high, start, end
-        first = math.ceil(low / step - 1e-9)
-        self.ticks = [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
-        digits = max(0, -math.floor(math.log10(step) + 1e-9))
-        self.label: Callable[[float], str] = lambda v: f"{v + 0.0:.{digits}f}".replace("-", "−")
-
-    def at(self, value: float) -> float:
-        return self._start + (value - self.low) / (self.high - self.low) * (self._end - self._start)
-
-
-class _LogAxis(_Axis):
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        margin = 0.04 * (high - low) + 0.05
-        super().__init__(low - margin, high + margin, start, end, tight=True)
-        steps = (1, 2, 5) if self.high - self.low < 3 else (1,)
-        decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-        values = [m * 10.0**d for d in decades for m in steps]
-        self.ticks = [v for v in values if self.low <= math.log10(v) <= self.high]
-        self.label = _short
-
-    def at_log(self, exponent: float) -> float:
-        return super().at(exponent)
-
-    def at(self, value: float) -> float:
-        return super().at(math.log10(value))
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _round_step(step: float) -> float:
-    magnitude = 10.0 ** math.floor(math.log10(step))
-    return next(m for m in (1, 2, 5, 10) if m * magnitude >= step * 0.999) * magnitude
-
-
-def _grid(axis: _Axis, top: float, bottom: float) -> Html:
+def _grid(axis: Axis, top: float, bottom: float) -> Html:
     return tag(
         "g",
         [
@@ -258,7 +212,7 @@ def _grid(axis: _Axis, top: float, bottom: float) -> Html:
     )
 
 
-def _grid_rows(axis: _Axis, left: float, right: float) -> Html:
+def _grid_rows(axis: Axis, left: float, right: float) -> Html:
     return tag(
         "g",
         [
@@ -285,7 +239,7 @@ def _legend_entry(name: str, class_: str) -> Html:
     return tag("li", swatch, " ", name, class_=class_)
 
 
-def _path(x: np.ndarray, values: np.ndarray, horizontal: _Axis, vertical: _Axis) -> str:
+def _path(x: np.ndarray, values: np.ndarray, horizontal: Axis, vertical: Axis) -> str:
     parts = []
     pen = "M"
     for at, value in zip(x, values):
