@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -11,6 +12,7 @@ from node_harness import Graph, scene, wait_for
 from rclpy.parameter import Parameter
 
 from difiisr_ros.errors import ModelError
+from difiisr_ros.ros.node import SuperResolutionNode
 
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
@@ -88,6 +90,31 @@ def test_shutdown_from_every_state():
             assert graph.node.state_label == "finalized"
             assert not graph.transition("shutdown")
             assert graph.node._upscaler.engine is None
+
+
+def test_nothing_of_a_destroyed_node_stays_in_the_graph():
+    """Not even until the next garbage collection: rclpy's own lifecycle node stays so long."""
+    with Graph() as graph:
+        node = SuperResolutionNode(
+            "another",
+            context=graph.context,
+            parameter_overrides=[Parameter("backend", value="bicubic")],
+        )
+
+        def seen():
+            names = [name for name, _ in graph.tester.get_service_names_and_types()]
+            lifecycle = {name for name in names if "/another/" in name and "_state" in name}
+            return lifecycle, "another" in graph.tester.get_node_names()
+
+        wait_for(lambda: "/another/change_state" in seen()[0] and seen()[1], "it is there")
+        gc.disable()
+        try:
+            node.destroy_node()
+            wait_for(lambda: seen() == (set(), False), "it is gone")
+        finally:
+            gc.enable()
+        assert node.state_label == "unconfigured"
+        assert not node.transition("configure")
 
 
 def test_a_model_that_cannot_be_loaded_can_be_corrected(tmp_path, log):
