@@ -51,6 +51,7 @@ class Peer:
         self.node = rclpy.create_node(f"peer_{os.getpid()}", context=self.context)
         self._statuses: dict[str, tuple[int, Any]] = {}
         self._reports = 0
+        self._clients: dict[str, Any] = {}
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
@@ -106,24 +107,26 @@ class Peer:
         return sorted(self._statuses)
 
     def call(self, kind: type, name: str, request: Any) -> Any:
-        """The answer of a service to a request that may come twice.
+        """The answer of a service that does nothing the second time.
 
-        A process that has just started may know of a request before it knows where to answer, and
-        Fast DDS then drops the answer.
+        On a busy machine the first answer may be lost: the service sends it before the middleware
+        has introduced the two. So it is asked again.
         """
-        client = self.node.create_client(kind, name)
-        try:
-            assert client.wait_for_service(DEADLINE), f"no service {name}"
-            begin, futures = time.monotonic(), []
+        client = self._client(kind, name)
+        end = time.monotonic() + DEADLINE
+        while True:
+            future = client.call_async(request)
+            with contextlib.suppress(AssertionError):
+                wait_for(future.done, f"an answer of {name}", timeout=5.0)
+                return future.result()
+            client.remove_pending_request(future)
+            assert time.monotonic() < end, f"no answer of {name} in {DEADLINE:g} s"
 
-            def answer() -> Any:
-                if time.monotonic() > begin + 2.0 * len(futures):
-                    futures.append(client.call_async(request))
-                return next((future.result() for future in futures if future.done()), None)
-
-            return wait_for(answer, f"an answer of {name}")
-        finally:
-            self.node.destroy_client(client)
+    def _client(self, kind: type, name: str) -> Any:
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, name)
+        assert self._clients[name].wait_for_service(DEADLINE), f"no service {name}"
+        return self._clients[name]
 
     def state(self, node: str = "/super_resolution") -> str:
         """The label of its lifecycle state."""
@@ -135,16 +138,14 @@ class Peer:
 
     def transition(self, label: str, node: str = "/super_resolution") -> bool:
         """Ask for a transition, as ``ros2 lifecycle set`` does; whether it succeeded."""
-        self.state(node)  # from here on answers arrive, so that this request need not be repeated
-        client = self.node.create_client(ChangeState, f"{node}/change_state")
-        try:
-            assert client.wait_for_service(DEADLINE), f"{node} has no lifecycle"
-            request = ChangeState.Request(transition=Transition(label=label))
-            future = client.call_async(request)
-            wait_for(future.done, f"an answer of {node} to {label}")
-            return future.result().success
-        finally:
-            self.node.destroy_client(client)
+        name = f"{node}/change_state"
+        # Once only, so first something that is never possible, until an answer has come through.
+        impossible = ChangeState.Request(transition=Transition(id=255))
+        assert not self.call(ChangeState, name, impossible).success
+        request = ChangeState.Request(transition=Transition(label=label))
+        future = self._client(ChangeState, name).call_async(request)
+        wait_for(future.done, f"an answer of {name}")
+        return future.result().success
 
     def parameters(self, names: list[str], node: str = "/super_resolution") -> dict[str, Any]:
         """Values of parameters."""

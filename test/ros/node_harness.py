@@ -225,11 +225,7 @@ class Graph:
         """The answer of a service."""
         client = self.tester.create_client(kind, name)
         try:
-            if not client.wait_for_service(DEADLINE):
-                # Seen once: Fast DDS had not matched the two. A new client asks anew.
-                self.tester.destroy_client(client)
-                client = self.tester.create_client(kind, name)
-                assert client.wait_for_service(DEADLINE), f"no service {name}"
+            assert client.wait_for_service(DEADLINE), f"no service {name}"
             future = client.call_async(request)
             wait_for(future.done, f"an answer of {name}")
             return future.result()
