@@ -150,6 +150,19 @@ def test_consistency_sees_an_offset_and_ignores_what_the_camera_cannot_see(scene
     assert metrics.consistency(lr, finer) < 1.0
 
 
+@pytest.mark.parametrize("shape", [(128, 160), (16, 20), (4, 8), (480, 640)])
+def test_downsampling_is_pillows(shape):
+    from PIL import Image
+
+    frame = np.random.default_rng(0).uniform(29000, 30000, shape).astype(np.float32)
+    size = (shape[1] // 4, shape[0] // 4)
+    expected = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(metrics.downsample(frame), expected, atol=0.02)
+    small = metrics.downsample(frame - 29000)  # what single precision leaves near 0
+    expected = np.asarray(Image.fromarray(frame - 29000).resize(size, Image.Resampling.BICUBIC))
+    np.testing.assert_allclose(small, expected, atol=1e-3)
+
+
 def test_consistency_of_16_bit_counts():
     lr = np.full((8, 8), 30000, np.uint16)
     assert metrics.consistency(lr, np.full((32, 32), 30005, np.uint16)) == pytest.approx(5)
