@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from processes import RosProcess
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
@@ -40,6 +41,8 @@ class Subscriber:
         self.context.init()
         self.node = rclpy.create_node("subscriber", context=self.context)
         self.received = {topic: [] for topic, _ in self.TOPICS}
+        self._matched = ""
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         for topic, kind in self.TOPICS:
             self.node.create_subscription(
                 kind, topic, self.received[topic].append, QoSProfile(depth=100)
@@ -55,6 +58,18 @@ class Subscriber:
         self.thread.join(10)
         self.node.destroy_node()
         self.context.try_shutdown()
+
+    def _on_diagnostics(self, message):
+        for status in message.status:
+            if status.name == "super_resolution: inference":
+                self._matched = next(v.value for v in status.values if v.key == "subscribers")
+
+    def wait_until_matched(self, timeout, because):
+        """What the node publishes before it knows of this subscriber would be lost."""
+        end = time.monotonic() + timeout
+        while self._matched in ("", "0"):
+            assert time.monotonic() < end, f"the node knows no subscriber\n{because()}"
+            time.sleep(0.02)
 
     def wait(self, topic, count, timeout, because):
         end = time.monotonic() + timeout
@@ -114,13 +129,14 @@ def test_frames_come_out_as_the_engine_makes_them(tmp_path, data_dir, source, en
     with (
         Subscriber() as subscriber,
         RosProcess("node", tmp_path, **node_parameters) as node,
-        RosProcess("player", tmp_path, **player_parameters) as player,
     ):
+        subscriber.wait_until_matched(60, node.text)
+        with RosProcess("player", tmp_path, **player_parameters) as player:
 
-        def logs():
-            return f"--- node\n{node.text()}\n--- player\n{player.text()}"
+            def logs():
+                return f"--- node\n{node.text()}\n--- player\n{player.text()}"
 
-        assert player.wait(90) == 0, logs()
+            assert player.wait(90) == 0, logs()
         images = subscriber.wait("sr/image_raw", FRAMES, 30, logs)
         # The first frame may be done before the first calibration has arrived.
         subscriber.wait("sr/camera_info", FRAMES - 1, 10, logs)
@@ -159,9 +175,11 @@ def test_a_best_effort_camera_loses_little_at_an_easy_pace(tmp_path):
     with (
         Subscriber() as subscriber,
         RosProcess("node", tmp_path, backend="bicubic") as node,
-        RosProcess("player", tmp_path, rate=10.0, frame_limit=20, wait_for_subscribers=1) as player,
     ):
-        assert player.wait(90) == 0, player.text()
+        subscriber.wait_until_matched(60, node.text)
+        camera = {"rate": 10.0, "frame_limit": 20, "wait_for_subscribers": 1}
+        with RosProcess("player", tmp_path, **camera) as player:
+            assert player.wait(90) == 0, player.text()
         images = subscriber.wait("sr/image_raw", 18, 10, node.text)
     assert len({stamp(m) for m in images}) == len(images)
     assert all((m.height, m.width) == (480, 640) for m in images)

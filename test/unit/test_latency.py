@@ -35,9 +35,11 @@ def test_counters():
     statistics.displaced(2)
     statistics.rejected("wrong_step", "step is 3")
     statistics.rejected("wrong_step", "step is 4")
-    statistics.published(latency=0.02, upscale=0.01)
+    statistics.published(latency=0.02, upscale=0.01, late=True)
     now = statistics.snapshot()
-    assert (now.received, now.displaced, now.published) == (1, 2, 1)
+    assert (now.received, now.displaced, now.published, now.late) == (1, 2, 1, 1)
+    statistics.published(latency=0.02, upscale=0.01, late=False)
+    assert statistics.snapshot().late == 1
     assert now.rejected == {"wrong_step": 2}
     assert now.last_error == "step is 4"
     assert now.latency_ms["p99"] == pytest.approx(20.0)
