@@ -60,10 +60,6 @@ class Method:
         result = self._checked(sample)
         return result, (time.perf_counter() - start) * 1e3
 
-    def __call__(self, lr: np.ndarray) -> np.ndarray:
-        """Upscale a frame on its own: H x W to 4H x 4W, the same dtype."""
-        return self.upscale(Sample("frame", 0, lr, None))
-
     def _checked(self, sample: Sample) -> np.ndarray:
         result = self.upscale(sample)
         height, width = sample.lr.shape

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from difiisr_ros.errors import OptionError
@@ -160,13 +161,13 @@ def _score_in_worker(
 ) -> Iterator[Batch]:
     """Runs in a process of Ray's, which scores several streams with the methods that it loaded."""
     import cv2
-    import torch
 
     from difiisr_ros.allocator import keep_large_buffers
 
     if plan not in _in_worker:
         keep_large_buffers()
         cv2.setNumThreads(threads)
-        torch.set_num_threads(threads)
-        _in_worker[plan] = _open.enter_context(make_methods(plan, example))
+        engine = {**dict(plan.engine), "num_threads": threads}
+        mine = replace(plan, engine=tuple(sorted(engine.items())))
+        _in_worker[plan] = _open.enter_context(make_methods(mine, example))
     yield from score_stream(job, _in_worker[plan], past)

@@ -29,6 +29,7 @@ class _Endless:
     """A bag whose frames are made when they are asked for."""
 
     label, path, topic, mode, in_time = "endless", Path("endless"), "/cam", "self_referenced", True
+
     def __init__(self, count: int, shape=(96, 128)):
         self.count, self.shape = count, shape
         self.settings, self.notices = {}, []

@@ -44,6 +44,7 @@ def figures(path):
     return {key: report[key] for key in kept}, report
 
 
+@pytest.mark.timeout(600)  # Ray's processes start one after the other where processors are few
 def test_one_and_two_workers_give_the_same_figures(bags, tmp_path):
     pytest.importorskip("ray", reason="several workers need Ray: pip install difiisr_ros[ray]")
     command = [*bags, "--device", "cpu", "--num-steps", "1,2"]
@@ -57,6 +58,7 @@ def test_one_and_two_workers_give_the_same_figures(bags, tmp_path):
     assert "ray" in report["versions"]
 
 
+@pytest.mark.timeout(600)
 def test_an_error_in_a_worker_is_that_of_one_process(bags, tmp_path, capsys):
     pytest.importorskip("ray", reason="several workers need Ray: pip install difiisr_ros[ray]")
     with BagWriter(tmp_path / "mixed") as writer:
