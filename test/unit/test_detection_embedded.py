@@ -38,6 +38,20 @@ def test_a_shipped_detector_is_small_and_tells_its_recipe(name):
     assert bicubic["value"] < hr["value"]
 
 
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_docs_show_the_figures_and_recipe_of_the_file(name, repository):
+    text = (repository / "docs" / "detector.md").read_text()
+    config, facts = _metadata(name)
+    assert f"`{name}.safetensors`" in text
+    assert ", ".join(map(str, config["channels"])) in text
+    assert f"--seed {facts['settings']['seed']}" in text
+    assert f"--steps {facts['settings']['steps']}" in text
+    quality = facts["quality"]["hit_uav/test"]
+    for method in ("hr", "bicubic", "difiisr"):
+        v = quality[method]["map50"]
+        assert f"| {method} | {v['value']:.3f} ({v['low']:.3f} to {v['high']:.3f}) |" in text
+
+
 def test_judge_and_prior_are_different_networks():
     (prior, prior_facts), (judge, judge_facts) = _metadata(PRIOR), _metadata(JUDGE)
     assert prior["channels"] != judge["channels"]

@@ -51,7 +51,7 @@ def _trainer(folders, out, **changes) -> DetectorTrainer:
 def trained(folders, tmp_path_factory):
     """A file of a detector that has learnt the synthetic frames."""
     out = tmp_path_factory.mktemp("run")
-    return _trainer(folders, out, steps=250, batch=8, ema=0.9, data_name="rectangles").run()
+    return _trainer(folders, out, steps=200, batch=8, ema=0.9, data_name="rectangles").run()
 
 
 def test_it_learns_to_find_what_it_was_shown(trained):
@@ -59,7 +59,7 @@ def test_it_learns_to_find_what_it_was_shown(trained):
     assert network.config == SMALL
     assert facts["trained_on"] == "rectangles"
     assert facts["licence"] == "not stated"
-    assert facts["settings"]["steps"] == facts["step"] == 250
+    assert facts["settings"]["steps"] == facts["step"] == 200
     assert facts["validation"]["map50"] > 0.8
     detector = Detector(network)
     for seed in (2000, 2001):
