@@ -10,7 +10,7 @@ import json
 import os
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,6 +22,7 @@ from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 FORMAT = "difiisr_ros.lite.1"
 EMBEDDED = "lite"
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+Config = TypeVar("Config")
 
 
 def model_path(model: str) -> Path:
@@ -44,16 +45,24 @@ def save_model(path: Path, model: LiteDenoiser, facts: dict[str, Any], half: boo
 
     Atomic: the file is complete or it is not there.
     """
+    write_weights(path, model.state_dict(), FORMAT, model.config.as_dict(), facts, half)
+
+
+def write_weights(
+    path: Path,
+    state: dict[str, torch.Tensor],
+    kind: str,
+    config: dict[str, Any],
+    facts: dict[str, Any],
+    half: bool,
+) -> None:
+    """Write weights with their format, configuration and facts as metadata; atomic."""
     dtype = torch.float16 if half else torch.float32
-    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
-    metadata = {
-        "format": FORMAT,
-        "config": json.dumps(model.config.as_dict()),
-        "facts": json.dumps(facts),
-    }
+    stored = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
+    metadata = {"format": kind, "config": json.dumps(config), "facts": json.dumps(facts)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(state, temporary, metadata)
+    save_file(stored, temporary, metadata)
     os.replace(temporary, path)
 
 
@@ -65,30 +74,42 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
             shapes that do not fit its own configuration.
     """
     path = model_path(model)
+    state, metadata = read_weights(path, FORMAT, "model file", "difiisr train")
+    network = LiteDenoiser(read_config(path, metadata, LiteConfig))
+    load_state(path, network, state)
+    return network.eval(), json.loads(metadata.get("facts", "{}"))
+
+
+def read_weights(
+    path: Path, kind: str, what: str, command: str
+) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Weights as float32, and the metadata, of a safetensors file that ``command`` writes.
+
+    Raises:
+        ModelError: missing, truncated, not safetensors, or of another format than ``kind``.
+    """
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key).float() for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path} is not a usable model file: {describe_file(path)} ({error})"
+            f"{path} is not a usable {what}: {describe_file(path)} ({error})"
         ) from error
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") != kind:
         raise ModelError(
             f"{path} is a safetensors file of another kind (format {metadata.get('format')!r}); "
-            f"accepted: {FORMAT!r}, as 'difiisr train' writes it"
+            f"accepted: {kind!r}, as '{command}' writes it"
         )
-    network = LiteDenoiser(_config(path, metadata))
-    load_state(path, network, state)
-    return network.eval(), json.loads(metadata.get("facts", "{}"))
+    return state, metadata
 
 
-def _config(path: Path, metadata: dict[str, str]) -> LiteConfig:
+def read_config(path: Path, metadata: dict[str, str], config: type[Config]) -> Config:
+    """The configuration in a file's metadata; ModelError, naming the known fields, if none."""
     try:
-        stored = json.loads(metadata["config"])
-        return LiteConfig(**stored)
+        return config(**json.loads(metadata["config"]))
     except (KeyError, TypeError, ValueError) as error:
-        known = ", ".join(field.name for field in fields(LiteConfig))
+        known = ", ".join(field.name for field in fields(config))  # type: ignore[arg-type]
         raise ModelError(
             f"{path} has no valid configuration ({error}); known fields: {known}"
         ) from error
