@@ -28,6 +28,7 @@ FORBIDDEN = {
     "io": {"backends", "pipeline", "models", "ros", "evaluation", "training", "commands", "cli"},
     "evaluation": {"ros", "cli"},
     "detection": {"ros", "training", "cli"},
+    "features": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
     "training": {"ros", "evaluation", "commands", "cli"},
     "ros": {"training", "evaluation", "commands", "cli"},
 }
