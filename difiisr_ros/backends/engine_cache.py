@@ -1,0 +1,194 @@
+"""Built engines kept on disk: what an engine was built from decides whether it is used again.
+
+An entry is three files: ``NAME.plan``; ``NAME.json``, with everything that the plan depends on and
+the plan's checksum; ``NAME.lock``, held by the process that builds it. The plan is written first:
+whoever finds a JSON file whose checksum fits has both of one build. Every fault of an entry or of
+the folder costs a build, never a crash.
+
+An engine is code that runs on the machine: a folder that others can write to is no place for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from difiisr_ros.backends.cache_folder import cache_folder, locked, write_atomically
+
+FORMAT = 1
+FOLDER = "tensorrt"
+SAY_EVERY = 5.0  # seconds
+
+_logger = logging.getLogger(__name__)
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class EngineShapes:
+    """LR batches that an engine takes: (batch, height, width), least, best and largest."""
+
+    least: Shape
+    best: Shape
+    largest: Shape
+
+    def __str__(self) -> str:
+        texts = [f"{n}x{w}x{h}" for n, h, w in (self.least, self.largest)]
+        return " to ".join(dict.fromkeys(texts))
+
+    def __contains__(self, shape: Shape) -> bool:
+        return all(a <= b <= c for a, b, c in zip(self.least, shape, self.largest))
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """Everything that a built engine depends on."""
+
+    onnx_sha256: str
+    """Of the graph, which holds weights, precision, steps, consistency and guidance."""
+    tensorrt: str
+    """Version of the library."""
+    gpu: str
+    """Name of the device."""
+    compute_capability: str
+    precision: str
+    shapes: EngineShapes
+    num_steps: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON gives them back."""
+        return dict(json.loads(json.dumps(asdict(self))))
+
+    @property
+    def name(self) -> str:
+        """Name of the entry's files, without suffix."""
+        _, height, width = self.shapes.best
+        digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+        return f"{width}x{height}_{self.num_steps}-step_{self.precision}_{digest[:16]}"
+
+
+class EngineCache:
+    """The folder of built engines.
+
+    Args:
+        folder: instead of ``tensorrt`` in the folder that :func:`cache_folder` names.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        #: Why the last engine is not kept, or None.
+        self.trouble: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the engines are. Raises OSError where no folder can be named."""
+        return self._folder or cache_folder() / FOLDER
+
+    def get(
+        self,
+        key: EngineKey,
+        build: Callable[[], bytes],
+        load: Callable[[bytes], Any],
+        interrupted: Callable[[], None] = lambda: None,
+    ) -> Any:
+        """The loaded engine of this key: from the folder, or built and kept there.
+
+        Of several processes that ask at once, one builds and the others wait for it.
+
+        Args:
+            key: what the engine depends on.
+            build: makes the plan; what it raises is passed on.
+            load: makes the engine of a plan; None where that fails.
+            interrupted: raises where waiting for another process should end.
+
+        Returns:
+            What ``load`` made, or None where it fails for a plan that was just built.
+        """
+        self.trouble = None
+        engine = self._load(key, load)
+        if engine is not None:
+            return engine
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self._file(key, ".lock"), _sayer(interrupted)))
+            except OSError as error:
+                self._complain(f"engines are not locked between processes: {error}")
+            else:
+                engine = self._load(key, load)  # who had the lock before may have built it
+            return engine if engine is not None else load(self._build(key, build))
+
+    def _file(self, key: EngineKey, suffix: str) -> Path:
+        return self.folder / (key.name + suffix)
+
+    def _build(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
+        began = time.monotonic()
+        plan = build()
+        facts = {
+            "format": FORMAT,
+            "key": key.as_dict(),
+            "plan_sha256": hashlib.sha256(plan).hexdigest(),
+            "plan_bytes": len(plan),
+            "build_seconds": round(time.monotonic() - began, 1),
+            "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        try:
+            write_atomically(self._file(key, ".plan"), plan)
+            write_atomically(self._file(key, ".json"), json.dumps(facts, indent=1).encode())
+        except OSError as error:
+            self._complain(f"the engine is not kept: {error}")
+        else:
+            _logger.info("kept as %s", self._file(key, ".plan"))
+        return plan
+
+    def _load(self, key: EngineKey, load: Callable[[bytes], Any]) -> Any:
+        try:
+            plan = self._read(key)
+            if plan is None:
+                return None
+            engine = load(plan)
+            if engine is None:
+                raise ValueError("TensorRT cannot load it")
+        except (OSError, ValueError) as error:
+            _logger.warning("the engine %s is built again: %s", key.name, error)
+            return None
+        return engine
+
+    def _read(self, key: EngineKey) -> bytes | None:
+        """The plan of an entry; None if there is none. Raises ValueError for a faulty one."""
+        try:
+            facts = json.loads(self._file(key, ".json").read_bytes())
+            plan = self._file(key, ".plan").read_bytes()
+        except FileNotFoundError:
+            return None
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            raise ValueError("its JSON file is of another format")
+        if facts.get("key") != key.as_dict():
+            raise ValueError("its JSON file is of another engine")
+        if facts.get("plan_sha256") != hashlib.sha256(plan).hexdigest():
+            raise ValueError("its checksum is wrong")
+        return plan
+
+    def _complain(self, trouble: str) -> None:
+        self.trouble = f"{trouble}; set DIFIISR_CACHE to a folder that can be written"
+        _logger.warning(self.trouble)
+
+
+def _sayer(interrupted: Callable[[], None]) -> Callable[[float], None]:
+    """Says every few seconds that another process is waited for."""
+    said = 0.0
+
+    def waiting(seconds: float) -> None:
+        nonlocal said
+        interrupted()
+        if seconds >= said:
+            said = seconds + SAY_EVERY
+            _logger.info("another process builds this engine; waiting for %.0f s", seconds)
+
+    return waiting
