@@ -29,3 +29,11 @@ class ModelError(DifiisrError, ValueError):
 
 class BackendUnavailable(DifiisrError, RuntimeError):
     """A backend that cannot run here, with the reason and what would make it run."""
+
+
+class DeviceOutOfMemory(DifiisrError, RuntimeError):
+    """The device has not the memory for a frame of this size; smaller tiles may fit."""
+
+
+class Interrupted(DifiisrError, RuntimeError):
+    """The process was asked to stop during work of minutes, which was given up."""

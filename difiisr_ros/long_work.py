@@ -1,0 +1,103 @@
+"""Work of minutes inside somebody else's library: it says how far it is, and can be interrupted.
+
+The work runs in a thread of its own, and the thread that wants it looks after it. So a signal finds
+Python code to interrupt, and a node or a command is not silent for minutes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from difiisr_ros.errors import Interrupted
+
+SAY_EVERY = 5.0  # seconds
+PATIENCE = 3.0  # seconds that the work has to end when it is interrupted
+_POLL = 0.1
+
+_logger = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+class _Stop:
+    requested = False
+
+
+def request_stop() -> None:
+    """End the process's long work soon. For signal handlers: it sets a flag and takes no lock."""
+    _Stop.requested = True
+
+
+def check_stop() -> None:
+    """Raise Interrupted once a stop was requested; for loops that wait."""
+    if _Stop.requested:
+        raise Interrupted("interrupted")
+
+
+def forget_stop() -> None:
+    """As if no stop had been requested: a process that goes on after all."""
+    _Stop.requested = False
+
+
+class _Work(threading.Thread, Generic[_Result]):
+    def __init__(self, work: Callable[[], _Result]) -> None:
+        # A daemon: work that does not end must not keep the process from ending.
+        super().__init__(name="long work", daemon=True)
+        self._work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self._work()
+        except BaseException as error:  # noqa: BLE001 - raised again where the work was asked for
+            self.error = error
+
+
+def run_watched(
+    work: Callable[[], _Result],
+    *,
+    what: str,
+    progress: Callable[[], str] = lambda: "",
+    cancel: Callable[[], None] = lambda: None,
+) -> _Result:
+    """Run ``work`` in a thread, and return what it returns or raise what it raises.
+
+    Every five seconds the log says what is going on. When the process is asked to stop (Ctrl-C in
+    the main thread, or :func:`request_stop`), the work is cancelled, and left to itself if it does
+    not end within three seconds.
+
+    Args:
+        what: is done, for the log and for messages: ``building the engine``.
+        progress: in words, for the log; called from this thread.
+        cancel: asks the work to end early; called from this thread.
+
+    Raises:
+        Interrupted: a stop was requested.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    check_stop()
+    thread = _Work(work)
+    began = said = time.monotonic()
+    thread.start()
+    try:
+        while thread.is_alive():
+            if _Stop.requested:
+                raise Interrupted(f"interrupted while {what}")
+            thread.join(_POLL)
+            if time.monotonic() - said >= SAY_EVERY and thread.is_alive():
+                said = time.monotonic()
+                text = f"{what}: {said - began:.0f} s"
+                _logger.info("%s", ", ".join(filter(None, (text, progress()))))
+    except (Interrupted, KeyboardInterrupt):
+        cancel()
+        thread.join(PATIENCE)
+        if thread.is_alive():
+            _logger.warning("interrupted while %s, which goes on until the process ends", what)
+        raise
+    if thread.error is not None:
+        raise thread.error
+    return thread.result
