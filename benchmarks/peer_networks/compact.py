@@ -1,0 +1,24 @@
+"""SRVGGNetCompact, the network of Real-ESRGAN's real-time models (arXiv 2107.10833)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Compact(nn.Module):
+    """64 features, 32 convolutions with PReLU, nearest-neighbour skip; 3 channels as released."""
+
+    def __init__(
+        self, features: int = 64, convolutions: int = 32, scale: int = 4, channels: int = 3
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(channels, features, 3, padding=1), nn.PReLU(features)]
+        for _ in range(convolutions):
+            layers += [nn.Conv2d(features, features, 3, padding=1), nn.PReLU(features)]
+        self.body = nn.Sequential(*layers, nn.Conv2d(features, channels * scale**2, 3, padding=1))
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        up = F.interpolate(x, scale_factor=self.scale, mode="nearest")
+        return F.pixel_shuffle(self.body(x), self.scale) + up

@@ -1,0 +1,36 @@
+"""EDSR-baseline (arXiv 1707.02921): 16 residual blocks of 64 features, no normalisation."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class _Block(nn.Module):
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(features, features, 3, padding=1)
+        self.conv2 = nn.Conv2d(features, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(x), inplace=True))
+
+
+class EdsrBaseline(nn.Module):
+    """The x4 model: two x2 pixel shuffles, the last convolution at the full output size."""
+
+    def __init__(self, features: int = 64, blocks: int = 16, channels: int = 3) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(channels, features, 3, padding=1)
+        self.body = nn.Sequential(
+            *(_Block(features) for _ in range(blocks)), nn.Conv2d(features, features, 3, padding=1)
+        )
+        self.up = nn.Sequential(
+            nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2),
+            nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2),
+        )  # fmt: skip
+        self.tail = nn.Conv2d(features, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        head = self.head(x)
+        return self.tail(self.up(head + self.body(head)))

@@ -1,0 +1,250 @@
+"""Train a plain network and the embedded model's prior expert for the same time, and compare.
+
+    python benchmarks/train_fair_opponent.py train hit_uav/train --minutes 30 --out out/opponent
+    python benchmarks/train_fair_opponent.py score FOLDER --out out/opponent
+
+The opponent is what one would write first (``peer_networks/plain.py``), as large as takes the
+one-step model's time for a frame on this machine. Both learn in one process, a step at a time,
+the next step always going to the one that has had less time: a slow moment of the machine hits
+both alike. Crops, degradation, optimiser, learning rate, clipping, averaged weights and the last
+part on PSNR itself are those of ``difiisr train`` for both. An interrupted run continues.
+
+FOLDER holds m3fd/, roadscene/ and hit_uav/test/. Scores are PSNR in dB on 8-bit full frames whose
+LR is Pillow's antialiased bicubic, through ``SuperResolver`` for both, so that normalisation and
+rounding are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peer_networks import PlainResidual
+from torch import Tensor, nn
+
+from difiisr_ros import SuperResolver
+from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
+from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.evaluation.metrics import psnr
+from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.training.data import CropSampler, load_frames
+from difiisr_ros.training.degradation import degrade
+from difiisr_ros.training.train import TrainSettings
+
+FEATURES, BLOCKS = 32, 9
+SETS = ("m3fd/HR", "roadscene", "hit_uav/test")
+_FLAT_CROP = 1e-3  # as in difiisr_ros.training.losses
+Predict = Callable[[Tensor], Tensor]
+"""LR frame N x 1 x H x W to the folded result N x 16 x H x W."""
+
+
+class LitePrior(nn.Module):
+    """The embedded model's one step: bicubic, the prior expert, one back-projection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = LiteDenoiser(LiteConfig())
+        self.network.refiner.requires_grad_(False)
+        self.network.noise_embedding.requires_grad_(False)
+
+    def predict_folded(self, lr: Tensor) -> Tensor:
+        x0 = upsample_folded(lr) + self.network.predict_prior(lr)
+        return back_project(x0, lr, 1)
+
+
+def make_networks(seed: int) -> dict[str, LitePrior | PlainResidual]:
+    torch.manual_seed(seed)
+    return {"lite": LitePrior(), "plain": PlainResidual(FEATURES, BLOCKS)}
+
+
+class Learner:
+    """One of the two, with its own crops, optimiser and clock."""
+
+    def __init__(self, network: LitePrior | PlainResidual, settings: TrainSettings, frames) -> None:
+        self.network = network.to(memory_format=torch.channels_last)
+        self.settings = settings
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4
+        )
+        self.ema = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        self.sampler = CropSampler(frames, settings.crop, settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.steps, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
+
+    def step(self) -> None:
+        wall, cpu = time.monotonic(), time.process_time()
+        s = self.settings
+        done = self.seconds / (60 * s.minutes)
+        rate = s.learning_rate * min(1.0, (self.steps + 1) / s.warmup_steps) * max(0.01, 1 - done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = self.sampler.draw(s.batch)
+        lr = degrade(batch.hr, batch.step, s.degradation, self.generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            error = (self.network.predict_folded(lr) - fold(batch.hr)) / LiteConfig().residual_std
+            if done < 1 - s.psnr_share:
+                loss = error.abs().mean()
+            else:
+                loss = 0.5 * torch.log(error.square().mean(dim=(1, 2, 3)) + _FLAT_CROP).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, s.clip)
+        self.optimizer.step()
+        self.steps += 1
+        decay = min(s.ema, (self.steps + 1) / (self.steps + 10))
+        with torch.no_grad():
+            for key, value in self.network.state_dict().items():
+                self.ema[key].lerp_(value, 1 - decay)
+        self.seconds += time.monotonic() - wall
+        self.cpu_seconds += time.process_time() - cpu
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "network": self.network.state_dict(), "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(), "sampler": self.sampler.state(),
+            "generator": self.generator.get_state(), "steps": self.steps,
+            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds,
+        }  # fmt: skip
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.ema = state["ema"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.sampler.set_state(state["sampler"])
+        self.generator.set_state(state["generator"])
+        self.steps, self.seconds = state["steps"], state["seconds"]
+        self.cpu_seconds = state["cpu_seconds"]
+
+
+def train(data: Path, out: Path, minutes: float, threads: int) -> None:
+    torch.set_num_threads(threads)
+    settings = TrainSettings(minutes=minutes)
+    frames = load_frames(data, settings.crop)
+    learners = {n: Learner(net, settings, frames) for n, net in make_networks(0).items()}
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "state.pt"
+    if file.is_file():
+        for name, state in torch.load(file, weights_only=True).items():
+            learners[name].load_state(state)
+
+    def save() -> None:
+        temporary = file.with_suffix(".tmp")
+        torch.save({name: learner.state() for name, learner in learners.items()}, temporary)
+        os.replace(temporary, file)
+        print(", ".join(
+            f"{n}: {x.steps} steps, {x.seconds / 60:.1f} min, {x.cpu_seconds / 60:.1f} CPU min"
+            for n, x in learners.items()
+        ), flush=True)  # fmt: skip
+
+    last = time.monotonic()
+    while True:
+        learner = min(learners.values(), key=lambda x: x.seconds)
+        if learner.seconds >= 60 * minutes:
+            break
+        learner.step()
+        if time.monotonic() - last > settings.save_every_s:
+            last = time.monotonic()
+            save()
+    save()
+
+
+class NetworkBackend:
+    """Any x4 network as a backend, so that ``SuperResolver`` does the rest alike for all."""
+
+    name, device, scale, max_steps, guidance_terms = "benchmark", "cpu", SCALE, 1, ()
+
+    def __init__(self, model: str, predict: Predict, precision: str = "fp32") -> None:
+        self.model, self._predict, self.precision = model, predict, precision
+
+    def load(self) -> None:
+        pass
+
+    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        pass
+
+    def noise_count(self, num_steps: int) -> int:
+        return 0
+
+    def run(self, lr: np.ndarray, *_: Any) -> np.ndarray:
+        with torch.inference_mode():
+            return unfold(self._predict(torch.from_numpy(np.ascontiguousarray(lr)))).numpy()
+
+    def close(self) -> None:
+        pass
+
+
+def methods(out: Path) -> dict[str, SuperResolver]:
+    """Bicubic with the same kernel as the skip, and both networks with their averaged weights."""
+    networks = make_networks(0)
+    for name, state in torch.load(out / "state.pt", weights_only=True).items():
+        networks[name].load_state_dict(state["ema"])
+        networks[name].eval()
+    plain = networks["plain"].predict_folded
+    predict: dict[str, Predict] = {
+        "bicubic": upsample_folded,
+        "plain": plain,
+        "plain, back-projected": lambda lr: back_project(plain(lr), lr, 1),
+        "lite": networks["lite"].predict_folded,
+    }
+    return {n: SuperResolver(NetworkBackend(n, p), UpscaleOptions()) for n, p in predict.items()}
+
+
+def mean_psnr(resolvers: dict[str, SuperResolver], files: Iterable[Path]) -> dict[str, Any]:
+    scores: dict[str, list[float]] = {name: [] for name in resolvers}
+    for path in files:
+        hr = crop_to_scale(read_image(path))
+        lr = degrade_bicubic(hr)
+        for name, resolver in resolvers.items():
+            scores[name].append(psnr(hr, resolver.upscale(lr), 255.0))
+    # Both are measured on the same frames, so the interval is that of their difference.
+    difference = np.subtract(scores["lite"], scores["plain"])
+    half = 1.96 * difference.std(ddof=1) / len(difference) ** 0.5
+    return {
+        **{name: round(float(np.mean(s)), 3) for name, s in scores.items()},
+        "lite - plain": round(float(difference.mean()), 3),
+        "interval": round(float(half), 3),
+        "frames": len(difference),
+    }
+
+
+def score(data: Path, out: Path) -> None:
+    resolvers = methods(out)
+    results: dict[str, Any] = {}
+    for name in SETS:
+        results[name] = mean_psnr(resolvers, list_images(data / name))
+        print(name, json.dumps(results[name]), flush=True)
+    state = torch.load(out / "state.pt", weights_only=True)
+    results["training"] = {
+        n: {k: round(s[k], 1) for k in ("steps", "seconds", "cpu_seconds")}
+        for n, s in state.items()
+    }
+    (out / "score.json").write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results["training"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=("train", "score"))
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=30.0, help="for each of the two")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    if args.action == "train":
+        train(args.data, args.out, args.minutes, args.threads)
+    else:
+        score(args.data, args.out)
+
+
+if __name__ == "__main__":
+    main()
