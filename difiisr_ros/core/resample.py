@@ -88,11 +88,25 @@ def upsample_folded(lr: Tensor) -> Tensor:
     return F.conv2d(F.pad(lr, (_REACH,) * 4, mode="replicate"), weight)
 
 
-def _edge_weight(length: int, like: Tensor) -> Tensor:
-    """Kernel mass inside the image for each of ``length`` LR pixels (1 away from the border)."""
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _edge_weight(height: int, width: int) -> Tensor:
+    """Kernel mass inside an image of H x W LR pixels (1 away from the border): H x W, float32."""
     mass = _downsample_line().sum(axis=1)
-    inside = np.convolve(np.ones(length), mass[::-1])[_REACH : _REACH + length]
-    return torch.from_numpy(inside).to(like)
+    rows, columns = (
+        torch.from_numpy(np.convolve(np.ones(length), mass[::-1])[_REACH : _REACH + length]).float()
+        for length in (height, width)
+    )
+    return rows[:, None] * columns[None, :]
+
+
+def _traced_edge_weight(raw: Tensor) -> Tensor:
+    """The same for a graph whose size is not known yet: the border's zeros are not counted."""
+    mass = torch.from_numpy(_downsample_line().sum(axis=1)).to(raw)
+    ones = torch.ones_like(raw[:1])
+    rows = F.conv2d(ones[..., :1], mass.view(1, 1, -1, 1), padding=(_REACH, 0))
+    columns = F.conv2d(ones[..., :1, :], mass.view(1, 1, 1, -1), padding=(0, _REACH))
+    return rows * columns
 
 
 def _add(parts: list[Tensor]) -> Tensor:
@@ -110,15 +124,16 @@ def downsample_folded(folded: Tensor) -> Tensor:
     """
     # One 5x5 convolution to a single channel would be the obvious way, but has nothing to run
     # side by side: contracting the phases first and then adding shifted maps is 5 times faster.
-    count, _, height, width = folded.shape
+    # No size is read, so that an exported graph computes none either.
     columns, rows = (weight.to(folded) for weight in _downsample_weights())
+    ends = [block - 2 * _REACH or None for block in range(_TAPS)]
     parts = F.pad(F.conv2d(folded, columns), (_REACH, _REACH))
-    parts = parts.view(count, SCALE, _TAPS, height, width + 2 * _REACH)
-    across = _add([parts[:, :, b, :, b : b + width] for b in range(_TAPS)])
+    across = _add([parts[:, b::_TAPS, :, b:end] for b, end in enumerate(ends)])
     parts = F.pad(F.conv2d(across, rows), (0, 0, _REACH, _REACH))
-    raw = _add([parts[:, b : b + 1, b : b + height] for b in range(_TAPS)])
-    edges = _edge_weight(height, folded)[:, None] * _edge_weight(width, folded)[None, :]
-    return raw / edges
+    raw = _add([parts[:, b : b + 1, b:end] for b, end in enumerate(ends)])
+    if torch.jit.is_tracing():
+        return raw / _traced_edge_weight(raw)
+    return raw / _edge_weight(*raw.shape[-2:]).to(raw)
 
 
 @lru_cache(maxsize=1)

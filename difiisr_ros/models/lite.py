@@ -105,7 +105,11 @@ class TwoResolutionNet(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         """N x in_channels x H x W to N x 16 x H x W; ``embedding`` is N x E."""
         height, width = x.shape[-2:]
-        if height % 2 or width % 2:
+        if torch.jit.is_tracing():
+            # The graph's size may be open: extend always, and cut what an even side does not need.
+            x = F.pad(x, (0, 1, 0, 1), mode="replicate")
+            x = x[..., : (height + 1) // 2 * 2, : (width + 1) // 2 * 2]
+        elif height % 2 or width % 2:
             x = F.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
         half = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         half = self.head(half)
@@ -152,7 +156,7 @@ class LiteDenoiser(nn.Module):
                 noise of ``noise_std``.
             lr: LR frame, N x 1 x H x W.
             prior: the prior expert's residual, folded.
-            noise_std: ``kappa sqrt(eta_t) / (1 - eta_t)`` per image, shape (N,), float32.
+            noise_std: ``kappa sqrt(eta_t) / (1 - eta_t)`` per image, shape (N,) or (1,), float32.
         """
         compute = self.refiner.head.weight.dtype
         ratio = (noise_std / self.config.residual_std)[:, None, None, None]
@@ -189,7 +193,7 @@ def as_denoise(model: LiteDenoiser, lr: Tensor, y0: Tensor, full: ResidualShiftS
         if timestep == last:
             return y0 + prior
         eta = float(full.etas[timestep])
-        noise_std = torch.full((lr.shape[0],), full.kappa * eta**0.5 / (1 - eta), device=lr.device)
+        noise_std = torch.full((1,), full.kappa * eta**0.5 / (1 - eta), device=lr.device)
         return y0 + model.refine((x_t - y0) / (1 - eta), lr, prior, noise_std)
 
     return denoise
