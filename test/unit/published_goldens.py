@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from difiisr_ros.models.published import PublishedModel
+from difiisr_ros.models.published_config import PublishedConfig
 from difiisr_ros.models.swin_unet import UNetModelSwin
 from difiisr_ros.models.vq_autoencoder import VQModelTorch
 
@@ -37,6 +39,15 @@ class Goldens:
 
         state = load_file(self.folder / f"{name}.safetensors")
         return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+    def config(self) -> PublishedConfig:
+        return PublishedConfig(self.json("unet_small")["config"], self.json("vq_small")["config"])
+
+    def model(self) -> PublishedModel:
+        model = PublishedModel(self.config())
+        model.unet.load_state_dict(self.state("unet_small"))
+        model.autoencoder.load_state_dict(self.state("vq_small"))
+        return model.eval().requires_grad_(False)
 
     def unet(self) -> UNetModelSwin:
         network = UNetModelSwin(**self.json("unet_small")["config"])

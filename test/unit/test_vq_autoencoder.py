@@ -109,7 +109,7 @@ def test_bfloat16_stays_near(network, io):
     assert (half.encode(io["enc_in"]) - io["enc_z"]).square().mean().sqrt() < 0.02
     same_codes = half.decode(io["dec_zq"], quantize=False)
     full = network.decode(io["dec_zq"], quantize=False)
-    assert (same_codes - full).square().mean().sqrt() < 0.02 * full.std()
+    assert (same_codes - full).square().mean().sqrt() < 0.03 * full.std()
 
 
 @pytest.mark.parametrize(
