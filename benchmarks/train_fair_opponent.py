@@ -5,9 +5,10 @@
 
 The opponent is what one would write first (``peer_networks/plain.py``), as large as takes the
 one-step model's time for a frame on this machine. Both learn in one process, a step at a time,
-the next step always going to the one that has had less time: a slow moment of the machine hits
-both alike. Crops, degradation, optimiser, learning rate, clipping, averaged weights and the last
-part on PSNR itself are those of ``difiisr train`` for both. An interrupted run continues.
+the next step always going to the one that has had less of the processor's time: that counts
+neither pauses nor what other processes take, and slow moments hit both alike. Crops, degradation,
+optimiser, learning rate, clipping, averaged weights and the last part on PSNR itself are those of
+``difiisr train`` for both. An interrupted run continues.
 
 FOLDER holds m3fd/, roadscene/ and hit_uav/test/. Scores are PSNR in dB on 8-bit full frames whose
 LR is Pillow's antialiased bicubic, through ``SuperResolver`` for both, so that normalisation and
@@ -79,12 +80,13 @@ class Learner:
         self.ema = {k: v.detach().clone() for k, v in network.state_dict().items()}
         self.sampler = CropSampler(frames, settings.crop, settings.seed)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.steps, self.seconds, self.cpu_seconds = 0, 0.0, 0.0
+        self.steps, self.seconds = 0, 0.0
 
-    def step(self) -> None:
-        wall, cpu = time.monotonic(), time.process_time()
+    def step(self, least_done: float) -> None:
+        """One step; ``least_done`` is how much of the training, 0 to 1, is over at least."""
+        start = time.process_time()
         s = self.settings
-        done = self.seconds / (60 * s.minutes)
+        done = min(1.0, max(least_done, self.seconds / (60 * s.minutes)))
         rate = s.learning_rate * min(1.0, (self.steps + 1) / s.warmup_steps) * max(0.01, 1 - done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -105,15 +107,14 @@ class Learner:
         with torch.no_grad():
             for key, value in self.network.state_dict().items():
                 self.ema[key].lerp_(value, 1 - decay)
-        self.seconds += time.monotonic() - wall
-        self.cpu_seconds += time.process_time() - cpu
+        self.seconds += time.process_time() - start
 
     def state(self) -> dict[str, Any]:
         return {
             "network": self.network.state_dict(), "ema": self.ema,
             "optimizer": self.optimizer.state_dict(), "sampler": self.sampler.state(),
             "generator": self.generator.get_state(), "steps": self.steps,
-            "seconds": self.seconds, "cpu_seconds": self.cpu_seconds,
+            "seconds": self.seconds,
         }  # fmt: skip
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -123,11 +124,11 @@ class Learner:
         self.sampler.set_state(state["sampler"])
         self.generator.set_state(state["generator"])
         self.steps, self.seconds = state["steps"], state["seconds"]
-        self.cpu_seconds = state["cpu_seconds"]
 
 
-def train(data: Path, out: Path, minutes: float, threads: int) -> None:
-    torch.set_num_threads(threads)
+def train(data: Path, out: Path, minutes: float, longest: float) -> None:
+    # One thread: then the processor's time is the work done, however busy the machine is.
+    torch.set_num_threads(1)
     settings = TrainSettings(minutes=minutes)
     frames = load_frames(data, settings.crop)
     learners = {n: Learner(net, settings, frames) for n, net in make_networks(0).items()}
@@ -142,16 +143,17 @@ def train(data: Path, out: Path, minutes: float, threads: int) -> None:
         torch.save({name: learner.state() for name, learner in learners.items()}, temporary)
         os.replace(temporary, file)
         print(", ".join(
-            f"{n}: {x.steps} steps, {x.seconds / 60:.1f} min, {x.cpu_seconds / 60:.1f} CPU min"
+            f"{n}: {x.steps} steps, {x.seconds / 60:.1f} min"
             for n, x in learners.items()
         ), flush=True)  # fmt: skip
 
-    last = time.monotonic()
+    last = start = time.monotonic()
     while True:
         learner = min(learners.values(), key=lambda x: x.seconds)
-        if learner.seconds >= 60 * minutes:
+        wall = (time.monotonic() - start) / (60 * longest)
+        if learner.seconds >= 60 * minutes or wall >= 1:
             break
-        learner.step()
+        learner.step(wall)
         if time.monotonic() - last > settings.save_every_s:
             last = time.monotonic()
             save()
@@ -225,8 +227,7 @@ def score(data: Path, out: Path) -> None:
         print(name, json.dumps(results[name]), flush=True)
     state = torch.load(out / "state.pt", weights_only=True)
     results["training"] = {
-        n: {k: round(s[k], 1) for k in ("steps", "seconds", "cpu_seconds")}
-        for n, s in state.items()
+        n: {k: round(s[k], 1) for k in ("steps", "seconds")} for n, s in state.items()
     }
     (out / "score.json").write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results["training"]))
@@ -237,11 +238,16 @@ def main() -> None:
     parser.add_argument("action", choices=("train", "score"))
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=30.0, help="for each of the two")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="of one core's time, for each of the two"
+    )
+    parser.add_argument(
+        "--longest", type=float, default=1e6, metavar="MIN",
+        help="on the clock: the learning rate falls in time for this end, too",
+    )  # fmt: skip
     args = parser.parse_args()
     if args.action == "train":
-        train(args.data, args.out, args.minutes, args.threads)
+        train(args.data, args.out, args.minutes, args.longest)
     else:
         score(args.data, args.out)
 
