@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "difiisr_ros.evaluation.evaluate",
         "Measure the gain over bicubic on your own bags and frames: PSNR, SSIM, flicker, time.",
     ),
+    "export": (
+        "difiisr_ros.commands.export",
+        "Write the whole sampler as one ONNX graph, checked against PyTorch.",
+    ),
     "train": (
         "difiisr_ros.training.command",
         "Train the embedded model on a folder of frames.",

@@ -1,0 +1,139 @@
+"""``difiisr export OUT``: the whole sampler as one graph, for other runtimes than PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from difiisr_ros.errors import BackendUnavailable, OptionError
+from difiisr_ros.export.facts import PRECISIONS, GraphOptions
+from difiisr_ros.io.images import write_atomically
+
+HELP = "Write the whole sampler as one ONNX graph, checked against PyTorch."
+EXIT_DIFFERS = 1
+
+FORMATS = ("onnx",)
+#: LR frames that an open graph is checked with: batch, height, width; odd ones and a single pixel.
+_CHECKED = ((1, 24, 32), (1, 25, 33), (3, 31, 18), (1, 1, 1))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    default = GraphOptions()
+    parser.add_argument("output", type=Path, metavar="OUT", help="the file to write, NAME.onnx")
+    parser.add_argument("--format", choices=FORMATS, default="onnx", help="what to write")
+    parser.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
+    parser.add_argument(
+        "--num-steps", "--steps", type=int, default=default.num_steps, metavar="K",
+        help="diffusion steps, unrolled",
+    )  # fmt: skip
+    parser.add_argument(
+        "--consistency", type=int, default=default.consistency, metavar="N",
+        help="back-projections, 0 to 4, that pull the result to what the camera measured",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=default.precision,
+        help="of the network; resampling and sampler are fp32",
+    )  # fmt: skip
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--dynamic", action="store_true", help="take frames of any size, also odd ones (default)"
+    )
+    size.add_argument(
+        "--size", type=_size, metavar="WxH", help="take LR frames of this size only: 160x120"
+    )
+    parser.add_argument(
+        "--batch", type=_batch, default="dynamic", metavar="N",
+        help="frames at once, or 'dynamic' for any number",
+    )  # fmt: skip
+    parser.add_argument(
+        "--opset", type=int, default=17, metavar="N", help="ONNX operator set, 17 to 20"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the graph; 1 where it does not compute what PyTorch computes."""
+    options = GraphOptions(args.num_steps, args.consistency, args.precision)
+    report = _write_onnx(args, options)
+    if args.json is not None:
+        write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
+    return 0 if report["agrees"] in (True, None) else EXIT_DIFFERS
+
+
+def _write_onnx(args: argparse.Namespace, options: GraphOptions) -> dict[str, Any]:
+    if args.output.suffix != ".onnx":
+        raise OptionError(f"the output must be named NAME.onnx, got {args.output}")
+    try:
+        import onnx
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"the export needs onnx: pip install difiisr_ros[onnx] ({error})"
+        ) from error
+    from difiisr_ros.export.onnx_writer import GraphShape, export_onnx
+    from difiisr_ros.export.tensorrt_operators import refused_by_tensorrt
+
+    width, height = args.size or (None, None)
+    shape = GraphShape(None if args.batch == "dynamic" else args.batch, height, width)
+    data = export_onnx(args.model, options, shape, args.opset)
+    model = onnx.load_from_string(data)
+    write_atomically(args.output, data)
+    print(f"wrote    {args.output}, {len(data) / 2**20:.1f} MiB, {len(model.graph.node)} nodes")
+    refused = refused_by_tensorrt(model)
+    print("TensorRT takes all operators" if not refused else f"TensorRT refuses {refused}")
+    return {
+        "file": str(args.output),
+        "bytes": len(data),
+        "nodes": len(model.graph.node),
+        "refused_by_tensorrt": refused,
+        "metadata": {entry.key: entry.value for entry in model.metadata_props},
+        **_check(data, args.model, options, shape),
+    }
+
+
+def _check(data: bytes, model: str, options: GraphOptions, shape: Any) -> dict[str, Any]:
+    from difiisr_ros.export.check import compare_with_torch
+
+    sizes = [
+        (shape.batch or batch, shape.height or height, shape.width or width)
+        for batch, height, width in _CHECKED
+    ]
+    try:
+        found = compare_with_torch(data, model, options, list(dict.fromkeys(sizes)))
+    except BackendUnavailable as error:
+        print(f"not run: {error}")
+        return {"agrees": None, "checks": []}
+    checks = []
+    for each in found:
+        batch, height, width = each.size
+        print(
+            f"{batch} x {width}x{height}: {each.largest:.1e} from PyTorch fp32 at most, "
+            f"{each.mean:.1e} on average{'' if each.good else ': TOO FAR'}"
+        )
+        checks.append(
+            {
+                "batch": batch,
+                "height": height,
+                "width": width,
+                "largest": each.largest,
+                "mean": each.mean,
+                "tolerance": each.tolerance,
+            }
+        )
+    return {"agrees": all(each.good for each in found), "checks": checks}
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = (int(part) for part in text.lower().split("x"))
+    return width, height
+
+
+def _batch(text: str) -> int | str:
+    return text if text == "dynamic" else int(text)
+
+
+# argparse names these where a value does not parse.
+_size.__name__ = "size WxH"
+_batch.__name__ = "batch"

@@ -1,0 +1,102 @@
+"""What an exported graph is, as the metadata of its file says it; needs neither torch nor onnx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from difiisr_ros.errors import ModelError, OptionError
+from difiisr_ros.options import LIMITS
+
+FORMAT = "difiisr_ros.graph.1"
+"""Changes whenever inputs, outputs or the meaning of a field do."""
+
+LR, NOISE, VISUAL_SCALE, SR = "lr", "noise", "visual_scale", "sr"
+"""Names of the graph's inputs and of its output, float32 whatever the precision inside:
+
+* ``lr``: N x 1 x H x W, normalised intensity
+* ``noise``: noise_count x 1 x 4H x 4W, standard normal, shared by the batch; absent where
+  ``noise_count`` is 0
+* ``visual_scale``: a scalar, the scale of visual guidance; absent where ``guidance`` is empty
+* ``sr``: N x 1 x 4H x 4W
+"""
+
+PRECISIONS = ("fp32", "fp16")
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What is built into a graph.
+
+    Raises:
+        OptionError: naming the option, its value and what is accepted.
+    """
+
+    num_steps: int = 1
+    consistency: int = 1
+    precision: str = "fp32"
+    """Of the network; resampling, sampler and back-projection are float32 always."""
+    guidance: str = ""
+    """``visual``: the closed form is part of the graph, and its scale an input; or none."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "consistency"):
+            value, (low, high) = getattr(self, name), LIMITS[name]
+            if not low <= value <= high:
+                raise OptionError(f"{name} must be in {low}..{high}, got {value}")
+        if self.precision not in PRECISIONS:
+            raise OptionError(
+                f"the precision of a graph is one of {', '.join(PRECISIONS)}, got "
+                f"{self.precision!r}"
+            )
+        if self.guidance not in ("", "visual"):
+            raise OptionError(f"a graph can hold guidance 'visual' or none, got {self.guidance!r}")
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """The metadata of an exported graph; numbers are stored as text, as ONNX has it."""
+
+    num_steps: int
+    consistency: int
+    precision: str
+    guidance: str
+    noise_count: int
+    max_steps: int
+    """Length of the model's schedule."""
+    scale: int
+    model: str
+    """Name of the model, or its file's."""
+    model_sha256: str
+    """Of the model file."""
+    written_by: str
+    """Version of this package."""
+    format: str = FORMAT
+
+    def as_metadata(self) -> dict[str, str]:
+        """The fields as text."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], where: str) -> GraphFacts:
+        """Read what :meth:`as_metadata` wrote; ``where`` names the file in messages.
+
+        Raises:
+            ModelError: a file of somebody else, or of another version of this package.
+        """
+        if metadata.get("format") != FORMAT:
+            raise ModelError(
+                f"{where} is no graph of this package (format {metadata.get('format')!r}); "
+                f"accepted: {FORMAT!r}, as 'difiisr export' writes it"
+            )
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            text = metadata.get(field.name)
+            if text is None:
+                raise ModelError(f"{where} has no {field.name!r} in its metadata")
+            try:
+                values[field.name] = int(text) if field.type == "int" else text
+            except ValueError as error:
+                raise ModelError(f"{where}: {field.name} is {text!r}, not a number") from error
+        return cls(**values)

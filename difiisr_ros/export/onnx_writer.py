@@ -1,0 +1,144 @@
+"""Traces the sampler's graph and makes an ONNX model of it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+import torch
+
+from difiisr_ros import __version__
+from difiisr_ros.errors import OptionError
+from difiisr_ros.export.facts import LR, NOISE, SR, GraphFacts, GraphOptions
+from difiisr_ros.export.graph import SamplerGraph, build_graph
+from difiisr_ros.export.simplify import simplify
+from difiisr_ros.models.checkpoint import load_model, model_path
+
+OPSETS = range(17, 21)
+"""What TensorRT 10.0 and newer parse; torch's exporter ends at 20."""
+DEFAULT_OPSET = 17
+_EXAMPLE = (1, 6, 10)  # any size: nothing of it stays in a graph whose size is open
+_one_at_a_time = threading.Lock()  # torch keeps the state of an export in globals
+
+
+@dataclass(frozen=True)
+class GraphShape:
+    """Batch, height and width of the LR frames that a graph takes; None leaves one open.
+
+    Raises:
+        OptionError: a number below 1, or a height without a width.
+    """
+
+    batch: int | None = None
+    height: int | None = None
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "height", "width"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"{name} must be 1 or more, got {value}")
+        if (self.height is None) != (self.width is None):
+            raise OptionError("give both height and width, or neither")
+
+
+def export_onnx(
+    model: str,
+    options: GraphOptions | None = None,
+    shape: GraphShape | None = None,
+    opset: int = DEFAULT_OPSET,
+) -> bytes:
+    """The whole sampler of ``lite`` or of a model file as an ONNX model, serialised.
+
+    Inputs, output and metadata: see :mod:`difiisr_ros.export.facts`.
+
+    Raises:
+        ModelError: not a usable model.
+        OptionError: more steps than the model has, or an opset out of :data:`OPSETS`.
+    """
+    options, shape = options or GraphOptions(), shape or GraphShape()
+    if opset not in OPSETS:
+        raise OptionError(f"opset must be in {OPSETS.start}..{OPSETS.stop - 1}, got {opset}")
+    network, _ = load_model(model)
+    graph = build_graph(network, options)
+    result = simplify(_trace(graph, shape, opset))
+    path = model_path(model)
+    facts = GraphFacts(
+        num_steps=options.num_steps,
+        consistency=options.consistency,
+        precision=options.precision,
+        guidance=options.guidance,
+        noise_count=graph.noise_count,
+        max_steps=graph.max_steps,
+        scale=graph.scale,
+        model=path.name if model == str(path) else model,
+        model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        written_by=__version__,
+    )
+    onnx.helper.set_model_props(result, facts.as_metadata())
+    onnx.checker.check_model(result, full_check=True)
+    return result.SerializeToString()
+
+
+def _trace(graph: SamplerGraph, shape: GraphShape, opset: int) -> onnx.ModelProto:
+    batch, height, width = (
+        given or some for given, some in zip((shape.batch, shape.height, shape.width), _EXAMPLE)
+    )
+    if shape.batch is None and shape.height is not None:
+        batch = 1
+    # The exporter that traces is the one that leaves sizes open: the newer one takes every branch
+    # on a size's parity as a promise about it. It needs no further package, either.
+    with (
+        _one_at_a_time,
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        file = f"{folder}/traced.onnx"
+        warnings.simplefilter("ignore")
+        torch.onnx.register_custom_op_symbolic("aten::pixel_unshuffle", _space_to_depth, opset)
+        try:
+            torch.onnx.export(
+                graph,
+                graph.example(batch, height, width),
+                file,
+                dynamo=False,
+                opset_version=opset,
+                input_names=list(graph.input_names),
+                output_names=[SR],
+                dynamic_axes=_open_axes(graph, shape),
+            )
+        finally:
+            torch.onnx.unregister_custom_op_symbolic("aten::pixel_unshuffle", opset)
+        return onnx.load(file)
+
+
+def _open_axes(graph: SamplerGraph, shape: GraphShape) -> dict[str, dict[int, str]]:
+    low, high = ({2: f"{p}height", 3: f"{p}width"} for p in ("", "sr_"))
+    axes: dict[str, dict[int, str]] = {LR: {}, SR: {}}
+    if shape.height is None:
+        axes = {LR: low, SR: high}
+        if NOISE in graph.input_names:
+            axes[NOISE] = dict(high)
+    if shape.batch is None:
+        axes[LR][0] = axes[SR][0] = "batch"
+    return {name: found for name, found in axes.items() if found}
+
+
+def _space_to_depth(g: Any, image: Any, factor: Any) -> Any:
+    """pixel_unshuffle as one operator: it orders the channels as (pixel of the block, channel)."""
+    # The traced node knows its shapes; what has been translated of it before does not always.
+    channels = g.original_node.output().type().sizes()[1]
+    block = int(factor.node().t("value"))
+    square = block**2
+    channels //= square
+    folded = g.op("SpaceToDepth", image, blocksize_i=block)
+    if channels == 1:
+        return folded
+    order = torch.arange(square * channels).reshape(square, channels).T.flatten()
+    return g.op("Gather", folded, g.op("Constant", value_t=order), axis_i=1)

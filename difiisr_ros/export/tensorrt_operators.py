@@ -1,0 +1,63 @@
+"""Which ONNX operators TensorRT's parser takes, and with what restrictions.
+
+Source: ``docs/operators.md`` of github.com/onnx/onnx-tensorrt, of the TensorRT 10.1 release (opsets
+9 to 20); later releases have added operators and removed none of these. Listed are the operators
+that networks for images are made of, with every restriction that the page has for them and that a
+file can be checked for.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto
+
+OPSETS = range(9, 21)
+SUPPORTED = {
+    "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
+    "Constant", "ConstantOfShape", "Conv", "ConvTranspose", "Cos", "DepthToSpace", "Div", "Einsum",
+    "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND",
+    "Gemm", "GlobalAveragePool", "Greater", "GreaterOrEqual", "GroupNormalization", "Identity",
+    "InstanceNormalization", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log",
+    "MatMul", "Max", "MaxPool", "Mean", "Min", "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pad",
+    "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round", "ScatterElements",
+    "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus",
+    "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "TopK", "Transpose",
+    "Trilu", "Unsqueeze", "Where", "Xor",
+}  # fmt: skip
+#: Operator -> the input (its axes) that must be a constant.
+CONSTANT_INPUTS = {"Slice": 3, "Squeeze": 1, "Unsqueeze": 1, "Pad": 3} | {
+    f"Reduce{what}": 1 for what in ("Max", "Mean", "Min", "Prod", "Sum", "SumSquare")
+}
+TYPES = frozenset(
+    {
+        TensorProto.FLOAT,
+        TensorProto.FLOAT16,
+        TensorProto.BFLOAT16,
+        TensorProto.INT32,
+        TensorProto.INT64,
+        TensorProto.BOOL,
+    }
+)
+
+
+def refused_by_tensorrt(model: onnx.ModelProto) -> list[str]:
+    """What in a model TensorRT would not take, in words; nothing where it takes all of it."""
+    refused = []
+    for opset in model.opset_import:
+        if opset.domain not in ("", "ai.onnx"):
+            refused.append(f"operators of {opset.domain!r}")
+        elif opset.version not in OPSETS:
+            refused.append(f"opset {opset.version}")
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type not in SUPPORTED:
+            refused.append(f"operator {node.op_type}")
+        index = CONSTANT_INPUTS.get(node.op_type, len(node.input))
+        if index < len(node.input) and node.input[index] not in constants | {""}:
+            refused.append(f"{node.op_type} along axes that are no constant")
+    for value in model.graph.value_info:
+        kind = value.type.tensor_type.elem_type
+        if kind not in TYPES:
+            refused.append(f"values of {TensorProto.DataType.Name(kind)}")
+    return sorted(set(refused))
