@@ -49,12 +49,16 @@ class _Work(threading.Thread, Generic[_Result]):
         self._work = work
         self.result: Any = None
         self.error: BaseException | None = None
+        # Unlike join(), it can be waited for whenever an interrupt comes, also inside start().
+        self.done = threading.Event()
 
     def run(self) -> None:
         try:
             self.result = self._work()
         except BaseException as error:  # noqa: BLE001 - raised again where the work was asked for
             self.error = error
+        finally:
+            self.done.set()
 
 
 def run_watched(
@@ -82,20 +86,18 @@ def run_watched(
     check_stop()
     thread = _Work(work)
     began = said = time.monotonic()
-    thread.start()
     try:
-        while thread.is_alive():
+        thread.start()
+        while not thread.done.wait(_POLL):
             if _Stop.requested:
                 raise Interrupted(f"interrupted while {what}")
-            thread.join(_POLL)
-            if time.monotonic() - said >= SAY_EVERY and thread.is_alive():
+            if time.monotonic() - said >= SAY_EVERY:
                 said = time.monotonic()
                 text = f"{what}: {said - began:.0f} s"
                 _logger.info("%s", ", ".join(filter(None, (text, progress()))))
     except (Interrupted, KeyboardInterrupt):
         cancel()
-        thread.join(PATIENCE)
-        if thread.is_alive():
+        if not thread.done.wait(PATIENCE):
             _logger.warning("interrupted while %s, which goes on until the process ends", what)
         raise
     if thread.error is not None:

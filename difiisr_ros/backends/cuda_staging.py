@@ -34,7 +34,7 @@ class DeviceStream:
         """What runs inside is queued on this stream."""
         if self._stream is None:
             return contextlib.nullcontext()
-        return torch.cuda.stream(self._stream)  # type: ignore[return-value]
+        return torch.cuda.stream(self._stream)
 
     def upload(self, array: np.ndarray, out: Tensor | None = None) -> Tensor:
         """Queue the copy of an array to the device; it may be changed once this returns.

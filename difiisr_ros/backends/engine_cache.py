@@ -62,6 +62,11 @@ class EngineKey:
     shapes: EngineShapes
     num_steps: int
 
+    @classmethod
+    def of(cls, onnx: bytes, **fields: Any) -> EngineKey:
+        """The key of an engine that is built from this graph; ``fields`` are the other fields."""
+        return cls(hashlib.sha256(onnx).hexdigest(), **fields)
+
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON gives them back."""
         return dict(json.loads(json.dumps(asdict(self))))

@@ -1,0 +1,174 @@
+"""Builds a TensorRT engine from an ONNX graph, and loads it again.
+
+Written against the Python API that TensorRT 10.0 and 11.1 both have. The network is strongly typed:
+the graph's own types decide the precision. That is the only way in TensorRT 11, where the builder's
+precision flags are gone, and has been possible since 10. Where this has run, and where it has not,
+is in docs/tensorrt.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from difiisr_ros.backends.engine_cache import EngineShapes
+from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.export.facts import LR, NOISE
+from difiisr_ros.long_work import run_watched
+
+_logger = logging.getLogger(__name__)
+
+
+def make_logger(trt: Any) -> Any:
+    """A ``tensorrt.ILogger`` that logs as Python does and keeps the last error in ``error``.
+
+    One for all objects of a process: TensorRT wants it to outlive them.
+    """
+    levels = {
+        trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
+        trt.ILogger.Severity.ERROR: logging.ERROR,
+        trt.ILogger.Severity.WARNING: logging.INFO,  # mostly of no concern to the user
+        trt.ILogger.Severity.INFO: logging.DEBUG,
+        trt.ILogger.Severity.VERBOSE: logging.NOTSET,
+    }
+
+    class Logger(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.error = ""
+
+        def log(self, severity: Any, msg: str) -> None:
+            level = levels.get(severity, logging.INFO)
+            if level == logging.ERROR:
+                self.error = msg
+            if level != logging.NOTSET:
+                _logger.log(level, "TensorRT: %s", msg)
+
+    return Logger()
+
+
+def _make_monitor(trt: Any) -> Any:
+    """A ``tensorrt.IProgressMonitor`` that tells how far the build is and can end it."""
+
+    class Monitor(trt.IProgressMonitor):
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._lock = threading.Lock()  # called by several threads of TensorRT
+            self._phases: dict[str, tuple[int, int]] = {}
+            self._cancelled = False
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            with self._lock:
+                self._phases[phase_name] = 0, num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            with self._lock:
+                _, steps = self._phases.get(phase_name, (0, 0))
+                self._phases[phase_name] = step + 1, steps
+                return not self._cancelled
+
+        def phase_finish(self, phase_name: str) -> None:
+            with self._lock:
+                self._phases.pop(phase_name, None)
+
+        def text(self) -> str:
+            with self._lock:
+                return ", ".join(f"{p} {n} of {of}" for p, (n, of) in self._phases.items())
+
+        def cancel(self) -> None:
+            with self._lock:
+                self._cancelled = True
+
+    return Monitor()
+
+
+def build_plan(
+    trt: Any,
+    logger: Any,
+    onnx: bytes,
+    shapes: EngineShapes,
+    *,
+    scale: int,
+    tf32: bool,
+    on_device: Callable[[], None],
+) -> bytes:
+    """Build an engine, for minutes; see :func:`difiisr_ros.long_work.run_watched`.
+
+    Args:
+        trt: the ``tensorrt`` module.
+        logger: of :func:`make_logger`.
+        onnx: graph with the inputs of :mod:`difiisr_ros.export.facts`; their sizes may be open.
+        scale: of the graph.
+        shapes: LR batches that the engine is to take; one shape three times makes a fixed engine.
+        tf32: whether float32 may be computed with 10 bits of mantissa.
+        on_device: makes the device to build for the current one of the thread that calls it.
+
+    Returns:
+        The serialised engine, valid for this TensorRT and this kind of GPU.
+
+    Raises:
+        BackendUnavailable: TensorRT cannot build it; with its reason.
+        Interrupted, KeyboardInterrupt: given up on request.
+    """
+    monitor = _make_monitor(trt)
+
+    def work() -> bytes:
+        on_device()
+        builder = _start(trt.Builder, logger)
+        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        parser = trt.OnnxParser(network, logger)
+        if not parser.parse(onnx):
+            reasons = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+            raise BackendUnavailable(f"TensorRT cannot read the graph: {'; '.join(reasons)}")
+        config = builder.create_builder_config()
+        config.progress_monitor = monitor
+        if not tf32:
+            config.clear_flag(trt.BuilderFlag.TF32)
+        _add_profile(builder, network, config, shapes, scale)
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise BackendUnavailable(f"TensorRT cannot build the engine: {logger.error}")
+        return bytes(plan)
+
+    what = f"building a TensorRT engine for {shapes}"
+    return run_watched(work, what=what, progress=monitor.text, cancel=monitor.cancel)
+
+
+def _add_profile(builder: Any, network: Any, config: Any, shapes: EngineShapes, scale: int) -> None:
+    """Say which sizes the dynamic inputs may have; a graph without any needs no profile."""
+    sizes = (shapes.least, shapes.best, shapes.largest)
+    profile = builder.create_optimization_profile()
+    dynamic = 0
+    for tensor in (network.get_input(i) for i in range(network.num_inputs)):
+        shape = tuple(tensor.shape)
+        if -1 not in shape:
+            continue
+        dynamic += 1
+        if tensor.name == LR:
+            profile.set_shape(tensor.name, *((n, 1, h, w) for n, h, w in sizes))
+        elif tensor.name == NOISE:
+            profile.set_shape(
+                tensor.name, *((*shape[:2], scale * h, scale * w) for _, h, w in sizes)
+            )
+        else:
+            raise BackendUnavailable(f"the graph's input {tensor.name} has an unknown size {shape}")
+    if dynamic and config.add_optimization_profile(profile) < 0:
+        raise BackendUnavailable(f"TensorRT refuses the sizes {shapes}")
+
+
+def load_plan(trt: Any, logger: Any, plan: bytes) -> Any:
+    """The ``ICudaEngine`` of a plan; None where this TensorRT or this GPU cannot use it.
+
+    Raises:
+        BackendUnavailable: TensorRT does not work here at all.
+    """
+    return _start(trt.Runtime, logger).deserialize_cuda_engine(plan)
+
+
+def _start(kind: Any, logger: Any) -> Any:
+    try:
+        return kind(logger)
+    except TypeError as error:  # what the bindings make of a null pointer: no driver, no device
+        raise BackendUnavailable(f"TensorRT cannot start: {logger.error or error}") from error
