@@ -29,7 +29,7 @@ from difiisr_ros.evaluation.metrics import data_range, psnr
 from difiisr_ros.evaluation.spectrum import spectrum_distance
 from difiisr_ros.evaluation.streams import StreamOptions
 from difiisr_ros.models.checkpoint import load_model, save_model
-from difiisr_ros.models.lite import LiteConfig, LiteDenoiser, as_denoise
+from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser
 
 KAPPA = (0.05, 0.1, 0.2)
 POWER = (0.6, 1.0)
@@ -65,7 +65,7 @@ def score(model: LiteDenoiser, config: LiteConfig, frames: list, steps: int) -> 
         noise = noise_field(0, sample_.hr.shape, steps)
         folded = [fold(torch.from_numpy(n)[None, None]) for n in noise]
         x0 = sample(
-            as_denoise(model, lr, y0, full), y0, folded, schedule,
+            LiteDenoise(model, lr, y0, full), y0, folded, schedule,
             stochasticity=config.stochasticity,
         )  # fmt: skip
         result = unfold(back_project(x0, lr, 1))[0, 0].numpy()

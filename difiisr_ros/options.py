@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
 from difiisr_ros.core.tiling import tile_starts
 from difiisr_ros.errors import OptionError
@@ -36,6 +37,12 @@ class UpscaleOptions:
     """Seed of the noise; with the frame's shape it decides the noise entirely."""
     consistency: int = 1
     """Back-projections that pull the result to the measured frame, 0 to 4."""
+    visual_scale: float = 0.0
+    """Visual guidance: how far the spectrum is brought to what it should be, 0 to 2."""
+    perceptual_scale: float = 0.0
+    """Perceptual guidance: how far the features are brought to what they should be, 0 to 2."""
+    guidance_gradient: str = "closed_form"
+    """``closed_form``, or ``exact``: through the network, slower."""
     range_mode: str = "percentile"
     """What becomes normalised 0..1: ``percentile`` (1st to 99th), ``minmax`` or ``fixed``."""
     range_min: float | None = None
@@ -53,6 +60,7 @@ class UpscaleOptions:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise OptionError(f"{name} must be an integer in {low}..{high}, got {value!r}")
+        self.guidance  # noqa: B018  # checks its own
         if self.range_mode not in RANGE_MODES:
             raise OptionError(
                 f"range_mode must be one of {', '.join(RANGE_MODES)}, got {self.range_mode!r}"
@@ -61,6 +69,11 @@ class UpscaleOptions:
             check_fixed_range(self.range_min, self.range_max)
         if self.tile_size:
             tile_starts(1, self.tile_size, self.tile_overlap)
+
+    @property
+    def guidance(self) -> Guidance:
+        """The three options on guidance as backends take them."""
+        return Guidance(self.visual_scale, self.perceptual_scale, self.guidance_gradient)
 
     def changed(self, **changes: Any) -> UpscaleOptions:
         """A checked copy with some options changed; unknown names raise :class:`OptionError`."""

@@ -34,6 +34,8 @@ class SuperResolverInfo:
     precision: str
     num_steps: int
     scale: int
+    guidance: str
+    """Terms and gradient in use, as ``visual 0.5, perceptual 0.2 (closed_form)``, or ``none``."""
     fallback: str | None
     """Why another backend than the one asked for runs, or None."""
 
@@ -55,7 +57,7 @@ class SuperResolver:
         self._fallback = fallback
         self._lock = threading.Lock()
         self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
-        self._options = self._check_steps(options)
+        self._options = self._check(options)
 
     @classmethod
     def load(
@@ -102,8 +104,9 @@ class SuperResolver:
         """What really runs."""
         b = self._backend
         steps = min(self._options.num_steps, b.max_steps)
+        guidance = self._options.guidance.describe(b.guidance_terms)
         return SuperResolverInfo(
-            b.model, b.name, b.device, b.precision, steps, b.scale, self._fallback
+            b.model, b.name, b.device, b.precision, steps, b.scale, guidance, self._fallback
         )
 
     @property
@@ -118,13 +121,30 @@ class SuperResolver:
 
     def configure(self, **changes: Any) -> None:
         """Change options from the next frame on; all of them or, with an OptionError, none."""
-        self._options = self._check_steps(self._options.changed(**changes))
+        self._options = self._check(self._options.changed(**changes))
 
-    def _check_steps(self, options: UpscaleOptions) -> UpscaleOptions:
-        # Bicubic takes any number: it stands in for models whose number is unknown here.
-        limit = self._backend.max_steps
-        if self._backend.name != "bicubic" and options.num_steps > limit:
-            raise OptionError(f"num_steps must be in 1..{limit}, got {options.num_steps}")
+    def _check(self, options: UpscaleOptions) -> UpscaleOptions:
+        # Bicubic takes everything: it stands in for models of which nothing is known here.
+        backend = self._backend
+        if backend.name == "bicubic":
+            return options
+        if options.num_steps > backend.max_steps:
+            raise OptionError(
+                f"num_steps must be in 1..{backend.max_steps}, got {options.num_steps}"
+            )
+        guidance = options.guidance
+        for term in guidance.terms:
+            if term not in backend.guidance_terms:
+                can = ", ".join(backend.guidance_terms) or "none"
+                raise OptionError(
+                    f"{term} guidance (scale {getattr(guidance, f'{term}_scale'):g}) is not to be "
+                    f"had from model {backend.model} on backend {backend.name}; it can do: {can}"
+                )
+        if guidance.terms and guidance.gradient not in backend.guidance_gradients:
+            raise OptionError(
+                f"backend {backend.name} has no {guidance.gradient} gradients; accepted: "
+                f"{', '.join(backend.guidance_gradients)}"
+            )
         return options
 
     def warmup(self, height: int, width: int) -> None:
@@ -205,7 +225,7 @@ class SuperResolver:
         steps = min(options.num_steps, backend.max_steps)
         if not options.tile_size or max(shape) <= options.tile_size:
             noise = self._whole_noise(options.seed, shape, backend.noise_count(steps))
-            sr = backend.run(lr, noise, steps, options.consistency)
+            sr = backend.run(lr, noise, steps, options.consistency, options.guidance)
             return [radiometry.restore(s[0], r, dtype) for s, r in zip(sr, value_ranges)]
         return [
             self._run_tiled(frame, dtype, value_range, steps, options)
@@ -232,9 +252,8 @@ class SuperResolver:
                 slice(columns.start * scale, columns.stop * scale),
             )
             noise = noise_field(options.seed, whole, count, window)
-            return backend.run(lr[None, None, rows, columns], noise, steps, options.consistency)[
-                0, 0
-            ]
+            tile = lr[None, None, rows, columns]
+            return backend.run(tile, noise, steps, options.consistency, options.guidance)[0, 0]
 
         blended = upscale_tiled(
             run, (height, width), options.tile_size, options.tile_overlap, scale

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+
 
 class Backend(Protocol):
     """Runs the whole sampler, noise passed in, so that any two backends can be compared.
@@ -25,6 +27,11 @@ class Backend(Protocol):
     max_steps: int
     """Length of the model's schedule; 1 for one-pass models."""
 
+    guidance_terms: tuple[str, ...]
+    """Which of ``visual`` and ``perceptual`` guidance it can do with this model."""
+    guidance_gradients: tuple[str, ...]
+    """Which of ``closed_form`` and ``exact`` gradients it can take."""
+
     def load(self) -> None:
         """Load weights; slow. Raises BackendUnavailable or ModelError with the reason."""
 
@@ -35,7 +42,12 @@ class Backend(Protocol):
         """How many noise images ``run`` reads for this number of steps."""
 
     def run(
-        self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int
+        self,
+        lr: np.ndarray,
+        noise: np.ndarray,
+        num_steps: int,
+        consistency: int,
+        guidance: Guidance = NO_GUIDANCE,
     ) -> np.ndarray:
         """Super-resolve a batch.
 
@@ -45,6 +57,8 @@ class Backend(Protocol):
                 same frame gives the same result in any batch.
             num_steps: timesteps to take.
             consistency: back-projections onto ``lr``.
+            guidance: of the terms in ``guidance_terms``, by the gradients in
+                ``guidance_gradients``.
 
         Returns:
             N x 1 x 4H x 4W; the caller may overwrite it.

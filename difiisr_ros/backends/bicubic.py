@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+
 
 class BicubicBackend:
     """OpenCV's INTER_CUBIC x4 (pixel centres aligned, a = -0.75); noise and steps do nothing."""
@@ -15,6 +17,8 @@ class BicubicBackend:
     precision = "fp32"
     scale = 4
     max_steps = 1
+    guidance_terms: tuple[str, ...] = ()
+    guidance_gradients: tuple[str, ...] = ()
 
     def load(self) -> None:
         """Nothing to load."""
@@ -27,7 +31,12 @@ class BicubicBackend:
         return 0
 
     def run(
-        self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int
+        self,
+        lr: np.ndarray,
+        noise: np.ndarray,
+        num_steps: int,
+        consistency: int,
+        guidance: Guidance = NO_GUIDANCE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`; consistency is not applied."""
         height, width = lr.shape[-2:]

@@ -6,12 +6,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
+from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, exact
+from difiisr_ros.core.perceptual_guidance import FeaturePrior, PerceptualTerm
 from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
 from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.features import load_features
+from difiisr_ros.features.base import FeatureNetwork
 from difiisr_ros.models.checkpoint import load_model
-from difiisr_ros.models.lite import LiteDenoiser, as_denoise
+from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -25,6 +31,7 @@ class TorchBackend:
 
     name = "torch"
     scale = SCALE
+    guidance_gradients: tuple[str, ...] = GRADIENTS
 
     def __init__(
         self, model: str, device: str = "auto", precision: str = "auto", num_threads: int = 0
@@ -37,6 +44,10 @@ class TorchBackend:
         self._network: LiteDenoiser | None = None
         self._schedules: dict[int, ResidualShiftSchedule] = {}
         self.max_steps = 0
+        self.guidance_terms: tuple[str, ...] = ()
+        self._spectrum_prior: SpectrumPrior | None = None
+        self._feature_prior: FeaturePrior | None = None
+        self._features: FeatureNetwork | None = None
 
     def load(self) -> None:
         """Load the weights. Raises ModelError."""
@@ -45,6 +56,9 @@ class TorchBackend:
         network, _ = load_model(self.model)
         self._full = network.config.schedule()
         self.max_steps = len(self._full)
+        priors = network.guidance_priors
+        self.guidance_terms = priors.terms
+        self._spectrum_prior, self._feature_prior = priors.spectrum, priors.features
         network = network.to(self._device, _DTYPES[self.precision])
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
 
@@ -69,33 +83,71 @@ class TorchBackend:
         return self._network
 
     def run(
-        self, lr: np.ndarray, noise: np.ndarray, num_steps: int, consistency: int
+        self,
+        lr: np.ndarray,
+        noise: np.ndarray,
+        num_steps: int,
+        consistency: int,
+        guidance: Guidance = NO_GUIDANCE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`."""
         network = self._loaded()
-        with torch.inference_mode():
+        # Gradients through networks cannot be taken in inference mode, which is a little faster.
+        by_autograd = guidance.perceptual_scale > 0 or (guidance.terms and guidance.exact)
+        with torch.no_grad() if by_autograd else torch.inference_mode():
             frames = torch.from_numpy(np.ascontiguousarray(lr)).to(self._device)
             y0 = upsample_folded(frames)
-            if num_steps == 1:
-                x0 = y0 + network.predict_prior(frames)
+            denoise = LiteDenoise(network, frames, y0, self._full)
+            guide = self._guide(guidance, frames, y0)
+            if num_steps > 1:
+                x0 = self._sample(denoise, y0, noise, num_steps, guide)
+            elif guide is None:
+                x0 = denoise(None, self.max_steps - 1)  # the last timestep's expert reads no x_T
             else:
-                x0 = self._sample(network, frames, y0, noise, num_steps)
+                x0 = guide(denoise, None, self.max_steps - 1, 1.0)
             return unfold(back_project(x0, frames, consistency)).cpu().numpy()
 
     def _sample(
-        self, network: LiteDenoiser, lr: Tensor, y0: Tensor, noise: np.ndarray, num_steps: int
+        self,
+        denoise: LiteDenoise,
+        y0: Tensor,
+        noise: np.ndarray,
+        num_steps: int,
+        guide: Guide | None,
     ) -> Tensor:
         if num_steps not in self._schedules:
             self._schedules[num_steps] = self._full.respaced(num_steps)
         schedule = self._schedules[num_steps]
         folded = [fold(torch.from_numpy(n).to(self._device)[None, None]) for n in noise]
-        denoise = as_denoise(network, lr, y0, self._full)
-        stochasticity = network.config.stochasticity
-        return sample(denoise, y0, folded, schedule, stochasticity=stochasticity)
+        stochasticity = self._loaded().config.stochasticity
+        return sample(denoise, y0, folded, schedule, stochasticity=stochasticity, guide=guide)
+
+    def _load_features(self) -> tuple[FeaturePrior, FeatureNetwork]:
+        # Only those who use perceptual guidance pay for the feature network.
+        assert self._feature_prior is not None
+        if self._features is None:
+            self._features = load_features(self._feature_prior.spec)
+            self._features.to(self._device, _DTYPES[self.precision])
+            self._features.to(memory_format=torch.channels_last)
+            self._feature_prior = self._feature_prior.to(self._device)
+        return self._feature_prior, self._features
+
+    def _guide(self, guidance: Guidance, lr: Tensor, y0: Tensor) -> Guide | None:
+        if not guidance.terms:
+            return None
+        dtype, terms = _DTYPES[self.precision], []
+        if guidance.visual_scale > 0:
+            assert self._spectrum_prior is not None
+            visual = VisualTerm(self._spectrum_prior, lr, y0, dtype)
+            terms.append(WeightedTerm(visual, guidance.visual_scale))
+        if guidance.perceptual_scale > 0:
+            perceptual = PerceptualTerm(*self._load_features(), dtype)
+            terms.append(WeightedTerm(perceptual, guidance.perceptual_scale))
+        return exact(terms) if guidance.exact else closed_form(terms)
 
     def close(self) -> None:
         """Free the weights."""
-        self._network = None
+        self._network = self._features = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 

@@ -18,6 +18,7 @@ def sample(
     schedule: ResidualShiftSchedule,
     *,
     stochasticity: float = 0.0,
+    guide: Callable[[Any, Any, int, float], Any] | None = None,
     callback: Callable[[dict[str, Any]], None] | None = None,
 ) -> Any:
     """Sample x0 given the upsampled low-resolution image, from the noise that is passed in.
@@ -36,6 +37,9 @@ def sample(
         stochasticity: 0 is the deterministic (DDIM-like) path, 1 the ancestral (DDPM) posterior
             of ResShift; between, the noise variance is scaled and the remaining noise direction
             is kept, as eta does in DDIM (arXiv 2010.02502, eq. 16).
+        guide: called in place of ``denoise`` as ``guide(denoise, x_t, timestep, progress)``, with
+            progress ``k / n`` at the k-th of n steps; returns the guided x0
+            (:mod:`difiisr_ros.core.guided_step`). None calls ``denoise`` itself.
         callback: called after each step with ``{"index", "timestep", "x0", "x"}``.
 
     Returns:
@@ -56,7 +60,10 @@ def sample(
     x0 = x
     for executed, index in enumerate(reversed(range(len(schedule)))):
         timestep = int(schedule.timesteps[index])
-        x0 = denoise(x, timestep)
+        if guide is None:
+            x0 = denoise(x, timestep)
+        else:
+            x0 = guide(denoise, x, timestep, (executed + 1) / len(schedule))
         if index > 0:
             c = schedule.reverse_step(index, stochasticity)
             x = c.x0 * x0 + c.xt * x + c.y * y0

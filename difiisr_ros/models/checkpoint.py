@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from difiisr_ros.errors import ModelError
+from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 
 FORMAT = "difiisr_ros.lite.1"
@@ -45,7 +46,10 @@ def save_model(path: Path, model: LiteDenoiser, facts: dict[str, Any], half: boo
 
     Atomic: the file is complete or it is not there.
     """
-    write_weights(path, model.state_dict(), FORMAT, model.config.as_dict(), facts, half)
+    write_weights(
+        path, model.state_dict(), FORMAT, model.config.as_dict(), facts, half,
+        exact=model.guidance_priors.tensors(),
+    )  # fmt: skip
 
 
 def write_weights(
@@ -55,10 +59,15 @@ def write_weights(
     config: dict[str, Any],
     facts: dict[str, Any],
     half: bool,
+    exact: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write weights with their format, configuration and facts as metadata; atomic."""
+    """Write weights with their format, configuration and facts as metadata; atomic.
+
+    ``exact`` are entries that keep their dtype.
+    """
     dtype = torch.float16 if half else torch.float32
     stored = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
+    stored.update(exact or {})
     metadata = {"format": kind, "config": json.dumps(config), "facts": json.dumps(facts)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -76,6 +85,11 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
     path = model_path(model)
     state, metadata = read_weights(path, FORMAT, "model file", "difiisr train")
     network = LiteDenoiser(read_config(path, metadata, LiteConfig))
+    priors = {key: state.pop(key) for key in list(state) if key.startswith(PREFIX)}
+    try:
+        network.guidance_priors = GuidancePriors.from_tensors(priors)
+    except ValueError as error:
+        raise ModelError(f"{path} has no usable guidance priors: {error}") from error
     load_state(path, network, state)
     return network.eval(), json.loads(metadata.get("facts", "{}"))
 

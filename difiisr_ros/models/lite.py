@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from difiisr_ros.core.resample import SCALE
 from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.models.guidance_priors import GuidancePriors
 
 FOLDED = SCALE**2
 
@@ -134,6 +135,8 @@ class LiteDenoiser(nn.Module):
         super().__init__()
         self.config = config or LiteConfig()
         c = self.config
+        #: What guidance expects; fitted after training, and stored in the model file.
+        self.guidance_priors = GuidancePriors()
         self.prior = TwoResolutionNet(1, c.prior_channels, c.prior_blocks)
         self.noise_embedding = nn.Sequential(
             nn.Linear(self.EMBEDDING, self.EMBEDDING), nn.SiLU(),
@@ -177,23 +180,52 @@ class LiteDenoiser(nn.Module):
         return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-def as_denoise(model: LiteDenoiser, lr: Tensor, y0: Tensor, full: ResidualShiftSchedule):
+class LiteDenoise:
     """The sampler's ``denoise(x_t, timestep) -> x0`` for one batch of LR frames (folded x_t).
 
-    ``full`` is the schedule of all timesteps, ``model.config.schedule()``: kept by the caller,
-    since it is the same for every frame.
+    Args:
+        model: the network.
+        lr: N x 1 x H x W.
+        y0: bicubic of it, folded.
+        full: the schedule of all timesteps, ``model.config.schedule()``: kept by the caller, since
+            it is the same for every frame.
+        prior: the prior expert's residual, where it is known already.
     """
-    last = full.steps - 1
-    prior: Tensor | None = None
 
-    def denoise(x_t: Tensor, timestep: int) -> Tensor:
-        nonlocal prior
-        if prior is None:
-            prior = model.predict_prior(lr)
-        if timestep == last:
-            return y0 + prior
-        eta = float(full.etas[timestep])
-        noise_std = torch.full((1,), full.kappa * eta**0.5 / (1 - eta), device=lr.device)
-        return y0 + model.refine((x_t - y0) / (1 - eta), lr, prior, noise_std)
+    def __init__(
+        self,
+        model: LiteDenoiser,
+        lr: Tensor,
+        y0: Tensor,
+        full: ResidualShiftSchedule,
+        prior: Tensor | None = None,
+    ) -> None:
+        self._model, self._lr, self._y0, self._full = model, lr, y0, full
+        self._prior = prior
 
-    return denoise
+    def __call__(self, x_t: Tensor | None, timestep: int) -> Tensor:
+        """Predict x0; x_t is not read at the last timestep."""
+        return self.answer(self.input_of(x_t, timestep), timestep)
+
+    def input_of(self, x_t: Tensor | None, timestep: int) -> Tensor:
+        """What the expert of this timestep reads: the LR frame at the last one, else x_t."""
+        if timestep == self._full.steps - 1:
+            return self._lr
+        assert x_t is not None
+        return x_t
+
+    def answer(self, read: Tensor, timestep: int) -> Tensor:
+        """Predict x0 from what :meth:`input_of` gives; differentiable in it."""
+        if timestep == self._full.steps - 1:
+            known = read is self._lr
+            return self._y0 + (self._known_prior() if known else self._model.predict_prior(read))
+        eta = float(self._full.etas[timestep])
+        level = self._full.kappa * eta**0.5 / (1 - eta)
+        noise_std = torch.full((1,), level, device=self._lr.device)
+        shift = (read - self._y0) / (1 - eta)
+        return self._y0 + self._model.refine(shift, self._lr, self._known_prior(), noise_std)
+
+    def _known_prior(self) -> Tensor:
+        if self._prior is None:
+            self._prior = self._model.predict_prior(self._lr)
+        return self._prior

@@ -44,10 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init", metavar="MODEL",
         help="start from this model file, or from lite: fine-tuning to your own camera",
     )  # fmt: skip
-    parser.add_argument("--prior-share", type=float, default=0.7, metavar="F",
+    parser.add_argument("--prior-share", type=float, default=0.6, metavar="F",
                         help="share of the time for the one-step answer")  # fmt: skip
     parser.add_argument("--psnr-share", type=float, default=0.2, metavar="F",
                         help="share of that, at its end, with PSNR as the loss")  # fmt: skip
+    parser.add_argument("--few-step-share", type=float, default=0.2, metavar="F",
+                        help="share of the time, at its end, for 2 and 4 steps as run")  # fmt: skip
+    parser.add_argument("--spectrum-weight", type=float, default=0.02, metavar="W",
+                        help="of the spectrum as a loss (n steps: n^2 times)")  # fmt: skip
+    parser.add_argument("--feature-weight", type=float, default=0.2, metavar="W",
+                        help="of the features as a loss")  # fmt: skip
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of crops, noise and weights"
     )
@@ -75,8 +81,19 @@ def run(args: argparse.Namespace) -> int:
             raise OptionError(f"--{name.replace('_', '-')} must be above 0")
     if not 0 <= args.psnr_share <= 1:
         raise OptionError(f"--psnr-share must be in [0, 1], got {args.psnr_share}")
-    if not 0 < args.prior_share <= 1:
-        raise OptionError(f"--prior-share must be in (0, 1], got {args.prior_share}")
+    for name in ("prior_share", "few_step_share"):
+        if not 0 <= getattr(args, name) <= 1:
+            flag = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{flag} must be in [0, 1], got {getattr(args, name)}")
+    if args.prior_share + args.few_step_share > 1:
+        raise OptionError(
+            f"--prior-share and --few-step-share are at most 1 together, "
+            f"got {args.prior_share} and {args.few_step_share}"
+        )
+    for name in ("spectrum_weight", "feature_weight"):
+        if not 0 <= getattr(args, name) <= 100:
+            flag = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{flag} must be in [0, 100], got {getattr(args, name)}")
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
@@ -86,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     settings = TrainSettings(
         minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
         learning_rate=args.learning_rate, psnr_share=args.psnr_share,
+        few_step_share=args.few_step_share, spectrum_weight=args.spectrum_weight,
+        feature_weight=args.feature_weight,
         degradation=args.degradation, seed=args.seed,
         data_name=args.data_name, data_licence=args.data_licence,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the two experts are trained to minimise."""
+"""What the two experts, and the sampler that is made of them, are trained to minimise."""
 
 from __future__ import annotations
 
@@ -7,29 +7,95 @@ import math
 import torch
 from torch import Tensor
 
-from difiisr_ros.core.resample import back_project, upsample_folded
-from difiisr_ros.models.lite import LiteDenoiser
+from difiisr_ros.core.resample import back_project, unfold, upsample_folded
+from difiisr_ros.core.sampler import sample
+from difiisr_ros.features import load_features
+from difiisr_ros.features.base import FeatureNetwork
+from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
+from difiisr_ros.training.guidance_losses import feature_loss, spectrum_loss
 
 _FLAT_CROP = 1e-3  # of the residual's variance: below it a crop has nothing left to teach
 # Noise levels in units of the residual's standard deviation; centre and spread of the logarithm.
 _LEVEL_CENTRE, _LEVEL_SPREAD, _LEVEL_LIMITS = math.log(0.8), 1.4, (0.03, 40.0)
 
 
-def prior_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor, *, psnr: bool = False) -> Tensor:
+class GuidedLoss:
+    """PSNR, spectrum and features of a result, weighed against each other by the number of steps.
+
+    One step is for fidelity; the more steps, the more the spectrum counts (``spectrum_weight``
+    times the square of their number), since what more steps are for is detail.
+
+    Args:
+        spectrum_weight, feature_weight: 0 leaves the term out. For orientation: half the logarithm
+            of the squared error, which is the PSNR term, is 0.115 for one dB.
+        device: where the perceptual prior is loaded to; it is loaded only if its weight is not 0.
+    """
+
+    def __init__(self, spectrum_weight: float, feature_weight: float, device: torch.device) -> None:
+        self.spectrum_weight, self.feature_weight = spectrum_weight, feature_weight
+        self._features: FeatureNetwork | None = None
+        if feature_weight > 0:
+            self._features = load_features("thermal").to(device)
+
+    def __call__(self, x0: Tensor, hr: Tensor, num_steps: int, std: float) -> Tensor:
+        """A scalar, of folded ``x0`` and ``hr`` (N x 16 x H x W); ``std`` makes errors unitless."""
+        error = ((x0 - hr) / std).square().mean(dim=(1, 2, 3))
+        loss = 0.5 * torch.log(error + _FLAT_CROP).mean()
+        if self.spectrum_weight > 0:
+            weight = self.spectrum_weight * num_steps**2
+            loss = loss + weight * spectrum_loss(unfold(x0), unfold(hr))
+        if self._features is not None:
+            ours = self._features.maps(unfold(x0))
+            with torch.no_grad():
+                truth = self._features.maps(unfold(hr))
+            loss = loss + self.feature_weight * feature_loss(ours, truth)
+        return loss
+
+
+def prior_loss(
+    model: LiteDenoiser, lr: Tensor, hr: Tensor, *, guided: GuidedLoss | None = None
+) -> Tensor:
     """Error of the one-step answer, with the back-projection it is used with.
 
     Args:
         lr: N x 1 x H x W.
         hr: folded, N x 16 x H x W.
-        psnr: the logarithm of each crop's squared error, which is PSNR itself, instead of the mean
-            absolute error. Too steep to begin with, and better to end with.
+        guided: the loss to end with, instead of the mean absolute error: too steep to begin with.
     """
     std = model.config.residual_std
-    x0 = upsample_folded(lr) + model.predict_prior(lr)
-    error = (back_project(x0, lr, 1) - hr) / std
-    if not psnr:
-        return error.abs().mean()
-    return 0.5 * torch.log(error.square().mean(dim=(1, 2, 3)) + _FLAT_CROP).mean()
+    x0 = back_project(upsample_folded(lr) + model.predict_prior(lr), lr, 1)
+    if guided is None:
+        return ((x0 - hr) / std).abs().mean()
+    return guided(x0, hr, 1, std)
+
+
+def few_step_loss(
+    model: LiteDenoiser,
+    lr: Tensor,
+    hr: Tensor,
+    num_steps: int,
+    guided: GuidedLoss,
+    generator: torch.Generator,
+) -> Tensor:
+    """Loss of what the whole sampler returns in ``num_steps``, gradients through all of them.
+
+    The denoising loss teaches the refiner every noise level for itself; here it learns what the
+    few steps that are really taken, one after the other, should come to.
+
+    Args: see :func:`prior_loss`; the prior expert is not trained.
+    """
+    full = model.config.schedule()
+    with torch.no_grad():
+        y0, prior = upsample_folded(lr), model.predict_prior(lr)
+    noise = [
+        torch.randn(y0.shape, generator=generator).to(y0.device)
+        for _ in range(num_steps if model.config.stochasticity > 0 else 1)
+    ]
+    x0 = sample(
+        LiteDenoise(model, lr, y0, full, prior), y0, noise, full.respaced(num_steps),
+        stochasticity=model.config.stochasticity,
+    )  # fmt: skip
+    return guided(back_project(x0, lr, 1), hr, num_steps, model.config.residual_std)
 
 
 def refiner_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training of the embedded model: first the prior expert, then the refiner on top of it."""
+"""Training of the embedded model: prior expert, refiner on top of it, sampler in few steps."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.training import distributed
 from difiisr_ros.training.data import CropSampler, load_frames
 from difiisr_ros.training.degradation import degrade
-from difiisr_ros.training.losses import prior_loss, refiner_loss
-from difiisr_ros.training.validate import validation_psnr
+from difiisr_ros.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
+from difiisr_ros.training.validate import validate
 
 _logger = logging.getLogger(__name__)
-STAGES = ("prior", "refiner")
+#: What the sampler is taught to do in its last stage, in turn.
+FEW_STEPS = (2, 4)
+STAGES = ("prior", "refiner", "few_step")
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,16 @@ class TrainSettings:
     """The recipe; stored in the model file."""
 
     minutes: float = 90.0
-    prior_share: float = 0.7
+    prior_share: float = 0.6
     """Share of the time that the prior expert gets."""
+    few_step_share: float = 0.2
+    """Share of the time, at its end, in which the refiner learns in the sampler as it is run."""
     psnr_share: float = 0.2
     """Share of the prior expert's time, at its end, in which PSNR itself is the loss."""
+    spectrum_weight: float = 0.02
+    """Of the spectrum loss in one step, beside PSNR; n steps weigh it n^2 times."""
+    feature_weight: float = 0.2
+    """Of the loss on the perceptual prior's features."""
     batch: int = 16
     crop: int = 192
     learning_rate: float = 1e-3
@@ -105,7 +113,8 @@ class Trainer:
             self.model.load_state_dict(initial_model.state_dict())
         self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.amp = _amp_dtype(settings.precision, self.device)
-        self.stage, self.step, self.elapsed = "prior", 0, 0.0
+        self.guided = GuidedLoss(settings.spectrum_weight, settings.feature_weight, self.device)
+        self.stage, self.step, self.elapsed = self._stages()[0], 0, 0.0
         self.history: list[dict[str, Any]] = []
         self._new_optimizer()
 
@@ -190,7 +199,7 @@ class Trainer:
 
     def _parameters(self) -> list[nn.Parameter]:
         modules = [self.model.prior]
-        if self.stage == "refiner":
+        if self.stage != "prior":
             modules = [self.model.refiner, self.model.noise_embedding]
         return [p for module in modules for p in module.parameters()]
 
@@ -199,10 +208,21 @@ class Trainer:
             self._parameters(), self.settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4
         )
 
+    def _windows(self) -> dict[str, tuple[float, float]]:
+        """Begin and end of every stage in seconds of training time."""
+        s, total = self.settings, self.settings.minutes * 60
+        ends = (s.prior_share, max(1 - s.few_step_share, s.prior_share), 1.0)
+        begins = (0.0, *ends[:-1])
+        return {
+            stage: (begin * total, end * total) for stage, begin, end in zip(STAGES, begins, ends)
+        }
+
+    def _stages(self) -> list[str]:
+        """The stages that get any time."""
+        return [stage for stage, (begin, end) in self._windows().items() if end > begin]
+
     def _window(self) -> tuple[float, float]:
-        """Begin and end of the present stage in seconds of training time."""
-        total, share = self.settings.minutes * 60, self.settings.prior_share
-        return (0.0, total * share) if self.stage == "prior" else (total * share, total)
+        return self._windows()[self.stage]
 
     def _done(self, elapsed: float) -> float:
         """How much of the present stage is over, 0 to 1."""
@@ -229,10 +249,10 @@ class Trainer:
         while True:
             elapsed = distributed.broadcast(time.monotonic() - start, self.world)
             if elapsed >= self._window()[1]:
-                if self.stage == "refiner" or self.settings.prior_share >= 1:
+                if self.stage == self._stages()[-1]:
                     break
                 self._validate(bar)
-                self._begin_refiner()
+                self._begin_next_stage()
                 continue
             loss = self._train_step(elapsed)
             self.elapsed = elapsed
@@ -251,13 +271,13 @@ class Trainer:
         distributed.stop(self.world)
         return self.out / "model.safetensors"
 
-    def _begin_refiner(self) -> None:
-        """The refiner conditions on the prior expert, so it learns with its averaged weights."""
+    def _begin_next_stage(self) -> None:
+        """Every stage builds on the averaged weights of the one before."""
         with torch.no_grad():
             for key, value in self.model.state_dict().items():
-                if key.startswith("prior."):
-                    value.copy_(self.ema[key])
-        self.stage, self.stage_step = "refiner", 0
+                value.copy_(self.ema[key])
+        stages = self._stages()
+        self.stage, self.stage_step = stages[stages.index(self.stage) + 1], 0
         self._new_optimizer()
 
     def _train_step(self, elapsed: float) -> float:
@@ -271,9 +291,12 @@ class Trainer:
         with torch.autocast(self.device.type, self.amp or torch.bfloat16, enabled=enabled):
             if self.stage == "prior":
                 psnr = self._done(elapsed) >= 1 - s.psnr_share
-                loss = prior_loss(self.model, lr, hr, psnr=psnr)
-            else:
+                loss = prior_loss(self.model, lr, hr, guided=self.guided if psnr else None)
+            elif self.stage == "refiner":
                 loss = refiner_loss(self.model, lr, hr, self.generator)
+            else:
+                steps = FEW_STEPS[self.step % len(FEW_STEPS)]
+                loss = few_step_loss(self.model, lr, hr, steps, self.guided, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters = self._parameters()
@@ -294,15 +317,20 @@ class Trainer:
     def _validate(self, bar: tqdm) -> None:
         if self.rank != 0:
             return
-        steps = 1 if self.stage == "prior" else 4
-        bicubic, ours = validation_psnr(self._averaged(), self.validation, steps)
-        entry = {
-            "stage": self.stage, "step": self.step, "minutes": round(self.elapsed / 60, 2),
-            "num_steps": steps, "psnr": round(ours, 3), "gain": round(ours - bicubic, 3),
-        }  # fmt: skip
-        self.history.append(entry)
-        bar.write(f"{entry['minutes']:7.1f} min  step {self.step}  {steps}-step PSNR "
-                  f"{ours:.2f} dB (bicubic {bicubic:.2f})")  # fmt: skip
+        for steps in (1,) if self.stage == "prior" else FEW_STEPS:
+            bicubic, ours = validate(self._averaged(), self.validation, steps)
+            entry = {
+                "stage": self.stage, "step": self.step, "minutes": round(self.elapsed / 60, 2),
+                "num_steps": steps, "psnr": round(ours.psnr, 3),
+                "gain": round(ours.psnr - bicubic.psnr, 3),
+                "spectrum_distance": round(ours.spectrum_distance, 2),
+            }  # fmt: skip
+            self.history.append(entry)
+            bar.write(
+                f"{entry['minutes']:7.1f} min  step {self.step}  {steps}-step "
+                f"PSNR {ours.psnr:.2f} dB (bicubic {bicubic.psnr:.2f}), "
+                f"spectrum distance {ours.spectrum_distance:.2f} ({bicubic.spectrum_distance:.2f})"
+            )
 
 
 def _amp_dtype(precision: str, device: torch.device) -> torch.dtype | None:

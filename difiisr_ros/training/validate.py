@@ -1,6 +1,8 @@
-"""PSNR on held-out frames while training, computed as the evaluation does it."""
+"""PSNR and spectrum distance on held-out frames while training, as the evaluation has them."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,14 +16,20 @@ from difiisr_ros.core.resample import (
     upsample_folded,
 )  # fmt: skip
 from difiisr_ros.core.sampler import sample
-from difiisr_ros.models.lite import LiteDenoiser, as_denoise
+from difiisr_ros.evaluation.spectrum import spectrum_distance
+from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
 from difiisr_ros.training.data import Frame
 
 
-def validation_psnr(
-    model: LiteDenoiser, frames: list[Frame], num_steps: int
-) -> tuple[float, float]:
-    """Mean PSNR in dB over frames of bicubic and of the model, in the frames' own counts.
+class Quality(NamedTuple):
+    """Means over frames, both in dB."""
+
+    psnr: float
+    spectrum_distance: float
+
+
+def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[Quality, Quality]:
+    """Quality of bicubic and of the model, in the frames' own counts.
 
     The peak is 255 for uint8 and the frame's own span otherwise.
     """
@@ -42,18 +50,21 @@ def validation_psnr(
                 torch.randn(y0.shape, generator=generator).to(device) for _ in range(num_steps)
             ]
             x0 = sample(
-                as_denoise(model, x, y0, full), y0, noise, schedule,
+                LiteDenoise(model, x, y0, full), y0, noise, schedule,
                 stochasticity=model.config.stochasticity,
             )  # fmt: skip
             peak = 255.0 if frame.pixels.dtype == np.uint8 else float(np.ptp(frame.pixels))
-            scores.append([_psnr(y, hr, low, high, peak) for y in (y0, back_project(x0, x, 1))])
+            scores.append([_score(y, hr, low, high, peak) for y in (y0, back_project(x0, x, 1))])
     bicubic, ours = np.mean(scores, axis=0)
-    return float(bicubic), float(ours)
+    return Quality(*map(float, bicubic)), Quality(*map(float, ours))
 
 
-def _psnr(folded: torch.Tensor, hr: torch.Tensor, low: float, high: float, peak: float) -> float:
+def _score(
+    folded: torch.Tensor, hr: torch.Tensor, low: float, high: float, peak: float
+) -> tuple[float, float]:
     counts = (unfold(folded)[0, 0] * (high - low) + low).round()
     if peak == 255.0:
         counts = counts.clamp(0, 255)
     mse = float(((counts - hr) ** 2).mean())
-    return 10 * float(np.log10(peak**2 / max(mse, 1e-12)))
+    distance = spectrum_distance(hr.cpu().numpy(), counts.cpu().numpy(), peak)
+    return 10 * float(np.log10(peak**2 / max(mse, 1e-12))), distance

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from difiisr_ros.core.resample import upsample_folded
-from difiisr_ros.models.lite import LiteConfig, LiteDenoiser, as_denoise
+from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
 
@@ -47,7 +47,7 @@ def test_frames_of_a_batch_do_not_touch_each_other(model):
 def test_last_timestep_answers_from_the_lr_frame_alone(model):
     lr = torch.rand(1, 1, 6, 8)
     y0 = upsample_folded(lr)
-    denoise = as_denoise(model, lr, y0, model.config.schedule())
+    denoise = LiteDenoise(model, lr, y0, model.config.schedule())
     first, second = (denoise(torch.randn(1, 16, 6, 8), 14) for _ in range(2))
     assert torch.equal(first, second)
     assert torch.equal(first, y0 + model.predict_prior(lr))
@@ -57,7 +57,7 @@ def test_last_timestep_answers_from_the_lr_frame_alone(model):
 def test_other_timesteps_read_x_t_and_how_noisy_it_is(model):
     lr = torch.rand(1, 1, 6, 8)
     y0 = upsample_folded(lr)
-    denoise = as_denoise(model, lr, y0, model.config.schedule())
+    denoise = LiteDenoise(model, lr, y0, model.config.schedule())
     x = y0 + 0.05 * torch.randn(1, 16, 6, 8)
     assert not torch.allclose(denoise(x, 5), denoise(x + 0.05, 5), atol=1e-4)
     assert not torch.allclose(denoise(x, 5), denoise(x, 9), atol=1e-4)

@@ -112,35 +112,39 @@ def test_too_small_frames_are_said(frames_dir, tmp_path):
         load_frames(frames_dir, 192)
 
 
-@pytest.mark.parametrize("stage", ["prior", "psnr", "refiner"])
+@pytest.mark.parametrize("stage", ["prior", "guided", "refiner", "few_step"])
 def test_all_losses_fall_and_only_touch_their_expert(frames_dir, stage):
     torch.manual_seed(0)
     model = LiteDenoiser(SMALL)
     sampler, generator = CropSampler(load_frames(frames_dir, 64), 64, 0), _generator()
     batch = sampler.draw(8)
     lr, hr = degrade(batch.hr, batch.step, "bicubic", generator), fold(batch.hr)
+    guided = losses.GuidedLoss(0.02, 0.2, torch.device("cpu"))
 
     def loss() -> torch.Tensor:
-        if stage != "refiner":
-            return losses.prior_loss(model, lr, hr, psnr=stage == "psnr")
-        return losses.refiner_loss(model, lr, hr, _generator())
+        if stage == "refiner":
+            return losses.refiner_loss(model, lr, hr, _generator())
+        if stage == "few_step":
+            return losses.few_step_loss(model, lr, hr, 2, guided, _generator())
+        return losses.prior_loss(model, lr, hr, guided=guided if stage == "guided" else None)
 
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     first = loss().item()
-    fall = 0.01 if stage == "psnr" else 0.03 * first
+    fall = 0.03 * abs(first) if stage in ("prior", "refiner") else 0.01  # of a logarithm
     for _ in range(40):
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()
     assert loss().item() < first - fall
-    other = model.prior if stage == "refiner" else model.refiner
+    other = model.prior if stage in ("refiner", "few_step") else model.refiner
     assert all(p.grad is None for p in other.parameters())
 
 
 def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_path):
     trainer = Trainer(frames_dir, tmp_path, _settings())
     path = trainer.run()
-    assert [h["stage"] for h in trainer.history] == ["prior", "refiner"]
+    stages = [h["stage"] for h in trainer.history]
+    assert list(dict.fromkeys(stages)) == ["prior", "refiner", "few_step"]
     model, facts = load_model(str(path))
     assert model.config == SMALL
     assert facts["steps"] == trainer.step >= 2
