@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ BICUBIC, HR = "bicubic", "hr"
 #: Measured on every frame -> digits shown.
 OF_FRAMES = {
     "psnr": 2, "ssim": 4, "spectrum_distance": 2, "consistency": 3, "hot_created": 3,
-    "hot_removed": 3,
+    "hot_removed": 3, "hot_peak_error": 2,
 }  # fmt: skip
 OF_BOXES = ("map50", "map50_95", "recall50_small")
 RECOVERED = "map50 recovered, %"
@@ -106,7 +105,7 @@ def measure(
             resolver.configure(**s.options()),
             resolver.upscale(lr),
         )[1]
-    for row, (image_id, path) in enumerate(tqdm(frames, unit="frame", file=sys.stderr)):
+    for row, (image_id, path) in enumerate(tqdm(frames, unit="frame", disable=None)):
         hr = crop_to_scale(read_image(path))
         lr = degrade_bicubic(hr)
         span = data_range(hr)
@@ -120,6 +119,7 @@ def measure(
                 "consistency": consistency(lr, sr),
                 "hot_created": heat.created,
                 "hot_removed": heat.removed,
+                "hot_peak_error": heat.peak_error,
             }
             if name != HR:
                 values["psnr"] = psnr(hr, sr, span)
@@ -147,7 +147,7 @@ def bootstrap(
     weights = np.array([np.ones(count), *draws])
     samples: dict[str, dict[str, np.ndarray]] = {}
     for name, metrics in columns.items():
-        samples[name] = {m: weights @ values / count for m, values in metrics.items()}
+        samples[name] = {m: _means(values, weights) for m, values in metrics.items()}
         if box_set is not None:
             matches = evaluate_boxes(box_set, classes, found[name], MIN_OBJECTS)
             scores = [matches.metrics(w) for w in weights]
@@ -161,6 +161,13 @@ def bootstrap(
             with np.errstate(divide="ignore", invalid="ignore"):
                 metrics[RECOVERED] = np.where(lost > 0, 100 * gained / lost, np.nan)
     return samples
+
+
+def _means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means by every row of weights over the frames that have a value; nan where none has."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return (weights[:, known] @ values[known]) / weights[:, known].sum(axis=1)
 
 
 def report(
@@ -228,11 +235,12 @@ def main() -> None:
         "--limit", type=int, metavar="N", help="use N frames of a set, evenly spread"
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="of the CPU; 0: all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers, too")
     args = parser.parse_args()
     if (args.data is None) != (args.boxes is None) or not (args.data or args.unseen):
         parser.error("--data goes with --boxes; give these, or --unseen, or both")
-    resolver = SuperResolver.load(args.model, strict_backend=True)
+    resolver = SuperResolver.load(args.model, strict_backend=True, num_threads=args.threads)
     judge = Detector.load(args.detector)
     reports: dict[str, Any] = {}
     for folder in filter(None, [args.data, *args.unseen]):

@@ -1,13 +1,13 @@
 """No hallucinated heat: does a result have the hot spots that the camera saw, and no others?
 
 A hot spot is a local maximum that stands out: above the frame's 99.5th percentile, and with a
-topographic prominence (how far one must go down to get to anything hotter) of at least five times
-the frame's noise. The result is reduced to the camera's grid first, because there, and only there,
-its heat can be compared to what was measured.
+topographic prominence (how far one must go down to get to anything hotter) of at least five noise
+units (the frame's noise, or a count where that is more). The result is reduced to the camera's grid
+first, because there, and only there, its heat can be compared to what was measured.
 
-Noise and rounding move what is near a limit to its other side. So a spot that is looked for need
-only stand out half as much as one that is claimed, and may lie anywhere within one pixel of the
-top that the other has to within one noise unit.
+Noise and rounding move what is near a limit to its other side, and the hottest pixel of a flat top
+to its other end. So a spot that is looked for need only stand out half as much as one that is
+claimed, and tops are compared, not pixels: they match where they come within one pixel.
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ class HotSpots:
         )
 
     def _find(self, frame: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Tops of the hot spots, as masks, by the whole prominence and by the lenient one."""
+        """Tops of the hot spots, as masks: of those claimed, and of all that may be found."""
         height = PROMINENCE * self.noise
-        strict = _tops(frame, self._threshold, height, self.noise)
+        claimed = _tops(frame, self._threshold, height, self.noise)
         lenient = height * _LENIENCE
-        return strict, _tops(frame, self._threshold - lenient, lenient, self.noise)
+        return claimed, _tops(frame, self._threshold - lenient, lenient, lenient)
 
 
 def noise_level(frame: np.ndarray) -> float:
@@ -121,13 +121,18 @@ def _tops(
     # below each peak that has it; minor peaks and slopes drown.
     filled = reconstruction(frame - prominence, frame, footprint=np.ones((3, 3)))
     peaks = (frame - filled >= prominence * (1 - 1e-4)) & (frame > threshold)
-    count, labels = cv2.connectedComponents(peaks.astype(np.uint8), connectivity=8)
-    tops = []
-    for label in range(1, count):
-        inside = labels == label
-        near_peak = (frame >= frame[inside].max() - flatness).astype(np.uint8)
-        _, parts = cv2.connectedComponents(near_peak, connectivity=8)
-        tops.append((parts == parts[inside][0]).astype(np.uint8))
+    # Hottest first: what is as hot as a peak but for the flatness, and connected, is its top.
+    rows, columns = np.nonzero(peaks)
+    order = np.argsort(-frame[rows, columns], kind="stable")
+    tops: list[np.ndarray] = []
+    seen = np.zeros(frame.shape, bool)
+    for row, column in zip(rows[order], columns[order]):
+        if not seen[row, column]:
+            near_peak = (frame >= frame[row, column] - flatness).astype(np.uint8)
+            _, parts = cv2.connectedComponents(near_peak, connectivity=8)
+            top = parts == parts[row, column]
+            seen |= top
+            tops.append(top.astype(np.uint8))
     return tops
 
 
