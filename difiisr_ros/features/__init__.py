@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difiisr_ros.errors import OptionError
@@ -10,7 +11,7 @@ from difiisr_ros.errors import OptionError
 if TYPE_CHECKING:
     from difiisr_ros.features.base import FeatureNetwork
 
-FEATURES = ("thermal",)
+FEATURES = ("thermal", "vgg16", "vgg19")
 """What :func:`load_features` knows."""
 
 
@@ -23,9 +24,11 @@ def load_features(
 
     Args:
         spec: one of :data:`FEATURES`. ``thermal`` is the embedded thermal detector's backbone,
-            at stride 2, 4 and 8.
-        weights: the file with the network's weights. ``thermal`` has its own and takes, where one
-            is given, a file of 'difiisr train-detector' instead.
+            at stride 2, 4 and 8. ``vgg16``, ``vgg19``: relu1_2 to relu5_3 (relu5_4), stride 1
+            to 16.
+        weights: the file with the network's weights, ``.safetensors`` or a plain state dict in
+            ``.pth``; ``vgg*`` in torchvision's or timm's layout. ``thermal`` has its own, and
+            takes a file of 'difiisr train-detector' where one is given.
 
     Raises:
         OptionError: an unknown ``spec``, or no weights for a network that has none of its own.
@@ -33,7 +36,18 @@ def load_features(
     """
     if spec not in FEATURES:
         raise OptionError(f"features must be one of {', '.join(FEATURES)}, got {spec!r}")
-    from difiisr_ros.features.thermal import load_thermal
+    network: FeatureNetwork
+    if spec == "thermal":
+        from difiisr_ros.features.thermal import load_thermal
 
-    network: FeatureNetwork = load_thermal(None if weights is None else str(weights))
+        network = load_thermal(None if weights is None else str(weights))
+    elif weights is None:
+        raise OptionError(
+            f"features {spec!r} need a local file of weights, which this package does not hold "
+            "and never downloads; 'thermal' needs none"
+        )
+    else:
+        from difiisr_ros.features.vgg import load_vgg
+
+        network = load_vgg(spec, Path(weights).expanduser())
     return network.eval().requires_grad_(False)

@@ -129,7 +129,12 @@ def read_config(path: Path, metadata: dict[str, str], config: type[Config]) -> C
         ) from error
 
 
-def load_state(path: Path, network: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+def load_state(
+    path: Path,
+    network: torch.nn.Module,
+    state: dict[str, torch.Tensor],
+    misfit: str = "does not fit its configuration",
+) -> None:
     """Load ``state`` into ``network``; ModelError where keys or shapes differ, naming three."""
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
@@ -140,7 +145,7 @@ def load_state(path: Path, network: torch.nn.Module, state: dict[str, torch.Tens
     ]
     if wrong:
         more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
-        raise ModelError(f"{path} does not fit its configuration: {'; '.join(wrong[:3])}{more}")
+        raise ModelError(f"{path} {misfit}: {'; '.join(wrong[:3])}{more}")
     network.load_state_dict(state)
 
 

@@ -1,0 +1,44 @@
+"""Weights of other people's networks from local files, read without running code from them."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from difiisr_ros.errors import ModelError
+
+SAFETENSORS = (".safetensors",)
+PICKLED = (".pth", ".pt", ".bin")
+ACCEPTED = "accepted: .safetensors, or a plain state dict in .pth, .pt, .bin"
+State = dict[str, Tensor]
+
+
+def read_state(path: Path) -> State:
+    """A state dict, key to float32 tensor, on the CPU.
+
+    Pickled files are opened with torch's ``weights_only``: tensors and nothing else.
+
+    Raises:
+        ModelError: missing, not readable, or not a state dict; says what is accepted.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file of weights; nothing is downloaded ({ACCEPTED})")
+    try:
+        if path.suffix in SAFETENSORS:
+            state: Any = load_file(path)
+        elif path.suffix in PICKLED:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            raise ModelError(f"{path}: cannot tell what kind of file this is ({ACCEPTED})")
+    except (SafetensorError, OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ModelError(f"{path}: cannot be read as weights: {reason} ({ACCEPTED})") from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{path}: is not a plain state dict of tensors ({ACCEPTED})")
+    return {key: value.float() for key, value in state.items()}
