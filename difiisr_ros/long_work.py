@@ -31,6 +31,11 @@ def request_stop() -> None:
     _Stop.requested = True
 
 
+def stop_requested() -> bool:
+    """Whether the process was asked to stop."""
+    return _Stop.requested
+
+
 def check_stop() -> None:
     """Raise Interrupted once a stop was requested; for loops that wait."""
     if _Stop.requested:

@@ -11,7 +11,7 @@ from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of
+from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of, until_built
 from difiisr_ros.ros.launch_arguments import (
     LOG_LEVEL,
     NAMESPACE,
@@ -39,7 +39,7 @@ ARGUMENTS = (
         "Topic to subscribe, relative to the camera's name; camera_info is expected beside it.",
         default="image_raw",
     ),
-    *of_parameters("model", "backend", "autostart"),
+    *of_parameters("model", "backend", "autostart", "build_only"),
     USE_SIM_TIME,
     LOG_LEVEL,
 )
@@ -77,7 +77,7 @@ def start(context):
             "relative names, for example thermal/image_raw"
         )
     start_nodes = one_process if texts["processes"] == "one" else one_process_each
-    return start_nodes(texts, names)
+    return until_built(texts, start_nodes(texts, names))
 
 
 def generate_launch_description():

@@ -3,13 +3,14 @@
     ros2 launch difiisr_ros super_resolution.launch.py image:=/thermal/image_raw
 
 Parameters come from ``params_file``; the arguments here override it when they are given. With
-``autostart:=false`` the node waits, unconfigured, for a lifecycle manager; see docs/launch.md.
+``autostart:=false`` the node waits, unconfigured, for a lifecycle manager. With
+``build_only:=true`` it builds what its backend needs, and ends. See docs/launch.md.
 """
 
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
-from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of
+from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of, until_built
 from difiisr_ros.ros.launch_arguments import (
     LOG_LEVEL,
     NAMESPACE,
@@ -28,7 +29,7 @@ ARGUMENTS = (
         default="image_raw",
     ),
     LaunchArgument("camera_info", "Topic of the calibration, where it is not beside the image."),
-    *of_parameters("model", "backend", "autostart"),
+    *of_parameters("model", "backend", "autostart", "build_only"),
     USE_SIM_TIME,
     LOG_LEVEL,
 )
@@ -39,7 +40,7 @@ def start(context):
     remappings = [("image_raw", texts["image"])]
     if texts["camera_info"]:
         remappings.append(("camera_info", texts["camera_info"]))
-    return [super_resolution_node(ARGUMENTS, texts, remappings=remappings)]
+    return until_built(texts, [super_resolution_node(ARGUMENTS, texts, remappings=remappings)])
 
 
 def generate_launch_description():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from difiisr_ros.errors import DifiisrError, OptionError
+from difiisr_ros.long_work import forget_stop, request_stop
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,8 +25,8 @@ class StopRequest:
     rclpy's own handlers would shut the context down in the middle of whatever runs, and until
     ``rclpy.init`` there are none. While the process starts, a signal raises KeyboardInterrupt.
     While it spins, a signal is only noted, because what is raised inside the middleware's bindings
-    comes out as another exception or not at all; a later one interrupts a callback that is long,
-    such as a configure that builds an engine.
+    comes out as another exception or not at all. Work of minutes, such as a configure that builds
+    an engine, looks at the note and ends; a later signal interrupts any other long callback.
     """
 
     def __init__(self) -> None:
@@ -33,11 +34,13 @@ class StopRequest:
         #: Whether a first signal interrupts.
         self.interrupts = True
         self._first = 0.0
+        forget_stop()
         for number in _SIGNALS:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         now = time.monotonic()
+        request_stop()
         again = self.made and now - self._first > _PATIENCE
         if not self.made:
             self.made, self._first = True, now

@@ -13,7 +13,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from difiisr_ros.errors import DifiisrError
+from difiisr_ros.errors import DifiisrError, Interrupted
 
 
 class GuardedLifecycleNode(LifecycleNode):
@@ -150,7 +150,7 @@ class GuardedLifecycleNode(LifecycleNode):
             run()
         except Exception as error:  # noqa: BLE001 - rclpy would swallow it without a word
             self.transition_error = f"{name} failed: {error}"
-            if not self.context.ok():
+            if not self.context.ok() or isinstance(error, Interrupted):
                 self.get_logger().info(f"{name} interrupted by the shutdown")
             elif isinstance(error, DifiisrError):
                 self.get_logger().error(self.transition_error)

@@ -10,6 +10,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
 from launch.event import Event
 from launch.event_handler import EventHandler
+from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_context import LaunchContext
 from launch.logging import get_logger
@@ -191,6 +192,26 @@ class EndOnce:
         first = not self._asked and not context.is_shutdown
         self._asked = True
         return first
+
+
+def until_built(texts: Mapping[str, str], nodes: list[LifecycleNode]) -> list[Any]:
+    """The nodes; with ``build_only`` also what makes ``ros2 launch`` fail where one of them does.
+
+    Launch ends by itself when all of them have.
+    """
+    if texts["build_only"] not in ("true", "True"):
+        return [*nodes]
+    system = EndOnce()
+
+    def when_exits(event: Event, context: LaunchContext) -> None:
+        if event.returncode:
+            system.fail(context, f"build_only: the node has ended with {event.returncode}")
+
+    handlers = [
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=when_exits))
+        for node in nodes
+    ]
+    return [system.handler(), *handlers, *nodes]
 
 
 def is_installed(package: str) -> bool:

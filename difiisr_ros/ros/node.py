@@ -16,11 +16,13 @@ from rclpy.clock import Clock, ClockType
 from std_srvs.srv import SetBool
 
 from difiisr_ros.errors import OptionError
+from difiisr_ros.long_work import stop_requested
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
 from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.frame_slot import FrameSlots, FrameWorker
 from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
+from difiisr_ros.ros.log_bridge import LogBridge
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.ros.qos import forget_overrides
 from difiisr_ros.ros.upscaling import Upscaler
@@ -40,6 +42,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         #: The streams by camera name.
         self.cameras: dict[str, CameraStream] = {}
         self._upscaler = Upscaler(self.cameras, self.get_logger())
+        self._log_bridge = LogBridge(self.get_logger())
         self.parameters = NodeParameters(
             self, lambda: self.state_label in ("inactive", "active"), self._upscaler.objection
         )
@@ -65,7 +68,9 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._enabled = True
         self._enable_service = self.create_service(SetBool, "~/enable", self._on_enable)
         self._start_timer = None
-        if self.parameters["autostart"]:
+        #: Of the process that spins this node.
+        self.exit_code = 0
+        if self.parameters["autostart"] or self.parameters["build_only"]:
             self._start_timer = self.create_timer(
                 0.0, self.never_fatal(self._autostart), clock=steady
             )
@@ -81,8 +86,6 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self.get_logger().info(
             f"model {info.model}, backend {info.backend} on {info.device} ({info.precision})"
         )
-        if info.fallback:
-            self.get_logger().warning(f"running {info.backend} instead: {info.fallback}")
         for camera in self.cameras.values():
             camera.create_publishers(
                 self.parameters["output_transport"],
@@ -130,18 +133,36 @@ class SuperResolutionNode(GuardedLifecycleNode):
             # An engine that is still at work is left alone: closing it would wait for it.
             self.get_logger().error(f"while ending:\n{traceback.format_exc()}")
         self._clock_watch.close()
+        self._log_bridge.close()
         super().destroy_node()
 
     def _autostart(self) -> None:
         self.destroy_timer(self._start_timer)
         self._start_timer = None
-        if self.transition("configure"):
+        configured = self.transition("configure")
+        if self.parameters["build_only"]:
+            self._end_after_build(configured)
+        elif configured:
             self.transition("activate")
-        elif self.context.ok():
+        elif self.context.ok() and not stop_requested():
             self.get_logger().error(
                 f"not started; correct the parameters, then "
                 f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`"
             )
+
+    def _end_after_build(self, configured: bool) -> None:
+        engine = self._upscaler.engine
+        trouble = self.transition_error
+        if configured:
+            trouble = engine.info.fallback or ""
+            if not self.parameters["warmup_width"] * self.parameters["warmup_height"]:
+                trouble = "warmup_width and warmup_height are 0, so there was nothing to build for"
+        if trouble:
+            self.exit_code = 1
+            self.get_logger().error(f"build_only: {trouble}")
+        else:
+            self.get_logger().info("build_only: everything is built")
+        self.context.try_shutdown()
 
     def _follow_demand(self) -> None:
         """Listen to a camera while its result is wanted: enabled, and not lazy without anyone."""

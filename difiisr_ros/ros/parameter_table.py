@@ -306,6 +306,13 @@ TABLE: tuple[ParameterSpec, ...] = (
         "Configure and activate at start; false leaves it to a lifecycle manager.",
         Change.START,
     ),
+    ParameterSpec(
+        "build_only",
+        False,
+        "Configure, which builds and keeps what the backend needs (a TensorRT engine takes "
+        "minutes), and end: to prepare a vehicle ahead.",
+        Change.START,
+    ),
 )  # fmt: skip
 
 BY_NAME = {spec.name: spec for spec in TABLE}

@@ -69,7 +69,12 @@ class Upscaler:
         engine = SuperResolver.load(**{name: values[name] for name in ENGINE})
         height, width = values["warmup_height"], values["warmup_width"]
         if 0 < height * width <= values["max_input_pixels"]:
-            engine.warmup(height, width)
+            # What deadline_ms may reduce num_steps to must not be built while frames come.
+            most = min(values["num_steps"], engine.max_steps)
+            for steps in range(1 if values["deadline_ms"] > 0 else most, most + 1):
+                engine.configure(num_steps=steps)
+                engine.warmup(height, width)
+            engine.configure(num_steps=values["num_steps"])
         self.engine, self._applied, self._values = engine, version, values
         self.deadline = DeadlineController(values["deadline_ms"] / 1e3, values["num_steps"])
 

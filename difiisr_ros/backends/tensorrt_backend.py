@@ -1,0 +1,308 @@
+"""TensorRT backend: an engine for each number of steps, on torch's CUDA tensors.
+
+Written against the documented Python API of TensorRT 10 and 11, and tested with a stand-in that
+follows it; docs/tensorrt.md says what has run on a GPU and what has not.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from difiisr_ros.backends.cuda_staging import DeviceStream
+from difiisr_ros.backends.engine_build import build_plan, load_plan, make_logger
+from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShapes, Shape
+from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError
+from difiisr_ros.export.facts import LR, NOISE, SR, VISUAL_SCALE, GraphFacts, GraphOptions
+from difiisr_ros.long_work import check_stop
+
+LEAST, LARGEST = 8, 640
+"""Sides in pixels of the frames that an engine takes; longer frames are run in tiles of 640."""
+LARGEST_BATCH = 4
+MAX_ENGINES = 4
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What an engine is built for."""
+
+    device: torch.device
+    name: str
+    compute_capability: str
+
+
+class TensorRTBackend:
+    """The whole sampler as a TensorRT engine. See :class:`difiisr_ros.backends.base.Backend`.
+
+    An engine is built, or taken from the cache, when frames first ask for its number of steps. It
+    takes every size from 8 to 640 pixels a side and up to four frames at once, and is tuned for the
+    size that asked: :meth:`SuperResolver.warmup` with the camera's size, or the node's
+    ``warmup_width`` and ``warmup_height``, decides it.
+    """
+
+    name = "tensorrt"
+    scale = 4
+    guidance_terms = ("visual",)
+    guidance_gradients = ("closed_form",)
+
+    def __init__(
+        self,
+        model: str,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        cache: EngineCache | None = None,
+    ) -> None:
+        self.model = model
+        self.device = device
+        self.precision = _choose_precision(precision)
+        self.max_steps = 0
+        self.cache = cache or EngineCache()
+        self._engines: OrderedDict[GraphOptions, LoadedEngine] = OrderedDict()
+        self._graphs: dict[GraphOptions, tuple[bytes, GraphFacts]] = {}
+        self._trt: Any = None
+        self._logger: Any = None
+        self._gpu: Gpu | None = None
+        self._stream: DeviceStream | None = None
+
+    def load(self) -> None:
+        """Find TensorRT and the GPU. Raises BackendUnavailable or ModelError."""
+        try:
+            import tensorrt
+        except (ImportError, OSError) as error:  # OSError: one of its shared libraries
+            import sys
+
+            raise BackendUnavailable(
+                f"tensorrt cannot be imported by {sys.executable} ({error}); docs/tensorrt.md says "
+                "how to install it"
+            ) from error
+        self._gpu = find_gpu(self.device)
+        self.device = str(self._gpu.device)
+        self._stream = DeviceStream(self._gpu.device)
+        self._trt, self._logger = tensorrt, make_logger(tensorrt)
+        _, facts = self._graph(GraphOptions(precision=self.precision))
+        self.max_steps = facts.max_steps
+
+    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        """Build or load the engine for this number of steps, and run it twice."""
+        side = (self.scale * height, self.scale * width)
+        noise = np.zeros((self.noise_count(num_steps), *side), np.float32)
+        for _ in range(2):
+            self.run(np.zeros((1, 1, height, width), np.float32), noise, num_steps, 1)
+
+    def noise_count(self, num_steps: int) -> int:
+        """How many noise images the graph of this number of steps reads."""
+        _, facts = self._graph(GraphOptions(num_steps, precision=self.precision))
+        return facts.noise_count
+
+    def run(
+        self,
+        lr: np.ndarray,
+        noise: np.ndarray,
+        num_steps: int,
+        consistency: int,
+        guidance: Guidance = NO_GUIDANCE,
+    ) -> np.ndarray:
+        """See :class:`difiisr_ros.backends.base.Backend`.
+
+        Raises:
+            FrameError: frames smaller or larger than the engine takes.
+            BackendUnavailable: TensorRT cannot build the engine.
+            DeviceOutOfMemory: the device has no memory for it.
+            Interrupted: the process was asked to stop while the engine was built.
+        """
+        visual = guidance.visual_scale > 0
+        options = GraphOptions(
+            num_steps, consistency, self.precision, guidance="visual" if visual else ""
+        )
+        engine = self._engine(options, (len(lr), *lr.shape[-2:]))
+        shared = {
+            NOISE: noise[:, None],
+            VISUAL_SCALE: np.array(guidance.visual_scale, np.float32),
+        }
+        batch = engine.shapes.largest[0]
+        parts = [
+            engine.run({LR: lr[first : first + batch], **shared})
+            for first in range(0, len(lr), batch)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def close(self) -> None:
+        """Free the engines."""
+        self._engines.clear()
+        self._trt = None
+        if self._gpu is not None and self._gpu.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _engine(self, options: GraphOptions, shape: Shape) -> LoadedEngine:
+        if options not in self._engines:
+            while len(self._engines) >= MAX_ENGINES:
+                self._engines.popitem(last=False)
+            self._engines[options] = self._make_engine(options, shape)
+        self._engines.move_to_end(options)
+        return self._engines[options]
+
+    def _make_engine(self, options: GraphOptions, shape: Shape) -> LoadedEngine:
+        """From the cache, or built."""
+        if self._trt is None or self._gpu is None or self._stream is None:
+            raise BackendUnavailable("the tensorrt backend is closed or was not loaded")
+        trt, gpu = self._trt, self._gpu
+        shapes = engine_shapes(*shape[1:])
+        onnx, _ = self._graph(options)
+        key = EngineKey.of(
+            onnx,
+            tensorrt=trt.__version__,
+            gpu=gpu.name,
+            compute_capability=gpu.compute_capability,
+            precision=self.precision,
+            shapes=shapes,
+            num_steps=options.num_steps,
+        )
+
+        def on_device() -> None:
+            if gpu.device.type == "cuda":
+                torch.cuda.set_device(gpu.device)
+
+        def build() -> bytes:
+            return build_plan(
+                trt,
+                self._logger,
+                onnx,
+                shapes,
+                scale=self.scale,
+                tf32=self.precision != "fp32",
+                on_device=on_device,
+            )
+
+        def load(plan: bytes) -> Any:
+            on_device()
+            return load_plan(trt, self._logger, plan)
+
+        engine = self.cache.get(key, build, load, interrupted=check_stop)
+        if engine is None:
+            raise BackendUnavailable(
+                f"TensorRT cannot load the engine that it has just built: {self._logger.error}"
+            )
+        return LoadedEngine(trt, self._logger, engine, shapes, self._stream)
+
+    def _graph(self, options: GraphOptions) -> tuple[bytes, GraphFacts]:
+        if options not in self._graphs:
+            self._graphs[options] = export_graph(self.model, options)
+        return self._graphs[options]
+
+
+class LoadedEngine:
+    """An engine with its execution context."""
+
+    def __init__(
+        self, trt: Any, logger: Any, engine: Any, shapes: EngineShapes, stream: DeviceStream
+    ) -> None:
+        self.shapes = shapes
+        self._logger, self._stream = logger, stream
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise BackendUnavailable(f"no memory for the engine's activations: {logger.error}")
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        modes = {name: engine.get_tensor_mode(name) for name in names}
+        self._inputs = [name for name in names if modes[name] == trt.TensorIOMode.INPUT]
+        dtypes = {
+            trt.DataType.FLOAT: torch.float32,
+            trt.DataType.HALF: torch.float16,
+        }
+        self._dtypes = {name: dtypes[engine.get_tensor_dtype(name)] for name in names}
+
+    def run(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        """One batch, and one wait for the device.
+
+        Args:
+            arrays: the graph's inputs by name; those that this graph has not are left out.
+        """
+        batch, _, height, width = arrays[LR].shape
+        if (batch, height, width) not in self.shapes:
+            raise FrameError(
+                f"frames of {width}x{height} pixels do not fit the TensorRT engine, which takes "
+                f"{_sides(self.shapes)}; larger ones need tile_size {LARGEST} or less"
+            )
+        try:
+            return self._execute(arrays)
+        except torch.cuda.OutOfMemoryError as error:
+            raise DeviceOutOfMemory(
+                f"{self._stream.device} has not the memory for {batch} frames of {width}x{height}"
+            ) from error
+
+    def _execute(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+        context, stream = self._context, self._stream
+        with stream.use():
+            held = []  # until the device has read them
+            for name in self._inputs:
+                tensor = stream.upload(arrays[name]).to(self._dtypes[name])
+                held.append(tensor)
+                self._check(context.set_input_shape(name, tuple(tensor.shape)), name)
+                self._check(context.set_tensor_address(name, tensor.data_ptr()), name)
+            shape = tuple(context.get_tensor_shape(SR))
+            result = torch.empty(shape, dtype=self._dtypes[SR], device=stream.device)
+            self._check(context.set_tensor_address(SR, result.data_ptr()), SR)
+            self._check(context.execute_async_v3(stream.handle), "execution")
+            return stream.download(result.float())
+
+    def _check(self, succeeded: bool, what: str) -> None:
+        if not succeeded:
+            raise RuntimeError(f"TensorRT failed at {what}: {self._logger.error}")
+
+
+def engine_shapes(height: int, width: int) -> EngineShapes:
+    """The shapes of an engine that is tuned for frames of this size."""
+    if min(height, width) < LEAST:
+        raise FrameError(
+            f"frames of {width}x{height} pixels are too small; {LEAST} a side is least"
+        )
+    largest = (LARGEST_BATCH, max(LARGEST, height), max(LARGEST, width))
+    return EngineShapes((1, LEAST, LEAST), (1, height, width), largest)
+
+
+def find_gpu(device: str) -> Gpu:
+    """The CUDA device of ``auto``, ``cuda`` or ``cuda:N``; BackendUnavailable if there is none."""
+    if device == "cpu":
+        raise BackendUnavailable("TensorRT runs on CUDA devices, and device is cpu")
+    if not torch.cuda.is_available():
+        raise BackendUnavailable("TensorRT needs a CUDA device, and torch sees none")
+    chosen = torch.device(device if ":" in device else "cuda:0")
+    if chosen.index >= torch.cuda.device_count():
+        raise BackendUnavailable(
+            f"{device} does not exist; {torch.cuda.device_count()} device(s) do"
+        )
+    major, minor = torch.cuda.get_device_capability(chosen)
+    return Gpu(chosen, torch.cuda.get_device_name(chosen), f"{major}.{minor}")
+
+
+def _choose_precision(precision: str) -> str:
+    if precision == "auto":
+        return "fp16"
+    if precision not in ("fp32", "fp16"):
+        raise BackendUnavailable(f"TensorRT engines are fp16 or fp32 here, not {precision}")
+    return precision
+
+
+def _sides(shapes: EngineShapes) -> str:
+    (_, low_height, low_width), (_, height, width) = shapes.least, shapes.largest
+    return f"{low_width}x{low_height} to {width}x{height}"
+
+
+def export_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
+    """The ONNX of a model for engines of any size, and what it says of itself."""
+    import onnx
+
+    from difiisr_ros.export.onnx_writer import export_onnx
+
+    data = export_onnx(model, options)
+    metadata = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
+    return data, GraphFacts.from_metadata(metadata, model)

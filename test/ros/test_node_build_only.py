@@ -1,0 +1,111 @@
+"""build_only prepares and ends; a build says how far it is, and a signal ends it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
+
+from node_harness import wait_for
+
+#: A node whose engine takes as long to build as the test wants, and says how far it is at once.
+SLOW = """
+import sys, threading
+from difiisr_ros import long_work, pipeline
+from difiisr_ros.errors import BackendUnavailable
+long_work.SAY_EVERY = 0.2
+cancelled = threading.Event()
+def load(**options):
+    if {fail!r}:
+        raise BackendUnavailable("no such library")
+    long_work.run_watched(lambda: cancelled.wait({seconds}), what="building an engine",
+                          progress=lambda: "2 of 7", cancel=cancelled.set)
+    return real(**options)
+real = pipeline.SuperResolver.load
+pipeline.SuperResolver.load = load
+from difiisr_ros.ros.main import main
+sys.exit(main())
+"""
+
+
+class Node:
+    """A process, its output collected."""
+
+    def __init__(self, *parameters: str, seconds: float = 0.0, fail: bool = False) -> None:
+        given = [word for p in ("backend:=bicubic", *parameters) for word in ("-p", p)]
+        code = SLOW.format(seconds=seconds, fail=fail)
+        self.process = subprocess.Popen(
+            [sys.executable, "-uc", code, "--ros-args", *given],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(60)
+        self._reader.join(60)
+
+    def said(self, text: str) -> str:
+        return wait_for(lambda: [line for line in self.lines if text in line], text, 60)[0]
+
+    def ended(self) -> int:
+        code = self.process.wait(60)
+        self._reader.join(60)
+        assert not [line for line in self.lines if "Traceback" in line], self.lines
+        return code
+
+
+def test_it_prepares_and_ends_with_0():
+    with Node("build_only:=true", "autostart:=false", seconds=1.0) as node:
+        assert node.ended() == 0
+        assert "[INFO]" in node.said("building an engine: ")
+        assert "2 of 7" in node.said("building an engine: ")
+        node.said("build_only: everything is built")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fail", "reason"),
+    [
+        ((), True, "configure failed: no such library"),
+        (("precision:=fp7",), False, "precision is 'fp7'"),
+        (("warmup_width:=0",), False, "there was nothing to build for"),
+    ],
+)
+def test_what_fails_ends_it_with_1_and_the_reason(parameters, fail, reason):
+    with Node("build_only:=true", *parameters, fail=fail) as node:
+        assert node.ended() == 1
+        assert "[ERROR]" in node.said(reason)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_build_inside_configure(number):
+    with Node(seconds=600) as node:
+        node.said("building an engine: ")
+        node.process.send_signal(number)
+        assert node.ended() == 0
+        node.said("configure interrupted by the shutdown")
+        assert not [line for line in node.lines if "correct the parameters" in line]
+
+
+def test_an_interrupted_build_only_is_not_a_success():
+    with Node("build_only:=true", seconds=600) as node:
+        node.said("building an engine: ")
+        node.process.send_signal(signal.SIGINT)
+        assert node.ended() == 1
+        node.said("build_only: configure failed: interrupted while building an engine")
