@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from difiisr_ros.backends import Backend, create
+from difiisr_ros.backends import Backend, create, create_instead
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.tiling import upscale_tiled
-from difiisr_ros.errors import FrameError, OptionError
+from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
+from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
 
 _NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
@@ -38,6 +39,8 @@ class SuperResolverInfo:
     """Terms and gradient in use, as ``visual 0.5, perceptual 0.2 (closed_form)``, or ``none``."""
     fallback: str | None
     """Why another backend than the one asked for runs, or None."""
+    memory: str | None
+    """What is done because the device's memory does not suffice, and why, or None."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, for JSON and diagnostics."""
@@ -51,10 +54,16 @@ class SuperResolver:
     """
 
     def __init__(
-        self, backend: Backend, options: UpscaleOptions, fallback: str | None = None
+        self,
+        backend: Backend,
+        options: UpscaleOptions,
+        fallback: str | None = None,
+        instead: Callable[[Backend, BackendUnavailable], tuple[Backend, str]] | None = None,
     ) -> None:
         self._backend = backend
         self._fallback = fallback
+        self._instead = instead  # makes another backend when this one turns out not to run
+        self._memory = MemoryLimit()
         self._lock = threading.Lock()
         self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
         self._options = self._check(options)
@@ -77,7 +86,7 @@ class SuperResolver:
 
         Args:
             model: ``lite`` (embedded) or the path of a model file.
-            backend: ``auto``, ``torch`` or ``bicubic``.
+            backend: one of :data:`difiisr_ros.backends.BACKENDS`.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
             num_steps, seed: see :class:`UpscaleOptions`.
@@ -89,15 +98,15 @@ class SuperResolver:
             OptionError, ModelError, BackendUnavailable: see :mod:`difiisr_ros.errors`.
         """
         chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
-        loaded, fallback = create(
-            backend,
-            model=model,
-            device=device,
-            precision=precision,
-            strict=strict_backend,
-            num_threads=num_threads,
-        )
-        return cls(loaded, chosen, fallback)
+        how: dict[str, Any] = {
+            "model": model, "device": device, "precision": precision, "num_threads": num_threads,
+        }  # fmt: skip
+        loaded, fallback = create(backend, strict=strict_backend, **how)
+
+        def instead(failed: Backend, error: BackendUnavailable) -> tuple[Backend, str]:
+            return create_instead(failed.name, error, **how)
+
+        return cls(loaded, chosen, fallback, None if strict_backend else instead)
 
     @property
     def info(self) -> SuperResolverInfo:
@@ -106,8 +115,9 @@ class SuperResolver:
         steps = min(self._options.num_steps, b.max_steps)
         guidance = self._options.guidance.describe(b.guidance_terms)
         return SuperResolverInfo(
-            b.model, b.name, b.device, b.precision, steps, b.scale, guidance, self._fallback
-        )
+            b.model, b.name, b.device, b.precision, steps, b.scale, guidance, self._fallback,
+            self._memory.reason,
+        )  # fmt: skip
 
     @property
     def options(self) -> UpscaleOptions:
@@ -121,7 +131,9 @@ class SuperResolver:
 
     def configure(self, **changes: Any) -> None:
         """Change options from the next frame on; all of them or, with an OptionError, none."""
-        self._options = self._check(self._options.changed(**changes))
+        before, self._options = self._options, self._check(self._options.changed(**changes))
+        if self._options.tile_size != before.tile_size:
+            self._memory.forget()
 
     def _check(self, options: UpscaleOptions) -> UpscaleOptions:
         # Bicubic takes everything: it stands in for models of which nothing is known here.
@@ -193,7 +205,7 @@ class SuperResolver:
             value_ranges = [radiometry.check_fixed_range(*pair) for pair in value_ranges]
         lr = np.stack([radiometry.normalize(f, r) for f, r in zip(frames, value_ranges)])[:, None]
         with self._lock:
-            results = self._run(lr, frames[0].dtype, value_ranges, options)
+            results = self._run_where_it_fits(lr, frames[0].dtype, value_ranges, options)
         for result, frame in zip(results, frames):
             radiometry.restore_missing(result, frame, self._backend.scale)
         return results
@@ -213,6 +225,30 @@ class SuperResolver:
                 f"the frame has {first.size} pixels ({first.shape[1]}x{first.shape[0]}), "
                 f"max_input_pixels is {options.max_input_pixels}"
             )
+
+    def _run_where_it_fits(
+        self,
+        lr: np.ndarray,
+        dtype: np.dtype,
+        value_ranges: Sequence[ValueRange],
+        options: UpscaleOptions,
+    ) -> list[np.ndarray]:
+        """Again in smaller parts where the device is full, or on another backend."""
+        while True:
+            limited, size = self._memory.applied(options), self._memory.batch(len(lr))
+            parts = [slice(first, first + size) for first in range(0, len(lr), size)]
+            try:
+                results = [self._run(lr[p], dtype, value_ranges[p], limited) for p in parts]
+            except DeviceOutOfMemory as error:
+                self._memory.reduce(lr.shape, limited, error)
+            except BackendUnavailable as error:
+                if self._instead is None:
+                    raise
+                failed = self._backend
+                self._backend, self._fallback = self._instead(failed, error)
+                failed.close()
+            else:
+                return [result for part in results for result in part]
 
     def _run(
         self,
@@ -275,5 +311,6 @@ class SuperResolver:
     def close(self) -> None:
         """Free the model and its memory; may be called twice."""
         with self._lock:
+            self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._noise.clear()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.errors import BackendUnavailable, OptionError
 
-BACKENDS = ("auto", "torch", "bicubic")
+BACKENDS = ("auto", "torch", "tensorrt", "bicubic")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+#: Backend -> what runs in its place where it cannot; bicubic in that of all others.
+_INSTEAD = {"tensorrt": "torch"}
 
 _logger = logging.getLogger(__name__)
 
@@ -23,7 +27,7 @@ def create(
     strict: bool = False,
     num_threads: int = 0,
 ) -> tuple[Backend, str | None]:
-    """Load a backend, falling back to bicubic where it cannot run and ``strict`` is off.
+    """Load a backend, falling back to the next one where it cannot run and ``strict`` is off.
 
     Only a backend that is *unavailable* (a library or device that is missing) falls back. A model
     file that is broken never does: what the user asked for would silently not run.
@@ -42,16 +46,44 @@ def create(
         raise OptionError(f"device must be one of {', '.join(DEVICES)} or cuda:N, got {device!r}")
     if precision not in PRECISIONS:
         raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    if name == "bicubic":
-        return _bicubic(), None
+    how: dict[str, Any] = {
+        "model": model, "device": device, "precision": precision, "num_threads": num_threads,
+    }  # fmt: skip
     try:
-        return _torch(model, device, precision, num_threads), None
+        return _load(name, **how), None
     except BackendUnavailable as error:
         if strict:
             raise
-        reason = f"backend {name} is not available, bicubic runs instead: {error}"
-        _logger.warning(reason)
-        return _bicubic(), reason
+        return create_instead(name, error, **how)
+
+
+def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Backend, str]:
+    """Load what runs in the place of a backend that does not; says so in the log.
+
+    Args:
+        name: of the backend that does not run.
+        error: why.
+        how: model, device, precision and num_threads, as for :func:`create`.
+
+    Returns:
+        The loaded backend, and the reason.
+    """
+    other = _INSTEAD.get(name, "bicubic")
+    reason = f"backend {name} is not available, {other} runs instead: {error}"
+    _logger.warning(reason)
+    try:
+        return _load(other, **how), reason
+    except BackendUnavailable as second:
+        last, why = create_instead(other, second, **how)
+        return last, f"{why}; {reason}"
+
+
+def _load(name: str, *, model: str, device: str, precision: str, num_threads: int) -> Backend:
+    if name == "bicubic":
+        return _bicubic()
+    if name == "tensorrt":
+        return _tensorrt(model, device, precision)
+    return _torch(model, device, precision, num_threads)
 
 
 def _bicubic() -> Backend:
@@ -75,4 +107,16 @@ def _torch(model: str, device: str, precision: str, num_threads: int) -> Backend
     return backend
 
 
-__all__ = ["BACKENDS", "DEVICES", "PRECISIONS", "Backend", "create"]
+def _tensorrt(model: str, device: str, precision: str) -> Backend:
+    try:
+        from difiisr_ros.backends.tensorrt_backend import TensorRTBackend
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"TensorRT engines are run on PyTorch's CUDA tensors, and {error}"
+        ) from error
+    backend = TensorRTBackend(model, device=device, precision=precision)
+    backend.load()
+    return backend
+
+
+__all__ = ["BACKENDS", "DEVICES", "PRECISIONS", "Backend", "create", "create_instead"]

@@ -51,8 +51,8 @@ class TensorRTBackend:
 
     name = "tensorrt"
     scale = 4
-    guidance_terms = ("visual",)
-    guidance_gradients = ("closed_form",)
+    guidance_terms: tuple[str, ...] = ("visual",)
+    guidance_gradients: tuple[str, ...] = ("closed_form",)
 
     def __init__(
         self,

@@ -155,6 +155,8 @@ class DiagnosticsReport:
             message = f"{state.info.backend} on {hardware} ({state.info.precision})"
             if state.info.fallback:
                 level, message = WARN, f"{message}, because {state.info.fallback}"
+            if state.info.memory:
+                level, message = WARN, f"{message}; {state.info.memory}"
         clock, strange = state.clock
         if strange:
             level, message = WARN, f"{message}; {clock}"

@@ -214,7 +214,7 @@ def test_bad_frames_are_named(lite):
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        ({"backend": "cuda"}, "backend must be one of auto, torch, bicubic"),
+        ({"backend": "cuda"}, "backend must be one of auto, torch, tensorrt, bicubic"),
         ({"device": "gpu"}, "device must be one of auto, cpu, cuda"),
         ({"precision": "half"}, "precision must be one of auto, fp32, bf16, fp16"),
     ],
