@@ -11,7 +11,7 @@ from difiisr_ros.errors import OptionError
 if TYPE_CHECKING:
     from difiisr_ros.features.base import FeatureNetwork
 
-FEATURES = ("thermal", "vgg16", "vgg19")
+FEATURES = ("thermal", "vgg16", "vgg19", "sam")
 """What :func:`load_features` knows."""
 
 
@@ -25,10 +25,12 @@ def load_features(
     Args:
         spec: one of :data:`FEATURES`. ``thermal`` is the embedded thermal detector's backbone,
             at stride 2, 4 and 8. ``vgg16``, ``vgg19``: relu1_2 to relu5_3 (relu5_4), stride 1
-            to 16.
+            to 16. ``sam``: Segment Anything's image encoder, the blocks of global attention and
+            the neck, stride 16 of the frame resized to 1024 pixels.
         weights: the file with the network's weights, ``.safetensors`` or a plain state dict in
-            ``.pth``; ``vgg*`` in torchvision's or timm's layout. ``thermal`` has its own, and
-            takes a file of 'difiisr train-detector' where one is given.
+            ``.pth``; ``vgg*`` in torchvision's or timm's layout, ``sam`` in its published one
+            (``sam_vit_*.pth``: the size is seen from the file) or timm's. ``thermal`` has its
+            own, and takes a file of 'difiisr train-detector' where one is given.
 
     Raises:
         OptionError: an unknown ``spec``, or no weights for a network that has none of its own.
@@ -46,6 +48,10 @@ def load_features(
             f"features {spec!r} need a local file of weights, which this package does not hold "
             "and never downloads; 'thermal' needs none"
         )
+    elif spec == "sam":
+        from difiisr_ros.features.sam import load_sam
+
+        network = load_sam(Path(weights).expanduser())
     else:
         from difiisr_ros.features.vgg import load_vgg
 

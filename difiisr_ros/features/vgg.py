@@ -81,7 +81,7 @@ def load_vgg(name: str, path: Path) -> VggFeatures:
     with torch.device("meta"):
         published = VggFeatures(name, _published_widths(name)).state_dict()
     shapes = [state.get(key, like).shape for key, like in published.items() if like.ndim == 4]
-    network = VggFeatures(name, [max(1, *shape[:1], 1) for shape in shapes])
+    network = VggFeatures(name, [max((1, *shape[:1])) for shape in shapes])
     load_state(path, network, state, f"is no {name} in torchvision's or timm's layout")
     return network
 
