@@ -37,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision", choices=PRECISIONS, default=default.precision,
         help="of the network; resampling and sampler are fp32",
     )  # fmt: skip
+    parser.add_argument(
+        "--guidance", choices=("none", "visual"), default="none",
+        help="put the closed form of a guidance into the graph, with its scale as an input",
+    )  # fmt: skip
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--dynamic", action="store_true", help="take frames of any size, also odd ones (default)"
@@ -56,7 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the graph; 1 where it does not compute what PyTorch computes."""
-    options = GraphOptions(args.num_steps, args.consistency, args.precision)
+    guidance = "" if args.guidance == "none" else args.guidance
+    options = GraphOptions(args.num_steps, args.consistency, args.precision, guidance)
     report = _write_onnx(args, options)
     if args.json is not None:
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())

@@ -36,7 +36,7 @@ class GraphOptions:
     num_steps: int = 1
     consistency: int = 1
     precision: str = "fp32"
-    """Of the network; resampling, sampler and back-projection are float32 always."""
+    """Of the network; resampling, sampler, guidance and back-projection are float32 always."""
     guidance: str = ""
     """``visual``: the closed form is part of the graph, and its scale an input; or none."""
 
@@ -62,6 +62,8 @@ class GraphFacts:
     consistency: int
     precision: str
     guidance: str
+    model_guidance: str
+    """Guidance that the model has what it needs for, in this graph or not."""
     noise_count: int
     max_steps: int
     """Length of the model's schedule."""

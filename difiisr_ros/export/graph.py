@@ -10,69 +10,95 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form
 from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
+from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
 from difiisr_ros.errors import ModelError, OptionError
-from difiisr_ros.export.facts import LR, NOISE, GraphOptions
+from difiisr_ros.export.facts import LR, NOISE, VISUAL_SCALE, GraphOptions
 from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
 
 class SamplerGraph(nn.Module):
-    """Normalised LR (and noise) in, SR out, the steps unrolled. See :mod:`.facts` for shapes.
+    """Everything from normalised LR to SR, the steps unrolled. See :mod:`.facts` for the shapes.
+
+    ``forward`` takes tensors in the order of ``input_names``.
 
     Attributes:
-        input_names: names of ``forward``'s arguments, in order.
         noise_count: noise images that are read.
         max_steps: length of the model's schedule.
+        model_guidance: ``visual`` where the model has what that needs, or nothing.
     """
 
     scale = SCALE
 
-    def __init__(self, options: GraphOptions, max_steps: int, noise_count: int) -> None:
+    def __init__(
+        self, options: GraphOptions, max_steps: int, noise_count: int, model_guidance: str
+    ) -> None:
         super().__init__()
         if options.num_steps > max_steps:
             raise OptionError(f"num_steps must be in 1..{max_steps}, got {options.num_steps}")
+        if options.guidance not in ("", model_guidance):
+            raise OptionError(f"the model has no prior for {options.guidance} guidance")
         self.options = options
-        self.max_steps = max_steps
-        self.noise_count = noise_count
-        self.input_names = (LR, NOISE) if noise_count else (LR,)
+        self.max_steps, self.noise_count = max_steps, noise_count
+        self.model_guidance = model_guidance
+        used = {LR: True, NOISE: noise_count > 0, VISUAL_SCALE: bool(options.guidance)}
+        self.input_names = tuple(name for name, there in used.items() if there)
 
     def example(self, batch: int, height: int, width: int) -> tuple[Tensor, ...]:
-        """Random inputs, the same every time, for an LR frame of this size."""
+        """Random inputs, the same every time, for LR frames of this size."""
         generator = torch.Generator().manual_seed(0)
-        lr = torch.rand((batch, 1, height, width), generator=generator)
         side = (height * self.scale, width * self.scale)
-        noise = torch.randn((self.noise_count, 1, *side), generator=generator)
-        return (lr, noise) if self.noise_count else (lr,)
+        values = {
+            LR: torch.rand((batch, 1, height, width), generator=generator),
+            NOISE: torch.randn((self.noise_count, 1, *side), generator=generator),
+            VISUAL_SCALE: torch.tensor(0.8),
+        }
+        return tuple(values[name] for name in self.input_names)
 
 
 class LiteGraph(SamplerGraph):
     """The embedded kind of model: see :mod:`difiisr_ros.models.lite`."""
 
     def __init__(self, network: LiteDenoiser, options: GraphOptions) -> None:
-        full = network.config.schedule()
-        stochasticity = network.config.stochasticity
+        full, stochasticity = network.config.schedule(), network.config.stochasticity
         count = 0 if options.num_steps == 1 else 1
         if count and stochasticity > 0:
             count = options.num_steps
-        super().__init__(options, len(full), count)
+        self._spectrum: SpectrumPrior | None = network.guidance_priors.spectrum
+        super().__init__(options, len(full), count, "visual" if self._spectrum else "")
         self.network = network.to(DTYPES[options.precision]).requires_grad_(False).eval()
         self._full, self._schedule = full, full.respaced(options.num_steps)
         self._stochasticity = stochasticity
 
-    def forward(self, lr: Tensor, noise: Tensor | None = None) -> Tensor:
+    def forward(self, lr: Tensor, *others: Tensor) -> Tensor:
         """See :mod:`difiisr_ros.export.facts`."""
+        given = dict(zip(self.input_names, (lr, *others)))
         y0 = upsample_folded(lr)
         denoise = LiteDenoise(self.network, lr, y0, self._full)
-        if noise is None:
-            x0 = denoise(None, self.max_steps - 1)  # the last timestep's expert reads no x_T
-        else:
-            folded = fold(noise)
-            images = [folded[k : k + 1] for k in range(self.noise_count)]
-            x0 = sample(denoise, y0, images, self._schedule, stochasticity=self._stochasticity)
+        guide = self._guide(lr, y0, given[VISUAL_SCALE]) if VISUAL_SCALE in given else None
+        if NOISE in given:
+            folded = fold(given[NOISE])
+            x0 = sample(
+                denoise,
+                y0,
+                [folded[k : k + 1] for k in range(self.noise_count)],
+                self._schedule,
+                stochasticity=self._stochasticity,
+                guide=guide,
+            )
+        else:  # one step, whose expert reads no x_T
+            last = self.max_steps - 1
+            x0 = denoise(None, last) if guide is None else guide(denoise, None, last, 1.0)
         return unfold(back_project(x0, lr, self.options.consistency))
+
+    def _guide(self, lr: Tensor, y0: Tensor, scale: Tensor) -> Guide:
+        assert self._spectrum is not None
+        # In float32: a runtime may add up the power of a whole frame in the type that it is given.
+        return closed_form([WeightedTerm(VisualTerm(self._spectrum, lr, y0), scale)])
 
 
 _GRAPHS: dict[type, Callable[..., SamplerGraph]] = {LiteDenoiser: LiteGraph}

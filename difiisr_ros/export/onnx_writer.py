@@ -73,6 +73,7 @@ def export_onnx(
         consistency=options.consistency,
         precision=options.precision,
         guidance=options.guidance,
+        model_guidance=graph.model_guidance,
         noise_count=graph.noise_count,
         max_steps=graph.max_steps,
         scale=graph.scale,
