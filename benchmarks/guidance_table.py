@@ -35,6 +35,7 @@ from difiisr_ros.evaluation.spectrum import distance, radial_log_amplitude
 from difiisr_ros.io.images import list_images, read_image
 
 SETTINGS = "1;1:v0.5;1:v1;2;2:v0.5;2:v0.5:p0.5;4;4:v0.5;4:v0.5:p0.5"
+_NUMBER = r"\d+(?:\.\d+)?"
 BICUBIC, HR = "bicubic", "hr"
 #: Measured on every frame -> digits shown.
 OF_FRAMES = {
@@ -70,7 +71,7 @@ def parse_settings(text: str) -> list[Setting]:
     """``"1;2:v0.5:p0.3;4:v1:exact"``: steps, visual scale, perceptual scale, exact gradient."""
     settings: dict[str, Setting] = {}
     for name in filter(None, (part.strip() for part in text.split(";"))):
-        found = re.fullmatch(r"(\d+)(?::v([\d.]+))?(?::p([\d.]+))?(:exact)?", name)
+        found = re.fullmatch(rf"(\d+)(?::v({_NUMBER}))?(?::p({_NUMBER}))?(:exact)?", name)
         if not found or name in settings:
             raise argparse.ArgumentTypeError(
                 f"{name!r} is not a new setting: num_steps[:v<visual>][:p<perceptual>][:exact]"
@@ -241,6 +242,8 @@ def main() -> None:
     if (args.data is None) != (args.boxes is None) or not (args.data or args.unseen):
         parser.error("--data goes with --boxes; give these, or --unseen, or both")
     resolver = SuperResolver.load(args.model, strict_backend=True, num_threads=args.threads)
+    for setting in args.settings:
+        resolver.configure(**setting.options())  # refuses here what it would refuse minutes later
     judge = Detector.load(args.detector)
     reports: dict[str, Any] = {}
     for folder in filter(None, [args.data, *args.unseen]):
