@@ -17,7 +17,8 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.export.facts import LR, NOISE, SR, GraphFacts, GraphOptions
 from difiisr_ros.export.graph import SamplerGraph, build_graph
 from difiisr_ros.export.simplify import simplify
-from difiisr_ros.models.checkpoint import load_model, model_path
+from difiisr_ros.models.checkpoint import load_model
+from difiisr_ros.models.model_files import model_path
 
 OPSETS = range(17, 21)
 """What TensorRT 10.0 and newer parse; torch's exporter ends at 20."""

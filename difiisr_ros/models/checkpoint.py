@@ -19,26 +19,10 @@ from safetensors.torch import save_file
 from difiisr_ros.errors import ModelError
 from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.models.model_files import model_path
 
 FORMAT = "difiisr_ros.lite.1"
-EMBEDDED = "lite"
-_WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 Config = TypeVar("Config")
-
-
-def model_path(model: str) -> Path:
-    """Path of ``lite`` (shipped with the package) or of a file.
-
-    Raises:
-        ModelError: no such file.
-    """
-    path = _WEIGHTS / "lite.safetensors" if model == EMBEDDED else Path(model).expanduser()
-    if not path.is_file():
-        raise ModelError(
-            f"model {model!r} is neither {EMBEDDED!r} nor a file; "
-            "give the path of a .safetensors file written by 'difiisr train'"
-        )
-    return path
 
 
 def save_model(path: Path, model: LiteDenoiser, facts: dict[str, Any], half: bool = True) -> None:

@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.errors import ModelError
-from difiisr_ros.models.checkpoint import FORMAT, load_model, model_path, save_model
+from difiisr_ros.models.checkpoint import FORMAT, load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.models.model_files import model_path
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
 

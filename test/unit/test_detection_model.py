@@ -136,7 +136,7 @@ def test_truncated_file(saved):
 
 def test_a_super_resolution_model_is_no_detector():
     with pytest.raises(ModelError, match=r"of another kind \(format 'difiisr_ros.lite"):
-        from difiisr_ros.models.checkpoint import model_path
+        from difiisr_ros.models.model_files import model_path
 
         load_detector(str(model_path("lite")))
 

@@ -121,7 +121,7 @@ def test_a_name_that_occurs_twice_is_refused(tmp_path):
 
 
 def test_a_model_file_beside_the_embedded_one(tmp_path):
-    from difiisr_ros.models.checkpoint import model_path
+    from difiisr_ros.models.model_files import model_path
 
     other = tmp_path / "mine.safetensors"
     other.write_bytes(model_path("lite").read_bytes())
