@@ -66,7 +66,7 @@ class SuperResolver:
         self._memory = MemoryLimit()
         self._lock = threading.Lock()
         self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
-        self._options = self._check(options)
+        self._options = self.check(options)
 
     @classmethod
     def load(
@@ -92,7 +92,8 @@ class SuperResolver:
             num_steps, seed: see :class:`UpscaleOptions`.
             strict_backend: raise instead of falling back to another backend.
             num_threads: CPU threads; 0 leaves the choice to the backend.
-            **options: any other field of :class:`UpscaleOptions`.
+            **options: any other field of :class:`UpscaleOptions`; ``**preset("balanced")`` of
+                :mod:`difiisr_ros.quality` gives steps and guidance in one word.
 
         Raises:
             OptionError, ModelError, BackendUnavailable: see :mod:`difiisr_ros.errors`.
@@ -131,11 +132,12 @@ class SuperResolver:
 
     def configure(self, **changes: Any) -> None:
         """Change options from the next frame on; all of them or, with an OptionError, none."""
-        before, self._options = self._options, self._check(self._options.changed(**changes))
+        before, self._options = self._options, self.check(self._options.changed(**changes))
         if self._options.tile_size != before.tile_size:
             self._memory.forget()
 
-    def _check(self, options: UpscaleOptions) -> UpscaleOptions:
+    def check(self, options: UpscaleOptions) -> UpscaleOptions:
+        """The options themselves, or an OptionError saying what this engine cannot do of them."""
         # Bicubic takes everything: it stands in for models of which nothing is known here.
         backend = self._backend
         if backend.name == "bicubic":
@@ -160,10 +162,15 @@ class SuperResolver:
         return options
 
     def warmup(self, height: int, width: int) -> None:
-        """Run once at a frame size, so that the first real frame is not the slow one."""
+        """Run at a frame size, so that the first real frame is not the slow one.
+
+        Three times: the first run chooses kernels, the second allocates what stays, and on a CUDA
+        device the third records the graph that is replayed from then on.
+        """
         frame = np.zeros((height, width), np.uint8)
         frame[0, 0] = 255
-        self.upscale(frame)
+        for _ in range(3):
+            self.upscale(frame)
 
     def upscale(self, frame: np.ndarray, value_range: ValueRange | None = None) -> np.ndarray:
         """Super-resolve one frame.

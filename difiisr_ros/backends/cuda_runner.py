@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from difiisr_ros.backends.cuda_staging import DeviceStream
+from difiisr_ros.core.constants import hold_constants
 from difiisr_ros.errors import DeviceOutOfMemory
 
 MAX_GRAPHS = 4
@@ -52,9 +53,11 @@ class CudaGraph:
     def __init__(self, compute: Compute, inputs: Sequence[Tensor]) -> None:
         self.inputs = inputs
         self._graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.current_stream()
         # thread_local: what other threads do with the device meanwhile does not end the recording.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+        recording = torch.cuda.graph(
+            self._graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"
+        )
+        with hold_constants() as self._constants, recording:
             self.result = compute(*inputs)
 
     def replay(self) -> None:

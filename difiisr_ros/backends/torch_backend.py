@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from difiisr_ros.backends.cuda_runner import CudaRunner
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, exact
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, PerceptualTerm
@@ -41,6 +42,7 @@ class TorchBackend:
         self.device = str(self._device)
         self.precision = _choose_precision(precision, self._device)
         self._num_threads = num_threads
+        self._cuda = CudaRunner(self._device) if self._device.type == "cuda" else None
         self._network: LiteDenoiser | None = None
         self._schedules: dict[int, ResidualShiftSchedule] = {}
         self.max_steps = 0
@@ -58,7 +60,9 @@ class TorchBackend:
         self.max_steps = len(self._full)
         priors = network.guidance_priors
         self.guidance_terms = priors.terms
-        self._spectrum_prior, self._feature_prior = priors.spectrum, priors.features
+        self._feature_prior = priors.features
+        if priors.spectrum is not None:
+            self._spectrum_prior = SpectrumPrior(priors.spectrum.weight.to(self._device))
         network = network.to(self._device, _DTYPES[self.precision])
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
 
@@ -94,31 +98,39 @@ class TorchBackend:
         network = self._loaded()
         # Gradients through networks cannot be taken in inference mode, which is a little faster.
         by_autograd = guidance.perceptual_scale > 0 or (guidance.terms and guidance.exact)
-        with torch.no_grad() if by_autograd else torch.inference_mode():
-            frames = torch.from_numpy(np.ascontiguousarray(lr)).to(self._device)
+
+        def compute(frames: Tensor, images: Tensor) -> Tensor:
             y0 = upsample_folded(frames)
             denoise = LiteDenoise(network, frames, y0, self._full)
             guide = self._guide(guidance, frames, y0)
             if num_steps > 1:
-                x0 = self._sample(denoise, y0, noise, num_steps, guide)
+                x0 = self._sample(denoise, y0, images, num_steps, guide)
             elif guide is None:
                 x0 = denoise(None, self.max_steps - 1)  # the last timestep's expert reads no x_T
             else:
                 x0 = guide(denoise, None, self.max_steps - 1, 1.0)
-            return unfold(back_project(x0, frames, consistency)).cpu().numpy()
+            return unfold(back_project(x0, frames, consistency))
+
+        with torch.no_grad() if by_autograd else torch.inference_mode():
+            if self._cuda is not None:
+                key = num_steps, consistency, guidance
+                return self._cuda.run(key, compute, (lr, noise), graph=not by_autograd)
+            return compute(
+                *(torch.from_numpy(np.ascontiguousarray(a)) for a in (lr, noise))
+            ).numpy()
 
     def _sample(
         self,
         denoise: LiteDenoise,
         y0: Tensor,
-        noise: np.ndarray,
+        noise: Tensor,
         num_steps: int,
         guide: Guide | None,
     ) -> Tensor:
         if num_steps not in self._schedules:
             self._schedules[num_steps] = self._full.respaced(num_steps)
         schedule = self._schedules[num_steps]
-        folded = [fold(torch.from_numpy(n).to(self._device)[None, None]) for n in noise]
+        folded = [fold(image[None, None]) for image in noise]
         stochasticity = self._loaded().config.stochasticity
         return sample(denoise, y0, folded, schedule, stochasticity=stochasticity, guide=guide)
 
@@ -148,8 +160,8 @@ class TorchBackend:
     def close(self) -> None:
         """Free the weights."""
         self._network = self._features = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        if self._cuda is not None:
+            self._cuda.clear()
 
 
 def _choose_device(device: str) -> torch.device:

@@ -19,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from difiisr_ros.core.constants import constant
+
 SCALE = 4
 _REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
 _TAPS = 2 * _REACH + 1
@@ -41,15 +43,12 @@ def _taps() -> np.ndarray:
     return keys_cubic(blocks + (phases - (SCALE - 1) / 2) / SCALE)
 
 
-# Kept tensors must be ordinary ones even if the first call comes from inference mode: a tensor made
-# there could never take part in training afterwards.
-@lru_cache(maxsize=1)
-@torch.inference_mode(False)
-def _upsample_weight() -> Tensor:
+@constant(maxsize=4)
+def _upsample_weight() -> np.ndarray:
     # HR phase p of pixel i lies at i + (p - 1.5)/4; LR neighbour i+d is that far from it, mirrored.
     line = _taps()[::-1].T  # (phase, neighbour)
     square = np.einsum("pd,qe->pqde", line, line).reshape(SCALE**2, 1, 5, 5)
-    return torch.from_numpy(np.ascontiguousarray(square)).float()
+    return square.astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -58,18 +57,21 @@ def _downsample_line() -> np.ndarray:
     return line / line.sum()
 
 
-@lru_cache(maxsize=1)
-@torch.inference_mode(False)
-def _downsample_weights() -> tuple[Tensor, Tensor]:
-    """Contractions of the column phases and of the row phases with each block's taps.
+@constant(maxsize=4)
+def _contract_columns() -> np.ndarray:
+    """Contraction of the column phases with each block's taps.
 
-    Output channels are (row phase, block) and (block,): what an LR pixel's own 4x4 block adds to
-    the five LR pixels around it, along one axis.
+    Output channels are (row phase, block): what an LR pixel's own 4x4 block adds to the five LR
+    pixels around it, along the row.
     """
-    line = torch.from_numpy(np.ascontiguousarray(_downsample_line()))  # (block, phase)
-    columns = torch.einsum("pr,bq->pbrq", torch.eye(SCALE, dtype=line.dtype), line)
-    columns = columns.reshape(SCALE * _TAPS, SCALE**2, 1, 1)
-    return columns.float(), line.reshape(_TAPS, SCALE, 1, 1).float()
+    columns = np.einsum("pr,bq->pbrq", np.eye(SCALE), _downsample_line())
+    return columns.reshape(SCALE * _TAPS, SCALE**2, 1, 1).astype(np.float32)
+
+
+@constant(maxsize=4)
+def _contract_rows() -> np.ndarray:
+    """The same for the row phases; output channels are (block,)."""
+    return _downsample_line().reshape(_TAPS, SCALE, 1, 1).astype(np.float32)
 
 
 def fold(image: Tensor) -> Tensor:
@@ -84,25 +86,28 @@ def unfold(folded: Tensor) -> Tensor:
 
 def upsample_folded(lr: Tensor) -> Tensor:
     """Bicubic x4: N x 1 x H x W -> folded N x 16 x H x W; the border is replicated."""
-    weight = _upsample_weight().to(lr)
-    return F.conv2d(F.pad(lr, (_REACH,) * 4, mode="replicate"), weight)
+    return F.conv2d(F.pad(lr, (_REACH,) * 4, mode="replicate"), _upsample_weight(lr))
 
 
-@lru_cache(maxsize=16)
-@torch.inference_mode(False)
-def _edge_weight(height: int, width: int) -> Tensor:
+@constant(maxsize=16)
+def _edge_weight(height: int, width: int) -> np.ndarray:
     """Kernel mass inside an image of H x W LR pixels (1 away from the border): H x W, float32."""
     mass = _downsample_line().sum(axis=1)
     rows, columns = (
-        torch.from_numpy(np.convolve(np.ones(length), mass[::-1])[_REACH : _REACH + length]).float()
+        np.convolve(np.ones(length), mass[::-1])[_REACH : _REACH + length].astype(np.float32)
         for length in (height, width)
     )
     return rows[:, None] * columns[None, :]
 
 
+@constant(maxsize=4)
+def _mass() -> np.ndarray:
+    return _downsample_line().sum(axis=1).astype(np.float32)
+
+
 def _traced_edge_weight(raw: Tensor) -> Tensor:
     """The same for a graph whose size is not known yet: the border's zeros are not counted."""
-    mass = torch.from_numpy(_downsample_line().sum(axis=1)).to(raw)
+    mass = _mass(raw)
     ones = torch.ones_like(raw[:1])
     rows = F.conv2d(ones[..., :1], mass.view(1, 1, -1, 1), padding=(_REACH, 0))
     columns = F.conv2d(ones[..., :1, :], mass.view(1, 1, 1, -1), padding=(0, _REACH))
@@ -125,7 +130,7 @@ def downsample_folded(folded: Tensor) -> Tensor:
     # One 5x5 convolution to a single channel would be the obvious way, but has nothing to run
     # side by side: contracting the phases first and then adding shifted maps is 5 times faster.
     # No size is read, so that an exported graph computes none either.
-    columns, rows = (weight.to(folded) for weight in _downsample_weights())
+    columns, rows = _contract_columns(folded), _contract_rows(folded)
     ends = [block - 2 * _REACH or None for block in range(_TAPS)]
     parts = F.pad(F.conv2d(folded, columns), (_REACH, _REACH))
     across = _add([parts[:, b::_TAPS, :, b:end] for b, end in enumerate(ends)])
@@ -133,10 +138,10 @@ def downsample_folded(folded: Tensor) -> Tensor:
     raw = _add([parts[:, b : b + 1, b:end] for b, end in enumerate(ends)])
     if torch.jit.is_tracing():
         return raw / _traced_edge_weight(raw)
-    return raw / _edge_weight(*raw.shape[-2:]).to(raw)
+    return raw / _edge_weight(raw, *raw.shape[-2:])
 
 
-@lru_cache(maxsize=1)
+@constant(maxsize=4)
 def _correction_line() -> np.ndarray:
     """Symmetric 1-D filter, 7 taps, that nearly inverts upsampling followed by downsampling.
 
@@ -157,11 +162,11 @@ def _correction_line() -> np.ndarray:
     system = np.vstack([basis * symbol[:, None], _DAMPING * basis])
     target = np.concatenate([np.ones_like(frequency), np.zeros_like(frequency)])
     half = np.linalg.lstsq(system, target, rcond=None)[0]
-    return np.concatenate([half[:0:-1], half])
+    return np.concatenate([half[:0:-1], half]).astype(np.float32)
 
 
 def _correct(difference: Tensor) -> Tensor:
-    line = torch.from_numpy(_correction_line()).to(difference)
+    line = _correction_line(difference)
     reach = len(line) // 2
     padded = F.pad(difference, (reach,) * 4, mode="replicate")
     across = F.conv2d(padded, line.view(1, 1, 1, -1))

@@ -21,13 +21,12 @@ divisions, so it exports to ONNX and TensorRT as it stands.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from difiisr_ros.core.constants import constant
 from difiisr_ros.core.resample import SCALE, downsample_folded, upsample_folded
 
 #: Rings above the LR Nyquist frequency, in cycles per HR pixel. The last takes the corners too.
@@ -59,9 +58,8 @@ def ring_filters(rings: tuple[tuple[float, float], ...]) -> np.ndarray:
     return np.stack(filters)
 
 
-@lru_cache(maxsize=1)
-@torch.inference_mode(False)
-def _folded_filters() -> Tensor:
+@constant(maxsize=4)
+def _folded_filters() -> np.ndarray:
     """The same on folded maps: (rings * 16) x 16 x 3 x 3."""
     filters = ring_filters(RINGS)
     weight = np.zeros((len(RINGS), SCALE, SCALE, SCALE, SCALE, 3, 3))
@@ -81,19 +79,18 @@ def _folded_filters() -> Tensor:
                                     :, out_row, out_column, in_row, in_column,
                                     block_row, block_column,
                                 ] = filters[:, y, x]  # fmt: skip
-    return torch.from_numpy(weight.reshape(len(RINGS) * SCALE**2, SCALE**2, 3, 3)).float()
+    return weight.reshape(len(RINGS) * SCALE**2, SCALE**2, 3, 3).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-@torch.inference_mode(False)
-def _lr_filters() -> Tensor:
-    return torch.from_numpy(ring_filters(LR_RINGS))[:, None].float()
+@constant(maxsize=4)
+def _lr_filters() -> np.ndarray:
+    return ring_filters(LR_RINGS)[:, None].astype(np.float32)
 
 
 def ring_responses(residual: Tensor) -> Tensor:
     """``Q_b r`` of every ring: folded N x 16 x H x W to N x rings x 16 x H x W, same dtype."""
     padded = F.pad(residual, (1, 1, 1, 1), mode="replicate")
-    responses = F.conv2d(padded, _folded_filters().to(residual))
+    responses = F.conv2d(padded, _folded_filters(residual))
     return responses.unflatten(1, (len(RINGS), SCALE**2))
 
 
@@ -106,7 +103,7 @@ def ring_amplitudes(residual: Tensor, responses: Tensor) -> Tensor:
 def lr_amplitudes(lr: Tensor) -> Tensor:
     """Amplitudes of the LR frame's rings, N x LR rings, from N x 1 x H x W."""
     centred = lr - lr.mean(dim=(2, 3), keepdim=True)
-    responses = F.conv2d(F.pad(centred, (_REACH,) * 4, mode="replicate"), _lr_filters().to(lr))
+    responses = F.conv2d(F.pad(centred, (_REACH,) * 4, mode="replicate"), _lr_filters(lr))
     return (centred * responses).mean(dim=(2, 3)).float().clamp_min(_LEAST**2).sqrt()
 
 

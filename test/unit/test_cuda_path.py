@@ -13,9 +13,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from torch.utils._pytree import tree_flatten  # noqa: E402
+
 from difiisr_ros import SuperResolver  # noqa: E402
 from difiisr_ros.backends.cuda_runner import WARMUP_RUNS, CudaRunner  # noqa: E402
 from difiisr_ros.backends.cuda_staging import DeviceStream  # noqa: E402
+from difiisr_ros.backends.torch_backend import TorchBackend  # noqa: E402
+from difiisr_ros.core.constants import hold_constants  # noqa: E402
+from difiisr_ros.core.guidance import Guidance  # noqa: E402
+from difiisr_ros.core.resample import downsample_folded  # noqa: E402
+from difiisr_ros.core.visual_guidance import CONDITIONS, RINGS, SpectrumPrior  # noqa: E402
 from difiisr_ros.errors import DeviceOutOfMemory  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -182,6 +190,63 @@ def test_staging_takes_any_array():
     source[:] = 0
     assert tensor.abs().sum() > 0  # a copy: the caller may go on with its array
     assert stream.handle == 0
+
+
+class NothingFromTheHost(TorchDispatchMode):
+    """Fails where a tensor on the host is read or made: a copy, for which the CPU would wait."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in tree_flatten((args, kwargs, result))[0]:
+            assert not (isinstance(value, torch.Tensor) and value.device.type == "cpu"), func
+        return result
+
+
+class Checking:
+    """In the place of a CudaRunner: computes on a device without memory, twice."""
+
+    def __init__(self) -> None:
+        self.checked: list = []
+
+    def run(self, key, compute, arrays, graph=True):
+        inputs = [torch.empty(array.shape, device="meta") for array in arrays]
+        compute(*inputs)  # copies the constants
+        if graph:
+            with NothingFromTheHost():
+                compute(*inputs)
+            self.checked.append(key)
+        return np.empty(0)
+
+
+@pytest.mark.parametrize("num_steps", [1, 4])
+@pytest.mark.parametrize("scale", [0.0, 0.5])
+def test_what_is_recorded_reads_nothing_from_the_host(num_steps, scale):
+    """It may not, while a graph is recorded; and each such copy would be a wait for the device."""
+    backend = TorchBackend("lite", device="cpu", precision="fp32")
+    backend.load()
+    if backend._spectrum_prior is None:  # what the embedded model may not have
+        backend._spectrum_prior = SpectrumPrior(torch.zeros(len(RINGS), CONDITIONS))
+    backend._spectrum_prior.weight = backend._spectrum_prior.weight.to("meta")
+    backend._network.to("meta")
+    backend._device, backend._cuda = torch.device("meta"), Checking()
+    noise = np.zeros((backend.noise_count(num_steps), 96, 128), np.float32)
+    backend.run(np.zeros((2, 1, 24, 32), np.float32), noise, num_steps, 2, Guidance(scale))
+    assert backend._cuda.checked == [(num_steps, 2, Guidance(scale))]
+
+
+def test_a_graph_keeps_the_constants_that_it_reads():
+    """Its addresses are in the graph, and the caches let the edges of old sizes go."""
+    folded = torch.rand(1, 16, 5, 7)
+    with hold_constants() as held:
+        expected = downsample_folded(folded)
+    kept = {id(tensor) for tensor in held}
+    assert len(kept) == 3
+    for size in range(1, 40):
+        downsample_folded(torch.rand(1, 16, size, size))
+    assert len(held) == 3  # nothing is held any more
+    with hold_constants() as again:
+        torch.testing.assert_close(downsample_folded(folded), expected)
+    assert len(kept & {id(tensor) for tensor in again}) < 3, "the cache has not let anything go"
 
 
 @pytest.fixture

@@ -1,0 +1,60 @@
+"""Constant tensors: made once, copied once to every device and type that reads them.
+
+Copying a constant to a GPU for every frame would make the CPU wait each time, and may not happen
+while a CUDA graph is recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_held: list[list[Tensor]] = []
+
+
+def constant(maxsize: int) -> Callable[[Callable[..., np.ndarray]], Callable[..., Tensor]]:
+    """Decorate a function that makes an array, to give a tensor like another one.
+
+    ``f(*args) -> array`` becomes ``f(like, *args) -> tensor`` of ``like``'s device and dtype; the
+    last ``maxsize`` are kept. Arrays should be float32, so that a trace sees a constant.
+    """
+
+    def decorate(make: Callable[..., np.ndarray]) -> Callable[..., Tensor]:
+        # Ordinary tensors even if the first call comes from inference mode: a tensor made there
+        # could never take part in training afterwards.
+        @lru_cache(maxsize=maxsize)
+        @torch.inference_mode(False)
+        def copy(device: torch.device, dtype: torch.dtype, *args: int) -> Tensor:
+            tensor = torch.from_numpy(np.ascontiguousarray(make(*args)))
+            if tensor.device != device or tensor.dtype != dtype:
+                tensor = tensor.to(device, dtype)
+            return tensor
+
+        def get(like: Tensor, *args: int) -> Tensor:
+            tensor = copy(like.device, like.dtype, *args)
+            for held in _held:
+                held.append(tensor)
+            return tensor
+
+        get.__doc__ = make.__doc__
+        get.cache_clear = copy.cache_clear  # type: ignore[attr-defined]
+        return get
+
+    return decorate
+
+
+@contextlib.contextmanager
+def hold_constants() -> Iterator[list[Tensor]]:
+    """The constants that are read inside, for a CUDA graph to hold: it reads their addresses, and
+    must not find others there once the caches have let them go."""
+    held: list[Tensor] = []
+    _held.append(held)
+    try:
+        yield held
+    finally:
+        _held[:] = [other for other in _held if other is not held]
