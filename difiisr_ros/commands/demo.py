@@ -28,6 +28,7 @@ from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
 from difiisr_ros.io.images import write_atomically
+from difiisr_ros.ros.parameter_table import ENGINE
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
 
@@ -55,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to play")
     parser.add_argument("--rate", type=float, default=30.0, help="frames a second")
     parser.add_argument("--size", default="160x120", help="of the synthetic camera")
-    parser.add_argument("--num-steps", type=int, default=1, help="diffusion steps of the model")
+    parser.add_argument(
+        "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
     parser.add_argument(
         "--bag-seconds", type=float, default=60.0, help="record at most this long; 0: no bag"
@@ -167,7 +170,8 @@ class Demo:
 
     def _start(self, group: ProcessGroup) -> tuple[Process, Process, Process]:
         a, out = self._args, self._out.resolve()
-        engine = {**engine_arguments(a), "num_steps": a.num_steps}
+        options = engine_arguments(a)
+        engine = {name: options[key] for name, key in ENGINE.items() if key in options}
         monitor: dict[str, Any] = {"result_file": out / "monitor.json"}
         if a.bag_seconds:
             monitor.update(bag=out / "bag", bag_seconds=float(a.bag_seconds))

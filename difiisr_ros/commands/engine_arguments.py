@@ -6,12 +6,16 @@ import argparse
 from typing import Any
 
 from difiisr_ros.backends import BACKENDS, PRECISIONS
+from difiisr_ros.core.guidance import GRADIENTS
 from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.errors import OptionError
 from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what :func:`engine_arguments` reads; ``--num-steps`` is left to the command."""
+    """Declare what :func:`engine_arguments` reads; ``--num-steps`` is the command's (None unless
+    given)."""
     default = UpscaleOptions()
     group = parser.add_argument_group("engine")
     group.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
@@ -28,6 +32,19 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="back-projections, 0 to 4, that pull the result to what the camera measured",
     )
+    group.add_argument(
+        "--quality", choices=QUALITIES, default=CUSTOM,
+        help="preset of steps and guidance, instead of the arguments for them",
+    )  # fmt: skip
+    for name, what in (("visual", "spectrum"), ("perceptual", "features")):
+        group.add_argument(
+            f"--{name}-scale", type=float, default=0.0, metavar="S",
+            help=f"{name} guidance, 0 (off) to 2: how far the {what} of sharp frames is aimed at",
+        )  # fmt: skip
+    group.add_argument(
+        "--guidance-gradient", choices=GRADIENTS, default=default.guidance_gradient,
+        help="exact goes through the network: slower",
+    )  # fmt: skip
     group.add_argument(
         "--range-mode",
         choices=RANGE_MODES,
@@ -46,16 +63,34 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the keyword arguments of :meth:`SuperResolver.load`, which checks their values."""
-    return {
+    """Return the keyword arguments of :meth:`SuperResolver.load`, which checks their values.
+
+    With ``num_steps`` where the command takes one number of steps.
+
+    Raises:
+        OptionError: a quality together with what it decides.
+    """
+    options = {
         "model": args.model,
         "backend": args.backend,
         "device": args.device,
         "precision": args.precision,
         "seed": args.seed,
         "consistency": args.consistency,
+        "visual_scale": args.visual_scale,
+        "perceptual_scale": args.perceptual_scale,
+        "guidance_gradient": args.guidance_gradient,
         "range_mode": args.range_mode,
         "range_min": args.range_min,
         "range_max": args.range_max,
         "num_threads": args.threads,
     }
+    if isinstance(args.num_steps, int):  # several are the command's own business
+        options["num_steps"] = args.num_steps
+    chosen = preset(args.quality)
+    for name in chosen:
+        if options.get(name, 0) or (name == "num_steps" and args.num_steps is not None):
+            raise OptionError(
+                f"--quality {args.quality} decides --{name.replace('_', '-')}; give one of them"
+            )
+    return {**options, **chosen}

@@ -65,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="an image file or a folder for an image, a folder for a folder, a new bag for a bag",
     )
-    parser.add_argument("--num-steps", type=int, default=1, help="diffusion steps of the model")
+    parser.add_argument(
+        "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
     group = parser.add_argument_group("bags")
     group.add_argument(
@@ -101,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     targets = [] if bag else _image_targets(args.input, args.output)
     if bag and args.output.resolve() == args.input.resolve():
         raise DataError(f"{args.output}: is the input, which is never overwritten")
-    resolver = SuperResolver.load(num_steps=args.num_steps, **engine_arguments(args))
+    resolver = SuperResolver.load(**engine_arguments(args))
     outcome = Outcome()
     try:
         info = resolver.info
@@ -207,7 +209,8 @@ def _report(
         "frames_per_second": round(outcome.done / max(seconds, 1e-9), 2),
         "engine": info,
         "settings": {
-            "num_steps": args.num_steps,
+            "num_steps": info["num_steps"],
+            "guidance": info["guidance"],
             "seed": args.seed,
             "consistency": args.consistency,
             "range_mode": args.range_mode,

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic)",
     )  # fmt: skip
     parser.add_argument(
-        "--num-steps", type=int, default=1, metavar="N", help="sampler steps of difiisr"
+        "--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)"
     )
     parser.add_argument(
         "--min-objects", type=int, default=20, metavar="N",
@@ -135,9 +135,7 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
     resolver = None
     if "difiisr" in args.methods:
         # Never another backend than the one asked for: the numbers would be something else's.
-        resolver = SuperResolver.load(
-            strict_backend=True, num_steps=args.num_steps, **engine_arguments(args)
-        )
+        resolver = SuperResolver.load(strict_backend=True, **engine_arguments(args))
         methods["difiisr"] = resolver.upscale
     try:
         report = score(

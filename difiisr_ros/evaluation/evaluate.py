@@ -102,7 +102,6 @@ def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
         "--num-steps",
         "--steps",
         type=_steps,
-        default=[1],
         metavar="N[,N...]",
         help="sampler steps; several are compared, the first one is 'difiisr' in the JSON (1)",
     )
@@ -241,12 +240,14 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         for text in texts
     ]
     first = next(iter(outputs.values()), None)
+    engine = engine_arguments(args)
+    num_steps = args.num_steps or [engine.pop("num_steps", 1)]
     return Request(
         paths=tuple(args.data),
         frames=_frame_options(args),
         methods=MethodPlan(
-            num_steps=tuple(args.num_steps),
-            engine=tuple(sorted(engine_arguments(args).items())),
+            num_steps=tuple(num_steps),
+            engine=tuple(sorted(engine.items())),
             compare=tuple(args.compare),
             results=tuple(map(_recorded, args.results)),
         ),

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from difiisr_ros.backends import BACKENDS, PRECISIONS
+from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
 from difiisr_ros.core.radiometry import RANGE_MODES
 from difiisr_ros.options import LIMITS, UpscaleOptions
+from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 from difiisr_ros.ros.camera_info import CONVENTIONS
 
 Value = bool | int | float | str | list[str]
@@ -159,6 +162,40 @@ TABLE: tuple[ParameterSpec, ...] = (
         Change.LIVE,
         minimum=LIMITS["num_steps"][0],
         maximum=LIMITS["num_steps"][1],
+    ),
+    ParameterSpec(
+        "quality",
+        CUSTOM,
+        "Preset of num_steps and the guidance scales, for fidelity to the measurement or for "
+        "detail; custom leaves them to their own parameters.",
+        Change.LIVE,
+        choices=QUALITIES,
+    ),
+    ParameterSpec(
+        "guidance.visual_scale",
+        _ENGINE_DEFAULTS.visual_scale,
+        "Visual guidance: how far the spectrum above what the camera resolves is brought to the "
+        "amplitude that thermal frames have there; 0 is off.",
+        Change.LIVE,
+        minimum=SCALE_LIMITS[0],
+        maximum=SCALE_LIMITS[1],
+    ),
+    ParameterSpec(
+        "guidance.perceptual_scale",
+        _ENGINE_DEFAULTS.perceptual_scale,
+        "Perceptual guidance: how far a thermal detector's features are brought to what sharp "
+        "frames have; 0 is off. On the torch backend.",
+        Change.LIVE,
+        minimum=SCALE_LIMITS[0],
+        maximum=SCALE_LIMITS[1],
+    ),
+    ParameterSpec(
+        "guidance.gradient",
+        _ENGINE_DEFAULTS.guidance_gradient,
+        "Gradients of guidance: closed_form, or exact, which goes through the network and takes "
+        "three times as long.",
+        Change.LIVE,
+        choices=GRADIENTS,
     ),
     ParameterSpec(
         "seed",
@@ -317,22 +354,46 @@ TABLE: tuple[ParameterSpec, ...] = (
 
 BY_NAME = {spec.name: spec for spec in TABLE}
 
-#: Parameters handed to ``SuperResolver.load`` under the same name.
-ENGINE = (
-    "model", "backend", "device", "precision", "strict_backend", "num_threads", "num_steps",
-    "seed", "consistency", "range_mode", "range_min", "range_max", "tile_size", "tile_overlap",
-    "max_input_pixels",
-)  # fmt: skip
+#: Parameters handed to ``SuperResolver.load``, and the names that they have there.
+ENGINE = {
+    **{
+        name: name
+        for name in (
+            "model", "backend", "device", "precision", "strict_backend",
+            "num_threads", "num_steps", "seed", "consistency", "range_mode",
+            "range_min", "range_max", "tile_size", "tile_overlap", "max_input_pixels",
+        )
+    },
+    "guidance.visual_scale": "visual_scale",
+    "guidance.perceptual_scale": "perceptual_scale",
+    "guidance.gradient": "guidance_gradient",
+}  # fmt: skip
 
 #: The part of them that ``SuperResolver.configure`` changes between two frames.
 ENGINE_LIVE = tuple(name for name in ENGINE if BY_NAME[name].change is Change.LIVE)
 
 
-def check_together(values: dict[str, Value]) -> str | None:
+def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str, Any]:
+    """Keyword arguments of ``SuperResolver.load``, or with ``live`` of ``configure``.
+
+    What ``quality`` presets is as the preset says.
+    """
+    names = ENGINE_LIVE if live else tuple(ENGINE)
+    return {**{ENGINE[name]: values[name] for name in names}, **preset(values["quality"])}
+
+
+def check_together(values: Mapping[str, Any]) -> str | None:
     """What is wrong with a combination of values, each right by itself; None if nothing is."""
     if values["range_mode"] == "fixed" and not values["range_min"] < values["range_max"]:
         return (
             f"range_mode fixed needs range_min below range_max, "
             f"not {values['range_min']} and {values['range_max']}"
+        )
+    decided = ("num_steps", "guidance.visual_scale", "guidance.perceptual_scale")
+    chosen = [name for name in decided if values[name] != BY_NAME[name].default]
+    if values["quality"] != CUSTOM and chosen:
+        return (
+            f"{chosen[0]} is {values[chosen[0]]}, but quality {values['quality']} decides it; "
+            f"set quality to {CUSTOM} to choose it yourself"
         )
     return None

@@ -22,7 +22,7 @@ from rclpy.parameter import Parameter
 from difiisr_ros.ros.parameter_table import BY_NAME, TABLE, Change, ParameterSpec, check_together
 
 # Under this name a combination is rejected whose values are each right by themselves.
-_TOGETHER = "range_min and range_max"
+_TOGETHER = "a combination"
 
 
 def descriptor(spec: ParameterSpec) -> ParameterDescriptor:

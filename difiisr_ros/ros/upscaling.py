@@ -22,7 +22,7 @@ from difiisr_ros.ros.compressed import array_to_compressed, compressed_to_gray
 from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
 from difiisr_ros.ros.deadline import DeadlineController
 from difiisr_ros.ros.output_encoding import needs_range, to_output
-from difiisr_ros.ros.parameter_table import ENGINE, ENGINE_LIVE
+from difiisr_ros.ros.parameter_table import engine_options
 from difiisr_ros.ros.parameters import NodeParameters
 
 ValueRange = tuple[float, float]
@@ -66,27 +66,29 @@ class Upscaler:
         self.close()
         self._parameters = parameters
         version, values = parameters.version, parameters.values()
-        engine = SuperResolver.load(**{name: values[name] for name in ENGINE})
+        options = engine_options(values)
+        engine = SuperResolver.load(**options)
         height, width = values["warmup_height"], values["warmup_width"]
         if 0 < height * width <= values["max_input_pixels"]:
             # What deadline_ms may reduce num_steps to must not be built while frames come.
-            most = min(values["num_steps"], engine.max_steps)
+            most = min(options["num_steps"], engine.max_steps)
             for steps in range(1 if values["deadline_ms"] > 0 else most, most + 1):
                 engine.configure(num_steps=steps)
                 engine.warmup(height, width)
-            engine.configure(num_steps=values["num_steps"])
+            engine.configure(num_steps=options["num_steps"])
         self.engine, self._applied, self._values = engine, version, values
-        self.deadline = DeadlineController(values["deadline_ms"] / 1e3, values["num_steps"])
+        self.deadline = DeadlineController(values["deadline_ms"] / 1e3, options["num_steps"])
 
     def objection(self, values: Mapping[str, Any]) -> str | None:
         """Why the loaded engine cannot take these live parameters; None if it can."""
         engine = self.engine
         if engine is None:
             return None
-        if engine.info.backend != "bicubic" and values["num_steps"] > engine.max_steps:
-            return f"num_steps is {values['num_steps']}; this model takes 1 to {engine.max_steps}"
+        options = engine_options(values, live=True)
+        if engine.info.backend != "bicubic" and options["num_steps"] > engine.max_steps:
+            return f"num_steps is {options['num_steps']}; this model takes 1 to {engine.max_steps}"
         try:
-            engine.options.changed(**{name: values[name] for name in ENGINE_LIVE})
+            engine.check(engine.options.changed(**options))
         except OptionError as error:
             return str(error)
         return None
@@ -122,14 +124,14 @@ class Upscaler:
         version = self._parameters.version
         if version == self._applied:
             return
-        before, self._values = self._values, self._parameters.values()
+        self._values = self._parameters.values()
         self._applied = version
-        if any(before[name] != self._values[name] for name in ("deadline_ms", "num_steps")):
-            self.deadline = DeadlineController(
-                self._values["deadline_ms"] / 1e3, self._values["num_steps"]
-            )
+        options, deadline = engine_options(self._values, live=True), self.deadline
+        wanted = self._values["deadline_ms"] / 1e3, options["num_steps"]
+        if wanted != (deadline.deadline, deadline.num_steps):
+            self.deadline = DeadlineController(*wanted)
         try:
-            self.engine.configure(**{name: self._values[name] for name in ENGINE_LIVE})
+            self.engine.configure(**options)
         except OptionError as error:
             self._logger.error(f"parameters not applied: {error}")
 

@@ -16,10 +16,12 @@ from tqdm import tqdm
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
 from difiisr_ros.models.checkpoint import load_model, save_model
+from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.training import distributed
 from difiisr_ros.training.data import CropSampler, load_frames
 from difiisr_ros.training.degradation import degrade
+from difiisr_ros.training.guidance_priors import fit_guidance_priors
 from difiisr_ros.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
 from difiisr_ros.training.validate import validate
 
@@ -101,7 +103,9 @@ class Trainer:
         if not frames:
             raise DataError(f"{data}: no frame is left to train on")
         self.validation = held_out[:: max(1, len(held_out) // settings.validate_frames)]
-        self.frames = len(frames)
+        self._frames, self.frames = frames, len(frames)
+        #: What guidance expects; fitted at the end of the run.
+        self.priors = GuidancePriors()
         seed = settings.seed * 1000 + self.rank
         self.sampler = CropSampler(frames, settings.crop, seed)
         self.generator = torch.Generator().manual_seed(seed)
@@ -173,8 +177,14 @@ class Trainer:
         os.replace(temporary, self._state_file)
         save_model(self.out / "model.safetensors", self._averaged(), self._facts())
 
+    def _fit_guidance(self) -> None:
+        """What guidance expects depends on the finished model's answers."""
+        if self.rank == 0:
+            self.priors = fit_guidance_priors(self._averaged(), self._frames)
+
     def _averaged(self) -> LiteDenoiser:
         model = LiteDenoiser(self.settings.config)
+        model.guidance_priors = self.priors
         model.load_state_dict(self.ema)
         return model.to(self.device).eval()
 
@@ -267,6 +277,7 @@ class Trainer:
         bar.close()
         self.elapsed = self.settings.minutes * 60
         self._validate(bar)
+        self._fit_guidance()
         self._save()
         distributed.stop(self.world)
         return self.out / "model.safetensors"
@@ -323,13 +334,13 @@ class Trainer:
                 "stage": self.stage, "step": self.step, "minutes": round(self.elapsed / 60, 2),
                 "num_steps": steps, "psnr": round(ours.psnr, 3),
                 "gain": round(ours.psnr - bicubic.psnr, 3),
-                "spectrum_distance": round(ours.spectrum_distance, 2),
+                "spectrum_loss": round(ours.spectrum, 4),
             }  # fmt: skip
             self.history.append(entry)
             bar.write(
                 f"{entry['minutes']:7.1f} min  step {self.step}  {steps}-step "
                 f"PSNR {ours.psnr:.2f} dB (bicubic {bicubic.psnr:.2f}), "
-                f"spectrum distance {ours.spectrum_distance:.2f} ({bicubic.spectrum_distance:.2f})"
+                f"spectrum loss {ours.spectrum:.3f} ({bicubic.spectrum:.3f})"
             )
 
 

@@ -1,4 +1,4 @@
-"""PSNR and spectrum distance on held-out frames while training, as the evaluation has them."""
+"""PSNR and spectrum loss on held-out frames while training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from difiisr_ros.core.resample import (
     upsample_folded,
 )  # fmt: skip
 from difiisr_ros.core.sampler import sample
-from difiisr_ros.evaluation.spectrum import spectrum_distance
 from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
 from difiisr_ros.training.data import Frame
+from difiisr_ros.training.guidance_losses import spectrum_loss
 
 
 class Quality(NamedTuple):
-    """Means over frames, both in dB."""
+    """Means over frames."""
 
     psnr: float
-    spectrum_distance: float
+    """dB."""
+    spectrum: float
+    """:func:`difiisr_ros.training.guidance_losses.spectrum_loss`: 0 is the HR frame's."""
 
 
 def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[Quality, Quality]:
@@ -66,5 +68,6 @@ def _score(
     if peak == 255.0:
         counts = counts.clamp(0, 255)
     mse = float(((counts - hr) ** 2).mean())
-    distance = spectrum_distance(hr.cpu().numpy(), counts.cpu().numpy(), peak)
-    return 10 * float(np.log10(peak**2 / max(mse, 1e-12))), distance
+    span = high - low
+    spectrum = spectrum_loss(counts[None, None] / span, hr[None, None] / span)
+    return 10 * float(np.log10(peak**2 / max(mse, 1e-12))), float(spectrum)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from difiisr_ros.errors import OptionError
 from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.quality import CUSTOM, PRESETS, QUALITIES, preset
 from difiisr_ros.ros.parameter_table import (
     BY_NAME,
     ENGINE,
@@ -16,6 +18,7 @@ from difiisr_ros.ros.parameter_table import (
     TABLE,
     Change,
     check_together,
+    engine_options,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,11 +73,11 @@ def test_a_fixed_range_needs_an_extent():
 
 def test_engine_parameters_are_those_of_the_engine():
     known = set(UpscaleOptions.__dataclass_fields__)
-    assert set(ENGINE_LIVE) == known
+    assert {ENGINE[name] for name in ENGINE_LIVE} == known
     for name in ENGINE_LIVE:
-        default = getattr(UpscaleOptions(), name)
+        default = getattr(UpscaleOptions(), ENGINE[name])
         assert default is None or default == DEFAULTS[name]
-    assert set(ENGINE) - known == {
+    assert set(ENGINE.values()) - known == {
         "model",
         "backend",
         "device",
@@ -82,6 +85,30 @@ def test_engine_parameters_are_those_of_the_engine():
         "strict_backend",
         "num_threads",
     }
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_a_quality_decides_steps_and_guidance_for_the_engine(quality):
+    values = {**DEFAULTS, "quality": quality}
+    assert check_together(values) is None
+    options = engine_options(values, live=True)
+    UpscaleOptions(**options)
+    if quality == CUSTOM:
+        assert options["num_steps"] == DEFAULTS["num_steps"]
+        own = engine_options({**values, "num_steps": 3, "guidance.visual_scale": 0.25}, live=True)
+        assert (own["num_steps"], own["visual_scale"]) == (3, 0.25)
+        return
+    assert {name: options[name] for name in preset(quality)} == preset(quality)
+    for name, value in (("num_steps", 3), ("guidance.perceptual_scale", 0.1)):
+        wrong = check_together({**values, name: value})
+        assert f"{name} is {value}, but quality {quality} decides it" in wrong
+
+
+def test_presets_name_only_options():
+    for options in PRESETS.values():
+        assert set(options) == {"num_steps", "visual_scale", "perceptual_scale"}
+    with pytest.raises(OptionError, match="custom, fidelity, balanced, detail, got 'best'"):
+        preset("best")
 
 
 def test_yaml_has_every_parameter_with_its_default():

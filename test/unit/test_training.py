@@ -149,6 +149,7 @@ def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_pat
     assert model.config == SMALL
     assert facts["steps"] == trainer.step >= 2
     assert facts["frames"] == 5  # one is held out
+    assert model.guidance_priors.terms == ("visual", "perceptual")
 
     longer = Trainer(frames_dir, tmp_path, _settings(minutes=0.08))
     assert longer.resume()
@@ -186,7 +187,9 @@ def test_damaged_state_is_named_and_kept(frames_dir, tmp_path):
         (["{frames}", "--degradation", "rain"], "bicubic, camera, mixed"),
         (["{frames}", "--crop", "60"], "multiple of 8"),
         (["{frames}", "--minutes", "0"], "--minutes must be above 0"),
-        (["{frames}", "--prior-share", "2"], "--prior-share must be in (0, 1]"),
+        (["{frames}", "--prior-share", "2"], "--prior-share must be in [0, 1]"),
+        (["{frames}", "--few-step-share", "0.6"], "are at most 1 together, got 0.6 and 0.6"),
+        (["{frames}", "--spectrum-weight", "-1"], "--spectrum-weight must be in [0, 100]"),
         (["{frames}", "--psnr-share", "-1"], "--psnr-share must be in [0, 1]"),
         (["{frames}", "--init", "none.safetensors"], "'none.safetensors' is neither"),
         (["{frames}"], "at least 192x192"),

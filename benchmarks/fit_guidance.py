@@ -1,0 +1,40 @@
+"""Fit what guidance expects of HR frames to a model, and write it into the model's file.
+
+    python benchmarks/fit_guidance.py MODEL FRAMES [--count 120]
+
+``difiisr train`` does it at the end of a run; this is for a file from before, or after its schedule
+or weights were changed. FRAMES is the folder that the model was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from safetensors import safe_open
+
+from difiisr_ros.models.checkpoint import load_model, save_model
+from difiisr_ros.training.data import load_frames
+from difiisr_ros.training.guidance_priors import FRAMES, fit_guidance_priors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("frames", type=Path)
+    parser.add_argument("--count", type=int, default=FRAMES, help="frames to fit to")
+    args = parser.parse_args()
+    model, facts = load_model(str(args.model))
+    begin = time.perf_counter()
+    model.guidance_priors = fit_guidance_priors(
+        model, load_frames(args.frames, 64), count=args.count
+    )
+    with safe_open(args.model, "pt") as file:
+        half = file.get_slice("prior.head.weight").get_dtype() == "F16"
+    save_model(args.model, model, facts, half)
+    print(f"fitted to {args.count} frames in {time.perf_counter() - begin:.0f} s: {args.model}")
+
+
+if __name__ == "__main__":
+    main()
