@@ -76,6 +76,11 @@ class GraphFacts:
     """Version of this package."""
     format: str = FORMAT
 
+    @property
+    def options(self) -> GraphOptions:
+        """What is built in."""
+        return GraphOptions(self.num_steps, self.consistency, self.precision, self.guidance)
+
     def as_metadata(self) -> dict[str, str]:
         """The fields as text."""
         return {name: str(value) for name, value in asdict(self).items()}

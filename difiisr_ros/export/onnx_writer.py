@@ -87,6 +87,16 @@ def export_onnx(
     return result.SerializeToString()
 
 
+def read_facts(data: bytes, where: str) -> GraphFacts:
+    """What a serialised graph says of itself; ``where`` names it in messages.
+
+    Raises:
+        ModelError: not a graph of this package.
+    """
+    model = onnx.load_from_string(data)
+    return GraphFacts.from_metadata({p.key: p.value for p in model.metadata_props}, where)
+
+
 def _trace(graph: SamplerGraph, shape: GraphShape, opset: int) -> onnx.ModelProto:
     batch, height, width = (
         given or some for given, some in zip((shape.batch, shape.height, shape.width), _EXAMPLE)

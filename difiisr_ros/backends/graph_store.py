@@ -1,0 +1,100 @@
+"""ONNX graphs of a model, exported when first asked for and kept on disk.
+
+A graph that is there needs no PyTorch. It is found by what it depends on: the model file, the
+options that are built in, and the sources that make graphs. An entry is the graph, ``NAME.onnx``,
+and ``NAME.json`` with its checksum and what it is; the graph is written first. Every fault of an
+entry or of the folder costs an export, never a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+
+from difiisr_ros.backends.cache_folder import cache_folder, write_atomically
+from difiisr_ros.errors import BackendUnavailable, ModelError
+from difiisr_ros.export.facts import GraphFacts, GraphOptions
+from difiisr_ros.models.model_files import model_path
+
+FOLDER = "graphs"
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_logger = logging.getLogger(__name__)
+
+
+def stored_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
+    """The graph of ``lite`` or of a model file, for frames of any size, and what it is.
+
+    Raises:
+        ModelError: not a usable model.
+        OptionError: options that the model cannot do.
+        BackendUnavailable: it has to be exported, and PyTorch or onnx is missing.
+    """
+    path = model_path(model)
+    weights = path.read_bytes()
+    key = json.dumps(
+        [hashlib.sha256(weights).hexdigest(), asdict(options), _sources()], sort_keys=True
+    )
+    name = f"{path.stem}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    try:
+        file = cache_folder() / FOLDER / f"{name}.onnx"
+    except OSError as error:
+        _logger.warning("the exported graph is not kept: %s", error)
+        return _export(model, options)
+    found = _read(file)
+    if found is None:
+        found = _export(model, options)
+        _write(file, *found)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _sources() -> str:
+    """A digest of the code that decides what a graph computes."""
+    digest = hashlib.sha256()
+    for folder in ("core", "export", "models"):
+        for source in sorted((_PACKAGE / folder).glob("*.py")):
+            digest.update(source.name.encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(file: Path) -> tuple[bytes, GraphFacts] | None:
+    try:
+        entry = json.loads(file.with_suffix(".json").read_text())
+        data = file.read_bytes()
+        facts = GraphFacts.from_metadata(entry["facts"], str(file))
+        intact = hashlib.sha256(data).hexdigest() == entry["sha256"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError) as error:
+        _logger.warning("the graph kept as %s cannot be used: %s", file, error)
+        return None
+    if not intact:
+        _logger.warning("the graph kept as %s is damaged", file)
+        return None
+    return data, facts
+
+
+def _export(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
+    try:
+        from difiisr_ros.export.onnx_writer import export_onnx, read_facts
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"the graph of model {model} has to be exported, which needs PyTorch and onnx ({error})"
+            "; or give a file that 'difiisr export' has written"
+        ) from error
+    data = export_onnx(model, options)
+    return data, read_facts(data, model)
+
+
+def _write(file: Path, data: bytes, facts: GraphFacts) -> None:
+    entry = {"sha256": hashlib.sha256(data).hexdigest(), "facts": facts.as_metadata()}
+    try:
+        write_atomically(file, data)
+        write_atomically(file.with_suffix(".json"), json.dumps(entry, indent=2).encode())
+    except OSError as error:
+        _logger.warning("the exported graph is not kept: %s", error)

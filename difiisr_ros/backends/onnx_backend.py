@@ -1,0 +1,152 @@
+"""ONNX Runtime backend: on CPUs, and on NVIDIA GPUs by its CUDA or TensorRT execution provider.
+
+Needs no PyTorch where the model is a file that ``difiisr export`` has written, or where the graph
+of a model has been exported before (:mod:`difiisr_ros.backends.graph_store`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.backends.graph_store import stored_graph
+from difiisr_ros.backends.onnx_session import GraphSession, find_device, graph_facts
+from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.errors import BackendUnavailable, ModelError, OptionError
+from difiisr_ros.export.facts import GraphOptions
+
+SUFFIX = ".onnx"
+MAX_SESSIONS = 4
+
+
+class OnnxBackend:
+    """The whole sampler as an ONNX graph. See :class:`difiisr_ros.backends.base.Backend`.
+
+    Args:
+        model: ``lite``, a model file, whose graphs are exported as they are asked for, or a graph
+            (``NAME.onnx``), which does what is built into it and nothing else.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or ``tensorrt``, ``tensorrt:N`` for the
+            TensorRT execution provider on device N.
+        precision: ``auto``, ``fp32``, or on GPUs ``fp16``; of a graph its own.
+        num_threads: CPU threads; 0 leaves the choice to ONNX Runtime.
+    """
+
+    name = "onnx"
+    scale = 4
+    guidance_gradients: tuple[str, ...] = ("closed_form",)
+
+    def __init__(
+        self, model: str, device: str = "auto", precision: str = "auto", num_threads: int = 0
+    ) -> None:
+        self.model = model
+        self.device, self.precision = device, precision
+        self.max_steps = 0
+        self.guidance_terms: tuple[str, ...] = ()
+        self.fixed_options: dict[str, Any] = {}
+        self._num_threads = num_threads
+        self._is_graph = Path(model).suffix == SUFFIX
+        self._sessions: OrderedDict[GraphOptions, GraphSession] = OrderedDict()
+        self._loaded = False
+
+    def load(self) -> None:
+        """Load the graph. Raises BackendUnavailable or ModelError."""
+        self.device = find_device(self.device)
+        self._loaded = True
+        if self._is_graph:
+            self._load_graph(Path(self.model).expanduser())
+            return
+        self.precision = self._choose_precision()
+        facts = self._session(GraphOptions(precision=self.precision)).facts
+        self.max_steps = facts.max_steps
+        self.guidance_terms = tuple(filter(None, (facts.model_guidance,)))
+
+    def _load_graph(self, path: Path) -> None:
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file")
+        data = path.read_bytes()
+        facts = graph_facts(data, str(path))
+        if self.precision not in ("auto", facts.precision):
+            raise OptionError(f"{path} is {facts.precision}; precision {self.precision} was asked")
+        self.precision, self.max_steps = facts.precision, facts.num_steps
+        self.guidance_terms = tuple(filter(None, (facts.guidance,)))
+        self.fixed_options = {"num_steps": facts.num_steps, "consistency": facts.consistency}
+        self._sessions[facts.options] = GraphSession(
+            data, facts, str(path), self.device, self._num_threads
+        )
+
+    def _choose_precision(self) -> str:
+        on_cpu = self.device == "cpu"
+        if self.precision == "auto":
+            return "fp32" if on_cpu else "fp16"
+        if self.precision == "fp32" or (self.precision == "fp16" and not on_cpu):
+            return self.precision
+        can = "fp32" if on_cpu else "fp32 and fp16"
+        raise BackendUnavailable(
+            f"ONNX Runtime on {self.device} runs {can} here, not {self.precision}"
+        )
+
+    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        """Run twice: the first run plans and allocates."""
+        side = (self.scale * height, self.scale * width)
+        noise = np.zeros((self.noise_count(num_steps), *side), np.float32)
+        consistency = self.fixed_options.get("consistency", GraphOptions.consistency)
+        for _ in range(2):
+            self.run(np.zeros((1, 1, height, width), np.float32), noise, num_steps, consistency)
+
+    def noise_count(self, num_steps: int) -> int:
+        """How many noise images the graph of this number of steps reads."""
+        for options, session in self._sessions.items():
+            if options.num_steps == num_steps:
+                return session.facts.noise_count
+        return self._session(GraphOptions(num_steps, precision=self.precision)).facts.noise_count
+
+    def run(
+        self,
+        lr: np.ndarray,
+        noise: np.ndarray,
+        num_steps: int,
+        consistency: int,
+        guidance: Guidance = NO_GUIDANCE,
+    ) -> np.ndarray:
+        """See :class:`difiisr_ros.backends.base.Backend`.
+
+        Raises:
+            OptionError: the model is a graph, into which something else is built.
+            FrameError: the model is a graph that takes frames of other sizes.
+        """
+        visual = "visual" if guidance.visual_scale > 0 else ""
+        if self._is_graph:  # one that holds guidance is given its scale, also 0
+            visual = "".join(self.guidance_terms)
+        options = GraphOptions(num_steps, consistency, self.precision, visual)
+        return self._session(options).run(lr, noise, guidance.visual_scale)
+
+    def _session(self, options: GraphOptions) -> GraphSession:
+        if not self._loaded:
+            raise BackendUnavailable("the onnx backend is closed or was not loaded")
+        if options not in self._sessions:
+            if self._is_graph:
+                raise OptionError(
+                    f"{self.model} holds {_words(next(iter(self._sessions)))}; asked was "
+                    f"{_words(options)}"
+                )
+            while len(self._sessions) >= MAX_SESSIONS:
+                self._sessions.popitem(last=False)
+            data, facts = stored_graph(self.model, options)
+            self._sessions[options] = GraphSession(
+                data, facts, f"model {self.model}", self.device, self._num_threads
+            )
+        self._sessions.move_to_end(options)
+        return self._sessions[options]
+
+    def close(self) -> None:
+        """Free the graphs."""
+        self._sessions.clear()
+        self._loaded = False
+
+
+def _words(options: GraphOptions) -> str:
+    guidance = f"{options.guidance} guidance" if options.guidance else "no guidance"
+    return f"num_steps {options.num_steps}, consistency {options.consistency}, {guidance}"
