@@ -117,19 +117,20 @@ class EngineCache:
             What ``load`` made, or None where it fails for a plan that was just built.
         """
         self.trouble = None
-        engine = self._load(key, load)
+        engine = self.find(key, load)
         if engine is not None:
             return engine
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(locked(self._file(key, ".lock"), _sayer(interrupted)))
+                stack.enter_context(locked(self.file(key, ".lock"), _sayer(interrupted)))
             except OSError as error:
                 self._complain(f"engines are not locked between processes: {error}")
             else:
-                engine = self._load(key, load)  # who had the lock before may have built it
+                engine = self.find(key, load)  # who had the lock before may have built it
             return engine if engine is not None else load(self._build(key, build))
 
-    def _file(self, key: EngineKey, suffix: str) -> Path:
+    def file(self, key: EngineKey, suffix: str = ".plan") -> Path:
+        """Path of one of an entry's files. Raises OSError where no folder can be named."""
         return self.folder / (key.name + suffix)
 
     def _build(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
@@ -144,15 +145,16 @@ class EngineCache:
             "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         try:
-            write_atomically(self._file(key, ".plan"), plan)
-            write_atomically(self._file(key, ".json"), json.dumps(facts, indent=1).encode())
+            write_atomically(self.file(key, ".plan"), plan)
+            write_atomically(self.file(key, ".json"), json.dumps(facts, indent=1).encode())
         except OSError as error:
             self._complain(f"the engine is not kept: {error}")
         else:
-            _logger.info("kept as %s", self._file(key, ".plan"))
+            _logger.info("kept as %s", self.file(key, ".plan"))
         return plan
 
-    def _load(self, key: EngineKey, load: Callable[[bytes], Any]) -> Any:
+    def find(self, key: EngineKey, load: Callable[[bytes], Any]) -> Any:
+        """The loaded engine of this key if the folder has it, else None; nothing is built."""
         try:
             plan = self._read(key)
             if plan is None:
@@ -168,8 +170,8 @@ class EngineCache:
     def _read(self, key: EngineKey) -> bytes | None:
         """The plan of an entry; None if there is none. Raises ValueError for a faulty one."""
         try:
-            facts = json.loads(self._file(key, ".json").read_bytes())
-            plan = self._file(key, ".plan").read_bytes()
+            facts = json.loads(self.file(key, ".json").read_bytes())
+            plan = self.file(key, ".plan").read_bytes()
         except FileNotFoundError:
             return None
         if not isinstance(facts, dict) or facts.get("format") != FORMAT:

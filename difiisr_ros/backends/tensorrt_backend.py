@@ -10,6 +10,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from difiisr_ros.backends.cuda_staging import DeviceStream
 from difiisr_ros.backends.engine_build import build_plan, load_plan, make_logger
 from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShapes, Shape
+from difiisr_ros.backends.graph_store import stored_graph
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError
 from difiisr_ros.export.facts import LR, NOISE, SR, VISUAL_SCALE, GraphFacts, GraphOptions
@@ -46,12 +48,12 @@ class TensorRTBackend:
     An engine is built, or taken from the cache, when frames first ask for its number of steps. It
     takes every size from 8 to 640 pixels a side and up to four frames at once, and is tuned for the
     size that asked: :meth:`SuperResolver.warmup` with the camera's size, or the node's
-    ``warmup_width`` and ``warmup_height``, decides it.
+    ``warmup_width`` and ``warmup_height``, decides it. Frames of a shape for which an engine of its
+    own was built ahead (:meth:`prepare`) are run by that one.
     """
 
     name = "tensorrt"
     scale = 4
-    guidance_terms: tuple[str, ...] = ("visual",)
     guidance_gradients: tuple[str, ...] = ("closed_form",)
 
     def __init__(
@@ -66,8 +68,11 @@ class TensorRTBackend:
         self.device = device
         self.precision = _choose_precision(precision)
         self.max_steps = 0
+        self.guidance_terms: tuple[str, ...] = ()
         self.cache = cache or EngineCache()
-        self._engines: OrderedDict[GraphOptions, LoadedEngine] = OrderedDict()
+        self._engines: OrderedDict[tuple[GraphOptions, EngineShapes], LoadedEngine] = OrderedDict()
+        self._dynamic: dict[GraphOptions, EngineShapes] = {}
+        self._without: set[tuple[GraphOptions, Shape]] = set()  # shapes without a fixed engine
         self._graphs: dict[GraphOptions, tuple[bytes, GraphFacts]] = {}
         self._trt: Any = None
         self._logger: Any = None
@@ -91,6 +96,7 @@ class TensorRTBackend:
         self._trt, self._logger = tensorrt, make_logger(tensorrt)
         _, facts = self._graph(GraphOptions(precision=self.precision))
         self.max_steps = facts.max_steps
+        self.guidance_terms = tuple(filter(None, (facts.model_guidance,)))
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Build or load the engine for this number of steps, and run it twice."""
@@ -143,23 +149,55 @@ class TensorRTBackend:
         if self._gpu is not None and self._gpu.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _engine(self, options: GraphOptions, shape: Shape) -> LoadedEngine:
-        if options not in self._engines:
-            while len(self._engines) >= MAX_ENGINES:
-                self._engines.popitem(last=False)
-            self._engines[options] = self._make_engine(options, shape)
-        self._engines.move_to_end(options)
-        return self._engines[options]
+    def prepare(self, options: GraphOptions, shape: Shape, fixed: bool) -> Path:
+        """Build or find the engine that frames of this shape ask for, and return its file.
 
-    def _make_engine(self, options: GraphOptions, shape: Shape) -> LoadedEngine:
-        """From the cache, or built."""
-        if self._trt is None or self._gpu is None or self._stream is None:
-            raise BackendUnavailable("the tensorrt backend is closed or was not loaded")
-        trt, gpu = self._trt, self._gpu
-        shapes = engine_shapes(*shape[1:])
-        onnx, _ = self._graph(options)
-        key = EngineKey.of(
-            onnx,
+        Args:
+            options: of the graph.
+            shape: batch, height and width.
+            fixed: an engine for this shape alone, instead of one for every size that is tuned for
+                frames of this one.
+
+        Raises:
+            BackendUnavailable: it cannot be built, or not be kept.
+        """
+        shapes = EngineShapes(shape, shape, shape) if fixed else engine_shapes(*shape[1:])
+        self._hold(options, shapes, self._get(options, shapes, build=True))
+        if self.cache.trouble:
+            raise BackendUnavailable(self.cache.trouble)
+        return self.cache.file(self._key(options, shapes))
+
+    def _engine(self, options: GraphOptions, shape: Shape) -> LoadedEngine:
+        """The engine of exactly this shape if one was built ahead, else the one of every size."""
+        fixed = EngineShapes(shape, shape, shape)
+        shapes = self._dynamic.get(options)
+        engine = self._engines.get((options, fixed))
+        if engine is None and (options, shape) not in self._without:
+            engine = self._get(options, fixed, build=False)
+            if engine is None:
+                self._without.add((options, shape))
+        if engine is not None:
+            return self._hold(options, fixed, engine)
+        if shapes is None:
+            shapes = self._dynamic[options] = engine_shapes(*shape[1:])
+        engine = self._engines.get((options, shapes)) or self._get(options, shapes, build=True)
+        return self._hold(options, shapes, engine)
+
+    def _hold(
+        self, options: GraphOptions, shapes: EngineShapes, engine: LoadedEngine | None
+    ) -> LoadedEngine:
+        """Keep the engines used last."""
+        assert engine is not None
+        self._engines[options, shapes] = engine
+        self._engines.move_to_end((options, shapes))
+        while len(self._engines) > MAX_ENGINES:
+            self._engines.popitem(last=False)
+        return engine
+
+    def _key(self, options: GraphOptions, shapes: EngineShapes) -> EngineKey:
+        trt, gpu, _ = self._loaded()
+        return EngineKey.of(
+            self._graph(options)[0],
             tensorrt=trt.__version__,
             gpu=gpu.name,
             compute_capability=gpu.compute_capability,
@@ -168,11 +206,18 @@ class TensorRTBackend:
             num_steps=options.num_steps,
         )
 
+    def _get(
+        self, options: GraphOptions, shapes: EngineShapes, *, build: bool
+    ) -> LoadedEngine | None:
+        """From the cache, or built."""
+        trt, gpu, stream = self._loaded()
+        onnx, key = self._graph(options)[0], self._key(options, shapes)
+
         def on_device() -> None:
             if gpu.device.type == "cuda":
                 torch.cuda.set_device(gpu.device)
 
-        def build() -> bytes:
+        def build_it() -> bytes:
             return build_plan(
                 trt,
                 self._logger,
@@ -187,16 +232,26 @@ class TensorRTBackend:
             on_device()
             return load_plan(trt, self._logger, plan)
 
-        engine = self.cache.get(key, build, load, interrupted=check_stop)
-        if engine is None:
-            raise BackendUnavailable(
-                f"TensorRT cannot load the engine that it has just built: {self._logger.error}"
-            )
-        return LoadedEngine(trt, self._logger, engine, shapes, self._stream)
+        if not build:
+            engine = self.cache.find(key, load)
+            if engine is None:
+                return None
+        else:
+            engine = self.cache.get(key, build_it, load, interrupted=check_stop)
+            if engine is None:
+                raise BackendUnavailable(
+                    f"TensorRT cannot load the engine that it has just built: {self._logger.error}"
+                )
+        return LoadedEngine(trt, self._logger, engine, shapes, stream)
+
+    def _loaded(self) -> tuple[Any, Gpu, DeviceStream]:
+        if self._trt is None or self._gpu is None or self._stream is None:
+            raise BackendUnavailable("the tensorrt backend is closed or was not loaded")
+        return self._trt, self._gpu, self._stream
 
     def _graph(self, options: GraphOptions) -> tuple[bytes, GraphFacts]:
         if options not in self._graphs:
-            self._graphs[options] = export_graph(self.model, options)
+            self._graphs[options] = stored_graph(self.model, options)
         return self._graphs[options]
 
 
@@ -295,14 +350,3 @@ def _choose_precision(precision: str) -> str:
 def _sides(shapes: EngineShapes) -> str:
     (_, low_height, low_width), (_, height, width) = shapes.least, shapes.largest
     return f"{low_width}x{low_height} to {width}x{height}"
-
-
-def export_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
-    """The ONNX of a model for engines of any size, and what it says of itself."""
-    import onnx
-
-    from difiisr_ros.export.onnx_writer import export_onnx
-
-    data = export_onnx(model, options)
-    metadata = {p.key: p.value for p in onnx.load_from_string(data).metadata_props}
-    return data, GraphFacts.from_metadata(metadata, model)
