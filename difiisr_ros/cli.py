@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "export": (
         "difiisr_ros.commands.export",
-        "Write the whole sampler as one ONNX graph, checked against PyTorch.",
+        "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it.",
     ),
     "train": (
         "difiisr_ros.training.command",
@@ -110,6 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_large_buffers()
     logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM}: %(levelname)s: %(message)s")
     logging.addLevelName(logging.WARNING, "warning")
+    logging.addLevelName(logging.INFO, "info")
+    logging.getLogger("difiisr_ros.long_work").setLevel(logging.INFO)  # how far it is
     try:
         parser = build_parser(_chosen_command(arguments))
         args = parser.parse_args(arguments)

@@ -1,4 +1,7 @@
-"""``difiisr export OUT``: the whole sampler as one graph, for other runtimes than PyTorch."""
+"""``difiisr export OUT``: the whole sampler as one graph, for other runtimes than PyTorch.
+
+TensorRT engines are built by :mod:`difiisr_ros.commands.export_tensorrt`.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+from difiisr_ros.commands.export_tensorrt import (
+    add_tensorrt_arguments,
+    build_engine,
+    check_not_asked,
+)
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import PRECISIONS, GraphOptions
 from difiisr_ros.io.images import write_atomically
 
-HELP = "Write the whole sampler as one ONNX graph, checked against PyTorch."
+HELP = "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it."
 EXIT_DIFFERS = 1
 
-FORMATS = ("onnx",)
+FORMATS = ("onnx", "tensorrt")
 #: LR frames that an open graph is checked with: batch, height, width; odd ones and a single pixel.
 _CHECKED = ((1, 24, 32), (1, 25, 33), (3, 31, 18), (1, 1, 1))
 
@@ -22,8 +30,11 @@ _CHECKED = ((1, 24, 32), (1, 25, 33), (3, 31, 18), (1, 1, 1))
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     default = GraphOptions()
-    parser.add_argument("output", type=Path, metavar="OUT", help="the file to write, NAME.onnx")
+    parser.add_argument(
+        "output", type=Path, nargs="?", metavar="OUT", help="the file to write, NAME.onnx"
+    )
     parser.add_argument("--format", choices=FORMATS, default="onnx", help="what to write")
+    add_tensorrt_arguments(parser)
     parser.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
     parser.add_argument(
         "--num-steps", "--steps", type=int, default=default.num_steps, metavar="K",
@@ -34,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="back-projections, 0 to 4, that pull the result to what the camera measured",
     )  # fmt: skip
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default=default.precision,
-        help="of the network; resampling and sampler are fp32",
+        "--precision", choices=PRECISIONS,
+        help="of the network; resampling and sampler are fp32 "
+        f"(default: {default.precision}; for tensorrt: fp16)",
     )  # fmt: skip
     parser.add_argument(
         "--guidance", choices=("none", "visual"), default="none",
@@ -46,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dynamic", action="store_true", help="take frames of any size, also odd ones (default)"
     )
     size.add_argument(
-        "--size", type=_size, metavar="WxH", help="take LR frames of this size only: 160x120"
-    )
+        "--size", type=_size, metavar="WxH",
+        help="take LR frames of this size only: 160x120; for tensorrt, be fastest at it",
+    )  # fmt: skip
     parser.add_argument(
         "--batch", type=_batch, default="dynamic", metavar="N",
         help="frames at once, or 'dynamic' for any number",
@@ -61,16 +74,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the graph; 1 where it does not compute what PyTorch computes."""
     guidance = "" if args.guidance == "none" else args.guidance
-    options = GraphOptions(args.num_steps, args.consistency, args.precision, guidance)
-    report = _write_onnx(args, options)
+    precision = args.precision or ("fp16" if args.format == "tensorrt" else GraphOptions.precision)
+    options = GraphOptions(args.num_steps, args.consistency, precision, guidance)
+    if args.format == "tensorrt":
+        report = build_engine(args, options)
+    else:
+        report = _write_onnx(args, options)
     if args.json is not None:
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
-    return 0 if report["agrees"] in (True, None) else EXIT_DIFFERS
+    return EXIT_DIFFERS if report.get("agrees") is False else 0
 
 
 def _write_onnx(args: argparse.Namespace, options: GraphOptions) -> dict[str, Any]:
-    if args.output.suffix != ".onnx":
-        raise OptionError(f"the output must be named NAME.onnx, got {args.output}")
+    check_not_asked(args)
+    if args.output is None or args.output.suffix != ".onnx":
+        raise OptionError(f"the output must be named NAME.onnx, got {args.output or 'none'}")
     try:
         import onnx
     except ImportError as error:

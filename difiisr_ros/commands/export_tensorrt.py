@@ -1,0 +1,75 @@
+"""``difiisr export --format tensorrt``: build an engine into the cache, where it is looked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from difiisr_ros.errors import BackendUnavailable, OptionError
+from difiisr_ros.export.facts import GraphOptions
+from difiisr_ros.io.images import write_atomically
+
+DEFAULT_SIZE = (160, 120)
+
+
+def add_tensorrt_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what only ``--format tensorrt`` has."""
+    group = parser.add_argument_group("tensorrt")
+    group.add_argument(
+        "--build-only", action="store_true", help="build into the cache, and write no file"
+    )
+    group.add_argument(
+        "--fixed", action="store_true",
+        help="an engine for frames of --size (and --batch) alone, instead of for 8 to 640 pixels",
+    )  # fmt: skip
+    group.add_argument(
+        "--device", default="auto", help="auto, cuda or cuda:N; the engine is for its kind"
+    )
+
+
+def check_not_asked(args: argparse.Namespace) -> None:
+    """Raise OptionError where something only TensorRT has is asked of another format."""
+    for name in ("build_only", "fixed"):
+        if getattr(args, name):
+            raise OptionError(f"--{name.replace('_', '-')} needs --format tensorrt")
+
+
+def build_engine(args: argparse.Namespace, options: GraphOptions) -> dict[str, Any]:
+    """Build the engine, or find it in the cache, and return what its JSON file says.
+
+    Raises:
+        OptionError: arguments that do not go together.
+        BackendUnavailable: TensorRT or the GPU is missing, or the engine cannot be built or kept.
+    """
+    if args.output is None and not args.build_only:
+        raise OptionError("give the file to write, NAME.plan, or --build-only")
+    if args.output is not None and (args.build_only or args.output.suffix != ".plan"):
+        raise OptionError(
+            "an engine is written to NAME.plan, and with --build-only to no file; "
+            f"got {args.output}"
+        )
+    try:
+        from difiisr_ros.backends.tensorrt_backend import TensorRTBackend
+    except ImportError as error:
+        raise BackendUnavailable(f"building an engine needs PyTorch ({error})") from error
+    width, height = args.size or DEFAULT_SIZE
+    batch = 1 if args.batch == "dynamic" else args.batch
+    backend = TensorRTBackend(args.model, device=args.device, precision=options.precision)
+    backend.load()
+    path = backend.prepare(options, (batch, height, width), args.fixed)
+    backend.close()
+    facts = json.loads(path.with_suffix(".json").read_text())
+    print(f"engine   {path}, {facts['plan_bytes'] / 2**20:.1f} MiB, for {_takes(facts)}")
+    if args.output is not None:
+        write_atomically(args.output, path.read_bytes())
+        print(f"wrote    {args.output}")
+    return {"file": str(args.output or path), **facts}
+
+
+def _takes(facts: dict[str, Any]) -> str:
+    shapes = facts["key"]["shapes"]
+    (least, low_height, low_width), (most, height, width) = shapes["least"], shapes["largest"]
+    if shapes["least"] == shapes["largest"]:
+        return f"{most} x {width}x{height} alone"
+    return f"{least} to {most} frames of {low_width}x{low_height} to {width}x{height}"
