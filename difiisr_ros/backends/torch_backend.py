@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -33,6 +35,7 @@ class TorchBackend:
     name = "torch"
     scale = SCALE
     guidance_gradients: tuple[str, ...] = GRADIENTS
+    fixed_options: Mapping[str, int] = {}
 
     def __init__(
         self, model: str, device: str = "auto", precision: str = "auto", num_threads: int = 0
@@ -102,7 +105,7 @@ class TorchBackend:
         def compute(frames: Tensor, images: Tensor) -> Tensor:
             y0 = upsample_folded(frames)
             denoise = LiteDenoise(network, frames, y0, self._full)
-            guide = self._guide(guidance, frames, y0)
+            guide = self._guide(guidance, frames, y0, num_steps > 1 or consistency == 0)
             if num_steps > 1:
                 x0 = self._sample(denoise, y0, images, num_steps, guide)
             elif guide is None:
@@ -144,13 +147,15 @@ class TorchBackend:
             self._feature_prior = self._feature_prior.to(self._device)
         return self._feature_prior, self._features
 
-    def _guide(self, guidance: Guidance, lr: Tensor, y0: Tensor) -> Guide | None:
+    def _guide(
+        self, guidance: Guidance, lr: Tensor, y0: Tensor, measured_band: bool
+    ) -> Guide | None:
         if not guidance.terms:
             return None
         dtype, terms = _DTYPES[self.precision], []
         if guidance.visual_scale > 0:
             assert self._spectrum_prior is not None
-            visual = VisualTerm(self._spectrum_prior, lr, y0, dtype)
+            visual = VisualTerm(self._spectrum_prior, lr, y0, dtype, measured_band=measured_band)
             terms.append(WeightedTerm(visual, guidance.visual_scale))
         if guidance.perceptual_scale > 0:
             perceptual = PerceptualTerm(*self._load_features(), dtype)

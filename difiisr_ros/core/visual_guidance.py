@@ -151,12 +151,22 @@ class VisualTerm:
         lr: N x 1 x H x W.
         y0: bicubic of it, folded.
         dtype: of the filters' arithmetic; sums and gains are float32.
+        measured_band: whether the measured band's energy counts. Where the only prediction is
+            back-projected (:func:`difiisr_ros.core.resample.back_project`) it need not: that is a
+            Newton step on the same energy, and the gradient costs as much.
     """
 
     def __init__(
-        self, prior: SpectrumPrior, lr: Tensor, y0: Tensor, dtype: torch.dtype = torch.float32
+        self,
+        prior: SpectrumPrior,
+        lr: Tensor,
+        y0: Tensor,
+        dtype: torch.dtype = torch.float32,
+        *,
+        measured_band: bool = True,
     ) -> None:
         self._prior, self._lr, self._y0, self._dtype = prior, lr, y0, dtype
+        self._measured_band = measured_band
         self._expected: Tensor | None = None
 
     def gradient(self, x0: Tensor) -> Tensor:
@@ -170,4 +180,6 @@ class VisualTerm:
         gain = (self._expected / amplitudes).clamp_max(_MOST_GAIN)
         weights = (1 - gain)[:, :, None, None, None]
         rings = (weights.to(self._dtype) * responses).sum(dim=1).to(x0.dtype)
+        if not self._measured_band:
+            return rings
         return rings + upsample_folded(downsample_folded(x0) - self._lr)

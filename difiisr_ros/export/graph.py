@@ -98,7 +98,9 @@ class LiteGraph(SamplerGraph):
     def _guide(self, lr: Tensor, y0: Tensor, scale: Tensor) -> Guide:
         assert self._spectrum is not None
         # In float32: a runtime may add up the power of a whole frame in the type that it is given.
-        return closed_form([WeightedTerm(VisualTerm(self._spectrum, lr, y0), scale)])
+        measured_band = self.options.num_steps > 1 or self.options.consistency == 0
+        term = VisualTerm(self._spectrum, lr, y0, measured_band=measured_band)
+        return closed_form([WeightedTerm(term, scale)])
 
 
 _GRAPHS: dict[type, Callable[..., SamplerGraph]] = {LiteDenoiser: LiteGraph}

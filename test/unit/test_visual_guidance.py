@@ -91,6 +91,10 @@ def test_the_closed_form_is_the_gradient_of_the_energies():
     inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
     torch.testing.assert_close(ours[inner], (rings + band)[inner], atol=2e-3, rtol=2e-3)
     assert ours[inner].abs().mean() > 0.01
+    alone = VisualTerm(
+        _constant_prior(amplitudes), lr, y0, torch.float64, measured_band=False
+    ).gradient(folded)
+    torch.testing.assert_close(alone[inner], rings[inner], atol=2e-3, rtol=2e-3)
 
 
 def test_steps_against_the_gradient_bring_the_amplitudes_to_what_is_expected():
