@@ -1,8 +1,8 @@
 """No hallucinated heat: does a result have the hot spots that the camera saw, and no others?
 
-A hot spot is a local maximum that stands out: above the frame's 99.5th percentile, and with a
+A hot spot is a local maximum that stands out: at or above the frame's 99.5th percentile, and with a
 topographic prominence (how far one must go down to get to anything hotter) of at least five noise
-units (the frame's noise, or a count where that is more). The result is reduced to the camera's grid
+units (the frame's noise, but at least a count). The result is reduced to the camera's grid
 first, because there, and only there, its heat can be compared to what was measured.
 
 Noise and rounding move what is near a limit to its other side, and the hottest pixel of a flat top
@@ -19,7 +19,7 @@ import numpy as np
 
 from difiisr_ros.evaluation.metrics import downsample
 
-#: Hot spots are above this percentile of the frame.
+#: Hot spots are not below this percentile of the frame.
 PERCENTILE = 99.5
 #: Prominence of a hot spot, in noise units.
 PROMINENCE = 5.0
@@ -29,6 +29,9 @@ _LENIENCE = 0.5
 TOLERANCE = 1
 #: Noise of integer frames, in counts, is at least that: two roundings differ by as much.
 _LEAST_NOISE = 1.0
+#: And of float frames, whose unit may be anything, at least this share of their range.
+_LEAST_SHARE = 1e-3
+_TILT = 1e-4  # of the prominence
 _NEIGHBOURS = np.ones((2 * TOLERANCE + 1,) * 2, np.uint8)
 
 
@@ -58,8 +61,8 @@ class HotSpots:
         self._level = np.float32(lr.min())
         self._lr = lr.astype(np.float32) - self._level
         self.noise = noise_level(self._lr)
-        if lr.dtype != np.float32:
-            self.noise = max(self.noise, _LEAST_NOISE)
+        least = _LEAST_SHARE * float(np.ptp(self._lr)) if lr.dtype == np.float32 else _LEAST_NOISE
+        self.noise = max(self.noise, least)
         self._threshold = float(np.percentile(self._lr, PERCENTILE))
         self._strict, self._lenient = self._find(self._lr)
 
@@ -93,7 +96,10 @@ class HotSpots:
         height = PROMINENCE * self.noise
         claimed = _tops(frame, self._threshold, height, self.noise)
         lenient = height * _LENIENCE
-        return claimed, _tops(frame, self._threshold - lenient, lenient, lenient)
+        # So wide that a top takes in every minor peak, too close to be found by its prominence,
+        # that noise could make the hottest.
+        flatness = lenient + self.noise
+        return claimed, _tops(frame, self._threshold - lenient, lenient, flatness)
 
 
 def noise_level(frame: np.ndarray) -> float:
@@ -112,15 +118,20 @@ def noise_level(frame: np.ndarray) -> float:
 def _tops(
     frame: np.ndarray, threshold: float, prominence: float, flatness: float
 ) -> list[np.ndarray]:
-    """Maxima above a threshold: masks of what is connected to the peak and hardly below it."""
+    """Maxima from a threshold on: masks of what is connected to the peak and hardly below it."""
     from skimage.morphology import reconstruction
 
     if prominence <= 0:
-        return []  # a float frame without noise and without structure
+        return []  # a float frame of one value
     # Grayscale reconstruction (Vincent, IEEE TIP 2(2), 1993) fills the frame up to a prominence
     # below each peak that has it; minor peaks and slopes drown.
-    filled = reconstruction(frame - prominence, frame, footprint=np.ones((3, 3)))
-    peaks = (frame - filled >= prominence * (1 - 1e-4)) & (frame > threshold)
+    # Of equally hot peaks one is the hottest: without the tilt all would have the prominence.
+    tilt = np.linspace(0, _TILT * prominence, frame.size).reshape(frame.shape)
+    tilted = frame + tilt
+    filled = reconstruction(tilted - prominence, tilted, footprint=np.ones((3, 3)))
+    peaks = tilted - filled >= prominence * (1 - _TILT)
+    # Nothing is hotter than the hottest pixel; it must stand out from the coldest.
+    peaks &= frame >= max(threshold, float(frame.min()) + prominence)
     # Hottest first: what is as hot as a peak but for the flatness, and connected, is its top.
     rows, columns = np.nonzero(peaks)
     order = np.argsort(-frame[rows, columns], kind="stable")
