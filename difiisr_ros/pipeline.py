@@ -142,6 +142,12 @@ class SuperResolver:
         backend = self._backend
         if backend.name == "bicubic":
             return options
+        for name, fixed in backend.fixed_options.items():
+            if getattr(options, name) != fixed:
+                raise OptionError(
+                    f"{name} must be {fixed}, which is built into {backend.model}, "
+                    f"got {getattr(options, name)}"
+                )
         if options.num_steps > backend.max_steps:
             raise OptionError(
                 f"num_steps must be in 1..{backend.max_steps}, got {options.num_steps}"

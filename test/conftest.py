@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,11 @@ if os.environ.get("ROS_DISTRO") == "humble":  # older than the variable above
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 # rclpy from wheels looks packages up in the environment's prefix. An installed ROS 2 has set this.
 os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+# What `auto` takes must not depend on how busy this machine happens to be.
+os.environ["DIFIISR_AUTO_BENCHMARK"] = "0"
+# Tests neither find what the user has in the cache nor leave anything there.
+_CACHE = tempfile.TemporaryDirectory(prefix="difiisr_cache_")
+os.environ["DIFIISR_CACHE"] = _CACHE.name
 
 
 @pytest.hookimpl(tryfirst=True)

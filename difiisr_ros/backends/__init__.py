@@ -8,12 +8,12 @@ from typing import Any
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.errors import BackendUnavailable, OptionError
 
-BACKENDS = ("auto", "torch", "tensorrt", "bicubic")
+BACKENDS = ("auto", "torch", "onnx", "tensorrt", "bicubic")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 #: Backend -> what runs in its place where it cannot; bicubic in that of all others.
-_INSTEAD = {"tensorrt": "torch"}
+_INSTEAD = {"tensorrt": "torch", "onnx": "torch"}
 
 _logger = logging.getLogger(__name__)
 
@@ -42,8 +42,7 @@ def create(
     """
     if name not in BACKENDS:
         raise OptionError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
-    if device not in DEVICES and not device.startswith("cuda:"):
-        raise OptionError(f"device must be one of {', '.join(DEVICES)} or cuda:N, got {device!r}")
+    _check_device(name, device)
     if precision not in PRECISIONS:
         raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     how: dict[str, Any] = {
@@ -55,6 +54,18 @@ def create(
         if strict:
             raise
         return create_instead(name, error, **how)
+
+
+def _check_device(name: str, device: str) -> None:
+    kind, _, index = device.partition(":")
+    numbered = index.isdecimal() and kind == "cuda"
+    if name == "onnx" and kind == "tensorrt":  # ONNX Runtime's execution provider of that name
+        numbered = index.isdecimal() or device == kind
+    if device not in DEVICES and not numbered:
+        raise OptionError(
+            f"device must be one of {', '.join(DEVICES)} or cuda:N (with backend onnx also "
+            f"tensorrt or tensorrt:N), got {device!r}"
+        )
 
 
 def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Backend, str]:
@@ -69,6 +80,10 @@ def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Ba
         The loaded backend, and the reason.
     """
     other = _INSTEAD.get(name, "bicubic")
+    if how["model"].endswith(".onnx"):  # nothing else runs an exported graph
+        other = "bicubic"
+    if how["device"].startswith("tensorrt"):
+        how["device"] = how["device"].replace("tensorrt", "cuda")
     reason = f"backend {name} is not available, {other} runs instead: {error}"
     _logger.warning(reason)
     try:
@@ -83,7 +98,20 @@ def _load(name: str, *, model: str, device: str, precision: str, num_threads: in
         return _bicubic()
     if name == "tensorrt":
         return _tensorrt(model, device, precision)
-    return _torch(model, device, precision, num_threads)
+    if name == "onnx":
+        return _onnx(model, device, precision, num_threads)
+    if name == "torch":
+        return _torch(model, device, precision, num_threads)
+    from difiisr_ros.backends.auto_choice import load_fastest
+
+    asked: dict[str, Any] = {
+        "device": device, "precision": precision, "num_threads": num_threads,
+    }  # fmt: skip
+
+    def load(chosen: str, **other: str) -> Backend:
+        return _load(chosen, model=model, **{**asked, **other})
+
+    return load_fastest(load, model, asked)
 
 
 def _bicubic() -> Backend:
@@ -103,6 +131,14 @@ def _torch(model: str, device: str, precision: str, num_threads: int) -> Backend
             f"install it with: {sys.executable} -m pip install torch"
         ) from error
     backend = TorchBackend(model, device=device, precision=precision, num_threads=num_threads)
+    backend.load()
+    return backend
+
+
+def _onnx(model: str, device: str, precision: str, num_threads: int) -> Backend:
+    from difiisr_ros.backends.onnx_backend import OnnxBackend
+
+    backend = OnnxBackend(model, device=device, precision=precision, num_threads=num_threads)
     backend.load()
     return backend
 

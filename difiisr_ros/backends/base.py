@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -31,6 +32,8 @@ class Backend(Protocol):
     """Which of ``visual`` and ``perceptual`` guidance it can do with this model."""
     guidance_gradients: tuple[str, ...]
     """Which of ``closed_form`` and ``exact`` gradients it can take."""
+    fixed_options: Mapping[str, int]
+    """Options of ``UpscaleOptions`` that the model itself fixes, with their values."""
 
     def load(self) -> None:
         """Load weights; slow. Raises BackendUnavailable or ModelError with the reason."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 
@@ -19,6 +21,7 @@ class BicubicBackend:
     max_steps = 1
     guidance_terms: tuple[str, ...] = ()
     guidance_gradients: tuple[str, ...] = ()
+    fixed_options: Mapping[str, int] = {}
 
     def load(self) -> None:
         """Nothing to load."""

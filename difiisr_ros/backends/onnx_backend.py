@@ -7,8 +7,8 @@ of a model has been exported before (:mod:`difiisr_ros.backends.graph_store`).
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class OnnxBackend:
         self.device, self.precision = device, precision
         self.max_steps = 0
         self.guidance_terms: tuple[str, ...] = ()
-        self.fixed_options: dict[str, Any] = {}
+        self.fixed_options: Mapping[str, int] = {}
         self._num_threads = num_threads
         self._is_graph = Path(model).suffix == SUFFIX
         self._sessions: OrderedDict[GraphOptions, GraphSession] = OrderedDict()

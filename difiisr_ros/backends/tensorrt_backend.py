@@ -55,6 +55,7 @@ class TensorRTBackend:
     name = "tensorrt"
     scale = 4
     guidance_gradients: tuple[str, ...] = ("closed_form",)
+    fixed_options: Mapping[str, int] = {}
 
     def __init__(
         self,

@@ -214,7 +214,7 @@ def test_bad_frames_are_named(lite):
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        ({"backend": "cuda"}, "backend must be one of auto, torch, tensorrt, bicubic"),
+        ({"backend": "cuda"}, "backend must be one of auto, torch, onnx, tensorrt, bicubic"),
         ({"device": "gpu"}, "device must be one of auto, cpu, cuda"),
         ({"precision": "half"}, "precision must be one of auto, fp32, bf16, fp16"),
     ],
@@ -224,9 +224,10 @@ def test_bad_choices_list_the_accepted_ones(choice, said):
         SuperResolver.load(**choice)
 
 
-def test_missing_torch_falls_back_loudly_or_not_at_all(monkeypatch, caplog):
+def test_missing_torch_falls_back_loudly_or_not_at_all(monkeypatch, caplog, tmp_path):
     import sys
 
+    monkeypatch.setenv("DIFIISR_CACHE", str(tmp_path))  # where no exported graph is kept
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "difiisr_ros.backends.torch_backend", raising=False)
     resolver = SuperResolver.load()

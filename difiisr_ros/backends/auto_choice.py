@@ -1,0 +1,228 @@
+"""``auto``: the fastest of the backends that run here, measured once for each machine and model.
+
+PyTorch comes first; another backend takes its place where it needs less than 0.9 of its time. The
+choice is kept as a JSON file in the cache's folder ``auto``, under a name made of everything that
+it depends on; removing the file measures again. While other processes keep the machine busy the
+first runs, and nothing is kept. ``DIFIISR_AUTO_BENCHMARK=0`` measures nothing and takes the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros import __version__
+from difiisr_ros.backends.base import Backend
+from difiisr_ros.backends.cache_folder import cache_folder, write_atomically
+from difiisr_ros.backends.machine_load import OtherProcesses
+from difiisr_ros.errors import BackendUnavailable, DifiisrError
+from difiisr_ros.models.model_files import model_path
+
+FOLDER = "auto"
+SWITCH = "DIFIISR_AUTO_BENCHMARK"
+MARGIN = 0.9
+"""Share of the first backend's time that another one must stay below to take its place."""
+SIZE = (120, 160)
+"""Height and width of the frame that is upscaled."""
+BUSY = 0.2
+"""Share of the processors that other processes may use while it is measured."""
+_MOST_RUNS = 20  # of each backend
+_BUDGET_S = 0.6
+
+_DISTRIBUTIONS = ("torch", "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "tensorrt")
+_logger = logging.getLogger(__name__)
+
+Load = Callable[..., Backend]
+"""``load(name, device=None)``: a loaded backend, on another device than was asked for if given."""
+
+
+def candidates(model: str) -> tuple[str, ...]:
+    """Names of the backends that may run here, the one to prefer first; nothing is imported."""
+    if Path(model).suffix == ".onnx":
+        return ("onnx",)
+    modules = {"torch": "torch", "onnx": "onnxruntime"}
+    return tuple(n for n, m in modules.items() if _installed(m)) or ("torch",)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # it is marked as missing: sys.modules[module] is None
+        return False
+
+
+def load_fastest(load: Load, model: str, asked: dict[str, Any]) -> Backend:
+    """Load the backend that the measurement chooses, or has chosen.
+
+    Args:
+        load: see :data:`Load`.
+        model: name or path.
+        asked: device, precision and num_threads, which the choice depends on.
+
+    Raises:
+        what ``load`` raises for the first candidate.
+    """
+    names = candidates(model)
+    if names == ("onnx",) and Path(model).suffix != ".onnx":
+        return _load_without_torch(load)
+    if len(names) == 1 or os.environ.get(SWITCH) == "0":
+        return load(names[0])
+    key = choice_key(model, asked)
+    chosen = _recall(key)
+    if chosen in names:
+        try:
+            return load(chosen)
+        except DifiisrError as error:
+            if chosen == names[0]:
+                raise
+            _logger.warning("backend %s was the fastest, and does not run now: %s", chosen, error)
+            return load(names[0])
+    return _load_and_measure(load, names, key)
+
+
+def _load_without_torch(load: Load) -> Backend:
+    try:
+        return load("onnx")
+    except BackendUnavailable as error:
+        _logger.info("auto: backend onnx does not run here: %s", error)
+        return load("torch")  # which says how it is installed
+
+
+def _load_and_measure(load: Load, names: tuple[str, ...], key: dict[str, Any]) -> Backend:
+    others = OtherProcesses()
+    loaded = {names[0]: load(names[0])}
+    if others.share() > BUSY:
+        _logger.info("auto: %s runs; the machine is too busy to compare", names[0])
+        return loaded[names[0]]
+    # All on one device: a CPU need not be tried against a GPU.
+    device = loaded[names[0]].device
+    for name in names[1:]:
+        try:
+            loaded[name] = load(name, device=device)
+        except DifiisrError as error:
+            _logger.info("auto: backend %s does not run here: %s", name, error)
+    if len(loaded) == 1:
+        return loaded[names[0]]
+    others = OtherProcesses()
+    seconds = measure(loaded)
+    busy = others.share() > BUSY
+    chosen = names[0] if busy else choose(seconds)
+    times = ", ".join(f"{name} {1e3 * value:.1f} ms" for name, value in seconds.items())
+    _logger.info(
+        "auto: %s for %dx%d pixels on %s%s; %s runs",
+        times, SIZE[1], SIZE[0], device, ", beside other processes" if busy else "", chosen,
+    )  # fmt: skip
+    if not busy:
+        _remember(key, chosen, seconds)
+    for name, backend in loaded.items():
+        if name != chosen:
+            backend.close()
+    return loaded[chosen]
+
+
+def measure(loaded: dict[str, Backend]) -> dict[str, float]:
+    """Median seconds of one step for a frame of :data:`SIZE`, by backend; taken in turns."""
+    frame = np.random.default_rng(0).random((1, 1, *SIZE), dtype=np.float32)
+    found: dict[str, list[float]] = {name: [] for name in loaded}
+    for backend in loaded.values():
+        backend.warmup(*SIZE)
+    noises = {
+        name: np.zeros((b.noise_count(1), SIZE[0] * b.scale, SIZE[1] * b.scale), np.float32)
+        for name, b in loaded.items()
+    }
+    began = time.perf_counter()
+    for done in range(_MOST_RUNS):
+        if done and time.perf_counter() - began > _BUDGET_S:
+            break
+        for name, backend in loaded.items():
+            # The first waits for the threads of the backend before, which spin for a while.
+            for timed in (False, True):
+                start = time.perf_counter()
+                backend.run(frame, noises[name], 1, 1)
+                if timed:
+                    found[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def choose(seconds: dict[str, float]) -> str:
+    """The first, or the fastest of those that are faster than it by the margin."""
+    first = next(iter(seconds))
+    fastest = min(seconds, key=lambda name: seconds[name])
+    return fastest if seconds[fastest] < MARGIN * seconds[first] else first
+
+
+def choice_key(model: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Everything that a choice depends on.
+
+    Raises:
+        ModelError: no such model.
+    """
+    versions = {}
+    for name in _DISTRIBUTIONS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "difiisr_ros": __version__,
+        "versions": versions,
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+        "gpus": _gpus(),
+        "model_sha256": hashlib.sha256(model_path(model).read_bytes()).hexdigest(),
+        **asked,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _gpus() -> list[str]:
+    """What NVIDIA's driver says of its devices; empty where there is none."""
+    found = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        try:
+            lines = file.read_text().splitlines()
+        except OSError:
+            continue
+        found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    return found
+
+
+def _file(key: dict[str, Any]) -> Path:
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache_folder() / FOLDER / f"{digest[:24]}.json"
+
+
+def _recall(key: dict[str, Any]) -> str | None:
+    try:
+        entry = json.loads(_file(key).read_text())
+        return str(entry["backend"]) if entry["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # not there, or not to be read: measured again
+
+
+def _remember(key: dict[str, Any], backend: str, seconds: dict[str, float]) -> None:
+    entry = {"backend": backend, "seconds": seconds, "key": key}
+    try:
+        write_atomically(_file(key), (json.dumps(entry, indent=2) + "\n").encode())
+    except OSError as error:
+        _logger.warning("the choice of a backend is not kept: %s", error)
