@@ -122,6 +122,11 @@ class CudaRunner:
                 f"{str(error).splitlines()[0]}"
             ) from error
 
+    def wait_for_others(self) -> None:
+        """Wait for what was queued on the device's other streams, such as the model's weights."""
+        if self._stream.device.type == "cuda":
+            torch.cuda.synchronize(self._stream.device)
+
     def clear(self) -> None:
         """Free the graphs and what torch caches."""
         self._stream.synchronize()

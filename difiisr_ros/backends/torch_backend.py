@@ -68,6 +68,8 @@ class TorchBackend:
             self._spectrum_prior = SpectrumPrior(priors.spectrum.weight.to(self._device))
         network = network.to(self._device, _DTYPES[self.precision])
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
+        if self._cuda is not None:
+            self._cuda.wait_for_others()
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run twice: the first run chooses kernels, the second allocates what stays."""

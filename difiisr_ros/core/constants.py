@@ -32,7 +32,9 @@ def constant(maxsize: int) -> Callable[[Callable[..., np.ndarray]], Callable[...
         def copy(device: torch.device, dtype: torch.dtype, *args: int) -> Tensor:
             tensor = torch.from_numpy(np.ascontiguousarray(make(*args)))
             if tensor.device != device or tensor.dtype != dtype:
-                tensor = tensor.to(device, dtype)
+                # The type first: a copy to a device is waited for, a conversion there would not be,
+                # and another stream might read the result too early.
+                tensor = tensor.to(dtype).to(device)
             return tensor
 
         def get(like: Tensor, *args: int) -> Tensor:
