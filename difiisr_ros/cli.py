@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "difiisr_ros.commands.export",
         "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it.",
     ),
+    "bench": (
+        "difiisr_ros.commands.bench",
+        "Time this machine: latency, frame rate, memory, stages, and the distance to its limit.",
+    ),
     "train": (
         "difiisr_ros.training.command",
         "Train the embedded model on a folder of frames.",

@@ -29,6 +29,7 @@ FORBIDDEN = {
     "evaluation": {"ros", "cli"},
     "detection": {"ros", "training", "cli"},
     "features": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
+    "bench": {"ros", "evaluation", "training", "commands", "cli"},
     "training": {"ros", "evaluation", "commands", "cli"},
     "ros": {"training", "evaluation", "commands", "cli"},
 }

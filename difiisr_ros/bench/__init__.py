@@ -1,0 +1,1 @@
+"""What ``difiisr bench`` measures, each cell of its table in a process of its own."""

@@ -1,0 +1,206 @@
+"""``difiisr bench``: cells, stages, roofline, table, and the JSON of the whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from difiisr_ros import cli
+from difiisr_ros.bench import table
+from difiisr_ros.bench.cell import Cell, example_frames, measure
+from difiisr_ros.bench.memory import peak_rss_mb
+from difiisr_ros.bench.message import image_cdr
+from difiisr_ros.bench.roofline_limit import limit_ms, near_limit
+from difiisr_ros.bench.stages import STAGES, StageClock, watched
+from difiisr_ros.core import radiometry
+from difiisr_ros.errors import OptionError
+from difiisr_ros.pipeline import SuperResolver
+
+
+def test_a_cell_says_latency_stages_start_and_memory():
+    cell = measure(Cell({"backend": "bicubic"}, (32, 24), batch=2, seconds=0.01, least=5))
+    latency = cell["latency_ms"]
+    assert 0 < latency["min"] <= latency["p50"] <= latency["p99"]
+    assert cell["fps"] == pytest.approx(2e3 / latency["p50"], rel=0.01)
+    assert cell["frames"] >= 5
+    assert set(cell["stages_ms"]) == set(STAGES)
+    stages = cell["stages_ms"]
+    assert all(stages[name] > 0 for name in STAGES if name != "project")
+    assert stages["project"] == 0  # interpolation has no back-projection
+    assert sum(stages.values()) < 3 * latency["p50"]
+    assert cell["info"]["backend"] == "bicubic"
+
+
+def test_back_projection_is_told_from_the_network(monkeypatch):
+    pytest.importorskip("torch")
+    from difiisr_ros.backends import torch_backend
+
+    project = torch_backend.back_project
+
+    def late(folded, lr, iterations):
+        time.sleep(0.05 * iterations)
+        return project(folded, lr, iterations)
+
+    monkeypatch.setattr(torch_backend, "back_project", late)
+    engine = {"backend": "torch", "precision": "fp32"}
+    cell = measure(Cell({**engine, "consistency": 2}, (16, 12), 1, 0.01, 5))
+    assert cell["stages_ms"]["project"] == pytest.approx(100, abs=90)
+    assert cell["info"]["precision"] == "fp32"
+    none = measure(Cell({**engine, "consistency": 0}, (16, 12), 1, 0.01, 5))
+    assert none["stages_ms"]["project"] == 0
+
+
+def test_stages_are_those_of_the_pipeline_itself():
+    resolver = SuperResolver.load(backend="bicubic")
+    clock, before = StageClock(), radiometry.normalize
+    frame = example_frames((16, 12), 1)[0]
+    slow = resolver._backend.run
+
+    def late(*args):
+        time.sleep(0.05)
+        return slow(*args)
+
+    resolver._backend.run = late
+    with watched(resolver._backend, clock):
+        resolver.upscale(frame)
+        seconds = clock.take()
+    assert seconds["network"] >= 0.05 > seconds["normalise"] > 0
+    assert clock.take() == {}
+    # Everything is as it was: nothing is timed any more.
+    assert radiometry.normalize is before
+    resolver.upscale(frame)
+    assert clock.take() == {}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_message_is_what_ros_reads(dtype):
+    rosbags = pytest.importorskip("rosbags.typesys", reason="bags need rosbags")
+    store = rosbags.get_typestore(rosbags.Stores.ROS2_JAZZY)
+    image = np.arange(35, dtype=dtype).reshape(5, 7)
+    raw = bytes(image_cdr(image[:, ::-1], 12 * 10**9 + 345, "mono16"))
+    message = store.deserialize_cdr(raw, "sensor_msgs/msg/Image")
+    assert (message.height, message.width, message.encoding) == (5, 7, "mono16")
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (12, 345)
+    assert message.step == 7 * image.itemsize
+    assert (message.data.view(dtype).reshape(5, 7) == image[:, ::-1]).all()
+
+
+def test_peak_memory_is_this_programs_own():
+    # A child of a large process: getrusage would count the parent's memory as the child's.
+    code = (
+        "import subprocess, sys; hold = b'x' * 400_000_000\n"
+        "child = 'from difiisr_ros.bench.memory import peak_rss_mb; print(peak_rss_mb())'\n"
+        "print(subprocess.run([sys.executable, '-c', child], capture_output=True, text=True,"
+        " check=True).stdout)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 1 < float(done.stdout) < 200
+    before = peak_rss_mb()
+    hold = np.ones(25_000_000)
+    assert peak_rss_mb() > before + 100
+    del hold
+    assert peak_rss_mb() > before + 100
+
+
+def test_the_limit_is_the_slower_of_computing_and_moving():
+    rates = {"matmul_gflops": 100.0, "conv_gflops": 200.0, "copy_gb_s": 10.0}
+    assert limit_ms({"gflop": 2.0, "least_mb": 5.0}, rates) == {"compute": 10.0, "memory": 0.5}
+    cell = {
+        "size": (160, 120), "latency_ms": {"p50": 25.0},
+        "info": {"backend": "torch", "device": "cpu", "precision": "bf16", "num_steps": 2},
+    }  # fmt: skip
+    work = {"gflop": 2.0, "least_mb": 5.0, "operator_mb": 9.0}
+    measured = {
+        "rates": {"cpu bf16": rates},
+        "work": [{"size": [160, 120], "num_steps": 2, **work}],
+    }
+    (near,) = near_limit([cell], measured)
+    assert near["distance"] == pytest.approx(2.5)
+
+
+def test_work_is_counted_by_the_operator():
+    torch = pytest.importorskip("torch")
+    from difiisr_ros.bench.roofline import machine_rates, work
+
+    one = work("lite", (32, 24), 1, 1, "bf16")
+    # 17 convolutions of 64 channels at half the size, and the others.
+    blocks = 2 * 17 * 9 * 64 * 64 * (16 * 12) / 1e9
+    assert blocks < one["gflop"] < 1.2 * blocks
+    assert one["least_mb"] < one["operator_mb"]
+    twice = work("lite", (64, 24), 1, 1, "bf16")
+    assert twice["gflop"] == pytest.approx(2 * one["gflop"], rel=0.01)
+    assert work("lite", (32, 24), 2, 1, "bf16")["gflop"] > 1.3 * one["gflop"]
+    rates = machine_rates("cpu", "fp32", 0.01)
+    assert all(rate > 0 for rate in rates.values())
+    assert torch.is_grad_enabled()
+
+
+def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    assert cli.main(["bench", "--quick", "--backend", "bicubic", "--json", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "bicubic cpu fp32" in shown
+    assert "160x120" in shown
+    result = json.loads(out.read_text())
+    (cell,) = result["cells"]
+    assert cell["batch"] == 1
+    assert cell["memory_mb"]["rss"] > 10
+    assert result["machine"]["cpus"] >= 1
+
+
+def test_the_command_measures_the_distance_to_the_limit(tmp_path, capsys):
+    pytest.importorskip("torch")
+    out = tmp_path / "bench.json"
+    arguments = ["bench", "--sizes", "32x24", "--batches", "1", "--num-steps", "1,2"]
+    arguments += ["--seconds", "0.05", "--backend", "torch", "--json", str(out)]
+    assert cli.main(arguments) == 0
+    roofline = json.loads(out.read_text())["roofline"]
+    assert [c["num_steps"] for c in roofline["cells"]] == [1, 2]
+    assert all(c["distance"] > 1 for c in roofline["cells"])
+    assert "roofline: torch 32x24, 2 step(s)" in capsys.readouterr().out
+
+
+def test_a_backend_that_does_not_run_is_named_with_the_reason(monkeypatch, capsys):
+    from difiisr_ros.commands import bench
+
+    monkeypatch.setattr(bench, "_in_own_process", lambda *_: {"unavailable": "no such card"})
+    assert cli.main(["bench", "--quick", "--backend", "torch"]) == 2
+    printed = capsys.readouterr()
+    assert "not run: torch: no such card" in printed.out
+    assert "no backend that was asked for runs here" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sizes", "160"], "WIDTHxHEIGHT"),
+        (["--batches", "0"], "--batches takes whole numbers"),
+        (["--num-steps", "1,x"], "--num-steps takes whole numbers"),
+        (["--seconds", "0"], "--seconds must be above 0"),
+        (["--num-steps", "2", "--quality", "detail"], "decides --num-steps"),
+        (["--backend", "torch", "--num-steps", "999"], "num_steps must be in"),
+    ],
+)
+def test_wrong_arguments_say_what_is_accepted(arguments, message, capsys):
+    assert cli.main(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_row_shows_what_cannot_be_told_apart():
+    cell = measure(Cell({"backend": "bicubic"}, (16, 12), 1, 0.01, 5))
+    cell = {**cell, "size": (16, 12), "batch": 1, "num_steps": 1}
+    cell["stages_ms"]["project"] = None
+    fields = table.row(cell).split()
+    assert fields[:4] == ["bicubic", "cpu", "fp32", "16x12"]
+    assert fields[-3] == "-"
+    assert len(table.heading().split()) == len(fields) - 2 + 3  # "p50 ms", "p99 ms", "RSS MB"
+
+
+def test_options_that_no_engine_takes_are_an_error():
+    with pytest.raises(OptionError, match="num_steps"):
+        measure(Cell({"backend": "torch", "num_steps": 999}, (16, 12), 1, 0.01, 5))
