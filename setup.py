@@ -47,6 +47,8 @@ setup(
         "metrics": ["torchmetrics>=1.0"],
         "onnx": ["onnxruntime>=1.16"],
         "ray": ["ray>=2.10"],
+        # TensorRT's wheels come from NVIDIA's own index, which pip is led to by this one.
+        "tensorrt": ["onnx>=1.15", "tensorrt>=10.0"],
         "test": ["pytest>=7,<8.4", "pytest-timeout", "hypothesis"],
     },
     python_requires=">=3.10",

@@ -290,6 +290,24 @@ def test_cuda_memory_is_flat_while_sizes_change(cuda_pair):
 
 
 @needs_cuda
+def test_a_full_cuda_device_runs_in_tiles(cuda_pair):
+    resolver, frame = cuda_pair[0], _frame((512, 640))
+    whole = resolver.upscale(frame)
+    _, total = torch.cuda.mem_get_info()
+    torch.cuda.empty_cache()
+    resolver._backend._cuda.clear()
+    torch.cuda.set_per_process_memory_fraction(
+        (torch.cuda.memory_allocated() + (100 << 20)) / total
+    )
+    try:
+        tiled = resolver.upscale(frame)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert "tiles of" in str(resolver.info.memory)
+    assert np.percentile(np.abs(tiled.astype(int) - whole), 99.9) <= 1
+
+
+@needs_cuda
 def test_cuda_graphs_give_what_eager_gives():
     device = torch.device("cuda:0")
     with torch.inference_mode():
