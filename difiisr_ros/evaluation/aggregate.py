@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.evaluation.metric_table import HIGHER, METRICS, ZERO
+from difiisr_ros.evaluation.metric_table import HIGHER, METRICS, ZERO, metric_of
 from difiisr_ros.evaluation.results import (
     BETTER,
     UNDECIDED,
@@ -107,7 +107,7 @@ def aggregate(
         if b > a
     )
     means, differences = _estimate(table, methods, reference, groups, confidence, resamples, seed)
-    verdicts = {key: _verdict(key[1], found, count_size) for key, found in differences.items()}
+    verdicts = {key: verdict(key[1], found, count_size) for key, found in differences.items()}
     spectra = _mean_spectra(scores)
     given = TRUTH if any(name == TRUTH for name, _ in columns) else INPUT
     return Aggregate(
@@ -183,14 +183,22 @@ def _size(metric: str, values: np.ndarray) -> np.ndarray:
     return np.abs(values) if METRICS[metric].better == ZERO else values
 
 
-def _verdict(metric: str, difference: Estimate, count_size: float) -> str | None:
-    if METRICS[metric].better is None:
+def verdict(metric: str, difference: Estimate, count_size: float) -> str | None:
+    """Better, worse or undecided; None for a metric without a good direction.
+
+    Args:
+        metric: Of METRICS or BOX_METRICS.
+        difference: To the reference method.
+        count_size: As for :func:`aggregate`.
+    """
+    about = metric_of(metric)
+    if about.better is None:
         return None
     if not (difference.low > 0 or difference.high < 0):  # NaN: undecided
         return UNDECIDED
-    if abs(difference.mean) < METRICS[metric].negligible * count_size:
+    if abs(difference.mean) < about.negligible * count_size:
         return UNDECIDED
-    return BETTER if (difference.low > 0) == (METRICS[metric].better == HIGHER) else WORSE
+    return BETTER if (difference.low > 0) == (about.better == HIGHER) else WORSE
 
 
 def _mean_spectra(scores: Sequence[StreamScores]) -> dict[str, np.ndarray]:

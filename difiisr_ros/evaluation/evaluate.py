@@ -16,7 +16,7 @@ from difiisr_ros.evaluation.limits import parse_limit
 from difiisr_ros.evaluation.methods import DIFIISR, MethodPlan
 from difiisr_ros.evaluation.metric_table import METRICS
 from difiisr_ros.evaluation.results import Evaluation
-from difiisr_ros.evaluation.run import Request, evaluate
+from difiisr_ros.evaluation.run import JUDGE, Request, evaluate
 from difiisr_ros.evaluation.streams import StreamOptions, open_streams
 from difiisr_ros.evaluation.text_table import text_report
 
@@ -153,6 +153,15 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         "the range)",
     )
     group.add_argument(
+        "--boxes", type=Path, metavar="FILE",
+        help="the objects in a folder's frames, in COCO's format: measure what a detector finds in "
+        "the results, and show it in the report",
+    )  # fmt: skip
+    group.add_argument(
+        "--detector", default=JUDGE, metavar="NAME",
+        help="detector_judge, detector, or a file of 'difiisr train-detector'",
+    )  # fmt: skip
+    group.add_argument(
         "--confidence", type=float, default=0.95, metavar="SHARE", help="of the intervals"
     )
     for side, example in (("below", "psnr_gain_db=1.0"), ("above", "time_ms_p99=33")):
@@ -256,6 +265,8 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         kelvin_per_count=args.kelvin_per_count,
         still_threshold=args.still_threshold,
         confidence=args.confidence,
+        boxes=args.boxes,
+        detector=args.detector,
         limits=tuple(limits),
         workers=args.workers,
         ray_address=args.ray_address,

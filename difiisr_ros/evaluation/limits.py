@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation.metric_table import HIGHER, METRICS
+from difiisr_ros.evaluation.metric_table import BOX_METRICS, HIGHER, METRICS, metric_of
 from difiisr_ros.evaluation.results import Evaluation
 
 _UNITS = ("_db", "_counts", "_k")
 _TIMES = ("time_ms_p50", "time_ms_p99")
+_KNOWN = (*METRICS, *BOX_METRICS, *_TIMES)
 _FORM = re.compile(r"(?:(?P<method>[^:=]+):)?(?P<name>\w+)=(?P<value>[^=]+)")
 
 
@@ -24,7 +25,7 @@ class Limit:
     """As the user wrote it."""
     method: str
     metric: str
-    """Of METRICS, or ``time_ms_p50``, ``time_ms_p99``."""
+    """Of METRICS or BOX_METRICS, or ``time_ms_p50``, ``time_ms_p99``."""
     is_gain: bool
     """Whether the improvement over the reference method is meant, positive where better."""
     value: float
@@ -62,7 +63,7 @@ class Limit:
         if self.method == evaluation.reference:
             return 0.0
         mean = method.differences[self.metric].mean
-        return mean if METRICS[self.metric].better == HIGHER else -mean
+        return mean if metric_of(self.metric).better == HIGHER else -mean
 
 
 def parse_limit(text: str, default_method: str, is_lower: bool) -> Limit:
@@ -88,17 +89,17 @@ def parse_limit(text: str, default_method: str, is_lower: bool) -> Limit:
 
 
 def _read_name(name: str, text: str) -> tuple[str, bool]:
-    if name in METRICS or name in _TIMES:
+    if name in _KNOWN:
         return name, False
     plain = next((name.removesuffix(unit) for unit in _UNITS if name.endswith(unit)), name)
     is_gain = plain.endswith("_gain")
     metric = plain.removesuffix("_gain")
-    if metric not in METRICS:
-        names = ", ".join([*METRICS, *_TIMES])
+    if metric not in (*METRICS, *BOX_METRICS):
+        names = ", ".join(_KNOWN)
         raise OptionError(
             f"{text!r}: {name!r} is not known; accepted are {names}, and with _gain behind it the "
             "improvement over the reference method"
         )
-    if is_gain and METRICS[metric].better is None:
+    if is_gain and metric_of(metric).better is None:
         raise OptionError(f"{text!r}: {metric} only describes, it has no gain")
     return metric, is_gain

@@ -111,3 +111,26 @@ METRICS: dict[str, Metric] = {
         optional=True,
     ),
 }  # fmt: skip
+
+#: What a detector sees in the results, where the frames' boxes are given. Measured on all frames
+#: together: a single one has no such value. Keys of :data:`difiisr_ros.detection.coco.METRICS`.
+BOX_METRICS: dict[str, Metric] = {
+    "map50": Metric(
+        "mAP50", "", 3, HIGHER,
+        "the detector's average precision at IoU 0.5, mean over classes, of all frames together",
+        needs_truth=True,
+    ),
+    "map50_95": Metric(
+        "mAP50-95", "", 3, HIGHER, "the same, mean over IoU 0.5, 0.55 ... 0.95", needs_truth=True
+    ),
+    "recall50_small": Metric(
+        "recall, small", "", 3, HIGHER,
+        "the share of objects below 32x32 pixels that the detector finds, at IoU 0.5",
+        needs_truth=True,
+    ),
+}  # fmt: skip
+
+
+def metric_of(key: str) -> Metric:
+    """The entry of :data:`METRICS` or :data:`BOX_METRICS`."""
+    return METRICS[key] if key in METRICS else BOX_METRICS[key]

@@ -43,7 +43,7 @@ def results_table(evaluation: Evaluation, classes: Mapping[str, str]) -> Html:
     if evaluation.given:
         head.append(tag("th", given, tag("small", "for comparison")))
     rows = []
-    for key in evaluation.metrics:
+    for key in evaluation.all_metrics:
         metric = evaluation.metric(key)
         cells = []
         for name, method in evaluation.methods.items():
@@ -135,7 +135,7 @@ def _sign(verdict: str | None) -> Html | None:
 
 def glossary(evaluation: Evaluation) -> Html:
     """What is measured, in words."""
-    about = [(m.title, m.meaning) for m in map(evaluation.metric, evaluation.metrics)]
+    about = [(m.title, m.meaning) for m in map(evaluation.metric, evaluation.all_metrics)]
     about += _TIMES.values()
     entries = [joined(tag("dt", title), tag("dd", meaning)) for title, meaning in about]
     return tag("details", tag("summary", "What the metrics mean"), tag("dl", entries))

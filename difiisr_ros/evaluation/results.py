@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from difiisr_ros.evaluation.metric_table import METRICS, Metric
+from difiisr_ros.evaluation.metric_table import BOX_METRICS, METRICS, Metric, metric_of
+
+if TYPE_CHECKING:
+    from difiisr_ros.detection.decode import Detections
 
 #: Verdicts of a difference to the reference method. A difference whose confidence interval holds 0,
 #: or that rests on too few frames for an interval, is undecided.
@@ -118,6 +121,21 @@ class MethodResult:
 
 
 @dataclass(frozen=True)
+class BoxScores:
+    """True boxes of the frames, and what a detector found in truth and results."""
+
+    detector: str
+    classes: tuple[str, ...]
+    """Names of the labels."""
+    averaged: tuple[str, ...]
+    """The classes that the means go over."""
+    true: dict[int, tuple[np.ndarray, np.ndarray]]
+    """Row -> boxes (n x 4: left, top, right, bottom, HR pixels) and labels (n)."""
+    found: dict[str, dict[int, Detections]]
+    """Method, or ``truth`` -> row -> what was found."""
+
+
+@dataclass(frozen=True)
 class FramePictures:
     """The pictures of one frame, all in the camera's dtype."""
 
@@ -168,10 +186,17 @@ class Evaluation:
     frame: Callable[[int], FramePictures] | None = None
     """Makes the pictures of a frame (a row of :attr:`frames`) by reading and upscaling it again;
     None where that is not possible. Raises DataError where the file has gone."""
+    boxes: BoxScores | None = None
+    """What a detector found, where the frames' boxes were given."""
 
     def metric(self, key: str) -> Metric:
         """Title, unit, digits and direction of a metric."""
-        return METRICS[key].in_unit(self.unit)
+        return metric_of(key).in_unit(self.unit)
+
+    @property
+    def all_metrics(self) -> tuple[str, ...]:
+        """:attr:`metrics`, and what a detector saw, which only all frames together have."""
+        return self.metrics if self.boxes is None else (*self.metrics, *BOX_METRICS)
 
     def unit_of(self, key: str) -> str:
         """Unit of a metric's values, empty for a plain number."""

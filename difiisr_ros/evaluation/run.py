@@ -14,10 +14,11 @@ import numpy as np
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.evaluation import parallel
 from difiisr_ros.evaluation.aggregate import Aggregate, aggregate
+from difiisr_ros.evaluation.box_scores import BoxJudge
 from difiisr_ros.evaluation.folder_stream import file_state
 from difiisr_ros.evaluation.limits import Limit
 from difiisr_ros.evaluation.methods import BICUBIC, DIFIISR, Method, MethodPlan, make_methods
-from difiisr_ros.evaluation.metric_table import COUNTS, KELVIN
+from difiisr_ros.evaluation.metric_table import BOX_METRICS, COUNTS, KELVIN
 from difiisr_ros.evaluation.metrics import SSIM_SETTINGS, has_opencv_quality
 from difiisr_ros.evaluation.results import (
     SELF_REFERENCED,
@@ -41,6 +42,9 @@ from difiisr_ros.evaluation.streams import (
 )
 from difiisr_ros.evaluation.versions import versions
 
+#: The detector that grades results: shipped, and another than the one that guides them.
+JUDGE = "detector_judge"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -59,6 +63,10 @@ class Request:
     still_threshold: float | None = None
     """Largest change of the mean of 5x5 pixels that stand still, in the frames' units."""
     confidence: float = CONFIDENCE
+    boxes: Path | None = None
+    """The frames' boxes in COCO's format: measure what a detector finds, too."""
+    detector: str = JUDGE
+    """Which detector."""
     limits: tuple[Limit, ...] = ()
     """Checked for being measurable before the work begins."""
     workers: int | None = None
@@ -103,7 +111,8 @@ def evaluate(request: Request) -> Iterator[Evaluation]:
         mode, any(stream.in_time for stream in streams), request.metrics
     )
     for limit in request.limits:
-        limit.check(names, metrics)
+        limit.check(names, metrics if request.boxes is None else (*metrics, *BOX_METRICS))
+    judge = BoxJudge(request.boxes, request.detector, streams) if request.boxes else None
     workers = parallel.choose_workers(request.workers, len(streams), request.ray_address)
     if request.methods.results and workers > 1:
         raise OptionError("recorded results are read in order, by one worker")
@@ -127,7 +136,8 @@ def evaluate(request: Request) -> Iterator[Evaluation]:
             count_size=_count_size(request, examples[0]),
             confidence=request.confidence,
         )
-        yield _assemble(run, found, missing, mode)
+        evaluation = _assemble(run, found, missing, mode)
+        yield evaluation if judge is None else judge.score(evaluation, request.confidence)
 
 
 def _count_size(request: Request, example: Sample) -> float:

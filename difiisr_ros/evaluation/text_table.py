@@ -46,7 +46,7 @@ def _headline(evaluation: Evaluation) -> str:
 def _means(evaluation: Evaluation) -> str:
     given = "input" if evaluation.mode == NO_REFERENCE else "truth"
     rows = [["", "best", *evaluation.methods, *([given] if evaluation.given else [])]]
-    for key in evaluation.metrics:
+    for key in evaluation.all_metrics:
         metric = evaluation.metric(key)
         best = {"higher": "highest", "lower": "lowest", "zero": "0"}.get(metric.better or "", "")
         row = [_title(evaluation, key), best]
