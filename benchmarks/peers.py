@@ -1,0 +1,179 @@
+"""Time one frame by this package and by others, in turn, in one process.
+
+    python benchmarks/peers.py [--sizes 160x120,320x256] [--published] [--json FILE]
+
+The others are the networks of ``peer_networks/``, with random weights, which take the same time;
+OpenCV's bicubic; and, with ``--published``, DifIISR as published, at 64x64 (it takes seconds). Of
+the others the network alone is timed, in float32 and in bfloat16, channels_last, and the faster
+one counts; of ours everything, from a 16-bit frame to a 16-bit frame.
+
+All take turns, round by round, so that a slow moment of the machine hits all alike. The ratio is
+the median over the rounds of a peer's time over ours in the same round; ``best`` is the shortest
+time seen, which is nearest to what a quiet machine does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from peer_networks import Compact, EdsrBaseline, PlainResidual, Span, SwinIRLight
+from torch import nn
+from train_fair_opponent import BLOCKS, FEATURES
+
+from difiisr_ros import SuperResolver
+from difiisr_ros.allocator import keep_large_buffers
+
+OURS = "difiisr_ros"
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "SRVGGNetCompact": Compact,
+    "SPAN": Span,
+    "EDSR-baseline": EdsrBaseline,
+    "SwinIR-light": SwinIRLight,
+    "fair opponent": lambda: PlainResidual(FEATURES, BLOCKS),
+}
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+Call = Callable[[], object]
+
+
+def on_tensor(network: nn.Module, size: tuple[int, int], precision: str, channels: int) -> Call:
+    """One pass of a network in a precision."""
+    dtype = PRECISIONS[precision]
+    network = network.eval().to(dtype).to(memory_format=torch.channels_last)
+    image = torch.rand(1, channels, size[1], size[0])
+    if channels > 1:  # the fair opponent turns its own part to its precision
+        image = image.to(dtype)
+    image = image.contiguous(memory_format=torch.channels_last)
+
+    def call() -> object:
+        with torch.inference_mode():
+            return network(image)
+
+    return call
+
+
+def upscale(frame: np.ndarray, num_steps: int) -> Call:
+    resolver = SuperResolver.load(num_steps=num_steps)
+    return lambda: resolver.upscale(frame)
+
+
+def published(size: tuple[int, int]) -> Call:
+    """DifIISR's own networks with random weights: encode, one denoising step, decode; float32."""
+    from difiisr_ros.models.published import PublishedModel
+
+    model = PublishedModel().eval()
+    image = torch.rand(1, 3, size[1], size[0])
+
+    noise = [torch.zeros_like(image)]
+    schedule = model.config.schedule().respaced(1)
+
+    def call() -> object:
+        with torch.inference_mode():
+            return model(image, noise, schedule)
+
+    return call
+
+
+def calls_for(size: tuple[int, int], with_published: bool) -> dict[str, Call]:
+    width, height = size
+    frame = np.random.default_rng(0).integers(29_000, 31_000, (height, width)).astype(np.uint16)
+    whole = (4 * width, 4 * height)
+    calls: dict[str, Call] = {
+        OURS: upscale(frame, 1),
+        f"{OURS}, 2 steps": upscale(frame, 2),
+        f"{OURS}, 4 steps": upscale(frame, 4),
+        "OpenCV bicubic": lambda: cv2.resize(frame, whole, interpolation=cv2.INTER_CUBIC),
+    }
+    for name, make in NETWORKS.items():
+        channels = 1 if name == "fair opponent" else 3
+        for precision in PRECISIONS:
+            calls[f"{name} {precision}"] = on_tensor(make(), size, precision, channels)
+    if with_published:
+        calls["DifIISR as published fp32"] = published(size)
+    return calls
+
+
+def take_turns(calls: dict[str, Call], rounds: int, budget: float) -> dict[str, list[float]]:
+    """Milliseconds of every call, by round; a slow one runs until it has used ``budget`` s.
+
+    Raises:
+        ValueError: no rounds.
+    """
+    if rounds < 1:
+        raise ValueError(f"at least one round is needed, got {rounds}")
+    for call in calls.values():
+        call()
+        call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            if sum(times[name]) > 1e3 * budget and len(times[name]) >= 2:
+                continue
+            start = time.perf_counter()
+            call()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def summarise(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Per peer in its faster precision: median and best ms, and the median ratio to ours."""
+    ours = times[OURS]
+    rows: dict[str, dict[str, float]] = {}
+    for name, own in times.items():
+        peer, _, precision = name.rpartition(" ")
+        if precision not in PRECISIONS:
+            peer, precision = name, ""
+        row = {
+            "median_ms": statistics.median(own),
+            "best_ms": min(own),
+            "ratio": statistics.median(a / b for a, b in zip(own, ours)),
+            "best_ratio": min(own) / min(ours),
+            "rounds": len(own),
+        }
+        if peer not in rows or row["median_ms"] < rows[peer]["median_ms"]:
+            rows[peer] = {"precision": precision, **row}  # type: ignore[dict-item]
+    return rows
+
+
+def show(size: tuple[int, int], rows: dict[str, dict[str, float]]) -> None:
+    print(f"\n{size[0]}x{size[1]} -> {4 * size[0]}x{4 * size[1]}")
+    print(f"{'':<28} {'':>5} {'median ms':>10} {'best ms':>9} {'ratio':>7} {'best':>7}")
+    for name, row in rows.items():
+        print(
+            f"{name:<28} {row['precision']:>5} {row['median_ms']:>10.2f} {row['best_ms']:>9.2f} "
+            f"{row['ratio']:>7.2f} {row['best_ratio']:>7.2f}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="160x120,320x256", metavar="WxH,...")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--budget", type=float, default=10.0, help="seconds for each, at most")
+    parser.add_argument("--published", action="store_true", help="DifIISR as published, at 64x64")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args()
+    keep_large_buffers()  # as the node does: for all alike
+    sizes = [(int(w), int(h)) for w, h in (s.split("x") for s in args.sizes.split(","))]
+    if args.published:
+        sizes.insert(0, (64, 64))
+    results: dict[str, object] = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    for size in sizes:
+        calls = calls_for(size, args.published and size == (64, 64))
+        rows = summarise(take_turns(calls, args.rounds, args.budget))
+        show(size, rows)
+        results[f"{size[0]}x{size[1]}"] = rows
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
