@@ -30,7 +30,7 @@ from difiisr_ros.core.constants import constant
 from difiisr_ros.core.resample import SCALE, downsample_folded, upsample_folded
 
 #: Rings above the LR Nyquist frequency, in cycles per HR pixel. The last takes the corners too.
-RINGS = ((0.125, 0.19), (0.19, 0.26), (0.26, 0.36), (0.36, 0.75))
+RINGS = ((0.125, 0.2), (0.2, 0.32), (0.32, 0.75))
 #: Rings of the LR frame, in cycles per LR pixel, that the expectation is made from.
 LR_RINGS = ((0.06, 0.15), (0.15, 0.3), (0.3, 0.75))
 #: Values that an expectation is made from: log amplitudes of LR_RINGS and RINGS, and 1.

@@ -61,7 +61,7 @@ def test_folded_filters_are_the_filters():
 
 def test_amplitudes_tell_which_ring_a_wave_is_in():
     x = torch.arange(96.0)
-    for ring, (low, high) in enumerate(RINGS[:3]):
+    for ring, (low, high) in enumerate(RINGS[:2]):
         wave = torch.cos(2 * np.pi * (low + high) / 2 * x).expand(96, 96)[None, None]
         residual = fold(0.1 * wave)
         found = ring_amplitudes(residual, ring_responses(residual))[0]
@@ -80,7 +80,7 @@ def test_the_closed_form_is_the_gradient_of_the_energies():
     folded = fold(hr)
     lr = downsample_folded(folded) + 0.01 * _image(16, 20, 1).double()
     y0 = upsample_folded(lr)
-    amplitudes = [0.05, 0.1, 0.02, 0.2]
+    amplitudes = [0.05, 0.1, 0.2]
     expected = torch.tensor(amplitudes, dtype=torch.float64)
     leaf = folded.clone().requires_grad_()
     (rings,) = torch.autograd.grad(_energy(leaf, y0, expected), leaf)
@@ -117,11 +117,11 @@ def test_steps_against_the_gradient_bring_the_amplitudes_to_what_is_expected():
 def test_phase_is_left_alone_and_a_flat_frame_stays_flat():
     lr = torch.full((1, 1, 12, 16), 0.3)
     y0 = upsample_folded(lr)
-    term = VisualTerm(_constant_prior([0.1] * 4), lr, y0)
+    term = VisualTerm(_constant_prior([0.1] * len(RINGS)), lr, y0)
     assert term.gradient(y0.clone()).abs().max() < 1e-5
     # All gains alike: the result is the same picture, only stronger, without a wave turned round.
     noise = 0.01 * torch.randn(y0.shape, generator=torch.Generator().manual_seed(1))
-    step = -VisualTerm(_constant_prior([0.1] * 4), lr, y0).gradient(y0 + noise)
+    step = -VisualTerm(_constant_prior([0.1] * len(RINGS)), lr, y0).gradient(y0 + noise)
     responses = ring_responses(noise)
     assert (step.flatten() @ responses.sum(dim=1).flatten()) > 0
 
@@ -143,8 +143,8 @@ def test_the_first_answer_fixes_the_expectation():
 
 
 def test_a_prior_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"4 x 8 weights, got \(3, 8\)"):
-        SpectrumPrior(torch.zeros(3, 8))
+    with pytest.raises(ValueError, match=r"3 x 7 weights, got \(4, 7\)"):
+        SpectrumPrior(torch.zeros(4, 7))
 
 
 def test_lr_amplitudes_follow_the_contrast():
