@@ -23,8 +23,14 @@ import torch
 
 from difiisr_ros import long_work
 from difiisr_ros.backends import tensorrt_backend
+from difiisr_ros.backends.cache_folder import locked
 from difiisr_ros.backends.engine_cache import EngineCache
-from difiisr_ros.backends.tensorrt_backend import Gpu, TensorRTBackend, find_gpu
+from difiisr_ros.backends.tensorrt_backend import (
+    Gpu,
+    TensorRTBackend,
+    engine_shapes,
+    find_gpu,
+)
 from difiisr_ros.backends.torch_backend import TorchBackend
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.visual_guidance import CONDITIONS, RINGS, SpectrumPrior
@@ -303,6 +309,17 @@ def test_a_build_can_be_interrupted(trt, backend, cache, how):
     trt.behaviour.hold = None
     _run(backend)  # the lock is free, and nothing half-made is left
     assert trt.behaviour.builds == 2
+
+
+def test_waiting_for_the_build_of_another_process_can_be_interrupted(backend, cache):
+    key = backend._key(GraphOptions(precision="fp32"), engine_shapes(12, 16))
+    with locked(cache.file(key, ".lock")):
+        threading.Timer(0.3, long_work.request_stop).start()
+        try:
+            with pytest.raises(Interrupted):
+                _run(backend)
+        finally:
+            long_work.forget_stop()
 
 
 def test_what_tensorrt_says_of_a_failed_build(trt, backend):
