@@ -14,20 +14,15 @@ pytest.importorskip("onnxruntime")
 import fake_tensorrt  # noqa: E402
 
 from difiisr_ros.backends import tensorrt_backend  # noqa: E402
+from difiisr_ros.backends.cache_folder import cache_folder  # noqa: E402
 from difiisr_ros.backends.tensorrt_backend import Gpu  # noqa: E402
 from difiisr_ros.cli import main  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def trt(monkeypatch, folder):
+def trt(monkeypatch):
     module = fake_tensorrt.make()
     monkeypatch.setitem(sys.modules, "tensorrt", module)
-    monkeypatch.setenv("DIFIISR_CACHE", str(folder))
     gpu = Gpu(torch.device("cpu"), "NVIDIA Orin", "8.7")
     monkeypatch.setattr(tensorrt_backend, "find_gpu", lambda device: gpu)
     return module
@@ -37,13 +32,13 @@ def export(*arguments: str) -> int:
     return main(["export", "--format", "tensorrt", *arguments])
 
 
-def test_build_only_fills_the_cache(trt, folder, tmp_path, capsys):
+def test_build_only_fills_the_cache(trt, tmp_path, capsys):
     report = tmp_path / "report.json"
     assert export("--build-only", "--size", "32x24", "--json", str(report)) == 0
     found = json.loads(report.read_text())
     assert found["key"]["precision"] == "fp16"
     assert found["key"]["shapes"]["best"] == [1, 24, 32]
-    assert found["file"].startswith(str(folder / "tensorrt"))
+    assert found["file"].startswith(str(cache_folder() / "tensorrt"))
     assert "1 to 4 frames of 8x8 to 640x640" in capsys.readouterr().out
     assert export("--build-only", "--size", "32x24") == 0
     assert trt.behaviour.builds == 1

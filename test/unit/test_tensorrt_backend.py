@@ -55,14 +55,6 @@ def use(monkeypatch, version: str = VERSIONS[-1]):
     return module
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _export_once(tmp_path_factory):
-    """An export takes seconds, and most tests want the same graphs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DIFIISR_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
 def trt(monkeypatch):
     return use(monkeypatch)
