@@ -45,7 +45,7 @@ setup(
     extras_require={
         "detection": ["pycocotools>=2.0.6"],
         "metrics": ["torchmetrics>=1.0"],
-        "onnx": ["onnxruntime>=1.16"],
+        "onnx": ["onnx>=1.14", "onnxruntime>=1.18"],
         "ray": ["ray>=2.10"],
         # TensorRT's wheels come from NVIDIA's own index, which pip is led to by this one.
         "tensorrt": ["onnx>=1.15", "tensorrt>=10.0"],

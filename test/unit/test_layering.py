@@ -25,6 +25,7 @@ FORBIDDEN = {
     "core": {"backends", "pipeline", "models", "ros", "evaluation", "training", "commands", "cli"},
     "models": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
     "backends": {"pipeline", "ros", "evaluation", "training", "commands", "cli"},
+    "export": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
     "io": {"backends", "pipeline", "models", "ros", "evaluation", "training", "commands", "cli"},
     "evaluation": {"ros", "cli"},
     "detection": {"ros", "training", "cli"},
