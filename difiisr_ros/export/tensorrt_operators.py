@@ -1,9 +1,10 @@
 """Which ONNX operators TensorRT's parser takes, and with what restrictions.
 
-Source: ``docs/operators.md`` of github.com/onnx/onnx-tensorrt, of the TensorRT 10.1 release (opsets
-9 to 20); later releases have added operators and removed none of these. Listed are the operators
-that networks for images are made of, with every restriction that the page has for them and that a
-file can be checked for.
+Source: ``docs/operators.md`` of github.com/onnx/onnx-tensorrt, of the releases for TensorRT 10.1
+(opsets 9 to 20) and 10.15 (9 to 24); listed is what both have. The notes of TensorRT 11.0 and 11.5
+name operators and opsets that are added, and none that is removed. These are the operators that
+networks for images are made of, with every restriction that the pages have for them and that a file
+can be checked for.
 """
 
 from __future__ import annotations
