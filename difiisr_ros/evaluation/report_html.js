@@ -26,6 +26,8 @@ for (const scene of document.querySelectorAll(".scene")) {
     cut.setAttribute("aria-valuetext", `${share} % ${left}, ${100 - share} % ${right}`);
   };
 
+  const show = scene.querySelector(".show");
+  if (show) show.addEventListener("change", () => stage.classList.toggle("boxed", show.checked));
   cut.addEventListener("input", update);
   selects.forEach((select) => select.addEventListener("change", update));
   update();

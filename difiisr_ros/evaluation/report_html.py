@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from difiisr_ros.errors import DifiisrError
+from difiisr_ros.evaluation.report_html_boxes import frame_boxes, objects_table
 from difiisr_ros.evaluation.report_html_pictures import TRUTH, Scene, choose_frames, make_scene
 from difiisr_ros.evaluation.report_html_plots import (
     RANKING,
@@ -194,7 +195,10 @@ def _frames(evaluation: Evaluation, main: str, classes: dict[str, str]) -> Html 
         values = {name: _value(evaluation, metric, name, row) for name in evaluation.methods}
         right = TRUTH if main == first and scene.pictures[-1].name == TRUTH else main
         numbers = frame_table(evaluation, row, classes)
-        parts.append(scene_figure(scene, rank, values, numbers, first, right, len(parts)))
+        boxes = frame_boxes(evaluation, row)
+        if boxes is not None:
+            numbers = joined(numbers, objects_table(boxes, classes))
+        parts.append(scene_figure(scene, rank, values, numbers, first, right, len(parts), boxes))
     if not parts:
         return None
     hint = f"The worst, the median and the best frame by {by}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from difiisr_ros.evaluation.report_html_boxes import FrameBoxes, box_layers, box_switch
 from difiisr_ros.evaluation.report_html_pictures import DETAIL, INPUT, Picture, Scene
 from difiisr_ros.evaluation.report_html_tags import Html, tag
 
@@ -20,6 +21,7 @@ def scene_figure(
     left: str,
     right: str,
     number: int,
+    boxes: FrameBoxes | None = None,
 ) -> Html:
     """The frame with its slider.
 
@@ -30,6 +32,7 @@ def scene_figure(
         numbers: What else is known of the frame.
         left, right: What the slider shows at first.
         number: Of the figure, for element ids.
+        boxes: Objects to show over the pictures, where they are known.
     """
     title = f"{rank.capitalize()} frame: "
     return tag(
@@ -45,8 +48,8 @@ def scene_figure(
                     tag("span", _label(right, values), class_="tag-right"),
                     class_="tags",
                 ),
-                _stage(scene, rank, values, left, right),
-                _choices(scene, left, right, number),
+                _stage(scene, rank, values, left, right, boxes),
+                _choices(scene, left, right, number, boxes),
                 class_="compare",
             ),
             tag("div", numbers, tag("p", _tones(scene), class_="hint"), class_="aside"),
@@ -61,7 +64,14 @@ def scene_figure(
     )
 
 
-def _stage(scene: Scene, rank: str, values: Mapping[str, str], left: str, right: str) -> Html:
+def _stage(
+    scene: Scene,
+    rank: str,
+    values: Mapping[str, str],
+    left: str,
+    right: str,
+    objects: FrameBoxes | None,
+) -> Html:
     factor = max(1, _STAGE // scene.width)
     layers = []
     for picture in scene.pictures:
@@ -78,7 +88,7 @@ def _stage(scene: Scene, rank: str, values: Mapping[str, str], left: str, right:
                 draggable="false",
             )
         )
-    boxes = [
+    regions = [
         tag(
             "span",
             _MARKS[i],
@@ -92,7 +102,9 @@ def _stage(scene: Scene, rank: str, values: Mapping[str, str], left: str, right:
     return tag(
         "div",
         layers,
-        boxes,
+        # After all pictures: the script takes a side's value from the first layer.
+        box_layers(scene, objects, left, right) if objects else None,
+        regions,
         tag("span", class_="divider", aria_hidden="true"),
         tag(
             "input",
@@ -111,7 +123,7 @@ def _stage(scene: Scene, rank: str, values: Mapping[str, str], left: str, right:
     )
 
 
-def _choices(scene: Scene, left: str, right: str, number: int) -> Html:
+def _choices(scene: Scene, left: str, right: str, number: int, objects: FrameBoxes | None) -> Html:
     """What the slider's sides show; needs the script, which also makes it visible."""
     parts = []
     for side, chosen in (("left", left), ("right", right)):
@@ -122,6 +134,8 @@ def _choices(scene: Scene, left: str, right: str, number: int) -> Html:
         parts.append(
             tag("label", f"{side} ", tag("select", options, id=key, data_side=side), for_=key)
         )
+    if objects:
+        parts.append(box_switch(objects, number))
     parts.append(tag("span", "Drag the border, or use the arrow keys.", class_="hint"))
     return tag("div", parts, class_="choices")
 
