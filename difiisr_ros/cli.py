@@ -26,6 +26,10 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 #: Subcommand -> (module, the module's HELP). The help is repeated here so that ``difiisr --help``
 #: imports none of the modules; a test compares the two.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "convert": (
+        "difiisr_ros.commands.convert",
+        "Make one model file of a published model's checkpoints.",
+    ),
     "upscale": (
         "difiisr_ros.commands.upscale",
         "Super-resolve an image, a folder of frames or a rosbag2 bag x4.",

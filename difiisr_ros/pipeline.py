@@ -78,6 +78,7 @@ class SuperResolver:
         num_steps: int = 1,
         seed: int = 0,
         *,
+        autoencoder: str = "",
         strict_backend: bool = False,
         num_threads: int = 0,
         **options: Any,
@@ -88,8 +89,10 @@ class SuperResolver:
             model: ``lite`` (embedded) or the path of a model file.
             backend: one of :data:`difiisr_ros.backends.BACKENDS`.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-            precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+            precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8`` (CPUs with VNNI).
             num_steps, seed: see :class:`UpscaleOptions`.
+            autoencoder: checkpoint of the autoencoder, where ``model`` is the checkpoint of a
+                published DifIISR, ResShift or SinSR denoiser.
             strict_backend: raise instead of falling back to another backend.
             num_threads: CPU threads; 0 leaves the choice to the backend.
             **options: any other field of :class:`UpscaleOptions`; ``**preset("balanced")`` of
@@ -100,7 +103,8 @@ class SuperResolver:
         """
         chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
         how: dict[str, Any] = {
-            "model": model, "device": device, "precision": precision, "num_threads": num_threads,
+            "model": model, "autoencoder": autoencoder, "device": device, "precision": precision,
+            "num_threads": num_threads,
         }  # fmt: skip
         loaded, fallback = create(backend, strict=strict_backend, **how)
 

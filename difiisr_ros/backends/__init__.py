@@ -7,10 +7,11 @@ from typing import Any
 
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.errors import BackendUnavailable, OptionError
+from difiisr_ros.models.published_kind import is_published
 
 BACKENDS = ("auto", "torch", "onnx", "tensorrt", "bicubic")
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 #: Backend -> what runs in its place where it cannot; bicubic in that of all others.
 _INSTEAD = {"tensorrt": "torch", "onnx": "torch"}
@@ -22,6 +23,7 @@ def create(
     name: str,
     *,
     model: str,
+    autoencoder: str = "",
     device: str = "auto",
     precision: str = "auto",
     strict: bool = False,
@@ -46,7 +48,8 @@ def create(
     if precision not in PRECISIONS:
         raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     how: dict[str, Any] = {
-        "model": model, "device": device, "precision": precision, "num_threads": num_threads,
+        "model": model, "autoencoder": autoencoder, "device": device, "precision": precision,
+        "num_threads": num_threads,
     }  # fmt: skip
     try:
         return _load(name, **how), None
@@ -74,7 +77,7 @@ def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Ba
     Args:
         name: of the backend that does not run.
         error: why.
-        how: model, device, precision and num_threads, as for :func:`create`.
+        how: model, autoencoder, device, precision and num_threads, as for :func:`create`.
 
     Returns:
         The loaded backend, and the reason.
@@ -93,9 +96,23 @@ def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Ba
         return last, f"{why}; {reason}"
 
 
-def _load(name: str, *, model: str, device: str, precision: str, num_threads: int) -> Backend:
+def _load(
+    name: str,
+    *,
+    model: str,
+    device: str,
+    precision: str,
+    num_threads: int,
+    autoencoder: str = "",
+) -> Backend:
     if name == "bicubic":
         return _bicubic()
+    if is_published(model, autoencoder):
+        if name not in ("auto", "torch"):
+            raise BackendUnavailable(
+                f"backend {name} runs exported graphs of published models only"
+            )
+        return _published(model, autoencoder, device, precision, num_threads)
     if name == "tensorrt":
         return _tensorrt(model, device, precision)
     if name == "onnx":
@@ -131,6 +148,18 @@ def _torch(model: str, device: str, precision: str, num_threads: int) -> Backend
             f"install it with: {sys.executable} -m pip install torch"
         ) from error
     backend = TorchBackend(model, device=device, precision=precision, num_threads=num_threads)
+    backend.load()
+    return backend
+
+
+def _published(
+    model: str, autoencoder: str, device: str, precision: str, num_threads: int
+) -> Backend:
+    try:
+        from difiisr_ros.backends.published_backend import PublishedBackend
+    except ImportError as error:
+        raise BackendUnavailable(f"published models need torch, and {error}") from error
+    backend = PublishedBackend(model, autoencoder, device, precision, num_threads)
     backend.load()
     return backend
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from difiisr_ros.backends.cuda_runner import CudaRunner
+from difiisr_ros.backends.int8_prior import check_int8, int8_prior
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, exact
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, PerceptualTerm
@@ -41,9 +42,9 @@ class TorchBackend:
         self, model: str, device: str = "auto", precision: str = "auto", num_threads: int = 0
     ) -> None:
         self.model = model
-        self._device = _choose_device(device)
+        self._device = choose_device(device)
         self.device = str(self._device)
-        self.precision = _choose_precision(precision, self._device)
+        self.precision = choose_precision(precision, self._device)
         self._num_threads = num_threads
         self._cuda = CudaRunner(self._device) if self._device.type == "cuda" else None
         self._network: LiteDenoiser | None = None
@@ -66,7 +67,11 @@ class TorchBackend:
         self._feature_prior = priors.features
         if priors.spectrum is not None:
             self._spectrum_prior = SpectrumPrior(priors.spectrum.weight.to(self._device))
-        network = network.to(self._device, _DTYPES[self.precision])
+        self._dtype = _compute_dtype(self.precision)
+        if self.precision == "int8":
+            # It answers in the prior expert's place, and hands gradients to it.
+            network.prior = int8_prior(network.prior, self._dtype)  # type: ignore[assignment]
+        network = network.to(self._device, self._dtype)
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
         if self._cuda is not None:
             self._cuda.wait_for_others()
@@ -144,7 +149,7 @@ class TorchBackend:
         assert self._feature_prior is not None
         if self._features is None:
             self._features = load_features(self._feature_prior.spec)
-            self._features.to(self._device, _DTYPES[self.precision])
+            self._features.to(self._device, self._dtype)
             self._features.to(memory_format=torch.channels_last)
             self._feature_prior = self._feature_prior.to(self._device)
         return self._feature_prior, self._features
@@ -154,7 +159,7 @@ class TorchBackend:
     ) -> Guide | None:
         if not guidance.terms:
             return None
-        dtype, terms = _DTYPES[self.precision], []
+        dtype, terms = self._dtype, []
         if guidance.visual_scale > 0:
             assert self._spectrum_prior is not None
             visual = VisualTerm(self._spectrum_prior, lr, y0, dtype, measured_band=measured_band)
@@ -171,7 +176,8 @@ class TorchBackend:
             self._cuda.clear()
 
 
-def _choose_device(device: str) -> torch.device:
+def choose_device(device: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device. Raises BackendUnavailable."""
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     if device == "cpu":
@@ -186,15 +192,25 @@ def _choose_device(device: str) -> torch.device:
     return chosen
 
 
-def _choose_precision(precision: str, device: torch.device) -> str:
+def choose_precision(precision: str, device: torch.device) -> str:
+    """The precision to run in on a device. Raises BackendUnavailable."""
     if precision != "auto":
         if precision == "fp16" and device.type == "cpu":
             raise BackendUnavailable("fp16 is not for CPUs; use bf16 or fp32")
+        if precision == "int8":
+            check_int8(device)
         return precision
     if device.type == "cuda":
         return "fp16"
     # Without native bfloat16 instructions it is emulated and slower than float32.
     return "bf16" if has_native_bf16() else "fp32"
+
+
+def _compute_dtype(precision: str) -> torch.dtype:
+    """Of everything in the network; of all but the prior expert's middle in int8."""
+    if precision == "int8":
+        return torch.bfloat16 if has_native_bf16() else torch.float32
+    return _DTYPES[precision]
 
 
 def has_native_bf16() -> bool:

@@ -19,6 +19,10 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     default = UpscaleOptions()
     group = parser.add_argument_group("engine")
     group.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
+    group.add_argument(
+        "--autoencoder", default="", metavar="FILE",
+        help="autoencoder's checkpoint, where --model is a published denoiser's",
+    )  # fmt: skip
     group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
@@ -72,6 +76,7 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """
     options = {
         "model": args.model,
+        "autoencoder": args.autoencoder,
         "backend": args.backend,
         "device": args.device,
         "precision": args.precision,

@@ -115,6 +115,11 @@ TABLE: tuple[ParameterSpec, ...] = (
         "Model to load: 'lite' (embedded), or the path of a model file.",
     ),
     ParameterSpec(
+        "autoencoder",
+        "",
+        "Path of the autoencoder's checkpoint, where model is a published DifIISR's checkpoint.",
+    ),
+    ParameterSpec(
         "backend",
         "auto",
         "Inference engine; auto takes the fastest that runs here. bicubic needs no model.",
@@ -359,7 +364,7 @@ ENGINE = {
     **{
         name: name
         for name in (
-            "model", "backend", "device", "precision", "strict_backend",
+            "model", "autoencoder", "backend", "device", "precision", "strict_backend",
             "num_threads", "num_steps", "seed", "consistency", "range_mode",
             "range_min", "range_max", "tile_size", "tile_overlap", "max_input_pixels",
         )

@@ -45,6 +45,7 @@ RECORDER = {"reliability": "reliable", "latency_from": "publication", "bag_secon
 #: Parameters of the node that are options of ``difiisr evaluate``.
 _ENGINE = {
     "model": "--model",
+    "autoencoder": "--autoencoder",
     "backend": "--backend",
     "device": "--device",
     "precision": "--precision",

@@ -1,0 +1,105 @@
+"""PyTorch backend of the published models: checkpoints of DifIISR, ResShift and SinSR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from difiisr_ros.backends.torch_backend import choose_device, choose_precision
+from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.core.resample import SCALE
+from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.models.published import PublishedModel
+from difiisr_ros.models.published_files import load_published, prepare
+from difiisr_ros.models.published_frames import noise_images, upscale_frames
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class PublishedBackend:
+    """A published model in PyTorch. See :class:`difiisr_ros.backends.base.Backend`.
+
+    Args:
+        model: file that ``difiisr convert`` wrote, or the denoiser's checkpoint.
+        autoencoder: the autoencoder's checkpoint, for the latter.
+    """
+
+    name = "torch"
+    scale = SCALE
+    guidance_terms: tuple[str, ...] = ()  # its files hold no priors
+    guidance_gradients: tuple[str, ...] = ()
+    fixed_options: Mapping[str, int] = {}
+
+    def __init__(
+        self,
+        model: str,
+        autoencoder: str = "",
+        device: str = "auto",
+        precision: str = "auto",
+        num_threads: int = 0,
+    ) -> None:
+        self.model = model
+        self._autoencoder = autoencoder
+        self._device = choose_device(device)
+        self.device = str(self._device)
+        self.precision = choose_precision(precision, self._device)
+        self._num_threads = num_threads
+        self._network: PublishedModel | None = None
+        self._schedules: dict[int, ResidualShiftSchedule] = {}
+        self.max_steps = 0
+
+    def load(self) -> None:
+        """Load the weights. Raises ModelError."""
+        if self._num_threads > 0:
+            torch.set_num_threads(self._num_threads)
+        network, _ = load_published(self.model, self._autoencoder)
+        self._network = prepare(network, self._device, _DTYPES[self.precision])
+        self.max_steps = network.config.steps
+
+    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        """Run once: what follows costs the same, and that is seconds on a CPU."""
+        side = SCALE * height, SCALE * width
+        noise = np.zeros((self.noise_count(num_steps), *side), np.float32)
+        self.run(np.zeros((1, 1, height, width), np.float32), noise, num_steps, 1)
+
+    def noise_count(self, num_steps: int) -> int:
+        """The prior's, and where the model samples with fresh noise one for each further step."""
+        return noise_images(num_steps, self._loaded().config.stochasticity)
+
+    def _loaded(self) -> PublishedModel:
+        if self._network is None:
+            raise BackendUnavailable("the torch backend is closed or was not loaded")
+        return self._network
+
+    def run(
+        self,
+        lr: np.ndarray,
+        noise: np.ndarray,
+        num_steps: int,
+        consistency: int,
+        guidance: Guidance = NO_GUIDANCE,
+    ) -> np.ndarray:
+        """See :class:`difiisr_ros.backends.base.Backend`."""
+        network = self._loaded()
+        if num_steps not in self._schedules:
+            self._schedules[num_steps] = network.config.schedule().respaced(num_steps)
+        schedule = self._schedules[num_steps]
+        frames, images = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in (lr, noise)
+        )
+        with torch.inference_mode():
+            # One frame at a time: a single one keeps any machine busy, and memory is what is short.
+            done = [
+                upscale_frames(network, frame[None], images, schedule, consistency).cpu()
+                for frame in frames
+            ]
+        return torch.cat(done).numpy()
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._network = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()

@@ -1,0 +1,71 @@
+"""Gray frames through the published model, which knows three channels in -1..1.
+
+Three equal channels go in and the mean of those that come out is the result. The network sees what
+lies in the scene's range, as it was trained; what lies outside it is upsampled by bicubic and added
+again, so that a target hotter than the range neither leaves the range nor upsets the rest.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
+from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.models.published import PublishedModel, pad
+
+CHANNELS = 3
+
+
+def noise_images(num_steps: int, stochasticity: float) -> int:
+    """How many noise images :func:`upscale_frames` reads."""
+    return num_steps if num_steps > 1 and stochasticity > 0 else 1
+
+
+def latent_noise(image: Tensor, multiple: int) -> Tensor:
+    """Noise for the latent from one noise image, which tiles cut from a whole frame's as they do.
+
+    A noise image of 4H x 4W has 16 values for each latent pixel; three are the latent's. Beyond
+    the frame, where the latent is padded, three others are, as the padding must not repeat them.
+
+    Args:
+        image: ... x 4H x 4W, standard normal.
+        multiple: what the latent's sides are padded to multiples of.
+
+    Returns:
+        1 x 3 x H' x W'.
+    """
+    folded = fold(image.reshape(1, 1, *image.shape[-2:]))
+    inside, beyond = folded[:, :CHANNELS], folded[:, CHANNELS : 2 * CHANNELS]
+    height, width = inside.shape[-2:]
+    padded = pad(beyond, multiple)
+    top = torch.cat([inside, padded[..., :height, width:]], dim=-1)
+    return torch.cat([top, padded[..., height:, :]], dim=-2)
+
+
+def upscale_frames(
+    model: PublishedModel,
+    lr: Tensor,
+    noise: Tensor,
+    schedule: ResidualShiftSchedule,
+    consistency: int,
+) -> Tensor:
+    """Super-resolve frames in normalised intensity.
+
+    Args:
+        lr: N x 1 x H x W, float32; values outside 0..1 are legal.
+        noise: noise_images(...) x ... x 4H x 4W, shared by the batch.
+        schedule: the kept timesteps.
+        consistency: back-projections onto ``lr``.
+
+    Returns:
+        N x 1 x 4H x 4W, float32.
+    """
+    height, width = lr.shape[-2:]
+    inside = lr.clamp(0, 1)
+    lq = pad(inside * 2 - 1, model.multiple).expand(-1, CHANNELS, -1, -1)
+    latents = [latent_noise(image, model.multiple) for image in noise]
+    image = model(lq, latents, schedule, model.config.stochasticity)
+    gray = image.mean(dim=1, keepdim=True)[..., : SCALE * height, : SCALE * width]
+    folded = fold(gray * 0.5 + 0.5) + upsample_folded(lr - inside)
+    return unfold(back_project(folded, lr, consistency))

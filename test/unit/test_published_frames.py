@@ -1,0 +1,187 @@
+"""Frames through a published model by the ordinary way: sizes, dtypes, radiometry, noise, tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from published_goldens import find
+
+from difiisr_ros import SuperResolver
+from difiisr_ros.core.resample import fold
+from difiisr_ros.errors import BackendUnavailable, OptionError
+from difiisr_ros.models.published_files import save_published
+from difiisr_ros.models.published_frames import latent_noise
+from difiisr_ros.options import UpscaleOptions
+
+
+@pytest.fixture(scope="module")
+def goldens(data_dir):
+    return find(data_dir)
+
+
+@pytest.fixture(scope="module")
+def model_file(goldens, tmp_path_factory):
+    path = tmp_path_factory.mktemp("published") / "small.safetensors"
+    save_published(path, (goldens.state("unet_small"), goldens.state("vq_small")),
+                   goldens.config(), {}, half=True)  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="module")
+def published(model_file):
+    resolver = SuperResolver.load(model=str(model_file), precision="fp32")
+    yield resolver
+    resolver.close()
+
+
+@pytest.fixture(autouse=True)
+def _defaults(published):
+    published.configure(**vars(UpscaleOptions()))
+
+
+def _frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    smooth = np.cumsum(np.cumsum(rng.normal(size=shape), axis=0), axis=1)
+    smooth = (smooth - smooth.min()) / np.ptp(smooth)
+    low, high = (20, 220) if dtype == np.uint8 else (29_000, 31_000)
+    return (low + (high - low) * smooth).astype(dtype)
+
+
+def test_info_tells_what_runs(published, model_file):
+    info = published.info
+    assert (info.model, info.backend, info.precision) == (str(model_file), "torch", "fp32")
+    assert published.max_steps == 15
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (24, 70)])
+def test_gray_in_gray_out_of_any_size_and_type(published, dtype, shape):
+    frame = np.resize(_frame(np.uint8), shape).astype(dtype)
+    result = published.upscale(frame)
+    assert result.shape == (4 * shape[0], 4 * shape[1])
+    assert result.dtype == dtype
+
+
+def test_8_bit_range_gives_the_mean_of_the_recorded_channels(published, goldens):
+    """With the release's own range, only seeded noise separates a frame from its pipeline."""
+    io = goldens.arrays("pipeline_small")
+    noise = io["pad_noise_0"]
+    lr = io["pad_in_u8"].numpy()
+    backend = published._backend
+    network = backend._network
+    lq = torch.from_numpy(lr).float()[None, None] / 255
+    from difiisr_ros.models.published import pad
+
+    with torch.inference_mode():
+        padded = pad(lq * 2 - 1, 64).expand(-1, 3, -1, -1)
+        out = network(padded, [noise], network.config.schedule().respaced(1))[..., :160, :288]
+    expected = io["pad_out_u8"].numpy()[..., ::-1]
+    ours = ((out[0] * 0.5 + 0.5).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    assert (ours == expected).mean() > 0.995
+
+    images = np.zeros((1, 160, 288), np.float32)
+    result = backend.run(lq.numpy(), images, 1, 0)
+    assert result.shape == (1, 1, 160, 288)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 15])
+def test_same_frame_same_bytes_whatever_came_before(published, model_file, num_steps):
+    published.configure(num_steps=num_steps)
+    frame = _frame()
+    first = published.upscale(frame)
+    published.upscale(_frame(np.uint8, (17, 9), 5))
+    assert first.tobytes() == published.upscale(frame).tobytes()
+    published.configure(seed=1)
+    assert first.tobytes() != published.upscale(frame).tobytes()
+
+
+def test_number_of_steps_is_limited_by_the_schedule(published):
+    published.configure(num_steps=15)
+    with pytest.raises(OptionError, match=r"num_steps must be in 1\.\.15, got 16"):
+        published.configure(num_steps=16)
+
+
+def test_guidance_is_refused_as_the_files_hold_no_priors(published):
+    with pytest.raises(OptionError, match="visual"):
+        published.configure(visual_scale=1.0)
+
+
+def test_consistency_pulls_the_result_to_the_measurement(published):
+    frame, errors = _frame(shape=(48, 64)), []
+    for consistency in (0, 1, 2):
+        published.configure(consistency=consistency)
+        result = published.upscale(frame).astype(np.float32)
+        down = Image.fromarray(result).resize((64, 48), Image.Resampling.BICUBIC)
+        errors.append(float(np.abs(np.asarray(down) - frame).mean()))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[1] < 0.2 * errors[0]
+
+
+def test_hot_target_keeps_its_counts_and_leaves_the_rest_alone(published):
+    frame = _frame()
+    hot = frame.copy()
+    hot[10:14, 10:14] = 60_000
+    plain, result = published.upscale(frame).astype(int), published.upscale(hot).astype(int)
+    assert result[44:52, 44:52].mean() > 55_000
+    assert np.abs(result[80:, 100:] - plain[80:, 100:]).mean() < 500  # of a range of 2000
+
+
+def test_batch_equals_single_frames(published):
+    frames = [_frame(seed=i) for i in range(2)]
+    for single, batched in zip(map(published.upscale, frames), published.upscale_batch(frames)):
+        np.testing.assert_array_equal(single, batched)
+
+
+def test_tiles_cover_a_frame_and_share_its_noise(published):
+    frame = _frame(shape=(80, 100))
+    published.configure(tile_size=64, tile_overlap=24)
+    result = published.upscale(frame)
+    assert result.shape == (320, 400)
+    assert result.tobytes() == published.upscale(frame).tobytes()
+
+
+def test_latent_noise_of_a_window_is_the_window_of_the_noise():
+    image = torch.randn(1, 4 * 64, 4 * 128, generator=torch.Generator().manual_seed(0))
+    whole = latent_noise(image, 64)
+    assert whole.shape == (1, 3, 64, 128)
+    window = latent_noise(image[..., 4 * 8 :, 4 * 16 : 4 * 80], 8)
+    assert torch.equal(window, whole[..., 8:, 16:80])
+
+
+def test_latent_noise_is_normal_and_the_padding_repeats_none_of_it():
+    image = torch.randn(1, 4 * 50, 4 * 60, generator=torch.Generator().manual_seed(0))
+    noise = latent_noise(image, 64)
+    assert noise.shape == (1, 3, 64, 64)
+    assert abs(float(noise.mean())) < 0.03
+    assert abs(float(noise.std()) - 1) < 0.03
+    seen = set(noise[..., :50, :60].flatten().tolist())
+    assert not seen & set(noise[..., 50:, :].flatten().tolist())
+    assert torch.equal(noise[..., :50, :60], fold(image[None])[:, :3])
+
+
+def test_bfloat16_is_near(model_file, published):
+    half = SuperResolver.load(model=str(model_file), precision="bf16")
+    frame = _frame(np.float32, (64, 64))
+    error = published.upscale(frame) - half.upscale(frame)
+    psnr = 10 * np.log10(2000**2 / np.mean(error**2))
+    half.close()
+    assert psnr > 40
+
+
+def test_other_backends_fall_back_to_torch_loudly(model_file, caplog):
+    resolver = SuperResolver.load(model=str(model_file), backend="onnx")
+    assert resolver.info.backend == "torch"
+    assert "exported graphs" in str(resolver.info.fallback)
+    resolver.close()
+    with pytest.raises(BackendUnavailable, match="exported graphs"):
+        SuperResolver.load(model=str(model_file), backend="onnx", strict_backend=True)
+
+
+def test_close_is_final(model_file):
+    resolver = SuperResolver.load(model=str(model_file))
+    resolver.close()
+    resolver.close()
+    with pytest.raises(BackendUnavailable, match="closed"):
+        resolver.upscale(_frame())
