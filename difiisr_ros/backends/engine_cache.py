@@ -196,6 +196,6 @@ def _sayer(interrupted: Callable[[], None]) -> Callable[[float], None]:
         interrupted()
         if seconds >= said:
             said = seconds + SAY_EVERY
-            _logger.info("another process builds this engine; waiting for %.0f s", seconds)
+            _logger.info(f"another process builds this engine; waiting for {seconds:.0f} s")
 
     return waiting
