@@ -23,7 +23,7 @@ class Backend(Protocol):
     device: str
     """``cpu``, ``cuda:0``, ..."""
     precision: str
-    """``fp32``, ``bf16``, ``fp16``."""
+    """``fp32``, ``bf16``, ``fp16``, ``int8``."""
     scale: int
     max_steps: int
     """Length of the model's schedule; 1 for one-pass models."""
