@@ -174,12 +174,12 @@ class SuperResolver:
     def warmup(self, height: int, width: int) -> None:
         """Run at a frame size, so that the first real frame is not the slow one.
 
-        Three times: the first run chooses kernels, the second allocates what stays, and on a CUDA
-        device the third records the graph that is replayed from then on.
+        On a CUDA device three times: the first run chooses kernels, the second allocates what
+        stays, and the third records the graph that is replayed from then on.
         """
         frame = np.zeros((height, width), np.uint8)
         frame[0, 0] = 255
-        for _ in range(3):
+        for _ in range(3 if self._backend.device.startswith("cuda") else 1):
             self.upscale(frame)
 
     def upscale(self, frame: np.ndarray, value_range: ValueRange | None = None) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.torch_backend import choose_device, choose_precision
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.core.resample import SCALE
@@ -90,7 +91,7 @@ class PublishedBackend:
         frames, images = (
             torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in (lr, noise)
         )
-        with torch.inference_mode():
+        with torch.inference_mode(), report_full_device(self._device, (1, *lr.shape[1:])):
             # One frame at a time: a single one keeps any machine busy, and memory is what is short.
             done = [
                 upscale_frames(network, frame[None], images, schedule, consistency).cpu()

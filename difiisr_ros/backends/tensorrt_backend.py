@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from difiisr_ros.backends.cuda_staging import DeviceStream
+from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.engine_build import build_plan, load_plan, make_logger
 from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShapes, Shape
 from difiisr_ros.backends.graph_store import stored_graph
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
-from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError
+from difiisr_ros.errors import BackendUnavailable, FrameError
 from difiisr_ros.export.facts import LR, NOISE, SR, VISUAL_SCALE, GraphFacts, GraphOptions
 from difiisr_ros.long_work import check_stop
 
@@ -288,12 +289,8 @@ class LoadedEngine:
                 f"frames of {width}x{height} pixels do not fit the TensorRT engine, which takes "
                 f"{_sides(self.shapes)}; larger ones need tile_size {LARGEST} or less"
             )
-        try:
+        with report_full_device(self._stream.device, arrays[LR].shape):
             return self._execute(arrays)
-        except torch.cuda.OutOfMemoryError as error:
-            raise DeviceOutOfMemory(
-                f"{self._stream.device} has not the memory for {batch} frames of {width}x{height}"
-            ) from error
 
     def _execute(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         context, stream = self._context, self._stream

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from difiisr_ros.backends.cuda_runner import CudaRunner
+from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.int8_prior import check_int8, int8_prior
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, exact
@@ -125,9 +126,9 @@ class TorchBackend:
             if self._cuda is not None:
                 key = num_steps, consistency, guidance
                 return self._cuda.run(key, compute, (lr, noise), graph=not by_autograd)
-            return compute(
-                *(torch.from_numpy(np.ascontiguousarray(a)) for a in (lr, noise))
-            ).numpy()
+            with report_full_device(self._device, lr.shape):
+                inputs = (torch.from_numpy(np.ascontiguousarray(a)) for a in (lr, noise))
+                return compute(*inputs).numpy()
 
     def _sample(
         self,

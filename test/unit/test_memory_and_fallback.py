@@ -211,3 +211,43 @@ def test_the_last_resort():
     backend, reason = create_instead("torch", BackendUnavailable("why"), **HOW)
     assert backend.name == "bicubic"
     assert reason == "backend torch is not available, bicubic runs instead: why"
+
+
+@pytest.mark.parametrize("words", ["CUDA out of memory.", "can't allocate memory: you tried to"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_torch_says_it_in_two_ways(words, count):
+    torch = pytest.importorskip("torch")
+    from difiisr_ros.backends.device_memory import report_full_device
+
+    def run(error: Exception) -> None:
+        with report_full_device(torch.device("cpu"), (count, 1, 24, 32)):
+            raise error
+
+    kind = torch.cuda.OutOfMemoryError if "CUDA" in words else RuntimeError
+    frames = "a frame" if count == 1 else "3 frames"
+    with pytest.raises(DeviceOutOfMemory, match=f"cpu has not the memory for {frames} of 32x24"):
+        run(kind(words))
+    with pytest.raises(RuntimeError, match="another"):
+        run(RuntimeError("another"))
+
+
+def test_a_cpu_without_the_memory_runs_in_tiles(monkeypatch):
+    """As a published model's attention does, which asks for hundreds of GB at once."""
+    torch = pytest.importorskip("torch")
+    from difiisr_ros.backends import torch_backend
+
+    resolver = SuperResolver.load(backend="torch", device="cpu", precision="fp32")
+    frame = _frame((136, 152))
+    whole = resolver.upscale(frame)
+    upsample = torch_backend.upsample_folded
+
+    def asks_for_much(lr):
+        if lr.numel() > 100 * 100:
+            torch.empty(1 << 55)
+        return upsample(lr)
+
+    monkeypatch.setattr(torch_backend, "upsample_folded", asks_for_much)
+    tiled = resolver.upscale(frame)
+    assert "tiles of 72 pixels: cpu has not the memory" in str(resolver.info.memory)
+    assert np.percentile(np.abs(tiled.astype(int) - whole), 99) <= 2
+    resolver.close()

@@ -345,7 +345,7 @@ def test_no_memory_for_a_frame(monkeypatch, trt, backend):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(tensorrt_backend.torch, "empty", refuse)
-    with pytest.raises(DeviceOutOfMemory, match="1 frames of 16x12"):
+    with pytest.raises(DeviceOutOfMemory, match="a frame of 16x12"):
         _run(backend)
 
 

@@ -1,0 +1,31 @@
+"""torch's ways to say that memory does not suffice, as one error of ours."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from difiisr_ros.errors import DeviceOutOfMemory
+
+#: What torch's allocator for the CPU says, in a RuntimeError without a type of its own.
+_CPU_WORDS = ("can't allocate memory", "not enough memory")
+
+
+@contextlib.contextmanager
+def report_full_device(device: torch.device, shape: tuple[int, ...]) -> Iterator[None]:
+    """Raise DeviceOutOfMemory for frames of this shape (N x 1 x H x W) where memory runs out."""
+    try:
+        yield
+    except RuntimeError as error:
+        full = isinstance(error, torch.cuda.OutOfMemoryError)
+        if not full and not any(words in str(error) for words in _CPU_WORDS):
+            raise
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        count, _, height, width = shape
+        frames = "a frame" if count == 1 else f"{count} frames"
+        raise DeviceOutOfMemory(
+            f"{device} has not the memory for {frames} of {width}x{height}"
+        ) from error
