@@ -130,9 +130,9 @@ def test_frames_without_any_structure_have_no_spots():
 @pytest.fixture(scope="module")
 def frames(data_dir) -> dict[str, list[np.ndarray]]:
     """LR frames as a camera gives them: 16-bit radiometric ones, and reduced 8-bit ones."""
-    drone = [crop_to_scale(read_image(p)) for p in list_images(data_dir / "hit_uav/test")[::40]]
+    drone = [crop_to_scale(read_image(p)) for p in list_images(data_dir / "hit_uav/test")[::50]]
     return {
-        "lepton": [read_image(path) for path in list_images(data_dir / "lepton")[::11]],
+        "lepton": [read_image(path) for path in list_images(data_dir / "lepton")[::15]],
         "hit_uav": [degrade_bicubic(frame) for frame in drone],
     }
 
@@ -141,7 +141,7 @@ def frames(data_dir) -> dict[str, list[np.ndarray]]:
 def resolvers(data_dir, tmp_path_factory) -> dict[str, SuperResolver]:
     """The embedded model, and the same with priors fitted here: those know the test's frames."""
     network, facts = load_model("lite")
-    files = list_images(data_dir / "hit_uav/test")[::40]
+    files = list_images(data_dir / "hit_uav/test")[::50]
     pixels = [SimpleNamespace(pixels=crop_to_scale(read_image(path))) for path in files]
     network.guidance_priors = fit_guidance_priors(network, pixels)  # type: ignore[arg-type]
     path = tmp_path_factory.mktemp("model") / "fitted.safetensors"
@@ -175,9 +175,12 @@ BASE = {"visual_scale": 0.0, "perceptual_scale": 0.0, "guidance_gradient": "clos
 BASE |= {"consistency": 1}
 
 
+GUIDED = [q for q, p in PRESETS.items() if p["visual_scale"] or p["perceptual_scale"]]
+RUNS = [(quality, "embedded") for quality in PRESETS] + [(quality, "fitted") for quality in GUIDED]
+
+
 @pytest.mark.parametrize("data", ["lepton", "hit_uav"])
-@pytest.mark.parametrize("model", ["embedded", "fitted"])
-@pytest.mark.parametrize("quality", PRESETS)
+@pytest.mark.parametrize(("quality", "model"), RUNS)
 def test_presets_keep_every_hot_spot(resolvers, frames, quality, model, data):
     try:
         resolvers[model].configure(**BASE | PRESETS[quality])
@@ -187,7 +190,13 @@ def test_presets_keep_every_hot_spot(resolvers, frames, quality, model, data):
 
 
 @pytest.mark.parametrize("data", ["lepton", "hit_uav"])
-@pytest.mark.parametrize("options", STRONGEST.values(), ids=STRONGEST.keys())
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(o, id=name, marks=[pytest.mark.slow] if name == "exact" else [])
+        for name, o in STRONGEST.items()
+    ],
+)
 def test_the_strongest_guidance_keeps_every_hot_spot(resolvers, frames, options, data):
     resolvers["fitted"].configure(**BASE | options)
     _check(resolvers["fitted"], frames[data])
