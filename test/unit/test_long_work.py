@@ -54,9 +54,12 @@ def test_it_says_how_far_it_is(monkeypatch, caplog):
 
 
 def test_a_stop_cancels_it(cancelled):
-    threading.Timer(0.2, request_stop).start()
+    def work() -> None:
+        request_stop()
+        cancelled.wait(60)
+
     with pytest.raises(Interrupted, match="while building"):
-        run_watched(lambda: cancelled.wait(60), what="building", cancel=cancelled.set)
+        run_watched(work, what="building", cancel=cancelled.set)
     assert cancelled.is_set()
     with pytest.raises(Interrupted):
         check_stop()
@@ -72,18 +75,25 @@ def test_after_a_stop_nothing_begins(cancelled):
 
 
 def test_ctrl_c_cancels_it(cancelled):
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        cancelled.wait(60)
+
     with pytest.raises(KeyboardInterrupt):
-        run_watched(lambda: cancelled.wait(60), what="building", cancel=cancelled.set)
+        run_watched(work, what="building", cancel=cancelled.set)
     assert cancelled.is_set()
 
 
 def test_work_that_does_not_end_is_left(monkeypatch, caplog, cancelled):
     monkeypatch.setattr(long_work, "PATIENCE", 0.05)
-    threading.Timer(0.2, request_stop).start()
+
+    def work() -> None:
+        request_stop()
+        cancelled.wait(60)
+
     began = time.monotonic()
     with pytest.raises(Interrupted):
-        run_watched(lambda: cancelled.wait(60), what="building")
+        run_watched(work, what="building")
     assert time.monotonic() - began < 30
     assert "goes on until the process ends" in caplog.text
     cancelled.set()

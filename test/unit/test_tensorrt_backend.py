@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -296,6 +297,10 @@ def test_a_build_can_be_interrupted(trt, backend, cache, how):
             _run(backend)
     finally:
         long_work.forget_stop()
+    for _ in range(600):
+        if trt.behaviour.cancelled:
+            break
+        time.sleep(0.1)
     assert trt.behaviour.cancelled, "TensorRT was not asked to end"
     assert not list(cache.folder.glob("*.plan"))
     trt.behaviour.hold = None
