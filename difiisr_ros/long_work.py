@@ -6,10 +6,11 @@ Python code to interrupt, and a node or a command is not silent for minutes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from difiisr_ros.errors import Interrupted
@@ -24,6 +25,7 @@ _Result = TypeVar("_Result")
 
 class _Stop:
     requested = False
+    interrupting = 0
 
 
 def request_stop() -> None:
@@ -36,9 +38,19 @@ def stop_requested() -> bool:
     return _Stop.requested
 
 
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """While this lasts, long work of any thread ends as if the process had been asked to stop."""
+    _Stop.interrupting += 1
+    try:
+        yield
+    finally:
+        _Stop.interrupting -= 1
+
+
 def check_stop() -> None:
     """Raise Interrupted once a stop was requested; for loops that wait."""
-    if _Stop.requested:
+    if _Stop.requested or _Stop.interrupting:
         raise Interrupted("interrupted")
 
 
@@ -94,7 +106,7 @@ def run_watched(
     try:
         thread.start()
         while not thread.done.wait(_POLL):
-            if _Stop.requested:
+            if _Stop.requested or _Stop.interrupting:
                 raise Interrupted(f"interrupted while {what}")
             if time.monotonic() - said >= SAY_EVERY:
                 said = time.monotonic()

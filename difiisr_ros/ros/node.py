@@ -16,7 +16,7 @@ from rclpy.clock import Clock, ClockType
 from std_srvs.srv import SetBool
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.long_work import stop_requested
+from difiisr_ros.long_work import interrupting, stop_requested
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
 from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
@@ -114,7 +114,9 @@ class SuperResolutionNode(GuardedLifecycleNode):
             worker, self._worker, self._slots = self._worker, None, None
             for camera in self.cameras.values():
                 camera.unsubscribe()
-        if worker is not None and not worker.stop(STOP_TIMEOUT):
+        with interrupting():  # an engine that a live parameter asked for is not waited for
+            finished = worker is None or worker.stop(STOP_TIMEOUT)
+        if not finished:
             raise RuntimeError(f"the frame in work did not finish within {STOP_TIMEOUT:g} s")
 
     def release(self) -> None:

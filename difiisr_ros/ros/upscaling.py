@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.errors import FrameError, OptionError
+from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.io.image_encoding import is_colour, surplus_bytes
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
 from difiisr_ros.ros.compressed import array_to_compressed, compressed_to_gray
@@ -250,6 +250,8 @@ class Upscaler:
 
     def _failed(self, camera: CameraStream, error: Exception) -> None:
         """A frame is lost: by its own fault, or by a bug of ours, which is logged in full."""
+        if isinstance(error, Interrupted):  # discarded, as what waits is
+            return
         ours = not isinstance(error, FrameError)
         cause = "internal_error" if ours else getattr(error, "cause", "unusable_frame")
         message = f"{type(error).__name__}: {error}" if ours else str(error)

@@ -1,0 +1,42 @@
+"""A build that a frame asked for, as after a live change, does not hold up a transition."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
+
+from node_harness import Graph, scene, wait_for
+
+from difiisr_ros.long_work import run_watched
+
+
+def test_deactivate_interrupts_a_build():
+    building, cancelled = threading.Event(), threading.Event()
+    with Graph(warmup_width=0) as graph:
+        graph.connect()
+        backend = graph.node._upscaler.engine._backend
+        run = backend.run
+
+        def work() -> None:
+            building.set()
+            cancelled.wait(600)
+
+        def build_first(*args):
+            if not cancelled.is_set():
+                run_watched(work, what="building an engine", cancel=cancelled.set)
+            return run(*args)
+
+        backend.run = build_first
+        graph.send(scene())
+        wait_for(building.is_set, "the build has begun")
+        assert graph.transition("deactivate")
+        assert cancelled.is_set()
+        assert graph.node.state_label == "inactive"
+        (camera,) = graph.node.cameras.values()
+        assert not camera.statistics.snapshot().rejected, "what is discarded is no fault"
+        assert graph.transition("activate")
+        graph.matched()
+        graph.roundtrip(scene())  # and work goes on
