@@ -7,9 +7,10 @@ OpenCV's bicubic; and, with ``--published``, DifIISR as published, at 64x64 (it 
 the others the network alone is timed, in float32 and in bfloat16, channels_last, and the faster
 one counts; of ours everything, from a 16-bit frame to a 16-bit frame.
 
-All take turns, round by round, so that a slow moment of the machine hits all alike. The ratio is
-the median over the rounds of a peer's time over ours in the same round; ``best`` is the shortest
-time seen, which is nearest to what a quiet machine does.
+All take turns, round by round, so that a slow moment of the machine hits all alike. A ratio is the
+median over the rounds of a peer's time over ours in the same round; ``best`` is the shortest time
+seen, which is nearest to what a quiet machine does. CPU times count what all threads computed; with
+``--threads 1`` they hardly depend on what else the machine does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,6 +32,7 @@ from train_fair_opponent import BLOCKS, FEATURES
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.allocator import keep_large_buffers
+from difiisr_ros.models.lite_int8 import int8_is_supported
 
 OURS = "difiisr_ros"
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -41,6 +44,13 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 }
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Call = Callable[[], object]
+
+
+class Times(NamedTuple):
+    """Milliseconds of one call."""
+
+    wall: float
+    cpu: float
 
 
 def on_tensor(network: nn.Module, size: tuple[int, int], precision: str, channels: int) -> Call:
@@ -59,8 +69,8 @@ def on_tensor(network: nn.Module, size: tuple[int, int], precision: str, channel
     return call
 
 
-def upscale(frame: np.ndarray, num_steps: int) -> Call:
-    resolver = SuperResolver.load(num_steps=num_steps)
+def upscale(frame: np.ndarray, num_steps: int, precision: str = "auto") -> Call:
+    resolver = SuperResolver.load(num_steps=num_steps, precision=precision, backend="torch")
     return lambda: resolver.upscale(frame)
 
 
@@ -89,6 +99,7 @@ def calls_for(size: tuple[int, int], with_published: bool) -> dict[str, Call]:
         OURS: upscale(frame, 1),
         f"{OURS}, 2 steps": upscale(frame, 2),
         f"{OURS}, 4 steps": upscale(frame, 4),
+        **({f"{OURS}, int8": upscale(frame, 1, "int8")} if int8_is_supported() else {}),
         "OpenCV bicubic": lambda: cv2.resize(frame, whole, interpolation=cv2.INTER_CUBIC),
     }
     for name, make in NETWORKS.items():
@@ -100,8 +111,8 @@ def calls_for(size: tuple[int, int], with_published: bool) -> dict[str, Call]:
     return calls
 
 
-def take_turns(calls: dict[str, Call], rounds: int, budget: float) -> dict[str, list[float]]:
-    """Milliseconds of every call, by round; a slow one runs until it has used ``budget`` s.
+def take_turns(calls: dict[str, Call], rounds: int, budget: float) -> dict[str, list[Times]]:
+    """Times of every call, by round; a slow one runs until it has used ``budget`` seconds.
 
     Raises:
         ValueError: no rounds.
@@ -111,19 +122,21 @@ def take_turns(calls: dict[str, Call], rounds: int, budget: float) -> dict[str, 
     for call in calls.values():
         call()
         call()
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[str, list[Times]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            if sum(times[name]) > 1e3 * budget and len(times[name]) >= 2:
+            if sum(t.wall for t in times[name]) > 1e3 * budget and len(times[name]) >= 2:
                 continue
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             call()
-            times[name].append(1e3 * (time.perf_counter() - start))
+            times[name].append(
+                Times(1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu))
+            )
     return times
 
 
-def summarise(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Per peer in its faster precision: median and best ms, and the median ratio to ours."""
+def summarise(times: dict[str, list[Times]]) -> dict[str, dict[str, float]]:
+    """Per peer in its faster precision: median and best ms, and the median ratios to ours."""
     ours = times[OURS]
     rows: dict[str, dict[str, float]] = {}
     for name, own in times.items():
@@ -131,24 +144,28 @@ def summarise(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
         if precision not in PRECISIONS:
             peer, precision = name, ""
         row = {
-            "median_ms": statistics.median(own),
-            "best_ms": min(own),
-            "ratio": statistics.median(a / b for a, b in zip(own, ours)),
-            "best_ratio": min(own) / min(ours),
+            "median_ms": statistics.median(t.wall for t in own),
+            "best_ms": min(t.wall for t in own),
+            "cpu_ms": statistics.median(t.cpu for t in own),
+            "ratio": statistics.median(a.wall / b.wall for a, b in zip(own, ours)),
+            "best_ratio": min(t.wall for t in own) / min(t.wall for t in ours),
+            "cpu_ratio": statistics.median(a.cpu / b.cpu for a, b in zip(own, ours)),
             "rounds": len(own),
         }
-        if peer not in rows or row["median_ms"] < rows[peer]["median_ms"]:
+        if peer not in rows or row["cpu_ms"] < rows[peer]["cpu_ms"]:
             rows[peer] = {"precision": precision, **row}  # type: ignore[dict-item]
     return rows
 
 
 def show(size: tuple[int, int], rows: dict[str, dict[str, float]]) -> None:
     print(f"\n{size[0]}x{size[1]} -> {4 * size[0]}x{4 * size[1]}")
-    print(f"{'':<28} {'':>5} {'median ms':>10} {'best ms':>9} {'ratio':>7} {'best':>7}")
+    print(f"{'':<26} {'':>4} {'median ms':>10} {'best ms':>9} {'CPU ms':>9} {'ratio':>7} "
+          f"{'best':>7} {'CPU':>7}")  # fmt: skip
     for name, row in rows.items():
         print(
-            f"{name:<28} {row['precision']:>5} {row['median_ms']:>10.2f} {row['best_ms']:>9.2f} "
-            f"{row['ratio']:>7.2f} {row['best_ratio']:>7.2f}",
+            f"{name:<26} {row['precision']:>4} {row['median_ms']:>10.2f} {row['best_ms']:>9.2f} "
+            f"{row['cpu_ms']:>9.2f} {row['ratio']:>7.2f} {row['best_ratio']:>7.2f} "
+            f"{row['cpu_ratio']:>7.2f}",
             flush=True,
         )
 
@@ -158,9 +175,11 @@ def main() -> None:
     parser.add_argument("--sizes", default="160x120,320x256", metavar="WxH,...")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--budget", type=float, default=10.0, help="seconds for each, at most")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--published", action="store_true", help="DifIISR as published, at 64x64")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     keep_large_buffers()  # as the node does: for all alike
     sizes = [(int(w), int(h)) for w, h in (s.split("x") for s in args.sizes.split(","))]
     if args.published:

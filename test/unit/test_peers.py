@@ -82,11 +82,14 @@ def test_everyone_takes_turns_and_the_faster_precision_counts():
     assert order == [name for name in turn for _ in range(2)] + 3 * turn
     assert all(len(own) == 3 for own in times.values())
 
-    rows = peers.summarise({peers.OURS: [1.0, 2.0, 4.0], "Other fp32": [9.0, 9.0, 9.0],
-                            "Other bf16": [3.0, 6.0, 12.0]})  # fmt: skip
+    def both(*walls):
+        return [peers.Times(wall, wall / 2) for wall in walls]
+
+    rows = peers.summarise({peers.OURS: both(1, 2, 4), "Other fp32": both(9, 9, 9),
+                            "Other bf16": both(3, 6, 12)})  # fmt: skip
     assert rows["Other"]["precision"] == "bf16"
     assert rows["Other"]["ratio"] == 3.0
-    assert rows["Other"]["best_ratio"] == 3.0
+    assert rows["Other"]["best_ratio"] == rows["Other"]["cpu_ratio"] == 3.0
     assert rows[peers.OURS]["ratio"] == 1.0
 
 
@@ -102,7 +105,19 @@ def test_a_slow_peer_stops_when_its_time_is_used():
 def test_the_script_runs(tmp_path, monkeypatch, capsys):
     out = tmp_path / "peers.json"
     monkeypatch.setattr(
-        sys, "argv", ["peers.py", "--sizes", "16x12", "--rounds", "2", "--json", str(out)]
+        sys,
+        "argv",
+        [
+            "peers.py",
+            "--sizes",
+            "16x12",
+            "--rounds",
+            "2",
+            "--threads",
+            str(torch.get_num_threads()),
+            "--json",
+            str(out),
+        ],
     )
     monkeypatch.setattr(peers, "keep_large_buffers", lambda: True)  # not for the tests' process
     peers.main()
