@@ -191,6 +191,18 @@ def test_wrong_arguments_say_what_is_accepted(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_one_step_of_the_largest_camera_stays_under_700_mb(precision):
+    pytest.importorskip("torch")
+    engine = {"backend": "torch", "device": "cpu", "precision": precision}
+    cell = Cell(engine, (640, 512), 1, 0.01, 3)
+    command = [sys.executable, "-m", "difiisr_ros.bench.cell", cell.as_json()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    memory = json.loads(done.stdout.splitlines()[-1])["memory_mb"]
+    assert 100 < memory["rss"] < 700
+
+
 def test_a_row_shows_what_cannot_be_told_apart():
     cell = measure(Cell({"backend": "bicubic"}, (16, 12), 1, 0.01, 5))
     cell = {**cell, "size": (16, 12), "batch": 1, "num_steps": 1}

@@ -118,6 +118,14 @@ def test_the_engine_is_imported_without_ros():
     assert not loaded & ROS_ROOTS
 
 
+def test_a_backend_that_needs_no_torch_does_not_load_it():
+    loaded = _modules_after(
+        "from difiisr_ros import SuperResolver; SuperResolver.load(backend='bicubic')"
+    )
+    assert "difiisr_ros.backends.bicubic" in loaded
+    assert "torch" not in loaded
+
+
 def test_bicubic_needs_no_torch():
     loaded = _modules_after(
         "import sys; sys.modules['torch'] = None\n"
