@@ -98,15 +98,17 @@ class PublishedModel(nn.Module):
     def reduce_precision(self, dtype: torch.dtype) -> PublishedModel:
         """Let the convolutions and matrices that cost the time compute in ``dtype``, in place.
 
-        Normalisation, timestep embedding, codebook, latents and the last layers stay float32, as
-        what goes wrong there is wrong at every pixel, or picks another code.
+        Normalisation, timestep embedding, codebook, latents and the first and last layers stay
+        float32, as what goes wrong there is wrong at every pixel, or picks another code.
         """
         torso = (self.unet.input_blocks, self.unet.middle_block, self.unet.output_blocks)
         for part in (*torso, self.autoencoder.encoder, self.autoencoder.decoder):
             for module in part.modules():
                 if isinstance(module, (nn.Conv2d, nn.Linear)):
                     module.to(dtype)
+        self.unet.input_blocks[0].float()
         for coder in (self.autoencoder.encoder, self.autoencoder.decoder):
+            coder.conv_in.float()
             coder.conv_out.float()
         return self
 

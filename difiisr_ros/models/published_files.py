@@ -27,6 +27,7 @@ from difiisr_ros.models.published import PublishedModel
 from difiisr_ros.models.published_config import PublishedConfig, from_dict
 from difiisr_ros.models.published_kind import FORMAT
 from difiisr_ros.models.swin_unet import UNetModelSwin
+from difiisr_ros.models.swin_unet_blocks import Upsample
 from difiisr_ros.models.vq_autoencoder import VQModelTorch
 
 State = dict[str, Tensor]
@@ -90,6 +91,9 @@ def prepare(model: PublishedModel, device: torch.device, dtype: torch.dtype) -> 
             if not (half and value.dtype == dtype):
                 setattr(module, name, nn.Parameter(value.detach().float(), requires_grad=False))
     model.to(device, memory_format=torch.channels_last)
+    for module in model.modules():
+        if isinstance(module, Upsample):
+            module.split_phases()
     return model.requires_grad_(False).eval()
 
 

@@ -170,12 +170,13 @@ class UNetModelSwin(nn.Module):
             if lq is None:
                 raise ValueError("this network is conditioned on the LR frame: lq is needed")
             x = torch.cat([x, lq], dim=1)
-        # The time embedding and the last layers may be kept in float32 around a half torso.
+        # The first and last layers and the time embedding may be float32 around a half torso.
+        compute = next(self.middle_block.get_submodule("0.emb_layers").parameters()).dtype
+        embedding = embedding.to(compute)
         hidden = x.to(next(self.input_blocks.parameters()).dtype)
-        embedding = embedding.to(hidden.dtype)
-        skips = []
+        skips: list[Tensor] = []
         for stage in self.input_blocks:
-            hidden = stage(hidden, embedding)
+            hidden = stage(hidden, embedding).to(compute)
             skips.append(hidden)
         hidden = self.middle_block(hidden, embedding)
         for stage in self.output_blocks:

@@ -56,10 +56,41 @@ class Upsample(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self._phases: list[Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W to N x C x 2H x 2W."""
-        return self.conv(upsample_nearest(x))
+        if self._phases is None:
+            return self.conv(upsample_nearest(x))
+        count, channels, height, width = x.shape
+        padded = F.pad(x, (1, 1, 1, 1))
+        out = x.new_empty((count, channels, 2 * height, 2 * width)).contiguous(
+            memory_format=torch.channels_last
+        )
+        for number, weight in enumerate(self._phases):
+            row, column = divmod(number, 2)
+            part = padded[..., row : row + height + 1, column : column + width + 1]
+            out[..., row::2, column::2] = F.conv2d(part, weight, self.conv.bias)
+        return out
+
+    def split_phases(self) -> None:
+        """From now on, compute each of the four output phases at the smaller resolution.
+
+        The three taps of an axis meet only two different pixels there, so that 2 x 2 weights, sums
+        of the 3 x 3 ones, do: 4/9 of the multiplications, for the same result.
+        """
+        weight = self.conv.weight.detach().float()
+        # Phase 0 reads the pixel before (tap 0) and its own (1, 2), phase 1 its own and the next.
+        sums = torch.tensor(
+            [[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], device=weight.device
+        )
+        self._phases = [
+            torch.einsum("oiyx,py,qx->oipq", weight, sums[row], sums[column])
+            .to(self.conv.weight.dtype)
+            .contiguous(memory_format=torch.channels_last)
+            for row in range(2)
+            for column in range(2)
+        ]
 
 
 class ResBlock(nn.Module):

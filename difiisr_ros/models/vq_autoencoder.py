@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difiisr_ros.models.swin_unet_blocks import Upsample
 from difiisr_ros.models.vq_autoencoder_blocks import (
     Downsample,
     Middle,
     ResnetBlock,
-    Upsample,
     norm,
 )
 
@@ -41,6 +41,11 @@ class Level(nn.Module):
             if hasattr(self, name):
                 x = getattr(self, name)(x)
         return x
+
+
+def _input(x: Tensor, conv_in: nn.Conv2d, mid: Middle) -> Tensor:
+    # The first and the last layer may be more precise than those between them.
+    return conv_in(x.to(conv_in.weight.dtype)).to(mid.block_1.conv1.weight.dtype)
 
 
 def _output(x: Tensor, norm_out: nn.Module, conv_out: nn.Conv2d) -> Tensor:
@@ -70,7 +75,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        x = self.conv_in(x)
+        x = _input(x, self.conv_in, self.mid)
         for level in self.down:
             x = level(x)
         return _output(self.mid(x), self.norm_out, self.conv_out)
@@ -99,7 +104,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """See the class."""
-        x = self.mid(self.conv_in(z))
+        x = self.mid(_input(z, self.conv_in, self.mid))
         for level in reversed(self.up):
             x = level(x)
         return _output(x, self.norm_out, self.conv_out)
@@ -175,15 +180,14 @@ class VQModelTorch(nn.Module):
 
     def encode(self, image: Tensor) -> Tensor:
         """N x 3 x fH x fW in -1..1 to the latent N x 3 x H x W, not quantised, float32."""
-        compute = self.encoder.conv_in.weight.dtype
-        hidden = self.encoder(image.to(compute))
+        hidden = self.encoder(image)
         return self.quant_conv(hidden.to(self.quant_conv.weight.dtype)).float()
 
     def decode(self, latent: Tensor, *, quantize: bool = True) -> Tensor:
         """Latent N x 3 x H x W to an image N x 3 x fH x fW, float32, about -1..1, not clipped."""
         z = self.quantize(latent) if quantize else latent.float()
         z = self.post_quant_conv(z.to(self.post_quant_conv.weight.dtype))
-        return self.decoder(z.to(self.decoder.conv_in.weight.dtype)).float()
+        return self.decoder(z).float()
 
     def forward(self, image: Tensor) -> Tensor:
         """The image encoded and decoded again."""

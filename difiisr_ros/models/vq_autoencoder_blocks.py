@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from difiisr_ros.models.swin_unet_blocks import GroupNorm, upsample_nearest
+from difiisr_ros.models.swin_unet_blocks import GroupNorm
 
 _EPS = 1e-6
+_ROWS = 1024  # queries at a time: of 24,576 positions 50 MB
 
 
 def norm(channels: int) -> GroupNorm:
@@ -57,9 +59,25 @@ class AttnBlock(nn.Module):
             convolution(hidden).flatten(2).transpose(1, 2)[:, None].contiguous()
             for convolution in (self.q, self.k, self.v)
         )
-        out = F.scaled_dot_product_attention(q, k, v)
+        if q.dtype == torch.bfloat16 and q.device.type == "cpu" and not q.requires_grad:
+            out = _attend_by_rows(q, k, v)
+        else:
+            out = F.scaled_dot_product_attention(q, k, v)
         out = out[:, 0].transpose(1, 2).unflatten(2, (height, width))
         return x + self.proj_out(out)
+
+
+def _attend_by_rows(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention, some queries at a time, which holds a part of the matrix of all pairs.
+
+    PyTorch's fused kernel gains nothing from bfloat16 on CPUs; matrix products do.
+    """
+    out = torch.empty_like(q)
+    keys = (k * k.shape[-1] ** -0.5).transpose(-1, -2)
+    for first in range(0, q.shape[-2], _ROWS):
+        rows = slice(first, first + _ROWS)
+        out[..., rows, :] = torch.softmax(q[..., rows, :] @ keys, dim=-1) @ v
+    return out
 
 
 class Downsample(nn.Module):
@@ -72,18 +90,6 @@ class Downsample(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W to N x C x H/2 x W/2."""
         return self.conv(F.pad(x, (0, 1, 0, 1)))
-
-
-class Upsample(nn.Module):
-    """Nearest neighbour x2, then a 3 x 3 convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x C x H x W to N x C x 2H x 2W."""
-        return self.conv(upsample_nearest(x))
 
 
 class Middle(nn.Module):

@@ -79,6 +79,7 @@ def test_engine_parameters_are_those_of_the_engine():
         assert default is None or default == DEFAULTS[name]
     assert set(ENGINE.values()) - known == {
         "model",
+        "autoencoder",
         "backend",
         "device",
         "precision",

@@ -93,6 +93,15 @@ def test_loaded_model_computes_what_was_recorded(goldens, converted):
     assert 0 < error.square().mean().sqrt() < 0.02
 
 
+def test_upsampling_by_phases_is_the_same(goldens, converted):
+    model = prepare(load_published(str(converted))[0], CPU, torch.float32)
+    units, vq = goldens.arrays("units_small"), goldens.arrays("vq_small_io")
+    up = model.unet.get_submodule("output_blocks.2.1")
+    with torch.inference_mode():
+        assert difference(up(units["upsample_in"]), units["upsample_out"]) < TOLERANCE
+        assert difference(model.autoencoder.decode(vq["dec_z"]), vq["dec_out"]) < TOLERANCE
+
+
 def test_half_file_is_half_the_size_and_as_exact_as_half_is(checkpoints, config_file, tmp_path):
     path = tmp_path / "half.safetensors"
     arguments = ["convert", *map(str, checkpoints), str(path), "--config", str(config_file)]

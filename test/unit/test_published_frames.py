@@ -120,12 +120,14 @@ def test_consistency_pulls_the_result_to_the_measurement(published):
 
 
 def test_hot_target_keeps_its_counts_and_leaves_the_rest_alone(published):
-    frame = _frame()
+    published.configure(range_mode="fixed", range_min=29_000.0, range_max=31_000.0, consistency=0)
+    frame = _frame(np.float32)
     hot = frame.copy()
     hot[10:14, 10:14] = 60_000
-    plain, result = published.upscale(frame).astype(int), published.upscale(hot).astype(int)
-    assert result[44:52, 44:52].mean() > 55_000
-    assert np.abs(result[80:, 100:] - plain[80:, 100:]).mean() < 500  # of a range of 2000
+    clipped = np.minimum(hot, np.float32(31_000))
+    extra = published.upscale(hot) - published.upscale(clipped)
+    assert np.abs(extra[44:52, 44:52] - 29_000).max() < 0.15 * 29_000  # what was cut off is back
+    assert np.abs(extra[:, 80:]).max() < 1  # and the network never saw it
 
 
 def test_batch_equals_single_frames(published):
@@ -156,18 +158,20 @@ def test_latent_noise_is_normal_and_the_padding_repeats_none_of_it():
     assert noise.shape == (1, 3, 64, 64)
     assert abs(float(noise.mean())) < 0.03
     assert abs(float(noise.std()) - 1) < 0.03
-    seen = set(noise[..., :50, :60].flatten().tolist())
-    assert not seen & set(noise[..., 50:, :].flatten().tolist())
+    inside, below = noise[..., 35:49, :60], noise[..., 50:, :60].flip(2)
+    assert abs(float((inside * below).mean())) < 0.1  # 1 if the padding mirrored it
     assert torch.equal(noise[..., :50, :60], fold(image[None])[:, :3])
 
 
 def test_bfloat16_is_near(model_file, published):
+    """Where it picks another of these 64 codes, far from each other, single pixels differ much."""
     half = SuperResolver.load(model=str(model_file), precision="bf16")
+    published.configure(consistency=0)
+    half.configure(consistency=0)
     frame = _frame(np.float32, (64, 64))
-    error = published.upscale(frame) - half.upscale(frame)
-    psnr = 10 * np.log10(2000**2 / np.mean(error**2))
+    error = np.abs(published.upscale(frame) - half.upscale(frame))
     half.close()
-    assert psnr > 40
+    assert 0 < np.median(error) < 0.02 * 2000
 
 
 def test_other_backends_fall_back_to_torch_loudly(model_file, caplog):
