@@ -52,9 +52,10 @@ def measure(cell: Cell) -> dict[str, Any]:
 
     Returns:
         ``latency_ms`` (``p50``, ``p99``, ``min``: a batch of frames in memory to as many
-        serialised messages), ``fps``, ``stages_ms`` (medians; ``project`` is None where it cannot
-        be told from the network), ``start`` (``load_s`` and ``first_ms``), ``memory_mb``
-        (``rss`` and, on a GPU, ``device``) and ``info``.
+        serialised messages), ``cpu_ms`` (of all threads, median), ``fps``, ``stages_ms``
+        (medians; ``project`` is None where it cannot be told from the network), ``start``
+        (``load_s`` and ``first_ms``), ``memory_mb`` (``rss`` and, on a GPU, ``device``) and
+        ``info``.
 
     Raises:
         BackendUnavailable: the backend does not run here.
@@ -68,26 +69,29 @@ def measure(cell: Cell) -> dict[str, Any]:
     frames = example_frames(cell.size, cell.batch)
     backend, clock = resolver._backend, StageClock()
 
-    def step() -> float:
-        start = time.perf_counter()
+    def step() -> tuple[float, float]:
+        start, cpu = time.perf_counter(), time.process_time()
         results = resolver.upscale_batch(frames)
         upscaled = time.perf_counter()
         for result in results:
             image_cdr(result, time.time_ns(), "mono16")
         end = time.perf_counter()
         stages.append({**clock.take(), "message": end - upscaled})
-        return end - start
+        return end - start, time.process_time() - cpu
 
     stages: list[dict[str, float]] = []
     with watched(backend, clock):
-        first = step()
+        first, _ = step()
         for _ in range(WARMUP_FRAMES - 1):
             step()
         stages.clear()
-        times: list[float] = []
+        measured: list[tuple[float, float]] = []
         end = time.perf_counter() + cell.seconds
-        while len(times) < cell.least or (time.perf_counter() < end and len(times) < MOST_FRAMES):
-            times.append(step())
+        while len(measured) < cell.least or (
+            time.perf_counter() < end and len(measured) < MOST_FRAMES
+        ):
+            measured.append(step())
+    times = [wall for wall, _ in measured]
     medians = {name: 1e3 * statistics.median(s.get(name, 0.0) for s in stages) for name in STAGES}
     memory = {"rss": round(peak_rss_mb()), **_device_memory(resolver.info.device)}
     project = _projection_ms(resolver, frames)
@@ -98,6 +102,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         "latency_ms": {
             "p50": round(p50, 3), "p99": round(p99, 3), "min": round(1e3 * min(times), 3),
         },
+        "cpu_ms": round(1e3 * statistics.median(cpu for _, cpu in measured), 3),
         "fps": round(1e3 * cell.batch / p50, 2),
         "frames": len(times),
         "stages_ms": {k: None if v is None else round(v, 3) for k, v in stages_ms.items()},

@@ -9,7 +9,7 @@ from difiisr_ros.bench.stages import STAGES
 
 _HEAD = (
     f"{'backend':<22} {'size':>8} {'batch':>5} {'steps':>5} {'p50 ms':>9} {'p99 ms':>9} "
-    f"{'fps':>7} {'RSS MB':>7} "
+    f"{'CPU ms':>9} {'fps':>7} {'RSS MB':>7} "
 )
 
 
@@ -27,8 +27,8 @@ def row(cell: dict[str, Any]) -> str:
     width, height = cell["size"]
     return (
         f"{name:<22} {f'{width}x{height}':>8} {cell['batch']:>5} {cell['num_steps']:>5} "
-        f"{latency['p50']:>9.2f} {latency['p99']:>9.2f} {cell['fps']:>7.1f} "
-        f"{cell['memory_mb']['rss']:>7} {shown}"
+        f"{latency['p50']:>9.2f} {latency['p99']:>9.2f} "
+        f"{cell['cpu_ms']:>9.2f} {cell['fps']:>7.1f} {cell['memory_mb']['rss']:>7} {shown}"
     )
 
 

@@ -28,6 +28,7 @@ def test_a_cell_says_latency_stages_start_and_memory():
     assert 0 < latency["min"] <= latency["p50"] <= latency["p99"]
     assert cell["fps"] == pytest.approx(2e3 / latency["p50"], rel=0.01)
     assert cell["frames"] >= 5
+    assert cell["cpu_ms"] > 0
     assert set(cell["stages_ms"]) == set(STAGES)
     stages = cell["stages_ms"]
     assert all(stages[name] > 0 for name in STAGES if name != "project")
@@ -210,7 +211,9 @@ def test_a_row_shows_what_cannot_be_told_apart():
     fields = table.row(cell).split()
     assert fields[:4] == ["bicubic", "cpu", "fp32", "16x12"]
     assert fields[-3] == "-"
-    assert len(table.heading().split()) == len(fields) - 2 + 3  # "p50 ms", "p99 ms", "RSS MB"
+    assert (
+        len(table.heading().split()) == len(fields) - 2 + 4
+    )  # "p50 ms", "p99 ms", "CPU ms", "RSS MB"
 
 
 def test_options_that_no_engine_takes_are_an_error():
