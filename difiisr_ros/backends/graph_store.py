@@ -82,13 +82,14 @@ def _read(file: Path) -> tuple[bytes, GraphFacts] | None:
 def _export(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
     try:
         from difiisr_ros.export.onnx_writer import export_onnx, read_facts
+
+        data = export_onnx(model, options)
+        return data, read_facts(data, model)
     except ImportError as error:
         raise BackendUnavailable(
             f"the graph of model {model} has to be exported, which needs PyTorch and onnx ({error})"
             "; or give a file that 'difiisr export' has written"
         ) from error
-    data = export_onnx(model, options)
-    return data, read_facts(data, model)
 
 
 def _write(file: Path, data: bytes, facts: GraphFacts) -> None:
