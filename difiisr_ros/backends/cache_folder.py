@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from difiisr_ros.io.atomic_write import write_whole
 
 _POLL = 0.1  # seconds between two tries to get a lock
 
@@ -41,25 +42,13 @@ def cache_folder() -> Path:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that is complete or not there, also after a loss of power.
 
-    Makes the folder. Everybody may read the file, so that what an image's build or root has made
-    serves the user who runs the node; its owner alone may write it.
+    Makes the folder. Others may read the file, so that what root or the build of an image has made
+    serves the user who runs the node.
 
     Raises:
         OSError: a read-only or full disk, among others; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(number, "wb") as file:
-            os.fchmod(number, 0o644)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, data, sync=True)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ import contextlib
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError
+from difiisr_ros.io.atomic_write import write_whole
 from difiisr_ros.io.image_encoding import luma
 
 _log = logging.getLogger(__name__)
@@ -162,20 +162,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            # mkstemp makes the file private; give it what open() would have given.
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        write_whole(path, data)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
