@@ -6,8 +6,12 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from difiisr_ros.errors import DataError, OptionError
+
+if TYPE_CHECKING:
+    from difiisr_ros.training.distill import Teacher
 
 HELP = "Train the embedded model on a folder of frames."
 
@@ -44,6 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init", metavar="MODEL",
         help="start from this model file, or from lite: fine-tuning to your own camera",
     )  # fmt: skip
+    parser.add_argument(
+        "--distill", metavar="MODEL",
+        help="learn the results of this published model (a file of 'difiisr convert') instead of "
+             "the frames themselves",
+    )  # fmt: skip
+    parser.add_argument("--distill-steps", type=int, default=1, metavar="N",
+                        help="diffusion steps that it takes")  # fmt: skip
+    parser.add_argument("--distill-fresh", type=int, default=1, metavar="N",
+                        help="crops that it upscales for each training step")  # fmt: skip
     parser.add_argument("--prior-share", type=float, default=0.6, metavar="F",
                         help="share of the time for the one-step answer")  # fmt: skip
     parser.add_argument("--psnr-share", type=float, default=0.2, metavar="F",
@@ -108,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         degradation=args.degradation, seed=args.seed,
         data_name=args.data_name, data_licence=args.data_licence,
     )  # fmt: skip
-    trainer = Trainer(args.data, args.out, settings, args.validation, args.init)
+    trainer = Trainer(args.data, args.out, settings, args.validation, args.init, _teacher(args))
     first = int(os.environ.get("RANK", "0")) == 0
     if trainer.resume() and first:
         print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
@@ -120,3 +133,18 @@ def run(args: argparse.Namespace) -> int:
                 json.dumps({"history": trainer.history, "model": str(path)}, indent=2)
             )
     return 0
+
+
+def _teacher(args: argparse.Namespace) -> Teacher | None:
+    if not args.distill:
+        return None
+    import torch
+
+    from difiisr_ros.training.distill import Teacher
+
+    if not 1 <= args.distill_fresh <= args.batch:
+        raise OptionError(
+            f"--distill-fresh must be in 1..{args.batch} (--batch), got {args.distill_fresh}"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Teacher(args.distill, device, num_steps=args.distill_steps, fresh=args.distill_fresh)

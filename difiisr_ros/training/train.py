@@ -21,6 +21,7 @@ from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.training import distributed
 from difiisr_ros.training.data import CropSampler, load_frames
 from difiisr_ros.training.degradation import degrade
+from difiisr_ros.training.distill import Teacher
 from difiisr_ros.training.guidance_priors import fit_guidance_priors
 from difiisr_ros.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
 from difiisr_ros.training.validate import validate
@@ -73,6 +74,7 @@ class Trainer:
         out: folder of the run; an interrupted run in it is continued.
         validation: folder of HR frames never trained on, or None to hold out every 50th frame.
         initial: model file (or ``lite``) to start from, with its configuration.
+        teacher: a published model whose results are learned instead of the frames.
 
     Raises:
         DataError: the frames cannot be used.
@@ -86,9 +88,11 @@ class Trainer:
         settings: TrainSettings,
         validation: Path | None = None,
         initial: str | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         initial_model: LiteDenoiser | None = None
         self.initial_facts: dict[str, Any] | None = None
+        self.teacher = teacher
         if initial:
             initial_model, self.initial_facts = load_model(initial)
             settings = replace(settings, config=initial_model.config)
@@ -202,6 +206,7 @@ class Trainer:
             "processes": self.world,
             "torch": torch.__version__,
             "started_from": self.initial_facts,
+            "distilled_from": self.teacher.facts if self.teacher else None,
             "history": self.history[-1:],
         }
 
@@ -291,11 +296,18 @@ class Trainer:
         self.stage, self.stage_step = stages[stages.index(self.stage) + 1], 0
         self._new_optimizer()
 
-    def _train_step(self, elapsed: float) -> float:
+    def _examples(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """LR crops, and what is to be learned of them, folded."""
         s = self.settings
+        if self.teacher is not None:
+            return self.teacher.examples(self.sampler, s.batch, s.degradation, self.generator)
         batch = self.sampler.draw(s.batch)
         lr = degrade(batch.hr, batch.step, s.degradation, self.generator).to(self.device)
-        hr = fold(batch.hr.to(self.device))
+        return lr, fold(batch.hr.to(self.device))
+
+    def _train_step(self, elapsed: float) -> float:
+        s = self.settings
+        lr, hr = self._examples()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate(elapsed)
         enabled = self.amp is not None
