@@ -31,7 +31,8 @@ from peer_networks import PlainResidual
 from torch import Tensor, nn
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
+from difiisr_ros.backends.bicubic import BicubicBackend
+from difiisr_ros.core.resample import back_project, fold, unfold, upsample_folded
 from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.evaluation.metrics import psnr
 from difiisr_ros.io.images import list_images, read_image
@@ -160,29 +161,17 @@ def train(data: Path, out: Path, minutes: float, longest: float) -> None:
     save()
 
 
-class NetworkBackend:
+class NetworkBackend(BicubicBackend):
     """Any x4 network as a backend, so that ``SuperResolver`` does the rest alike for all."""
 
-    name, device, scale, max_steps, guidance_terms = "benchmark", "cpu", SCALE, 1, ()
+    name = "benchmark"
 
-    def __init__(self, model: str, predict: Predict, precision: str = "fp32") -> None:
-        self.model, self._predict, self.precision = model, predict, precision
-
-    def load(self) -> None:
-        pass
-
-    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
-        pass
-
-    def noise_count(self, num_steps: int) -> int:
-        return 0
+    def __init__(self, model: str, predict: Predict) -> None:
+        self.model, self._predict = model, predict
 
     def run(self, lr: np.ndarray, *_: Any) -> np.ndarray:
         with torch.inference_mode():
             return unfold(self._predict(torch.from_numpy(np.ascontiguousarray(lr)))).numpy()
-
-    def close(self) -> None:
-        pass
 
 
 def methods(out: Path) -> dict[str, SuperResolver]:

@@ -22,6 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from difiisr_ros.models.lite_int8 import Int8Conv
+
 _MATRIX = {"cpu": 1024, "cuda": 8192}
 _CHANNELS = 64  # of the convolution that is timed: those that the embedded model has most of
 _COPIED = {"cpu": 1 << 27, "cuda": 1 << 31}  # bytes: more than any cache holds
@@ -33,45 +35,59 @@ def machine_rates(device: str, precision: str, seconds: float) -> dict[str, floa
 
     Args:
         device: ``cpu`` or ``cuda:N``.
-        precision: ``fp32``, ``bf16`` or ``fp16``.
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``int8``.
         seconds: time for each of the three measurements.
 
     Returns:
         ``matmul_gflops`` and ``conv_gflops`` (3x3, 64 channels, at a 320x256 camera's size, as the
-        embedded model has them), ``copy_gb_s`` (read and written bytes).
+        embedded model has them), ``copy_gb_s`` (read and written bytes), and on a CPU
+        ``core_gflops``: the better of the first two per second of CPU time, which other processes
+        change little.
     """
     kind = device.partition(":")[0]
-    dtype = _DTYPES[precision]
+    dtype = _DTYPES.get(precision, torch.bfloat16)
     n = _MATRIX[kind]
     with torch.inference_mode():
         matrix = torch.rand(n, n, device=device).to(dtype)
-        matmul = _best(lambda: matrix @ matrix, kind, seconds)
+        matmul, matmul_cpu = _best(lambda: matrix @ matrix, kind, seconds)
         weight = torch.rand(_CHANNELS, _CHANNELS, 3, 3, device=device).to(dtype)
         weight = weight.contiguous(memory_format=torch.channels_last)
         maps = torch.rand(1, _CHANNELS, 128, 160, device=device).to(dtype)
         maps = maps.contiguous(memory_format=torch.channels_last)
-        convolution = _best(lambda: F.conv2d(maps, weight, padding=1), kind, seconds)
+        conv, conv_cpu = _best(lambda: F.conv2d(maps, weight, padding=1), kind, seconds)
         source = torch.ones(_COPIED[kind] // 4, device=device)
         target = torch.empty_like(source)
-        copy = _best(lambda: target.copy_(source), kind, seconds)
-    return {
-        "matmul_gflops": 2e-9 * n**3 / matmul,
-        "conv_gflops": 2e-9 * 9 * _CHANNELS**2 * 128 * 160 / convolution,
+        if precision == "int8":  # has no matrix product of its own here
+            integer = Int8Conv(torch.rand(_CHANNELS, _CHANNELS, 3, 3), torch.zeros(_CHANNELS), 128)
+            bytes_ = torch.zeros(maps.shape, dtype=torch.uint8)
+            bytes_ = bytes_.contiguous(memory_format=torch.channels_last)
+            conv, conv_cpu = _best(lambda: integer.relu(bytes_, torch.uint8), kind, seconds)
+        copy, _ = _best(lambda: target.copy_(source), kind, seconds)
+    gflop_matmul, gflop_conv = 2e-9 * n**3, 2e-9 * 9 * _CHANNELS**2 * 128 * 160
+    rates = {
+        "matmul_gflops": gflop_matmul / matmul,
+        "conv_gflops": gflop_conv / conv,
         "copy_gb_s": 2e-9 * _COPIED[kind] / copy,
     }
+    if kind == "cpu":
+        rates["core_gflops"] = max(gflop_matmul / matmul_cpu, gflop_conv / conv_cpu)
+    return rates
 
 
-def _best(function: Callable[[], Any], kind: str, seconds: float) -> float:
+def _best(function: Callable[[], Any], kind: str, seconds: float) -> tuple[float, float]:
+    """Shortest time and CPU time of a call, s."""
     wait = torch.cuda.synchronize if kind == "cuda" else (lambda: None)
     function()
     wait()
-    best, end = float("inf"), time.perf_counter() + seconds
+    best = best_cpu = float("inf")
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end or best == float("inf"):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         function()
         wait()
         best = min(best, time.perf_counter() - start)
-    return best
+        best_cpu = min(best_cpu, time.process_time() - cpu)
+    return best, max(best_cpu, 1e-9)
 
 
 class _TrafficCounter(TorchDispatchMode):
@@ -120,13 +136,13 @@ def work(
     parts = [network.prior] if num_steps == 1 else [network]
     weights = sum(p.numel() for part in parts for p in part.parameters())
     least = 2 * lr.size + 2 * 16 * lr.size + 4 * noise.size
-    least += weights * _DTYPES[precision].itemsize
-    share = _DTYPES[precision].itemsize / 4
+    item = 1 if precision == "int8" else _DTYPES[precision].itemsize
+    least += weights * item
     return {
         "gflop": flops.get_total_flops() / 1e9,
         "least_mb": least / 1e6,
         # Nearly all of it is the network's, whose tensors are of its precision.
-        "operator_mb": traffic.bytes * share / 1e6,
+        "operator_mb": traffic.bytes * item / 4 / 1e6,
     }
 
 

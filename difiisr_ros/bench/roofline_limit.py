@@ -22,6 +22,8 @@ def limit_ms(work: dict[str, float], rates: dict[str, float]) -> dict[str, float
 def near_limit(cells: list[dict[str, Any]], measured: dict[str, Any]) -> list[dict[str, Any]]:
     """For each cell of batch 1 its work, its limit, and p50 as a multiple of that (``distance``).
 
+    On a CPU also ``cpu_distance``: its CPU time as a multiple of what the operations alone take.
+
     Args:
         cells: as :func:`difiisr_ros.bench.cell.measure` gives them, with ``size``.
         measured: ``rates`` by "device precision", and ``work`` by ``size`` and ``num_steps``.
@@ -31,13 +33,16 @@ def near_limit(cells: list[dict[str, Any]], measured: dict[str, Any]) -> list[di
     for cell in cells:
         info = cell["info"]
         work = works[tuple(cell["size"]), info["num_steps"]]
-        limit = limit_ms(work, measured["rates"][f"{info['device']} {info['precision']}"])
-        near.append(
-            {
-                "backend": info["backend"],
-                **work,
-                "limit_ms": limit,
-                "distance": cell["latency_ms"]["p50"] / max(limit.values()),
-            }
-        )
+        rates = measured["rates"][f"{info['device']} {info['precision']}"]
+        limit = limit_ms(work, rates)
+        entry = {
+            "backend": info["backend"],
+            "precision": info["precision"],
+            **work,
+            "limit_ms": limit,
+            "distance": cell["latency_ms"]["p50"] / max(limit.values()),
+        }
+        if "core_gflops" in rates:
+            entry["cpu_distance"] = 1e-3 * cell["cpu_ms"] * rates["core_gflops"] / work["gflop"]
+        near.append(entry)
     return near

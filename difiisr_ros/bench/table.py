@@ -48,18 +48,20 @@ def start_lines(cells: Sequence[dict[str, Any]]) -> list[str]:
 
 def roofline_lines(roofline: dict[str, Any]) -> list[str]:
     """What the machine does at best, and how near each cell of batch 1 comes to it."""
-    lines = [
-        f"machine, {engine}: matmul {r['matmul_gflops']:.0f} GFLOP/s, 3x3 convolution of 64 "
-        f"channels {r['conv_gflops']:.0f} GFLOP/s, copy {r['copy_gb_s']:.1f} GB/s"
-        for engine, r in roofline["rates"].items()
-    ]
+    lines = []
+    for engine, r in roofline["rates"].items():
+        core = f" ({r['core_gflops']:.0f} per core)" if "core_gflops" in r else ""
+        lines.append(
+            f"machine, {engine}: matmul {r['matmul_gflops']:.0f} GFLOP/s, 3x3 convolution of 64 "
+            f"channels {r['conv_gflops']:.0f} GFLOP/s{core}, copy {r['copy_gb_s']:.1f} GB/s"
+        )
     for cell in roofline["cells"]:
         width, height = cell["size"]
+        cpu = f", CPU time {cell['cpu_distance']:.2f} times" if "cpu_distance" in cell else ""
         lines.append(
-            f"roofline: {cell['backend']} {width}x{height}, {cell['num_steps']} step(s): "
-            f"{cell['gflop']:.2f} GFLOP and {cell['least_mb']:.1f} MB at least "
-            f"({cell['operator_mb']:.0f} MB through operators) take "
-            f"{max(cell['limit_ms'].values()):.2f} ms at best; p50 is {cell['distance']:.2f} times "
-            "that"
+            f"roofline: {cell['backend']} {cell['precision']} {width}x{height}, "
+            f"{cell['num_steps']} step(s): {cell['gflop']:.2f} GFLOP, {cell['least_mb']:.1f} MB "
+            f"({cell['operator_mb']:.0f} MB through operators); limit "
+            f"{max(cell['limit_ms'].values()):.2f} ms, p50 {cell['distance']:.2f} times that{cpu}"
         )
     return lines

@@ -35,7 +35,7 @@ def int8_is_supported() -> bool:
     return bool(has_vnni()) and hasattr(torch.ops.onednn, "qconv2d_pointwise")
 
 
-class _Int8Conv:
+class Int8Conv:
     """3x3 convolution of uint8 maps whose scales are already part of the weights."""
 
     def __init__(self, weight: Tensor, bias: Tensor, zero: int) -> None:
@@ -81,17 +81,17 @@ class Int8Prior(nn.Module):
         super().__init__()
         streams, hiddens = _largest(network, examples)
         self._inverse = [1 / scale for scale in streams]
-        self._first: list[_Int8Conv] = []
-        self._second: list[_Int8Conv] = []
+        self._first: list[Int8Conv] = []
+        self._second: list[Int8Conv] = []
         with torch.no_grad():
             for block, stream, hidden in zip(network.blocks, streams, hiddens):
                 assert isinstance(block, ResidualBlock)
                 weight = block.conv1.weight * stream / hidden.view(-1, 1, 1, 1)
                 bias = _bias(block.conv1) / hidden.flatten()
-                self._first.append(_Int8Conv(weight, bias, _ZERO))
+                self._first.append(Int8Conv(weight, bias, _ZERO))
                 weight = block.conv2.weight * hidden
-                self._second.append(_Int8Conv(weight, _bias(block.conv2), 0))
-            self._tail = _Int8Conv(network.tail.weight * streams[-1], _bias(network.tail), _ZERO)
+                self._second.append(Int8Conv(weight, _bias(block.conv2), 0))
+            self._tail = Int8Conv(network.tail.weight * streams[-1], _bias(network.tail), _ZERO)
         self.network = network.to(compute).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = network.head
 

@@ -110,9 +110,10 @@ def test_peak_memory_is_this_programs_own():
 
 def test_the_limit_is_the_slower_of_computing_and_moving():
     rates = {"matmul_gflops": 100.0, "conv_gflops": 200.0, "copy_gb_s": 10.0}
+    rates["core_gflops"] = 110.0
     assert limit_ms({"gflop": 2.0, "least_mb": 5.0}, rates) == {"compute": 10.0, "memory": 0.5}
     cell = {
-        "size": (160, 120), "latency_ms": {"p50": 25.0},
+        "size": (160, 120), "latency_ms": {"p50": 25.0}, "cpu_ms": 40.0,
         "info": {"backend": "torch", "device": "cpu", "precision": "bf16", "num_steps": 2},
     }  # fmt: skip
     work = {"gflop": 2.0, "least_mb": 5.0, "operator_mb": 9.0}
@@ -122,6 +123,7 @@ def test_the_limit_is_the_slower_of_computing_and_moving():
     }
     (near,) = near_limit([cell], measured)
     assert near["distance"] == pytest.approx(2.5)
+    assert near["cpu_distance"] == pytest.approx(40 / (2000 / 110))
 
 
 def test_work_is_counted_by_the_operator():
@@ -162,8 +164,8 @@ def test_the_command_measures_the_distance_to_the_limit(tmp_path, capsys):
     assert cli.main(arguments) == 0
     roofline = json.loads(out.read_text())["roofline"]
     assert [c["num_steps"] for c in roofline["cells"]] == [1, 2]
-    assert all(c["distance"] > 1 for c in roofline["cells"])
-    assert "roofline: torch 32x24, 2 step(s)" in capsys.readouterr().out
+    assert all(c["distance"] > 0.1 and c["cpu_distance"] > 0.5 for c in roofline["cells"])
+    assert "32x24, 2 step(s)" in capsys.readouterr().out
 
 
 def test_a_backend_that_does_not_run_is_named_with_the_reason(monkeypatch, capsys):

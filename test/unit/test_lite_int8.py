@@ -16,7 +16,7 @@ from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.models.checkpoint import load_model
-from difiisr_ros.models.lite_int8 import Int8Prior, _Int8Conv, int8_is_supported
+from difiisr_ros.models.lite_int8 import Int8Conv, Int8Prior, int8_is_supported
 
 pytestmark = pytest.mark.skipif(not int8_is_supported(), reason="this CPU has no VNNI")
 
@@ -30,7 +30,7 @@ def test_the_integer_convolution_is_a_convolution_of_the_integers():
     scale = weight.abs().amax((1, 2, 3), keepdim=True) / 127
     rounded = (weight / scale).round() * scale
     for zero in (0, 128):
-        conv = _Int8Conv(weight, bias, zero)
+        conv = Int8Conv(weight, bias, zero)
         # Outside the image is 0, that is `zero` in bytes: the border is where this goes wrong.
         expected = F.conv2d(x.float() - zero, rounded, bias, padding=1)
         total = torch.ones(1, 64, 9, 10).contiguous(memory_format=torch.channels_last)
