@@ -19,6 +19,7 @@ import sys, threading
 from difiisr_ros import long_work, pipeline
 from difiisr_ros.errors import BackendUnavailable
 long_work.SAY_EVERY = 0.2
+sys.modules["tensorrt"] = None
 cancelled = threading.Event()
 def load(**options):
     if {fail!r}:
@@ -85,6 +86,7 @@ def test_it_prepares_and_ends_with_0():
         ((), True, "configure failed: no such library"),
         (("precision:=fp7",), False, "precision is 'fp7'"),
         (("warmup_width:=0",), False, "there was nothing to build for"),
+        (("backend:=tensorrt",), False, "build_only: backend tensorrt is not available, "),
     ],
 )
 def test_what_fails_ends_it_with_1_and_the_reason(parameters, fail, reason):
