@@ -88,8 +88,10 @@ class EngineCache:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        #: Why the last engine is not kept, or None.
+        #: What is wrong with the folder, or None.
         self.trouble: str | None = None
+        #: Whether the folder has the engine that was asked for last.
+        self.kept = False
 
     @property
     def folder(self) -> Path:
@@ -116,7 +118,7 @@ class EngineCache:
         Returns:
             What ``load`` made, or None where it fails for a plan that was just built.
         """
-        self.trouble = None
+        self.trouble, self.kept = None, False
         engine = self.find(key, load)
         if engine is not None:
             return engine
@@ -150,6 +152,7 @@ class EngineCache:
         except OSError as error:
             self._complain(f"the engine is not kept: {error}")
         else:
+            self.kept = True
             _logger.info("kept as %s", self.file(key, ".plan"))
         return plan
 
@@ -165,6 +168,7 @@ class EngineCache:
         except (OSError, ValueError) as error:
             _logger.warning("the engine %s is built again: %s", key.name, error)
             return None
+        self.kept = True
         return engine
 
     def _read(self, key: EngineKey) -> bytes | None:

@@ -154,6 +154,7 @@ def test_without_room_or_right_to_write_it_works_and_says_so(
     assert [cache.get(KEY, build, load) for _ in range(2)] == ["plan 1", "plan 2"]
     assert [p.suffix for p in cache.folder.iterdir()] == [".lock"], "a temporary file is left"
     assert cache.trouble is not None and os.strerror(number) in cache.trouble
+    assert not cache.kept
     assert "DIFIISR_CACHE" in caplog.text
     monkeypatch.undo()
     assert cache.get(KEY, build, load) == "plan 3"
@@ -195,6 +196,7 @@ def test_a_file_system_without_locks(cache, build, monkeypatch, caplog):
     monkeypatch.setattr(folders.fcntl, "flock", refuse)
     assert [cache.get(KEY, build, load) for _ in range(2)] == ["plan 1", "plan 1"]
     assert "No locks available" in caplog.text
+    assert cache.kept
 
 
 PROCESS = """
