@@ -11,7 +11,7 @@ import torch
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.export.facts import GraphOptions
 from difiisr_ros.export.graph import build_graph
-from difiisr_ros.models.checkpoint import load_model
+from difiisr_ros.models.load import load_network
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 1 / 255}
 """Largest difference of normalised intensity: rounding alone, or one count of 8 bits."""
@@ -50,7 +50,7 @@ def compare_with_torch(
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     session = onnxruntime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
-    graph = build_graph(load_model(model)[0], replace(options, precision="fp32"))
+    graph = build_graph(load_network(model)[0], replace(options, precision="fp32"))
     found = []
     for size in sizes:
         inputs = graph.example(*size)

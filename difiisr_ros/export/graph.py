@@ -17,6 +17,8 @@ from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
 from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.export.facts import LR, NOISE, VISUAL_SCALE, GraphOptions
 from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
+from difiisr_ros.models.published import PublishedModel
+from difiisr_ros.models.published_frames import noise_images, upscale_frames
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -33,6 +35,8 @@ class SamplerGraph(nn.Module):
     """
 
     scale = SCALE
+    fixed_size = False
+    """Whether it can only be traced for one size of frames."""
 
     def __init__(
         self, options: GraphOptions, max_steps: int, noise_count: int, model_guidance: str
@@ -103,7 +107,29 @@ class LiteGraph(SamplerGraph):
         return closed_form([WeightedTerm(term, scale)])
 
 
-_GRAPHS: dict[type, Callable[..., SamplerGraph]] = {LiteDenoiser: LiteGraph}
+class PublishedGraph(SamplerGraph):
+    """A published model: see :mod:`difiisr_ros.models.published_frames`."""
+
+    fixed_size = True  # the padding and the windows are those of the traced size
+
+    def __init__(self, network: PublishedModel, options: GraphOptions) -> None:
+        full = network.config.schedule()
+        count = noise_images(options.num_steps, network.config.stochasticity)
+        super().__init__(options, len(full), count, "")
+        if options.precision == "fp16":
+            network.reduce_precision(DTYPES["fp16"])
+        self.network = network.requires_grad_(False).eval()
+        self._schedule = full.respaced(options.num_steps)
+
+    def forward(self, lr: Tensor, noise: Tensor) -> Tensor:
+        """See :mod:`difiisr_ros.export.facts`."""
+        return upscale_frames(self.network, lr, noise, self._schedule, self.options.consistency)
+
+
+_GRAPHS: dict[type, Callable[..., SamplerGraph]] = {
+    LiteDenoiser: LiteGraph,
+    PublishedModel: PublishedGraph,
+}
 
 
 def build_graph(network: nn.Module, options: GraphOptions) -> SamplerGraph:

@@ -17,7 +17,7 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.export.facts import LR, NOISE, SR, GraphFacts, GraphOptions
 from difiisr_ros.export.graph import SamplerGraph, build_graph
 from difiisr_ros.export.simplify import simplify
-from difiisr_ros.models.checkpoint import load_model
+from difiisr_ros.models.load import load_network
 from difiisr_ros.models.model_files import model_path
 
 OPSETS = range(17, 21)
@@ -60,13 +60,16 @@ def export_onnx(
 
     Raises:
         ModelError: not a usable model.
-        OptionError: more steps than the model has, or an opset out of :data:`OPSETS`.
+        OptionError: more steps than the model has, an opset out of :data:`OPSETS`, or any size
+            where the model needs one.
     """
     options, shape = options or GraphOptions(), shape or GraphShape()
     if opset not in OPSETS:
         raise OptionError(f"opset must be in {OPSETS.start}..{OPSETS.stop - 1}, got {opset}")
-    network, _ = load_model(model)
+    network, _ = load_network(model)
     graph = build_graph(network, options)
+    if graph.fixed_size and shape.height is None:
+        raise OptionError("the graph of a published model is for one size of frames: give its size")
     result = simplify(_trace(graph, shape, opset))
     path = model_path(model)
     facts = GraphFacts(

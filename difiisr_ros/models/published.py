@@ -99,10 +99,15 @@ class PublishedModel(nn.Module):
         """Let the convolutions and matrices that cost the time compute in ``dtype``, in place.
 
         Normalisation, timestep embedding, codebook, latents and the first and last layers stay
-        float32, as what goes wrong there is wrong at every pixel, or picks another code.
+        float32, as what goes wrong there is wrong at every pixel, or picks another code. So does
+        the whole denoiser with bfloat16, a tenth of the work: rounded to 8 bits it picks twice as
+        many other codes.
         """
-        torso = (self.unet.input_blocks, self.unet.middle_block, self.unet.output_blocks)
-        for part in (*torso, self.autoencoder.encoder, self.autoencoder.decoder):
+        parts: list[nn.Module] = [self.autoencoder.encoder, self.autoencoder.decoder]
+        if dtype != torch.bfloat16:
+            unet = self.unet
+            parts += [unet.input_blocks, unet.middle_block, unet.output_blocks]
+        for part in parts:
             for module in part.modules():
                 if isinstance(module, (nn.Conv2d, nn.Linear)):
                     module.to(dtype)

@@ -81,19 +81,28 @@ def _empty(config: PublishedConfig, source: str) -> PublishedModel:
         raise ModelError(f"{source}: the configuration is not supported: {error}") from error
 
 
-def prepare(model: PublishedModel, device: torch.device, dtype: torch.dtype) -> PublishedModel:
-    """Make a loaded model ready to run: on its device, in its precision, channels last."""
+def prepare(
+    model: PublishedModel, device: torch.device, dtype: torch.dtype, *, fast: bool = True
+) -> PublishedModel:
+    """Make a loaded model ready to run: on its device, in its precision.
+
+    ``fast``: channels last, and upsampling by phases.
+    """
     half = dtype != torch.float32
     if half:  # before the rest becomes float32: a full copy never exists
         model.reduce_precision(dtype)
     for module in model.modules():
         for name, value in [*module.named_parameters(recurse=False)]:
             if not (half and value.dtype == dtype):
-                setattr(module, name, nn.Parameter(value.detach().float(), requires_grad=False))
-    model.to(device, memory_format=torch.channels_last)
-    for module in model.modules():
-        if isinstance(module, Upsample):
-            module.split_phases()
+                # A tensor that stays in the file's mapping would keep all of it in memory.
+                single = value.detach().to(torch.float32, copy=half)
+                setattr(module, name, nn.Parameter(single, requires_grad=False))
+    model.to(device)
+    if fast:
+        model.to(memory_format=torch.channels_last)
+        for module in model.modules():
+            if isinstance(module, Upsample):
+                module.split_phases()
     return model.requires_grad_(False).eval()
 
 

@@ -124,7 +124,7 @@ class Codebook(nn.Module):
         """
         codes = self.embedding.weight.float()
         lengths = (codes**2).sum(1)
-        flat = z.float().movedim(1, -1).flatten(0, 2)
+        flat = z.float().permute(0, 2, 3, 1).flatten(0, 2)
         step = max(1, _DISTANCES // len(codes))
         # |z|^2 is the same for all codes, so the nearest one is decided without it.
         found = [
@@ -134,7 +134,7 @@ class Codebook(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Every latent replaced by its nearest code, float32."""
-        return self.embedding(self.nearest(z)).float().movedim(-1, 1)
+        return self.embedding(self.nearest(z)).float().permute(0, 3, 1, 2)
 
 
 class VQModelTorch(nn.Module):

@@ -87,10 +87,10 @@ def test_loaded_model_computes_what_was_recorded(goldens, converted):
     with torch.inference_mode():
         out = model.unet(io["b_x"], io["b_t"], io["b_lq"])
     assert difference(out, io["b_out"]) < TOLERANCE
-    half = prepare(load_published(str(converted))[0], CPU, torch.bfloat16)
+    half = prepare(load_published(str(converted))[0], CPU, torch.float16)
     with torch.inference_mode():
         error = half.unet(io["b_x"], io["b_t"], io["b_lq"]) - io["b_out"]
-    assert 0 < error.square().mean().sqrt() < 0.02
+    assert 0 < error.square().mean().sqrt() < 2e-3
 
 
 def test_upsampling_by_phases_is_the_same(goldens, converted):
