@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--num-steps", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=15)
     args = parser.parse_args()
-    resolver = SuperResolver.load(args.model, num_steps=args.num_steps)
+    resolver = SuperResolver.load(args.model, "torch", num_steps=args.num_steps)
     info = resolver.info
     print(
         f"{info.model}, {info.backend} on {info.device}, {info.precision}, {info.num_steps} step(s)"

@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
         from difiisr_ros.pipeline import SuperResolver
 
         return SuperResolver
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

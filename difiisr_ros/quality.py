@@ -15,7 +15,7 @@ CUSTOM = "custom"
 #: Options of :class:`difiisr_ros.options.UpscaleOptions` by preset.
 PRESETS: dict[str, dict[str, Any]] = {
     "fidelity": {"num_steps": 1, "visual_scale": 0.0, "perceptual_scale": 0.0},
-    "balanced": {"num_steps": 2, "visual_scale": 0.0, "perceptual_scale": 0.0},
+    "balanced": {"num_steps": 1, "visual_scale": 0.5, "perceptual_scale": 0.0},
     "detail": {"num_steps": 4, "visual_scale": 0.3, "perceptual_scale": 0.0},
 }
 QUALITIES = (CUSTOM, *PRESETS)
