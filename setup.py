@@ -15,6 +15,7 @@ REQUIREMENTS = [
     # A superset of opencv-python-headless, with cv2.quality's SSIM and GMSD.
     "opencv-contrib-python-headless>=4.5",
     "pillow>=9.1",
+    "pyyaml>=5.4",
     "rosbags>=0.10",
     "safetensors>=0.4",
     "scikit-image>=0.19",
