@@ -32,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods", type=_methods, default=["bicubic"], metavar="NAME[,...]",
         help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic)",
     )  # fmt: skip
-    parser.add_argument(
-        "--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)"
-    )
+    parser.add_argument("--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)")
     parser.add_argument(
         "--min-objects", type=int, default=20, metavar="N",
         help="classes with fewer objects are left out of the means",

@@ -149,7 +149,5 @@ def test_damaged_expectations_are_refused(tmp_path):
         path, model.state_dict(), checkpoint.FORMAT, model.config.as_dict(), facts, True,
         exact={"guidance.sound": entries["guidance.spectrum"]},
     )  # fmt: skip
-    with pytest.raises(
-        ModelError, match=r"unknown entry guidance\.sound"
-    ):
+    with pytest.raises(ModelError, match=r"unknown entry guidance\.sound"):
         load_model(str(path))
