@@ -89,7 +89,7 @@ def score_on_ray(
     import ray
 
     threads = dict(plan.engine).get("num_threads") or max(1, _processors() // workers)
-    with _connection(address, workers * threads):
+    with _connection(address, workers * threads) as ours:
         gpus = ray.cluster_resources().get("GPU", 0) if _wants_gpu(plan) else 0
         remote: Any = ray.remote(_score_in_worker).options(
             num_returns="streaming",
@@ -118,17 +118,20 @@ def score_on_ray(
                 except ray.exceptions.RayTaskError as error:
                     raise error.cause from None
         finally:
-            for generator in running:
+            # A connection of ours takes its work along when it is closed. Not by force: killing a
+            # task in the moment it ends brings down the whole process (a failed check in Ray 2.60).
+            for generator in [] if ours else running:
                 with contextlib.suppress(Exception):  # it may have ended by itself
-                    ray.cancel(generator, force=True)
+                    ray.cancel(generator)
 
 
 @contextlib.contextmanager
-def _connection(address: str | None, processors: int) -> Iterator[None]:
+def _connection(address: str | None, processors: int) -> Iterator[bool]:
+    """Whether the connection is ours, and closed at the end."""
     import ray
 
     if ray.is_initialized():  # by the program that calls us
-        yield
+        yield False
         return
     # Ray's own dashboard, usage statistics and log lines are no part of an evaluation's output.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -142,7 +145,7 @@ def _connection(address: str | None, processors: int) -> Iterator[None]:
         words = str(error).strip().splitlines() or [type(error).__name__]
         raise OptionError(f"Ray at {address or 'this machine'}: {words[0]}") from error
     try:
-        yield
+        yield True
     finally:
         ray.shutdown()
 
