@@ -12,11 +12,12 @@ import argparse
 import time
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.training.data import load_frames
-from difiisr_ros.training.guidance_priors import FRAMES, fit_guidance_priors
+from difiisr_ros.training.guidance_priors import FRAMES, fit_guidance_priors, lite_answer
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     model, facts = load_model(str(args.model))
     begin = time.perf_counter()
     model.guidance_priors = fit_guidance_priors(
-        model, load_frames(args.frames, 64), count=args.count
+        lite_answer(model), torch.device("cpu"), load_frames(args.frames, 64), count=args.count
     )
     with safe_open(args.model, "pt") as file:
         half = file.get_slice("prior.head.weight").get_dtype() == "F16"

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from difiisr_ros.backends.device_memory import report_full_device
+from difiisr_ros.backends.prior_terms import PriorTerms
 from difiisr_ros.backends.torch_backend import choose_device, choose_precision
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
-from difiisr_ros.core.resample import SCALE
+from difiisr_ros.core.guided_step import closed_form
+from difiisr_ros.core.resample import SCALE, upsample_folded
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.published import PublishedModel
 from difiisr_ros.models.published_files import load_published, prepare
-from difiisr_ros.models.published_frames import noise_images, upscale_frames
+from difiisr_ros.models.published_frames import Correct, noise_images, upscale_frames
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -30,8 +33,7 @@ class PublishedBackend:
 
     name = "torch"
     scale = SCALE
-    guidance_terms: tuple[str, ...] = ()  # its files hold no priors
-    guidance_gradients: tuple[str, ...] = ()
+    guidance_gradients: tuple[str, ...] = ("closed_form",)
     fixed_options: Mapping[str, int] = {}
 
     def __init__(
@@ -51,6 +53,8 @@ class PublishedBackend:
         self._network: PublishedModel | None = None
         self._schedules: dict[int, ResidualShiftSchedule] = {}
         self.max_steps = 0
+        self.guidance_terms: tuple[str, ...] = ()
+        self._priors: PriorTerms | None = None
 
     def load(self) -> None:
         """Load the weights. Raises ModelError."""
@@ -59,6 +63,9 @@ class PublishedBackend:
         network, _ = load_published(self.model, self._autoencoder)
         self._network = prepare(network, self._device, _DTYPES[self.precision])
         self.max_steps = network.config.steps
+        # In float32: beside the network's, their time is nothing.
+        self._priors = PriorTerms(network.guidance_priors, self._device, torch.float32)
+        self.guidance_terms = self._priors.names
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run once: what follows costs the same, and that is seconds on a CPU."""
@@ -91,16 +98,32 @@ class PublishedBackend:
         frames, images = (
             torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in (lr, noise)
         )
-        with torch.inference_mode(), report_full_device(self._device, (1, *lr.shape[1:])):
+        # The features' gradient is taken by autograd, not to be had in inference mode.
+        mode = torch.no_grad() if guidance.perceptual_scale > 0 else torch.inference_mode()
+        with mode, report_full_device(self._device, (1, *lr.shape[1:])):
             # One frame at a time: a single one keeps any machine busy, and memory is what is short.
             done = [
-                upscale_frames(network, frame[None], images, schedule, consistency).cpu()
-                for frame in frames
-            ]
+                upscale_frames(
+                    network, frame, images, schedule, consistency,
+                    self._correction(guidance, frame, consistency),
+                ).cpu()
+                for frame in frames[:, None]
+            ]  # fmt: skip
         return torch.cat(done).numpy()
+
+    def _correction(self, guidance: Guidance, lr: Tensor, consistency: int) -> Correct | None:
+        if not guidance.terms:
+            return None
+        assert self._priors is not None
+        # What follows as back-projection is left to it.
+        terms = self._priors.weighted(
+            guidance, lr, upsample_folded(lr), measured_band=consistency == 0
+        )
+        guide = closed_form(terms)
+        return lambda folded: guide(lambda *_: folded, None, 0, 1.0)
 
     def close(self) -> None:
         """Free the weights."""
-        self._network = None
+        self._network = self._priors = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()

@@ -11,16 +11,13 @@ from torch import Tensor
 from difiisr_ros.backends.cuda_runner import CudaRunner
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.int8_prior import check_int8, int8_prior
+from difiisr_ros.backends.prior_terms import PriorTerms
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
-from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, exact
-from difiisr_ros.core.perceptual_guidance import FeaturePrior, PerceptualTerm
+from difiisr_ros.core.guided_step import Guide, closed_form, exact
 from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.core.schedule import ResidualShiftSchedule
-from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.features import load_features
-from difiisr_ros.features.base import FeatureNetwork
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
 
@@ -52,9 +49,7 @@ class TorchBackend:
         self._schedules: dict[int, ResidualShiftSchedule] = {}
         self.max_steps = 0
         self.guidance_terms: tuple[str, ...] = ()
-        self._spectrum_prior: SpectrumPrior | None = None
-        self._feature_prior: FeaturePrior | None = None
-        self._features: FeatureNetwork | None = None
+        self._priors: PriorTerms | None = None
 
     def load(self) -> None:
         """Load the weights. Raises ModelError."""
@@ -63,12 +58,9 @@ class TorchBackend:
         network, _ = load_model(self.model)
         self._full = network.config.schedule()
         self.max_steps = len(self._full)
-        priors = network.guidance_priors
-        self.guidance_terms = priors.terms
-        self._feature_prior = priors.features
-        if priors.spectrum is not None:
-            self._spectrum_prior = SpectrumPrior(priors.spectrum.weight.to(self._device))
         self._dtype = _compute_dtype(self.precision)
+        self._priors = PriorTerms(network.guidance_priors, self._device, self._dtype)
+        self.guidance_terms = self._priors.names
         if self.precision == "int8":
             # It answers in the prior expert's place, and hands gradients to it.
             network.prior = int8_prior(network.prior, self._dtype)  # type: ignore[assignment]
@@ -145,34 +137,18 @@ class TorchBackend:
         stochasticity = self._loaded().config.stochasticity
         return sample(denoise, y0, folded, schedule, stochasticity=stochasticity, guide=guide)
 
-    def _load_features(self) -> tuple[FeaturePrior, FeatureNetwork]:
-        # Only those who use perceptual guidance pay for the feature network.
-        assert self._feature_prior is not None
-        if self._features is None:
-            self._features = load_features(self._feature_prior.spec)
-            self._features.to(self._device, self._dtype)
-            self._features.to(memory_format=torch.channels_last)
-            self._feature_prior = self._feature_prior.to(self._device)
-        return self._feature_prior, self._features
-
     def _guide(
         self, guidance: Guidance, lr: Tensor, y0: Tensor, measured_band: bool
     ) -> Guide | None:
         if not guidance.terms:
             return None
-        dtype, terms = self._dtype, []
-        if guidance.visual_scale > 0:
-            assert self._spectrum_prior is not None
-            visual = VisualTerm(self._spectrum_prior, lr, y0, dtype, measured_band=measured_band)
-            terms.append(WeightedTerm(visual, guidance.visual_scale))
-        if guidance.perceptual_scale > 0:
-            perceptual = PerceptualTerm(*self._load_features(), dtype)
-            terms.append(WeightedTerm(perceptual, guidance.perceptual_scale))
+        assert self._priors is not None
+        terms = self._priors.weighted(guidance, lr, y0, measured_band=measured_band)
         return exact(terms) if guidance.exact else closed_form(terms)
 
     def close(self) -> None:
         """Free the weights."""
-        self._network = self._features = None
+        self._network = self._priors = None
         if self._cuda is not None:
             self._cuda.clear()
 

@@ -39,9 +39,14 @@ class SamplerGraph(nn.Module):
     """Whether it can only be traced for one size of frames."""
 
     def __init__(
-        self, options: GraphOptions, max_steps: int, noise_count: int, model_guidance: str
+        self,
+        options: GraphOptions,
+        max_steps: int,
+        noise_count: int,
+        spectrum: SpectrumPrior | None,
     ) -> None:
         super().__init__()
+        model_guidance = "" if spectrum is None else "visual"
         if options.num_steps > max_steps:
             raise OptionError(f"num_steps must be in 1..{max_steps}, got {options.num_steps}")
         if options.guidance not in ("", model_guidance):
@@ -49,6 +54,7 @@ class SamplerGraph(nn.Module):
         self.options = options
         self.max_steps, self.noise_count = max_steps, noise_count
         self.model_guidance = model_guidance
+        self._spectrum = spectrum
         used = {LR: True, NOISE: noise_count > 0, VISUAL_SCALE: bool(options.guidance)}
         self.input_names = tuple(name for name, there in used.items() if there)
 
@@ -63,6 +69,12 @@ class SamplerGraph(nn.Module):
         }
         return tuple(values[name] for name in self.input_names)
 
+    def _guide(self, lr: Tensor, y0: Tensor, scale: Tensor, *, measured_band: bool) -> Guide:
+        assert self._spectrum is not None
+        # In float32: a runtime may add up the power of a whole frame in the type that it is given.
+        term = VisualTerm(self._spectrum, lr, y0, measured_band=measured_band)
+        return closed_form([WeightedTerm(term, scale)])
+
 
 class LiteGraph(SamplerGraph):
     """The embedded kind of model: see :mod:`difiisr_ros.models.lite`."""
@@ -72,8 +84,7 @@ class LiteGraph(SamplerGraph):
         count = 0 if options.num_steps == 1 else 1
         if count and stochasticity > 0:
             count = options.num_steps
-        self._spectrum: SpectrumPrior | None = network.guidance_priors.spectrum
-        super().__init__(options, len(full), count, "visual" if self._spectrum else "")
+        super().__init__(options, len(full), count, network.guidance_priors.spectrum)
         self.network = network.to(DTYPES[options.precision]).requires_grad_(False).eval()
         self._full, self._schedule = full, full.respaced(options.num_steps)
         self._stochasticity = stochasticity
@@ -83,7 +94,10 @@ class LiteGraph(SamplerGraph):
         given = dict(zip(self.input_names, (lr, *others)))
         y0 = upsample_folded(lr)
         denoise = LiteDenoise(self.network, lr, y0, self._full)
-        guide = self._guide(lr, y0, given[VISUAL_SCALE]) if VISUAL_SCALE in given else None
+        guide = None
+        if VISUAL_SCALE in given:
+            band = self.options.num_steps > 1 or self.options.consistency == 0
+            guide = self._guide(lr, y0, given[VISUAL_SCALE], measured_band=band)
         if NOISE in given:
             folded = fold(given[NOISE])
             x0 = sample(
@@ -99,13 +113,6 @@ class LiteGraph(SamplerGraph):
             x0 = denoise(None, last) if guide is None else guide(denoise, None, last, 1.0)
         return unfold(back_project(x0, lr, self.options.consistency))
 
-    def _guide(self, lr: Tensor, y0: Tensor, scale: Tensor) -> Guide:
-        assert self._spectrum is not None
-        # In float32: a runtime may add up the power of a whole frame in the type that it is given.
-        measured_band = self.options.num_steps > 1 or self.options.consistency == 0
-        term = VisualTerm(self._spectrum, lr, y0, measured_band=measured_band)
-        return closed_form([WeightedTerm(term, scale)])
-
 
 class PublishedGraph(SamplerGraph):
     """A published model: see :mod:`difiisr_ros.models.published_frames`."""
@@ -115,15 +122,25 @@ class PublishedGraph(SamplerGraph):
     def __init__(self, network: PublishedModel, options: GraphOptions) -> None:
         full = network.config.schedule()
         count = noise_images(options.num_steps, network.config.stochasticity)
-        super().__init__(options, len(full), count, "")
+        super().__init__(options, len(full), count, network.guidance_priors.spectrum)
         if options.precision == "fp16":
             network.reduce_precision(DTYPES["fp16"])
         self.network = network.requires_grad_(False).eval()
         self._schedule = full.respaced(options.num_steps)
 
-    def forward(self, lr: Tensor, noise: Tensor) -> Tensor:
+    def forward(self, lr: Tensor, noise: Tensor, *others: Tensor) -> Tensor:
         """See :mod:`difiisr_ros.export.facts`."""
-        return upscale_frames(self.network, lr, noise, self._schedule, self.options.consistency)
+        given = dict(zip(self.input_names, (lr, noise, *others)))
+        count, correct = self.options.consistency, None
+        if VISUAL_SCALE in given:
+            guide = self._guide(
+                lr, upsample_folded(lr), given[VISUAL_SCALE], measured_band=count == 0
+            )
+
+            def correct(folded: Tensor) -> Tensor:
+                return guide(lambda *_: folded, None, 0, 1.0)
+
+        return upscale_frames(self.network, lr, noise, self._schedule, count, correct)
 
 
 _GRAPHS: dict[type, Callable[..., SamplerGraph]] = {

@@ -17,9 +17,17 @@ from torch import Tensor, nn
 
 from difiisr_ros.core.sampler import Denoise, sample
 from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.core.visual_guidance import thermal_spectrum
+from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.published_config import SCALE, PublishedConfig
 from difiisr_ros.models.swin_unet import UNetModelSwin
 from difiisr_ros.models.vq_autoencoder import VQModelTorch
+
+
+def general_priors() -> GuidancePriors:
+    """Of a model that nothing was fitted to."""
+    with torch.device("cpu"):  # also where modules are made on the meta device
+        return GuidancePriors(thermal_spectrum())
 
 
 class PublishedModel(nn.Module):
@@ -36,6 +44,8 @@ class PublishedModel(nn.Module):
         self.config = config or PublishedConfig()
         self.unet = UNetModelSwin(**self.config.unet)
         self.autoencoder = VQModelTorch(**self.config.autoencoder)
+        #: What guidance expects: of thermal frames in general, or what a converted file holds.
+        self.guidance_priors = general_priors()
 
     @property
     def multiple(self) -> int:

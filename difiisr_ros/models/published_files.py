@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from difiisr_ros.errors import ModelError
+from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.published import PublishedModel
 from difiisr_ros.models.published_config import PublishedConfig, from_dict
 from difiisr_ros.models.published_kind import FORMAT
@@ -205,12 +206,15 @@ def save_published(
     config: PublishedConfig,
     facts: Mapping[str, Any],
     half: bool = False,
+    priors: GuidancePriors | None = None,
 ) -> None:
     """Write one file of denoiser and autoencoder with the configuration inside; atomic.
 
     Args:
         states: state dicts of the denoiser and of the autoencoder.
         half: store float16, half the size; by default the weights stay as they are.
+        priors: what guidance expects of this model's frames; without them that of thermal frames
+            in general.
 
     Raises:
         ModelError: the states do not fit the configuration.
@@ -223,6 +227,8 @@ def save_published(
             if not key.endswith(_COMPUTED):
                 value = value.detach().half() if half else value.detach()
                 stored[f"{part}.{key}"] = value.contiguous().clone()
+    if priors is not None:
+        stored.update(priors.tensors())
     metadata = {
         "format": FORMAT,
         "config": json.dumps(config.as_dict()),
@@ -258,4 +264,10 @@ def _load_converted(path: Path) -> tuple[PublishedModel, dict[str, Any]]:
     for part in _PARTS:
         mine = {k.removeprefix(f"{part}."): v for k, v in state.items() if k.startswith(part + ".")}
         assign(network.get_submodule(part), mine, str(path))
+    fitted = {key: value for key, value in state.items() if key.startswith(PREFIX)}
+    if fitted:
+        try:
+            network.guidance_priors = GuidancePriors.from_tensors(fitted)
+        except ValueError as error:
+            raise ModelError(f"{path} has no usable guidance priors: {error}") from error
     return network.eval(), facts

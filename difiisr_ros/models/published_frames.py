@@ -7,6 +7,8 @@ again, so that a target hotter than the range neither leaves the range nor upset
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,9 @@ from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.published import PublishedModel, pad
 
 CHANNELS = 3
+
+Correct = Callable[[Tensor], Tensor]
+"""The decoded frames, folded N x 16 x H x W in normalised intensity, to better ones."""
 
 
 def noise_images(num_steps: int, stochasticity: float) -> int:
@@ -49,6 +54,7 @@ def upscale_frames(
     noise: Tensor,
     schedule: ResidualShiftSchedule,
     consistency: int,
+    correct: Correct | None = None,
 ) -> Tensor:
     """Super-resolve frames in normalised intensity.
 
@@ -57,6 +63,9 @@ def upscale_frames(
         noise: noise_images(...) x ... x 4H x 4W, shared by the batch.
         schedule: the kept timesteps.
         consistency: back-projections onto ``lr``.
+        correct: guidance. Its energies are of images and the network's x0 is a latent, so it acts
+            on the last x0, decoded: to go back to a latent in between would be an encoding and a
+            decoding more for each step, and the codebook's choice has no gradient.
 
     Returns:
         N x 1 x 4H x 4W, float32.
@@ -68,4 +77,6 @@ def upscale_frames(
     image = model(lq, latents, schedule, model.config.stochasticity)
     gray = image.mean(dim=1, keepdim=True)[..., : SCALE * height, : SCALE * width]
     folded = fold(gray * 0.5 + 0.5) + upsample_folded(lr - inside)
+    if correct is not None:
+        folded = correct(folded)
     return unfold(back_project(folded, lr, consistency))

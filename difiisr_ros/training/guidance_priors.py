@@ -6,18 +6,20 @@ randomness but the choice of frames, a minute on two cores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, MapPrior
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.core.resample import SCALE, downsample_folded, fold, unfold, upsample_folded
 from difiisr_ros.core.visual_guidance import (
     SpectrumPrior,
+    lr_amplitudes,
     ring_amplitudes,
     ring_responses,
 )
@@ -25,7 +27,12 @@ from difiisr_ros.features import load_features
 from difiisr_ros.features.base import FeatureNetwork
 from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteDenoiser
+from difiisr_ros.models.published import PublishedModel
+from difiisr_ros.models.published_frames import upscale_frames
 from difiisr_ros.training.data import Frame
+
+Answer = Callable[[Tensor], Tensor]
+"""A model's one-step answer before back-projection: N x 1 x H x W to folded N x 16 x H x W."""
 
 FRAMES = 120
 _RIDGE = 1e-3  # of the mean square of what is regressed on: keeps alike channels apart
@@ -57,25 +64,47 @@ class LeastSquares:
         return torch.linalg.solve(self._square + ridge, self._cross).float()
 
 
+def lite_answer(model: LiteDenoiser) -> Answer:
+    """The first answer of an embedded model, in evaluation mode and float32."""
+    return lambda lr: upsample_folded(lr) + model.predict_prior(lr)
+
+
+def published_answer(model: PublishedModel, seed: int = 0) -> Answer:
+    """The first answer of a published model that is ready to run; noise by seed and size."""
+    schedule = model.config.schedule().respaced(1)
+
+    def answer(lr: Tensor) -> Tensor:
+        side = tuple(SCALE * length for length in lr.shape[-2:])
+        noise = torch.from_numpy(noise_field(seed, side, 1)).to(lr.device)
+        return fold(upscale_frames(model, lr, noise, schedule, consistency=0))
+
+    return answer
+
+
 def fit_guidance_priors(
-    model: LiteDenoiser, frames: Sequence[Frame], spec: str = "thermal", count: int = FRAMES
+    answer: Answer,
+    device: torch.device,
+    frames: Sequence[Frame],
+    spec: str = "thermal",
+    count: int = FRAMES,
+    largest: int = 0,
 ) -> GuidancePriors:
     """Fit both priors on ``count`` of the frames, evenly chosen.
 
     Args:
-        model: trained, in evaluation mode, float32.
-        frames: HR frames that the model was trained on.
+        answer: see :data:`Answer`.
+        device: of the frames that it gets.
+        frames: HR frames that the model was trained on, or the like of them.
         spec: the feature network, see :func:`difiisr_ros.features.load_features`.
+        largest: HR side that larger frames are cut to, around their middle; 0 for whole frames.
     """
-    device = next(model.parameters()).device
     network = load_features(spec).to(device)
     spectrum = LeastSquares()
     maps: list[_MapFit] = []
-    chosen = frames[:: max(1, len(frames) // count)][:count]
     with torch.inference_mode():
-        for lr, hr in _pairs(chosen, device):
+        for lr, hr in _pairs(_chosen(frames, count), device, largest):
             y0 = upsample_folded(lr)
-            first = y0 + model.predict_prior(lr)
+            first = answer(lr)
             spectrum.add(
                 SpectrumPrior.conditions(lr, _amplitudes(first - y0)), _amplitudes(hr - y0).log()
             )
@@ -86,11 +115,35 @@ def fit_guidance_priors(
     )
 
 
-def _pairs(frames: Iterable[Frame], device: torch.device) -> Iterable[tuple[Tensor, Tensor]]:
+def fit_thermal_spectrum(frames: Sequence[Frame], count: int = FRAMES) -> Tensor:
+    """Fit :data:`difiisr_ros.core.visual_guidance.THERMAL_SPECTRUM`, from LR frames alone.
+
+    Returns:
+        Rings x (LR rings + 1), float32.
+    """
+    fit = LeastSquares()
+    for lr, hr in _pairs(_chosen(frames, count), torch.device("cpu"), 0):
+        logs = lr_amplitudes(lr).log()
+        conditions = torch.cat([logs, torch.ones_like(logs[:, :1])], dim=1)
+        fit.add(conditions, _amplitudes(hr - upsample_folded(lr)).log())
+    return fit.solve().T
+
+
+def _chosen(frames: Sequence[Frame], count: int) -> Sequence[Frame]:
+    return frames[:: max(1, len(frames) // count)][:count]
+
+
+def _pairs(
+    frames: Iterable[Frame], device: torch.device, largest: int
+) -> Iterable[tuple[Tensor, Tensor]]:
     """LR 1 x 1 x H x W and folded HR, normalised by the LR frame's range as at run time."""
     for frame in frames:
-        height, width = (side // (8 * SCALE) * 8 * SCALE for side in frame.pixels.shape)
-        hr = torch.from_numpy(frame.pixels[:height, :width].astype(np.float32)).to(device)
+        windows = []
+        for side in frame.pixels.shape:
+            kept = min(side, largest or side) // (8 * SCALE) * 8 * SCALE
+            first = (side - kept) // 2 if largest else 0
+            windows.append(slice(first, first + kept))
+        hr = torch.from_numpy(frame.pixels[tuple(windows)].astype(np.float32)).to(device)
         folded = fold(hr[None, None])
         lr = downsample_folded(folded).round()
         low, high = measure_range(lr[0, 0].cpu().numpy())

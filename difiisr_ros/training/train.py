@@ -22,7 +22,7 @@ from difiisr_ros.training import distributed
 from difiisr_ros.training.data import CropSampler, load_frames
 from difiisr_ros.training.degradation import degrade
 from difiisr_ros.training.distill import Teacher
-from difiisr_ros.training.guidance_priors import fit_guidance_priors
+from difiisr_ros.training.guidance_priors import fit_guidance_priors, lite_answer
 from difiisr_ros.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
 from difiisr_ros.training.validate import validate
 
@@ -184,7 +184,9 @@ class Trainer:
     def _fit_guidance(self) -> None:
         """What guidance expects depends on the finished model's answers."""
         if self.rank == 0:
-            self.priors = fit_guidance_priors(self._averaged(), self._frames)
+            self.priors = fit_guidance_priors(
+                lite_answer(self._averaged()), self.device, self._frames
+            )
 
     def _averaged(self) -> LiteDenoiser:
         model = LiteDenoiser(self.settings.config)

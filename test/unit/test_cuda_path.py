@@ -19,12 +19,14 @@ from torch.utils._pytree import tree_flatten  # noqa: E402
 from difiisr_ros import SuperResolver  # noqa: E402
 from difiisr_ros.backends.cuda_runner import WARMUP_RUNS, CudaRunner  # noqa: E402
 from difiisr_ros.backends.cuda_staging import DeviceStream  # noqa: E402
+from difiisr_ros.backends.prior_terms import PriorTerms  # noqa: E402
 from difiisr_ros.backends.torch_backend import TorchBackend  # noqa: E402
 from difiisr_ros.core.constants import hold_constants  # noqa: E402
 from difiisr_ros.core.guidance import Guidance  # noqa: E402
 from difiisr_ros.core.resample import downsample_folded  # noqa: E402
 from difiisr_ros.core.visual_guidance import CONDITIONS, RINGS, SpectrumPrior  # noqa: E402
 from difiisr_ros.errors import DeviceOutOfMemory  # noqa: E402
+from difiisr_ros.models.guidance_priors import GuidancePriors  # noqa: E402
 
 CPU = torch.device("cpu")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -224,9 +226,8 @@ def test_what_is_recorded_reads_nothing_from_the_host(num_steps, scale):
     """It may not, while a graph is recorded; and each such copy would be a wait for the device."""
     backend = TorchBackend("lite", device="cpu", precision="fp32")
     backend.load()
-    if backend._spectrum_prior is None:  # what the embedded model may not have
-        backend._spectrum_prior = SpectrumPrior(torch.zeros(len(RINGS), CONDITIONS))
-    backend._spectrum_prior.weight = backend._spectrum_prior.weight.to("meta")
+    spectrum = SpectrumPrior(torch.zeros(len(RINGS), CONDITIONS))
+    backend._priors = PriorTerms(GuidancePriors(spectrum), torch.device("meta"), torch.float32)
     backend._network.to("meta")
     backend._device, backend._cuda = torch.device("meta"), Checking()
     noise = np.zeros((backend.noise_count(num_steps), 96, 128), np.float32)

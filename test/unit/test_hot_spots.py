@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
@@ -16,7 +17,7 @@ from difiisr_ros.evaluation.metrics import consistency
 from difiisr_ros.io.images import list_images, read_image
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.quality import PRESETS
-from difiisr_ros.training.guidance_priors import fit_guidance_priors
+from difiisr_ros.training.guidance_priors import fit_guidance_priors, lite_answer
 
 NOISE = 4.0
 #: Mean |downsample(SR) - LR| that radiometric results keep to, in counts.
@@ -142,7 +143,9 @@ def resolvers(data_dir, tmp_path_factory) -> dict[str, SuperResolver]:
     network, facts = load_model("lite")
     files = list_images(data_dir / "hit_uav/test")[::50]
     pixels = [SimpleNamespace(pixels=crop_to_scale(read_image(path))) for path in files]
-    network.guidance_priors = fit_guidance_priors(network, pixels)  # type: ignore[arg-type]
+    network.guidance_priors = fit_guidance_priors(
+        lite_answer(network), torch.device("cpu"), pixels  # type: ignore[arg-type]
+    )
     path = tmp_path_factory.mktemp("model") / "fitted.safetensors"
     save_model(path, network, facts)
     return {"embedded": SuperResolver.load(), "fitted": SuperResolver.load(str(path))}

@@ -9,7 +9,8 @@ from PIL import Image
 from published_goldens import find
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.core.resample import fold
+from difiisr_ros.core.resample import fold, upsample_folded
+from difiisr_ros.core.visual_guidance import ring_amplitudes, ring_responses, thermal_spectrum
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.published_files import save_published
 from difiisr_ros.models.published_frames import latent_noise
@@ -103,9 +104,45 @@ def test_number_of_steps_is_limited_by_the_schedule(published):
         published.configure(num_steps=16)
 
 
-def test_guidance_is_refused_as_the_files_hold_no_priors(published):
-    with pytest.raises(OptionError, match="visual"):
-        published.configure(visual_scale=1.0)
+def _ring_distance(resolver: SuperResolver, frame: np.ndarray) -> float:
+    """How far the result's amplitudes are from what thermal frames have, in the mean logarithm."""
+    result = torch.from_numpy(resolver.upscale(frame))[None, None]
+    lr = torch.from_numpy(frame)[None, None]
+    residual = fold(result) - upsample_folded(lr)
+    found = ring_amplitudes(residual, ring_responses(residual))
+    expected = thermal_spectrum().expect(lr, found)
+    return float((found / expected).log().abs().mean())
+
+
+def test_visual_guidance_works_without_anything_fitted(published):
+    published.configure(range_mode="fixed", range_min=0.0, range_max=1.0, consistency=0)
+    frame = ((_frame(np.float32, (48, 64)) - 29_000) / 2_000).astype(np.float32)
+    plain = published.upscale(frame)
+    published.configure(visual_scale=0.0)
+    assert published.upscale(frame).tobytes() == plain.tobytes()
+    before = _ring_distance(published, frame)
+    published.configure(visual_scale=0.5)
+    assert published.info.guidance == "visual 0.5 (closed_form)"
+    half = _ring_distance(published, frame)
+    published.configure(visual_scale=1.0)
+    assert _ring_distance(published, frame) < half < before
+
+
+@pytest.mark.parametrize("num_steps", [2, 4])
+def test_guidance_acts_once_on_the_last_step(published, num_steps):
+    published.configure(num_steps=num_steps, consistency=1)
+    frame = _frame(np.float32, (24, 32))
+    plain = published.upscale(frame)
+    published.configure(visual_scale=1.0)
+    guided = published.upscale(frame)
+    assert 0 < np.abs(guided - plain).mean() < 0.1 * np.ptp(frame)
+
+
+def test_guidance_that_needs_a_fit_or_the_networks_gradient_is_refused(published):
+    with pytest.raises(OptionError, match="perceptual guidance .* it can do: visual"):
+        published.configure(perceptual_scale=1.0)
+    with pytest.raises(OptionError, match="no exact gradients; accepted: closed_form"):
+        published.configure(visual_scale=1.0, guidance_gradient="exact")
 
 
 def test_consistency_pulls_the_result_to_the_measurement(published):
