@@ -230,7 +230,9 @@ def main() -> None:
         "--unseen", type=Path, nargs="*", default=[], metavar="FOLDER", help="HR frames without"
     )
     parser.add_argument("--settings", type=parse_settings, default=parse_settings(SETTINGS))
-    parser.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
+    parser.add_argument(
+        "--model", default="lite", help="'lite' or the faster 'nano' (embedded), or a model file"
+    )
     parser.add_argument("--detector", default="detector_judge", help="the judge")
     parser.add_argument(
         "--limit", type=int, metavar="N", help="use N frames of a set, evenly spread"

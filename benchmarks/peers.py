@@ -4,8 +4,8 @@
 
 The others are the networks of ``peer_networks/``, with random weights, which take the same time;
 OpenCV's bicubic; and, with ``--published``, DifIISR as published, at 64x64 (it takes seconds). Of
-the others the network alone is timed, in float32 and in bfloat16, channels_last, and the faster
-one counts; of ours everything, from a 16-bit frame to a 16-bit frame.
+the others the network alone is timed, in float32 and, where the CPU computes in it, in bfloat16,
+channels_last, and the faster one counts; of ours everything, from a 16-bit frame to a 16-bit frame.
 
 All take turns, round by round, so that a slow moment of the machine hits all alike. A ratio is the
 median over the rounds of a peer's time over ours in the same round; ``best`` is the shortest time
@@ -28,10 +28,11 @@ import numpy as np
 import torch
 from peer_networks import Compact, EdsrBaseline, PlainResidual, Span, SwinIRLight
 from torch import nn
-from train_fair_opponent import BLOCKS, FEATURES
+from train_fair_opponent import PAIRS
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.allocator import keep_large_buffers
+from difiisr_ros.backends.torch_backend import has_native_bf16
 from difiisr_ros.models.lite_int8 import int8_is_supported
 
 OURS = "difiisr_ros"
@@ -40,7 +41,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "SPAN": Span,
     "EDSR-baseline": EdsrBaseline,
     "SwinIR-light": SwinIRLight,
-    "fair opponent": lambda: PlainResidual(FEATURES, BLOCKS),
+    "fair opponent": PAIRS["lite"].opponent,
+    "nano's fair opponent": PAIRS["nano"].opponent,
 }
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 Call = Callable[[], object]
@@ -58,7 +60,7 @@ def on_tensor(network: nn.Module, size: tuple[int, int], precision: str, channel
     dtype = PRECISIONS[precision]
     network = network.eval().to(dtype).to(memory_format=torch.channels_last)
     image = torch.rand(1, channels, size[1], size[0])
-    if channels > 1:  # the fair opponent turns its own part to its precision
+    if not isinstance(network, PlainResidual):  # it turns its own part to its precision
         image = image.to(dtype)
     image = image.contiguous(memory_format=torch.channels_last)
 
@@ -69,8 +71,10 @@ def on_tensor(network: nn.Module, size: tuple[int, int], precision: str, channel
     return call
 
 
-def upscale(frame: np.ndarray, num_steps: int, precision: str = "auto") -> Call:
-    resolver = SuperResolver.load(num_steps=num_steps, precision=precision, backend="torch")
+def upscale(frame: np.ndarray, num_steps: int = 1, **how: str) -> Call:
+    """A whole upscale by this package; PyTorch unless ``how`` says otherwise."""
+    how = {"backend": "torch", **how}
+    resolver = SuperResolver.load(num_steps=num_steps, strict_backend=True, **how)
     return lambda: resolver.upscale(frame)
 
 
@@ -96,15 +100,18 @@ def calls_for(size: tuple[int, int], with_published: bool) -> dict[str, Call]:
     frame = np.random.default_rng(0).integers(29_000, 31_000, (height, width)).astype(np.uint16)
     whole = (4 * width, 4 * height)
     calls: dict[str, Call] = {
-        OURS: upscale(frame, 1),
+        OURS: upscale(frame),
+        f"{OURS}, onnx": upscale(frame, backend="onnx"),
         f"{OURS}, 2 steps": upscale(frame, 2),
         f"{OURS}, 4 steps": upscale(frame, 4),
-        **({f"{OURS}, int8": upscale(frame, 1, "int8")} if int8_is_supported() else {}),
+        **({f"{OURS}, int8": upscale(frame, precision="int8")} if int8_is_supported() else {}),
+        f"{OURS}, nano": upscale(frame, model="nano"),
+        f"{OURS}, nano, onnx": upscale(frame, model="nano", backend="onnx"),
         "OpenCV bicubic": lambda: cv2.resize(frame, whole, interpolation=cv2.INTER_CUBIC),
     }
     for name, make in NETWORKS.items():
-        channels = 1 if name == "fair opponent" else 3
-        for precision in PRECISIONS:
+        channels = 1 if "fair opponent" in name else 3
+        for precision in PRECISIONS if has_native_bf16() else ("fp32",):
             calls[f"{name} {precision}"] = on_tensor(make(), size, precision, channels)
     if with_published:
         calls["DifIISR as published fp32"] = published(size)

@@ -1,14 +1,15 @@
-"""Train a plain network and the embedded model's prior expert for the same time, and compare.
+"""Train an embedded model's prior expert and a fair opponent for the same time, and compare.
 
-    python benchmarks/train_fair_opponent.py train hit_uav/train --minutes 30 --out out/opponent
-    python benchmarks/train_fair_opponent.py score FOLDER --out out/opponent
+    python benchmarks/train_fair_opponent.py train hit_uav/train --pair nano --out out/fair
+    python benchmarks/train_fair_opponent.py score FOLDER --pair nano --out out/fair
 
-The opponent is what one would write first (``peer_networks/plain.py``), as large as takes the
-one-step model's time for a frame on this machine. Both learn in one process, a step at a time,
-the next step always going to the one that has had less of the processor's time: that counts
+An opponent takes the one-step model's time for a frame (``benchmarks/peers.py`` shows it). That of
+``lite`` is what one would write first (``peer_networks/plain.py``), that of ``nano`` what people
+reach for in real time, SRVGGNetCompact, made as narrow. Both learn in one process, a step at a
+time, the next step always going to the one that has had less of the processor's time: that counts
 neither pauses nor what other processes take, and slow moments hit both alike. Crops, degradation,
-optimiser, learning rate, clipping, averaged weights and the last part on PSNR itself are those of
-``difiisr train`` for both. An interrupted run continues.
+optimiser, clipping, averaged weights and the last part on PSNR itself are those of ``difiisr
+train`` for both; the learning rate is the pair's. An interrupted run continues.
 
 FOLDER holds m3fd/, roadscene/ and hit_uav/test/. Scores are PSNR in dB on 8-bit full frames whose
 LR is Pillow's antialiased bicubic, through ``SuperResolver`` for both, so that normalisation and
@@ -22,39 +23,47 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
-from peer_networks import PlainResidual
+from peer_networks import Compact, PlainResidual
 from torch import Tensor, nn
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.backends.bicubic import BicubicBackend
+from difiisr_ros.backends.torch_backend import has_native_bf16
 from difiisr_ros.core.resample import back_project, fold, unfold, upsample_folded
 from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.evaluation.metrics import psnr
 from difiisr_ros.io.images import list_images, read_image
-from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.models.lite import EMBEDDED_CONFIGS, LiteConfig, LiteDenoiser
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.training.data import CropSampler, load_frames
 from difiisr_ros.training.degradation import degrade
 from difiisr_ros.training.train import TrainSettings
 
-FEATURES, BLOCKS = 32, 9
 SETS = ("m3fd/HR", "roadscene", "hit_uav/test")
 _FLAT_CROP = 1e-3  # as in difiisr_ros.training.losses
 Predict = Callable[[Tensor], Tensor]
 """LR frame N x 1 x H x W to the folded result N x 16 x H x W."""
 
 
-class LitePrior(nn.Module):
-    """The embedded model's one step: bicubic, the prior expert, one back-projection."""
+class OneStep(Protocol):
+    """A network that answers at once."""
 
-    def __init__(self) -> None:
+    def predict_folded(self, lr: Tensor) -> Tensor:
+        """See :data:`Predict`."""
+
+
+class LitePrior(nn.Module):
+    """An embedded model's one step: bicubic, the prior expert, one back-projection."""
+
+    def __init__(self, config: LiteConfig) -> None:
         super().__init__()
-        self.network = LiteDenoiser(LiteConfig())
+        self.network = LiteDenoiser(config)
         self.network.refiner.requires_grad_(False)
         self.network.noise_embedding.requires_grad_(False)
 
@@ -63,15 +72,48 @@ class LitePrior(nn.Module):
         return back_project(x0, lr, 1)
 
 
-def make_networks(seed: int) -> dict[str, LitePrior | PlainResidual]:
+class NarrowCompact(nn.Module):
+    """SRVGGNetCompact of one channel with few features."""
+
+    def __init__(self, features: int, convolutions: int) -> None:
+        super().__init__()
+        self.network = Compact(features, convolutions, channels=1)
+
+    def predict_folded(self, lr: Tensor) -> Tensor:
+        return fold(self.network(lr).float())
+
+    def forward(self, lr: Tensor) -> Tensor:
+        return self.network(lr)
+
+
+class Pair(NamedTuple):
+    """One of ours and its opponent, and the peak learning rates at which each learns best."""
+
+    ours: Callable[[], nn.Module]
+    opponent: Callable[[], nn.Module]
+    rates: tuple[float, float]
+
+
+PAIRS = {
+    "lite": Pair(
+        lambda: LitePrior(EMBEDDED_CONFIGS["lite"]), lambda: PlainResidual(32, 9), (1e-3, 1e-3)
+    ),
+    "nano": Pair(
+        lambda: LitePrior(EMBEDDED_CONFIGS["nano"]), lambda: NarrowCompact(16, 8), (6e-3, 3e-3)
+    ),
+}
+
+
+def make_networks(pair: str, seed: int) -> dict[str, nn.Module]:
     torch.manual_seed(seed)
-    return {"lite": LitePrior(), "plain": PlainResidual(FEATURES, BLOCKS)}
+    chosen = PAIRS[pair]
+    return {"ours": chosen.ours(), "opponent": chosen.opponent()}
 
 
 class Learner:
     """One of the two, with its own crops, optimiser and clock."""
 
-    def __init__(self, network: LitePrior | PlainResidual, settings: TrainSettings, frames) -> None:
+    def __init__(self, network: nn.Module, settings: TrainSettings, frames) -> None:
         self.network = network.to(memory_format=torch.channels_last)
         self.settings = settings
         self.parameters = [p for p in network.parameters() if p.requires_grad]
@@ -93,8 +135,9 @@ class Learner:
             group["lr"] = rate
         batch = self.sampler.draw(s.batch)
         lr = degrade(batch.hr, batch.step, s.degradation, self.generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            error = (self.network.predict_folded(lr) - fold(batch.hr)) / LiteConfig().residual_std
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
+            found = cast(OneStep, self.network).predict_folded(lr)
+            error = (found - fold(batch.hr)) / LiteConfig().residual_std
             if done < 1 - s.psnr_share:
                 loss = error.abs().mean()
             else:
@@ -127,12 +170,15 @@ class Learner:
         self.steps, self.seconds = state["steps"], state["seconds"]
 
 
-def train(data: Path, out: Path, minutes: float, longest: float) -> None:
+def train(data: Path, out: Path, pair: str, minutes: float, longest: float) -> None:
     # One thread: then the processor's time is the work done, however busy the machine is.
     torch.set_num_threads(1)
     settings = TrainSettings(minutes=minutes)
     frames = load_frames(data, settings.crop)
-    learners = {n: Learner(net, settings, frames) for n, net in make_networks(0).items()}
+    learners = {
+        name: Learner(network, replace(settings, learning_rate=rate), frames)
+        for (name, network), rate in zip(make_networks(pair, 0).items(), PAIRS[pair].rates)
+    }
     out.mkdir(parents=True, exist_ok=True)
     file = out / "state.pt"
     if file.is_file():
@@ -174,18 +220,18 @@ class NetworkBackend(BicubicBackend):
             return unfold(self._predict(torch.from_numpy(np.ascontiguousarray(lr)))).numpy()
 
 
-def methods(out: Path) -> dict[str, SuperResolver]:
+def methods(out: Path, pair: str) -> dict[str, SuperResolver]:
     """Bicubic with the same kernel as the skip, and both networks with their averaged weights."""
-    networks = make_networks(0)
+    networks = make_networks(pair, 0)
     for name, state in torch.load(out / "state.pt", weights_only=True).items():
         networks[name].load_state_dict(state["ema"])
         networks[name].eval()
-    plain = networks["plain"].predict_folded
+    ours, opponent = (cast(OneStep, network).predict_folded for network in networks.values())
     predict: dict[str, Predict] = {
         "bicubic": upsample_folded,
-        "plain": plain,
-        "plain, back-projected": lambda lr: back_project(plain(lr), lr, 1),
-        "lite": networks["lite"].predict_folded,
+        "opponent": opponent,
+        "opponent, back-projected": lambda lr: back_project(opponent(lr), lr, 1),
+        "ours": ours,
     }
     return {n: SuperResolver(NetworkBackend(n, p), UpscaleOptions()) for n, p in predict.items()}
 
@@ -198,18 +244,18 @@ def mean_psnr(resolvers: dict[str, SuperResolver], files: Iterable[Path]) -> dic
         for name, resolver in resolvers.items():
             scores[name].append(psnr(hr, resolver.upscale(lr), 255.0))
     # Both are measured on the same frames, so the interval is that of their difference.
-    difference = np.subtract(scores["lite"], scores["plain"])
+    difference = np.subtract(scores["ours"], scores["opponent"])
     half = 1.96 * difference.std(ddof=1) / len(difference) ** 0.5
     return {
         **{name: round(float(np.mean(s)), 3) for name, s in scores.items()},
-        "lite - plain": round(float(difference.mean()), 3),
+        "ours - opponent": round(float(difference.mean()), 3),
         "interval": round(float(half), 3),
         "frames": len(difference),
     }
 
 
-def score(data: Path, out: Path) -> None:
-    resolvers = methods(out)
+def score(data: Path, out: Path, pair: str) -> None:
+    resolvers = methods(out, pair)
     results: dict[str, Any] = {}
     for name in SETS:
         results[name] = mean_psnr(resolvers, list_images(data / name))
@@ -227,6 +273,7 @@ def main() -> None:
     parser.add_argument("action", choices=("train", "score"))
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pair", choices=tuple(PAIRS), default="lite")
     parser.add_argument(
         "--minutes", type=float, default=30.0, help="of one core's time, for each of the two"
     )
@@ -236,9 +283,9 @@ def main() -> None:
     )  # fmt: skip
     args = parser.parse_args()
     if args.action == "train":
-        train(args.data, args.out, args.minutes, args.longest)
+        train(args.data, args.out, args.pair, args.minutes, args.longest)
     else:
-        score(args.data, args.out)
+        score(args.data, args.out, args.pair)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.errors import BackendUnavailable
@@ -26,8 +26,16 @@ def check_int8(device: torch.device) -> None:
         )
 
 
-def int8_prior(network: TwoResolutionNet, compute: torch.dtype) -> Int8Prior:
-    """Quantise a float32 prior expert; its first and last layers go to ``compute``."""
+def int8_prior(network: nn.Module, compute: torch.dtype) -> Int8Prior:
+    """Quantise a float32 prior expert; its first and last layers go to ``compute``.
+
+    Raises:
+        BackendUnavailable: a network of another kind than ``lite``'s.
+    """
+    if not isinstance(network, TwoResolutionNet):
+        raise BackendUnavailable(
+            "int8 is for models of lite's kind, whose wide layers gain from it; use bf16 or fp32"
+        )
     return Int8Prior(network, compute, _examples())
 
 

@@ -55,8 +55,7 @@ class PriorTerms:
         # Only those who use perceptual guidance pay for the feature network.
         assert self._expected is not None
         if self._features is None:
-            self._features = load_features(self._expected.spec)
-            self._features.to(self._device, self._dtype)
-            self._features.to(memory_format=torch.channels_last)
+            features = load_features(self._expected.spec).to(self._device, self._dtype)
+            self._features = features.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             self._expected = self._expected.to(self._device)
         return self._expected, self._features

@@ -18,7 +18,9 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     given)."""
     default = UpscaleOptions()
     group = parser.add_argument_group("engine")
-    group.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
+    group.add_argument(
+        "--model", default="lite", help="'lite' or the faster 'nano' (embedded), or a model file"
+    )
     group.add_argument(
         "--autoencoder", default="", metavar="FILE",
         help="autoencoder's checkpoint, where --model is a published denoiser's",

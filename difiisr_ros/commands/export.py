@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=FORMATS, default="onnx", help="what to write")
     add_tensorrt_arguments(parser)
-    parser.add_argument("--model", default="lite", help="'lite' (embedded), or a model file")
+    parser.add_argument(
+        "--model", default="lite", help="'lite' or the faster 'nano' (embedded), or a model file"
+    )
     parser.add_argument(
         "--num-steps", "--steps", type=int, default=default.num_steps, metavar="K",
         help="diffusion steps, unrolled",

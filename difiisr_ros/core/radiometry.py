@@ -11,6 +11,7 @@ are given back as they were (NaN, +inf, -inf). A flat frame comes out flat.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from difiisr_ros.errors import FrameError, OptionError
@@ -23,6 +24,7 @@ DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 PERCENTILES = (1.0, 99.0)
 
 _SAMPLED_PIXELS = 1 << 16  # percentiles of larger frames are taken from a regular grid of pixels
+_DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
 _INTEGER_SPAN = 8.0  # counts: a range narrower than this would only amplify sensor noise
 _FLOAT_SPAN = 1e-5  # of the largest magnitude: below that float32 has no digits left
 
@@ -148,25 +150,23 @@ def restore(
     """Normalised intensity back to counts: integers are rounded and cut at the dtype's limits.
 
     Args:
-        normalized: float32, any shape; it may be overwritten.
-        out: array of ``dtype`` and the same shape to write to.
+        normalized: float32, H x W; it may be overwritten.
+        out: array of ``dtype`` and the same shape to write to, with contiguous rows.
     """
     low, high = value_range
-    counts = np.multiply(normalized, np.float32(high - low), out=normalized)
-    counts += np.float32(low)
     dtype = np.dtype(dtype)
     if dtype == np.float32:
+        counts = np.multiply(normalized, np.float32(high - low), out=normalized)
+        counts += np.float32(low)
         if out is None:
             return counts
         out[...] = counts
         return out
-    np.rint(counts, out=counts)
-    limits = np.iinfo(dtype)
-    np.clip(counts, limits.min, limits.max, out=counts)
-    if out is None:
-        return counts.astype(dtype)
-    np.copyto(out, counts, casting="unsafe")
-    return out
+    # Scale, offset, rounding to even and saturation in one pass: a frame of 5 million pixels
+    # leaves the cache with every pass that is made over it.
+    return cv2.addWeighted(
+        normalized, high - low, normalized, 0.0, low, dst=out, dtype=_DEPTHS[dtype]
+    )
 
 
 def restore_missing(result: np.ndarray, frame: np.ndarray, scale: int) -> None:

@@ -58,35 +58,48 @@ def _downsample_line() -> np.ndarray:
 
 
 @constant(maxsize=4)
-def _contract_columns() -> np.ndarray:
-    """Contraction of the column phases with each block's taps.
-
-    Output channels are (row phase, block): what an LR pixel's own 4x4 block adds to the five LR
-    pixels around it, along the row.
-    """
-    columns = np.einsum("pr,bq->pbrq", np.eye(SCALE), _downsample_line())
-    return columns.reshape(SCALE * _TAPS, SCALE**2, 1, 1).astype(np.float32)
+def _along_rows() -> np.ndarray:
+    """Downsampling along the row: 16 phases to the 4 row phases, a kernel of 1 x 5 blocks."""
+    rows = np.einsum("pr,bq->prqb", np.eye(SCALE), _downsample_line())
+    return rows.reshape(SCALE, SCALE**2, 1, _TAPS).astype(np.float32)
 
 
 @constant(maxsize=4)
-def _contract_rows() -> np.ndarray:
-    """The same for the row phases; output channels are (block,)."""
-    return _downsample_line().reshape(_TAPS, SCALE, 1, 1).astype(np.float32)
+def _along_columns() -> np.ndarray:
+    """The same along the column: 4 row phases to one value, 5 x 1 blocks."""
+    return _downsample_line().T.reshape(1, SCALE, _TAPS, 1).astype(np.float32)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same N x C x H x W in the layout that convolutions then give their results in.
+
+    With one channel both layouts are the same bytes, and PyTorch tells them apart by the strides
+    alone. Adding maps of two layouts takes several times as long as of one.
+    """
+    if x.shape[1] == 1 and not torch.jit.is_tracing():
+        return x.squeeze(1).unsqueeze(-1).permute(0, 3, 1, 2)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def fold(image: Tensor) -> Tensor:
-    """N x 1 x 4H x 4W -> N x 16 x H x W."""
-    return F.pixel_unshuffle(image, SCALE)
+    """N x 1 x 4H x 4W -> N x 16 x H x W, channels last as the networks compute."""
+    return channels_last(F.pixel_unshuffle(image, SCALE))
 
 
 def unfold(folded: Tensor) -> Tensor:
     """N x 16 x H x W -> N x 1 x 4H x 4W."""
-    return F.pixel_shuffle(folded, SCALE)
+    if torch.jit.is_tracing() or not folded.is_contiguous(memory_format=torch.channels_last):
+        return F.pixel_shuffle(folded, SCALE)
+    # Of maps in channels last this is one copy of runs of four, which pixel_shuffle does not see.
+    count, _, height, width = folded.shape
+    phases = folded.permute(0, 2, 3, 1).view(count, height, width, SCALE, SCALE)
+    return phases.transpose(2, 3).reshape(count, 1, SCALE * height, SCALE * width)
 
 
 def upsample_folded(lr: Tensor) -> Tensor:
     """Bicubic x4: N x 1 x H x W -> folded N x 16 x H x W; the border is replicated."""
-    return F.conv2d(F.pad(lr, (_REACH,) * 4, mode="replicate"), _upsample_weight(lr))
+    padded = F.pad(lr, (_REACH,) * 4, mode="replicate")
+    return F.conv2d(channels_last(padded), _upsample_weight(lr))
 
 
 @constant(maxsize=16)
@@ -114,28 +127,16 @@ def _traced_edge_weight(raw: Tensor) -> Tensor:
     return rows * columns
 
 
-def _add(parts: list[Tensor]) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
-
-
 def downsample_folded(folded: Tensor) -> Tensor:
     """Antialiased bicubic x1/4 of a folded image: N x 16 x H x W -> N x 1 x H x W.
 
     Equal to Pillow's ``resize(..., BICUBIC)`` in floating point, borders included: there the
     kernel is cut off and what is left of it is normalised.
     """
-    # One 5x5 convolution to a single channel would be the obvious way, but has nothing to run
-    # side by side: contracting the phases first and then adding shifted maps is 5 times faster.
-    # No size is read, so that an exported graph computes none either.
-    columns, rows = _contract_columns(folded), _contract_rows(folded)
-    ends = [block - 2 * _REACH or None for block in range(_TAPS)]
-    parts = F.pad(F.conv2d(folded, columns), (_REACH, _REACH))
-    across = _add([parts[:, b::_TAPS, :, b:end] for b, end in enumerate(ends)])
-    parts = F.pad(F.conv2d(across, rows), (0, 0, _REACH, _REACH))
-    raw = _add([parts[:, b : b + 1, b:end] for b, end in enumerate(ends)])
+    # One 5x5 convolution to a single channel would be the obvious way, but takes five times as
+    # long: with one channel of results there is nothing to compute side by side.
+    across = F.conv2d(folded, _along_rows(folded), padding=(0, _REACH))
+    raw = F.conv2d(across, _along_columns(folded), padding=(_REACH, 0))
     if torch.jit.is_tracing():
         return raw / _traced_edge_weight(raw)
     return raw / _edge_weight(raw, *raw.shape[-2:])
@@ -186,5 +187,6 @@ def back_project(folded: Tensor, lr: Tensor, iterations: int) -> Tensor:
         iterations: 0 leaves the result as it is.
     """
     for _ in range(iterations):
-        folded = folded + upsample_folded(_correct(lr - downsample_folded(folded)))
+        # Added to what is new, so that no further map is made.
+        folded = upsample_folded(_correct(lr - downsample_folded(folded))).add_(folded)
     return folded

@@ -6,20 +6,22 @@ from pathlib import Path
 
 from difiisr_ros.errors import ModelError
 
-EMBEDDED = "lite"
+EMBEDDED = ("lite", "nano")
+"""Models that are shipped with the package: the better one, and the faster one."""
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
 def model_path(model: str) -> Path:
-    """Path of ``lite`` (shipped with the package) or of a file.
+    """Path of a model of :data:`EMBEDDED` or of a file.
 
     Raises:
         ModelError: no such file.
     """
-    path = _WEIGHTS / "lite.safetensors" if model == EMBEDDED else Path(model).expanduser()
+    shipped = model in EMBEDDED
+    path = _WEIGHTS / f"{model}.safetensors" if shipped else Path(model).expanduser()
     if not path.is_file():
         raise ModelError(
-            f"model {model!r} is neither {EMBEDDED!r} nor a file; "
+            f"model {model!r} is neither {' nor '.join(map(repr, EMBEDDED))} nor a file; "
             "give the path of a .safetensors file written by 'difiisr train'"
         )
     return path

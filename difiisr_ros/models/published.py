@@ -79,16 +79,23 @@ class PublishedModel(nn.Module):
         schedule: ResidualShiftSchedule,
         stochasticity: float = 0.0,
         callback: Callable[[dict[str, Any]], None] | None = None,
+        inside: tuple[int, int] | None = None,
     ) -> Tensor:
         """Run the sampler (see :func:`difiisr_ros.core.sampler.sample`) in latent space.
 
         Args:
             lq: N x 3 x H x W.
             noise: arrays that broadcast with N x 3 x H x W.
+            inside: see :meth:`forward`.
         """
+        if inside is None:
+            prior = self.encode_prior(lq)
+        else:
+            height, width = inside
+            prior = pad(self.encode_prior(lq[..., :height, :width]), self.multiple)
         return sample(
             self.as_denoise(lq, self.config.schedule()),
-            self.encode_prior(lq),
+            prior,
             noise,
             schedule,
             stochasticity=stochasticity,
@@ -101,9 +108,21 @@ class PublishedModel(nn.Module):
         noise: Sequence[Tensor],
         schedule: ResidualShiftSchedule,
         stochasticity: float = 0.0,
+        *,
+        inside: tuple[int, int] | None = None,
     ) -> Tensor:
-        """N x 3 x H x W to N x 3 x 4H x 4W, not clipped."""
-        return self.autoencoder.decode(self.sample_latent(lq, noise, schedule, stochasticity))
+        """N x 3 x H x W to N x 3 x 4H x 4W, not clipped.
+
+        Args:
+            inside: height and width of the frame that ``lq`` was padded from. Windows are the
+                denoiser's alone, so the autoencoder, which takes nine tenths of the time, then
+                works on the frame itself, and the result is N x 3 x 4h x 4w. By default it works
+                on the padding too, as the release does.
+        """
+        latent = self.sample_latent(lq, noise, schedule, stochasticity, inside=inside)
+        if inside is not None:
+            latent = latent[..., : inside[0], : inside[1]]
+        return self.autoencoder.decode(latent)
 
     def reduce_precision(self, dtype: torch.dtype) -> PublishedModel:
         """Let the convolutions and matrices that cost the time compute in ``dtype``, in place.

@@ -17,6 +17,9 @@ from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.published import PublishedModel, pad
 
 CHANNELS = 3
+_LEAST = (
+    8  # pixels of the padding that the autoencoder sees at least: it cannot normalise one alone
+)
 
 Correct = Callable[[Tensor], Tensor]
 """The decoded frames, folded N x 16 x H x W in normalised intensity, to better ones."""
@@ -74,7 +77,8 @@ def upscale_frames(
     inside = lr.clamp(0, 1)
     lq = pad(inside * 2 - 1, model.multiple).expand(-1, CHANNELS, -1, -1)
     latents = [latent_noise(image, model.multiple) for image in noise]
-    image = model(lq, latents, schedule, model.config.stochasticity)
+    seen = max(height, _LEAST), max(width, _LEAST)
+    image = model(lq, latents, schedule, model.config.stochasticity, inside=seen)
     gray = image.mean(dim=1, keepdim=True)[..., : SCALE * height, : SCALE * width]
     folded = fold(gray * 0.5 + 0.5) + upsample_folded(lr - inside)
     if correct is not None:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difiisr_ros.models.winograd import Conv3x3
+
 NORM_GROUPS = 32
 _MASKED = -100.0  # added to the logits of pairs that must not attend; exp(-100) is 0 in float32
 
@@ -103,14 +105,14 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int, embedding: int, dropout: float) -> None:
         super().__init__()
         self.in_layers = nn.Sequential(
-            GroupNorm(channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
+            GroupNorm(channels), nn.SiLU(), Conv3x3(channels, out_channels)
         )
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * out_channels))
         self.out_layers = nn.Sequential(
             GroupNorm(out_channels),
             nn.SiLU(),
             nn.Dropout(dropout),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+            Conv3x3(out_channels, out_channels),
         )
         self.skip_connection = (
             nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)

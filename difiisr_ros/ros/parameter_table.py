@@ -112,7 +112,7 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "model",
         "lite",
-        "Model to load: 'lite' (embedded), or the path of a model file.",
+        "Model to load: 'lite' or the faster 'nano' (embedded), or the path of a model file.",
     ),
     ParameterSpec(
         "autoencoder",

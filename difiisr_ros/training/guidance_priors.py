@@ -74,8 +74,8 @@ def published_answer(model: PublishedModel, seed: int = 0) -> Answer:
     schedule = model.config.schedule().respaced(1)
 
     def answer(lr: Tensor) -> Tensor:
-        side = tuple(SCALE * length for length in lr.shape[-2:])
-        noise = torch.from_numpy(noise_field(seed, side, 1)).to(lr.device)
+        height, width = (SCALE * side for side in lr.shape[-2:])
+        noise = torch.from_numpy(noise_field(seed, (height, width), 1)).to(lr.device)
         return fold(upscale_frames(model, lr, noise, schedule, consistency=0))
 
     return answer

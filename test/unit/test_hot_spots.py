@@ -144,7 +144,9 @@ def resolvers(data_dir, tmp_path_factory) -> dict[str, SuperResolver]:
     files = list_images(data_dir / "hit_uav/test")[::50]
     pixels = [SimpleNamespace(pixels=crop_to_scale(read_image(path))) for path in files]
     network.guidance_priors = fit_guidance_priors(
-        lite_answer(network), torch.device("cpu"), pixels  # type: ignore[arg-type]
+        lite_answer(network),
+        torch.device("cpu"),
+        pixels,  # type: ignore[arg-type]
     )
     path = tmp_path_factory.mktemp("model") / "fitted.safetensors"
     save_model(path, network, facts)

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from difiisr_ros import SuperResolver, cli
 from difiisr_ros.core.visual_guidance import LR_RINGS
 from difiisr_ros.errors import ModelError, OptionError
+from difiisr_ros.models import winograd
 from difiisr_ros.models.published import general_priors
 from difiisr_ros.models.published_files import (
     assign,
@@ -105,6 +106,21 @@ def test_upsampling_by_phases_is_the_same(goldens, converted):
     with torch.inference_mode():
         assert difference(up(units["upsample_in"]), units["upsample_out"]) < TOLERANCE
         assert difference(model.autoencoder.decode(vq["dec_z"]), vq["dec_out"]) < TOLERANCE
+
+
+def test_minimal_filtering_is_the_same(goldens, converted, monkeypatch):
+    """Of all 3x3 convolutions; in use it is of the wide ones alone."""
+    monkeypatch.setattr(winograd, "_LEAST_CHANNELS", 1)
+    monkeypatch.setattr(winograd, "_LEAST_TILES", 1)
+    model = prepare(load_published(str(converted))[0], CPU, torch.float32)
+    direct = prepare(load_published(str(converted))[0], CPU, torch.float32, fast=False)
+    unet, vq = goldens.arrays("unet_small_io"), goldens.arrays("vq_small_io")
+    with torch.inference_mode():
+        found = model.unet(unet["b_x"], unet["b_t"], unet["b_lq"])
+        assert difference(found, unet["b_out"]) < TOLERANCE
+        assert not torch.equal(found, direct.unet(unet["b_x"], unet["b_t"], unet["b_lq"]))
+        assert difference(model.autoencoder.decode(vq["dec_z"]), vq["dec_out"]) < TOLERANCE
+        assert difference(model.autoencoder.encode(vq["enc_in"]), vq["enc_z"]) < TOLERANCE
 
 
 def test_half_file_is_half_the_size_and_as_exact_as_half_is(checkpoints, config_file, tmp_path):

@@ -139,7 +139,7 @@ def test_guidance_acts_once_on_the_last_step(published, num_steps):
 
 
 def test_guidance_that_needs_a_fit_or_the_networks_gradient_is_refused(published):
-    with pytest.raises(OptionError, match="perceptual guidance .* it can do: visual"):
+    with pytest.raises(OptionError, match=r"perceptual guidance .* it can do: visual"):
         published.configure(perceptual_scale=1.0)
     with pytest.raises(OptionError, match="no exact gradients; accepted: closed_form"):
         published.configure(visual_scale=1.0, guidance_gradient="exact")

@@ -79,7 +79,7 @@ def test_back_projection_leaves_what_is_consistent_alone():
 
 def test_a_first_use_in_inference_mode_leaves_training_possible():
     resample._upsample_weight.cache_clear()
-    resample._contract_columns.cache_clear()
+    resample._along_rows.cache_clear()
     resample._edge_weight.cache_clear()
     lr = torch.rand(1, 1, 6, 8)
     with torch.inference_mode():
