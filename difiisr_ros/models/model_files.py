@@ -21,7 +21,7 @@ def model_path(model: str) -> Path:
     path = _WEIGHTS / f"{model}.safetensors" if shipped else Path(model).expanduser()
     if not path.is_file():
         raise ModelError(
-            f"model {model!r} is neither {' nor '.join(map(repr, EMBEDDED))} nor a file; "
+            f"model {model!r} is neither 'lite' nor 'nano' nor a file; "
             "give the path of a .safetensors file written by 'difiisr train'"
         )
     return path

@@ -124,7 +124,7 @@ def test_versions_processor_and_model_are_conditions(monkeypatch, tmp_path):
     assert key["processor"] and key["cores"] >= 1 and "numpy" not in key["versions"]
     monkeypatch.setattr(auto_choice, "_DISTRIBUTIONS", ("numpy", "no-such-distribution"))
     assert choice_key("lite", ASKED)["versions"] == {"numpy": np.__version__}
-    with pytest.raises(ModelError, match="neither 'lite' nor a file"):
+    with pytest.raises(ModelError, match="neither 'lite' nor 'nano' nor a file"):
         choice_key("none", ASKED)
 
 

@@ -18,7 +18,10 @@ from difiisr_ros.core.visual_guidance import (
     ring_amplitudes,
     ring_filters,
     ring_responses,
+    thermal_spectrum,
 )
+from difiisr_ros.training import guidance_priors
+from difiisr_ros.training.data import load_frames
 
 
 def _image(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -151,3 +154,18 @@ def test_lr_amplitudes_follow_the_contrast():
     lr = _image(32, 32)
     torch.testing.assert_close(lr_amplitudes(0.5 * lr + 3), 0.5 * lr_amplitudes(lr), rtol=1e-3,
                                atol=1e-6)  # fmt: skip
+
+
+def test_what_thermal_frames_have_is_about_what_a_set_of_them_has(data_dir):
+    """Of no network's answer; on frames that the regression has not seen."""
+    frames = load_frames(data_dir / "hit_uav/val", 64)[::8]
+    prior, errors = thermal_spectrum(), []
+    for lr, hr in guidance_priors._pairs(frames, torch.device("cpu"), 0):
+        residual = hr - upsample_folded(lr)
+        found = ring_amplitudes(residual, ring_responses(residual))
+        expected = prior.expect(lr, torch.ones(1, len(RINGS)))
+        assert torch.equal(expected, prior.expect(lr, torch.rand(1, len(RINGS)) + 0.5))
+        errors.append(20 * (expected / found).log10())
+    decibels = torch.cat(errors)
+    assert decibels.mean().abs() < 0.8
+    assert decibels.std(dim=0).max() < 2.0
