@@ -1,6 +1,6 @@
 """The exported graph in other runtimes than PyTorch, on this CPU, taken in turns in one process.
 
-    python benchmarks/runtimes.py [--size 160x120 ...] [--num-steps K] [--threads N] [--json FILE]
+    python benchmarks/runtimes.py [--model nano] [--size 160x120 ...] [--num-steps K] [--threads N]
 
 Runs what is installed of PyTorch (fp32, and bf16 where the CPU computes in it), ONNX Runtime (fp32)
 and OpenVINO (f32, with the hint bf16, and bf16 for the network alone with PyTorch around it), each
@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--size", nargs="+", default=["160x120", "320x256"], metavar="WxH")
     parser.add_argument("--num-steps", type=int, default=1)
+    parser.add_argument("--model", default="lite", help="lite, nano or a file of difiisr train")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0, help="for each size")
     parser.add_argument("--json", type=Path)
@@ -52,7 +53,7 @@ def main() -> None:
     rows = []
     for size in args.size:
         width, height = map(int, size.split("x"))
-        for row in measure(height, width, args.num_steps, args.threads, args.seconds):
+        for row in measure(args.model, height, width, args.num_steps, args.threads, args.seconds):
             rows.append({"size": size, "num_steps": args.num_steps, "threads": args.threads, **row})
             print(
                 f"{size:>8}  {row['runtime']:<18} wall {row['wall_ms']:7.1f} ms  "
@@ -64,10 +65,16 @@ def main() -> None:
         args.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def measure(height: int, width: int, steps: int, threads: int, seconds: float) -> list[dict]:
+def measure(
+    model: str, height: int, width: int, steps: int, threads: int, seconds: float
+) -> list[dict]:
     """Median times and errors of every runtime that is here, at one size."""
-    graph = export_onnx("lite", GraphOptions(steps), GraphShape(1, height, width))
-    runs = {**by_torch(steps), **by_onnx_runtime(graph, threads), **by_openvino(graph, threads)}
+    graph = export_onnx(model, GraphOptions(steps), GraphShape(1, height, width))
+    runs = {
+        **by_torch(model, steps),
+        **by_onnx_runtime(graph, threads),
+        **by_openvino(model, graph, threads),
+    }
     rows, columns = np.mgrid[:height, :width]
     frame = 0.5 + 0.3 * np.sin(columns / 9) + 0.15 * np.cos(rows / 7)
     lr = frame.astype(np.float32)[None, None]
@@ -102,9 +109,9 @@ def inconsistency(sr: np.ndarray, lr: np.ndarray) -> float:
     return float(np.abs(reduced - lr).mean())
 
 
-def by_torch(steps: int) -> dict[str, Run]:
+def by_torch(model: str, steps: int) -> dict[str, Run]:
     def make(precision: str) -> Run:
-        backend = TorchBackend("lite", device="cpu", precision=precision)
+        backend = TorchBackend(model, device="cpu", precision=precision)
         backend.load()
         return lambda lr, noise: backend.run(lr, noise, steps, 1)
 
@@ -117,7 +124,7 @@ def by_onnx_runtime(graph: bytes, threads: int) -> dict[str, Run]:
     return {"onnxruntime fp32": lambda lr, noise: session.run(lr, noise, 0.0)}
 
 
-def by_openvino(graph: bytes, threads: int) -> dict[str, Run]:
+def by_openvino(name: str, graph: bytes, threads: int) -> dict[str, Run]:
     try:
         import openvino
     except ImportError:
@@ -140,9 +147,10 @@ def by_openvino(graph: bytes, threads: int) -> dict[str, Run]:
 
         return run
 
-    runs = {f"openvino {precision}": make(graph, precision) for precision in ("f32", "bf16")}
-    if read_facts(graph, "graph").num_steps == 1:
-        network = make(network_alone(), "bf16")
+    precisions = ("f32", "bf16") if has_native_bf16() else ("f32",)
+    runs = {f"openvino {precision}": make(graph, precision) for precision in precisions}
+    if read_facts(graph, "graph").num_steps == 1 and "bf16" in precisions:
+        network = make(network_alone(name), "bf16")
 
         @torch.inference_mode()
         def both(lr: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -153,13 +161,13 @@ def by_openvino(graph: bytes, threads: int) -> dict[str, Run]:
     return runs
 
 
-def network_alone() -> bytes:
+def network_alone(model: str) -> bytes:
     """The prior expert: LR to folded residual, nothing around it."""
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network, _ = load_model("lite")
+            self.network, _ = load_model(model)
 
         def forward(self, lr: torch.Tensor) -> torch.Tensor:
             return self.network.predict_prior(lr)

@@ -99,7 +99,7 @@ PAIRS = {
         lambda: LitePrior(EMBEDDED_CONFIGS["lite"]), lambda: PlainResidual(32, 9), (1e-3, 1e-3)
     ),
     "nano": Pair(
-        lambda: LitePrior(EMBEDDED_CONFIGS["nano"]), lambda: NarrowCompact(16, 8), (6e-3, 3e-3)
+        lambda: LitePrior(EMBEDDED_CONFIGS["nano"]), lambda: NarrowCompact(16, 8), (6e-3, 6e-3)
     ),
 }
 

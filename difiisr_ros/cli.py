@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "train": (
         "difiisr_ros.training.command",
-        "Train the embedded model on a folder of frames.",
+        "Train an embedded model on a folder of frames.",
     ),
     "train-detector": (
         "difiisr_ros.detection.train_command",

@@ -13,7 +13,7 @@ from difiisr_ros.errors import DataError, OptionError
 if TYPE_CHECKING:
     from difiisr_ros.training.distill import Teacher
 
-HELP = "Train the embedded model on a folder of frames."
+HELP = "Train an embedded model on a folder of frames."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

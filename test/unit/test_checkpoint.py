@@ -53,7 +53,7 @@ def test_embedded_model_is_shipped_small_and_tells_its_recipe():
 
 
 def test_missing_file():
-    with pytest.raises(ModelError, match="'nowhere.safetensors' is neither 'lite' nor 'nano'"):
+    with pytest.raises(ModelError, match=r"'nowhere.safetensors' is neither 'lite' nor 'nano'"):
         load_model("nowhere.safetensors")
 
 

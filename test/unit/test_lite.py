@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,10 +13,10 @@ from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
 
 
-@pytest.fixture
-def model() -> LiteDenoiser:
+@pytest.fixture(params=[True, False], ids=["half", "whole"])
+def model(request) -> LiteDenoiser:
     torch.manual_seed(0)
-    network = LiteDenoiser(SMALL).eval()
+    network = LiteDenoiser(replace(SMALL, half=request.param)).eval()
     for parameter in network.parameters():  # no layer left at its zero initialisation
         torch.nn.init.normal_(parameter, std=0.05)
     return network

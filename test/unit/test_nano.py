@@ -1,0 +1,110 @@
+"""The faster embedded model: what it gains, what it costs, and that everything runs with it."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from difiisr_ros import SuperResolver
+from difiisr_ros.backends import int8_prior
+from difiisr_ros.backends.torch_backend import TorchBackend
+from difiisr_ros.core.resample import downsample_folded, fold
+from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.evaluation.metrics import psnr
+from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.models.checkpoint import load_model
+
+
+@pytest.fixture(scope="module")
+def nano():
+    resolver = SuperResolver.load(model="nano", backend="torch")
+    yield resolver
+    resolver.close()
+
+
+@pytest.mark.parametrize(
+    ("folder", "least"), [("m3fd/HR", 2.2), ("roadscene", 1.0), ("hit_uav/test", 2.4)]
+)
+def test_gain_over_bicubic_on_frames_never_trained_on(nano, data_dir, folder, least):
+    """In dB over OpenCV's bicubic, one step."""
+    gains = []
+    for path in list_images(data_dir / folder)[::6]:
+        hr = crop_to_scale(read_image(path))
+        lr = degrade_bicubic(hr)
+        plain = cv2.resize(lr, hr.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        gains.append(psnr(hr, nano.upscale(lr), 255.0) - psnr(hr, plain, 255.0))
+    assert np.mean(gains) > least
+
+
+def test_what_the_camera_measured_is_kept(nano, data_dir):
+    errors = []
+    for path in list_images(data_dir / "lepton")[::12]:
+        frame = read_image(path)
+        result = torch.from_numpy(nano.upscale(frame).astype(np.float32))[None, None]
+        errors.append(np.abs(downsample_folded(fold(result))[0, 0].numpy() - frame).mean())
+    assert np.mean(errors) < 0.3  # counts of 0.01 K; bicubic's are 3.4
+
+
+@pytest.mark.parametrize("num_steps", [2, 4])
+def test_more_steps_add_structure_and_stay_near(nano, data_dir, num_steps):
+    frame = degrade_bicubic(crop_to_scale(read_image(list_images(data_dir / "hit_uav/test")[0])))
+    nano.configure(num_steps=1)
+    one = nano.upscale(frame).astype(float)
+    nano.configure(num_steps=num_steps)
+    several = nano.upscale(frame).astype(float)
+    nano.configure(num_steps=1)
+    assert 0 < np.abs(several - one).mean() < 3
+
+    def roughness(image: np.ndarray) -> float:
+        return float(np.abs(cv2.Laplacian(image, cv2.CV_64F)).mean())
+
+    assert roughness(several) > roughness(one)
+
+
+def test_it_takes_a_fraction_of_lites_time(nano):
+    """CPU time, in turns: what other processes do changes it little."""
+    lite = SuperResolver.load(backend="torch")
+    frame = np.random.default_rng(0).integers(29_000, 31_000, (120, 160)).astype(np.uint16)
+
+    def cpu(resolver: SuperResolver) -> float:
+        start = time.process_time()
+        resolver.upscale(frame)
+        return time.process_time() - start
+
+    for resolver in (lite, nano):
+        resolver.upscale(frame)
+    pairs = [(cpu(nano), cpu(lite)) for _ in range(8)]
+    lite.close()
+    assert np.median([a / b for a, b in pairs]) < 0.5
+
+
+def test_int8_is_refused_with_the_reason(monkeypatch):
+    monkeypatch.setattr(int8_prior, "int8_is_supported", lambda: True)
+    with pytest.raises(BackendUnavailable, match="int8 is for models of lite's kind"):
+        TorchBackend("nano", device="cpu", precision="int8").load()
+
+
+def test_its_file_says_where_it_comes_from_and_what_it_is_worth():
+    network, facts = load_model("nano")
+    assert not network.config.half
+    assert facts["licence"] == "CC BY 4.0"
+    assert {"m3fd", "roadscene", "hit_uav/test", "lepton"} <= facts["quality"].keys()
+    assert network.guidance_priors.terms == ("visual", "perceptual")
+
+
+@pytest.mark.parametrize("num_steps", [1, 2])
+def test_its_graph_equals_torch(num_steps):
+    pytest.importorskip("onnxruntime")
+    from difiisr_ros.export.check import compare_with_torch
+    from difiisr_ros.export.facts import GraphOptions
+    from difiisr_ros.export.onnx_writer import export_onnx
+
+    options = GraphOptions(num_steps=num_steps, guidance="visual")
+    sizes = [(1, 24, 32), (2, 17, 23)]
+    data = export_onnx("nano", options)
+    assert all(found.largest < 1e-4 for found in compare_with_torch(data, "nano", options, sizes))
