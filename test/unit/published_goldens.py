@@ -49,6 +49,24 @@ class Goldens:
         model.autoencoder.load_state_dict(self.state("vq_small"))
         return model.eval().requires_grad_(False)
 
+    def write_checkpoints(self, folder: Path) -> tuple[Path, Path]:
+        """``DifIISR.pth`` and ``autoencoder_vq_f4.pth``, as the authors' are named."""
+        paths = folder / "DifIISR.pth", folder / "autoencoder_vq_f4.pth"
+        for path, name in zip(paths, ("unet_small", "vq_small")):
+            torch.save(self.state(name), path)
+        return paths
+
+    def write_config(self, folder: Path) -> Path:
+        """A file of the published form, which YAML is a superset of."""
+        path = folder / "small.yaml"
+        tree = {
+            "model": {"target": "models.unet.UNetModelSwin", "params": self.config().unet},
+            "diffusion": {"params": self.json("sampler_small")["diffusion"]},
+            "autoencoder": {"ckpt_path": "vq.pth", "params": self.config().autoencoder},
+        }
+        path.write_text(json.dumps(tree))
+        return path
+
     def unet(self) -> UNetModelSwin:
         network = UNetModelSwin(**self.json("unet_small")["config"])
         network.load_state_dict(self.state("unet_small"))

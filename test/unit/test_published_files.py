@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from published_goldens import TOLERANCE, difference, find
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from difiisr_ros import SuperResolver, cli
-from difiisr_ros.core.visual_guidance import LR_RINGS
 from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.models import winograd
-from difiisr_ros.models.published import general_priors
 from difiisr_ros.models.published_files import (
     assign,
     load_published,
@@ -41,25 +36,13 @@ def states(goldens):
 
 
 @pytest.fixture(scope="module")
-def checkpoints(states, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints")
-    paths = folder / "DifIISR.pth", folder / "autoencoder_vq_f4.pth"
-    for path, state in zip(paths, states):
-        torch.save(state, path)
-    return paths
+def checkpoints(goldens, tmp_path_factory):
+    return goldens.write_checkpoints(tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture(scope="module")
 def config_file(goldens, tmp_path_factory):
-    """A file of the published form, which YAML is a superset of."""
-    path = tmp_path_factory.mktemp("config") / "small.yaml"
-    tree = {
-        "model": {"target": "models.unet.UNetModelSwin", "params": goldens.config().unet},
-        "diffusion": {"params": goldens.json("sampler_small")["diffusion"]},
-        "autoencoder": {"ckpt_path": "vq.pth", "params": goldens.config().autoencoder},
-    }
-    path.write_text(json.dumps(tree))
-    return path
+    return goldens.write_config(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="module")
@@ -315,56 +298,3 @@ def test_convert_overwrites_no_input_and_wants_a_name(checkpoints, tmp_path, cap
     assert "NAME.safetensors" in capsys.readouterr().err
     assert cli.main(["convert", "nowhere.pth", str(checkpoints[1]), "o.safetensors"]) == 2
     assert "no such file" in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def frames(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("frames")
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        fine = cv2.resize(rng.normal(size=(40, 48)), (288, 240), interpolation=cv2.INTER_CUBIC)
-        pixels = 128 + 25 * fine + 5 * rng.normal(size=fine.shape)
-        cv2.imwrite(str(folder / f"{i}.png"), pixels.clip(0, 255).astype(np.uint8))
-    return folder
-
-
-def test_convert_fits_what_guidance_expects(checkpoints, config_file, frames, tmp_path, capsys):
-    path = tmp_path / "fitted.safetensors"
-    arguments = ["convert", *map(str, checkpoints), str(path), "--config", str(config_file)]
-    assert cli.main([*arguments, "--frames", str(frames), "--frames-count", "2"]) == 0
-    assert f"fitting guidance to 2 frames of {frames}" in capsys.readouterr().out
-    model, facts = load_published(str(path))
-    assert facts["guidance_fitted_to"] == f"2 frames of {frames.name}"
-    assert model.guidance_priors.terms == ("visual", "perceptual")
-    # It reads the network's own answer, as what serves any network cannot.
-    own, general = model.guidance_priors.spectrum, general_priors().spectrum
-    read = slice(len(LR_RINGS), -1)
-    assert own.weight[:, read].abs().min() > 0 and general.weight[:, read].abs().max() == 0
-
-    resolver = SuperResolver.load(str(path), precision="fp32")
-    frame = cv2.imread(str(frames / "0.png"), cv2.IMREAD_UNCHANGED)[:32, :48]
-    plain = resolver.upscale(frame)
-    for scales in ({"visual_scale": 1.0}, {"perceptual_scale": 1.0}):
-        resolver.configure(**{"visual_scale": 0.0, "perceptual_scale": 0.0, **scales})
-        assert (resolver.upscale(frame) != plain).mean() > 0.01
-    resolver.close()
-
-
-def test_damaged_priors_are_named(goldens, states, tmp_path):
-    path = tmp_path / "odd.safetensors"
-    save_published(path, states, goldens.config(), {}, priors=general_priors())
-    with safe_open(str(path), "pt") as file:
-        metadata, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
-    state["guidance.spectrum"] = torch.zeros(2, 2)
-    save_file(state, path, metadata)
-    with pytest.raises(ModelError, match="no usable guidance priors"):
-        load_published(str(path))
-
-
-def test_frames_to_fit_to_must_be_there(checkpoints, config_file, tmp_path, capsys):
-    arguments = ["convert", *map(str, checkpoints), str(tmp_path / "a.safetensors")]
-    arguments += ["--config", str(config_file)]
-    assert cli.main([*arguments, "--frames", str(tmp_path / "none")]) != 0
-    assert "no such folder" in capsys.readouterr().err
-    assert cli.main([*arguments, "--frames", str(tmp_path), "--frames-count", "0"]) != 0
-    assert "--frames-count must be 1 or more" in capsys.readouterr().err
