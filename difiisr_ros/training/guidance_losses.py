@@ -19,7 +19,9 @@ _FLOOR = 3e-4  # of the range, as white noise: amplitudes below are rounding, no
 _LR_NYQUIST = PATCH // 8  # ring of the LR Nyquist frequency: half the LR sampling rate
 
 
+# Ordinary tensors even if validation, in inference mode, is the first to ask: see core/constants.py.
 @lru_cache(maxsize=4)
+@torch.inference_mode(False)
 def _window(device: torch.device) -> Tensor:
     line = torch.hann_window(PATCH, periodic=False, device=device)
     square = line[:, None] * line[None, :]
@@ -27,6 +29,7 @@ def _window(device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=4)
+@torch.inference_mode(False)
 def _rings(device: torch.device) -> tuple[Tensor, Tensor]:
     """Which rfft2 coefficients lie above the LR Nyquist frequency, and averages over rings."""
     vertical = torch.fft.fftfreq(PATCH, device=device)[:, None] * PATCH

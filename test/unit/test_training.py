@@ -19,7 +19,7 @@ from difiisr_ros.core.resample import downsample_folded, fold
 from difiisr_ros.errors import DataError
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
-from difiisr_ros.training import losses
+from difiisr_ros.training import guidance_losses, losses
 from difiisr_ros.training.data import CropSampler, load_frames
 from difiisr_ros.training.degradation import CameraModel, degrade, simulate_camera
 from difiisr_ros.training.train import Trainer, TrainSettings
@@ -138,6 +138,18 @@ def test_all_losses_fall_and_only_touch_their_expert(frames_dir, stage):
     assert loss().item() < first - fall
     other = model.prior if stage in ("refiner", "few_step") else model.refiner
     assert all(p.grad is None for p in other.parameters())
+
+
+def test_a_validation_before_leaves_training_with_the_spectrum_possible():
+    """Its constants may be made in inference mode, and what is made there cannot be trained with."""
+    guidance_losses._window.cache_clear()
+    guidance_losses._rings.cache_clear()
+    image = torch.rand(1, 1, 64, 64)
+    with torch.inference_mode():
+        guidance_losses.spectrum_loss(image, image)
+    leaf = torch.rand(1, 1, 64, 64, requires_grad=True)
+    guidance_losses.spectrum_loss(leaf, image).backward()
+    assert leaf.grad is not None
 
 
 def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_path):
