@@ -19,7 +19,7 @@ _FLOOR = 3e-4  # of the range, as white noise: amplitudes below are rounding, no
 _LR_NYQUIST = PATCH // 8  # ring of the LR Nyquist frequency: half the LR sampling rate
 
 
-# Ordinary tensors even if validation, in inference mode, is the first to ask: see core/constants.py.
+# Ordinary tensors even if validation, in inference mode, asks first: see core/constants.py.
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)
 def _window(device: torch.device) -> Tensor:

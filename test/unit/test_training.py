@@ -141,7 +141,7 @@ def test_all_losses_fall_and_only_touch_their_expert(frames_dir, stage):
 
 
 def test_a_validation_before_leaves_training_with_the_spectrum_possible():
-    """Its constants may be made in inference mode, and what is made there cannot be trained with."""
+    """Its constants may be made in inference mode; what is made there cannot be trained with."""
     guidance_losses._window.cache_clear()
     guidance_losses._rings.cache_clear()
     image = torch.rand(1, 1, 64, 64)
