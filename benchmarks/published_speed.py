@@ -1,10 +1,10 @@
 """Time, work and memory of the published DifIISR's network, stage by stage, with random weights.
 
 Three ways in one process: ``reference`` (float32, attention with the whole matrix, maps channels
-first, everything on the padded frame: how the release computes, without its xformers), ``fp32``
-and ``bf16`` (what ``SuperResolver.load(model=..., precision=...)`` runs). Peak memory is the
-process's, model and PyTorch included. PSNR compares gray results with ``fp32``'s, the peak being
-the range.
+first: how the release computes, without its xformers), ``fp32`` and ``bf16`` (what
+``SuperResolver.load(model=..., precision=...)`` runs; with ``--unpadded`` of a file that ``difiisr
+convert --unpadded-autoencoder`` wrote). Peak memory is the process's, model and PyTorch included.
+PSNR compares gray results with ``fp32``'s, the peak being the range.
 
     python benchmarks/published_speed.py --size 160x120 --json published_speed.json
 """
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--size", default="160x120", metavar="WxH", help="of the LR frame")
     parser.add_argument("--runs", type=int, default=2, help="of each way; the fastest counts")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--unpadded", action="store_true", help="the autoencoder of fp32 and bf16")
     parser.add_argument("--model", type=Path, help="converted file; default: random weights")
     parser.add_argument("--write-random", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -90,12 +91,14 @@ def measure(path: Path, args: argparse.Namespace) -> dict:
     images = {}
     for way in args.ways:
         reset_peak()
-        inside = (height, width) if way != "reference" else lq.shape[-2:]
+        unpadded = args.unpadded and way != "reference"
+        inside = (height, width) if unpadded else lq.shape[-2:]
         report["ways"][way], image = run(path, way, lq, noise, args.runs, inside)
         images[way] = image[..., : 4 * height, : 4 * width]
         gc.collect()
     for way, found in report["ways"].items():
-        inside = (height, width) if way != "reference" else lq.shape[-2:]
+        unpadded = args.unpadded and way != "reference"
+        inside = (height, width) if unpadded else lq.shape[-2:]
         found["gflop"] = count_work(way, tuple(lq.shape), inside)
     if "fp32" in images:
         for way, image in images.items():

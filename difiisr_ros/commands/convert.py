@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--half", action="store_true", help="store float16: half the size, and a little less exact"
     )
     parser.add_argument(
+        "--unpadded-autoencoder", action="store_true",
+        help="let it work on the frame itself, without the padding to multiples of 64: less work "
+             "for 160x120 and other such sizes, but not exactly the release's result",
+    )  # fmt: skip
+    parser.add_argument(
         "--frames",
         type=Path,
         metavar="DIR",
@@ -68,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     if args.frames_count < 1:
         raise OptionError(f"--frames-count must be 1 or more, got {args.frames_count}")
     config = read_config_file(args.config) if args.config else PublishedConfig()
+    if args.unpadded_autoencoder:
+        config = replace(config, pad_autoencoder=False)
     denoiser, autoencoder = (read_checkpoint(source) for source in sources)
     facts: dict[str, Any] = {
         "sources": [describe(source) for source in sources],

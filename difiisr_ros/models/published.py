@@ -114,10 +114,10 @@ class PublishedModel(nn.Module):
         """N x 3 x H x W to N x 3 x 4H x 4W, not clipped.
 
         Args:
-            inside: height and width of the frame that ``lq`` was padded from. Windows are the
-                denoiser's alone, so the autoencoder, which takes nine tenths of the time, then
-                works on the frame itself, and the result is N x 3 x 4h x 4w. By default it works
-                on the padding too, as the release does.
+            inside: height and width of the frame that ``lq`` was padded from, where the
+                autoencoder, which takes nine tenths of the time, should work on the frame itself:
+                windows are the denoiser's alone. The result is then N x 3 x 4h x 4w. By default
+                it works on the padding too, as in the release.
         """
         latent = self.sample_latent(lq, noise, schedule, stochasticity, inside=inside)
         if inside is not None:

@@ -81,6 +81,9 @@ class PublishedConfig:
     etas_end: float = 0.99
     stochasticity: float = 0.0
     """Of more than one step: 0 as the release samples (DDIM), 1 as ResShift does (DDPM)."""
+    pad_autoencoder: bool = True
+    """Whether the autoencoder works on the padded frame, as in the release, or on the frame itself:
+    less work, and another result, as normalisation and attention look at the whole map."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.unet, dict) and isinstance(self.autoencoder, dict)):

@@ -77,7 +77,8 @@ def upscale_frames(
     inside = lr.clamp(0, 1)
     lq = pad(inside * 2 - 1, model.multiple).expand(-1, CHANNELS, -1, -1)
     latents = [latent_noise(image, model.multiple) for image in noise]
-    seen = max(height, _LEAST), max(width, _LEAST)
+    padded = model.config.pad_autoencoder
+    seen = None if padded else (max(height, _LEAST), max(width, _LEAST))
     image = model(lq, latents, schedule, model.config.stochasticity, inside=seen)
     gray = image.mean(dim=1, keepdim=True)[..., : SCALE * height, : SCALE * width]
     folded = fold(gray * 0.5 + 0.5) + upsample_folded(lr - inside)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.core.resample import fold, upsample_folded
 from difiisr_ros.core.visual_guidance import ring_amplitudes, ring_responses, thermal_spectrum
 from difiisr_ros.errors import BackendUnavailable, OptionError
-from difiisr_ros.models.published_files import save_published
+from difiisr_ros.models.published_files import load_published, save_published
 from difiisr_ros.models.published_frames import latent_noise
 from difiisr_ros.options import UpscaleOptions
 
@@ -198,6 +200,21 @@ def test_latent_noise_is_normal_and_the_padding_repeats_none_of_it():
     inside, below = noise[..., 35:49, :60], noise[..., 50:, :60].flip(2)
     assert abs(float((inside * below).mean())) < 0.1  # 1 if the padding mirrored it
     assert torch.equal(noise[..., :50, :60], fold(image[None])[:, :3])
+
+
+def test_autoencoder_without_padding(goldens, published, tmp_path):
+    """The same where nothing is padded; elsewhere another result, of any size."""
+    path = tmp_path / "unpadded.safetensors"
+    config = replace(goldens.config(), pad_autoencoder=False)
+    save_published(path, (goldens.state("unet_small"), goldens.state("vq_small")), config, {})
+    unpadded = SuperResolver.load(model=str(path), precision="fp32")
+    assert load_published(str(path))[0].config == config
+    whole, part = _frame(np.float32, (64, 64)), _frame(np.float32, (40, 50))
+    np.testing.assert_allclose(unpadded.upscale(whole), published.upscale(whole), atol=0.05)
+    difference = np.abs(unpadded.upscale(part) - published.upscale(part))
+    assert 0.1 < difference.mean() < 400  # of a range of 2,000: other codes, with random weights
+    assert unpadded.upscale(part[:1, :1]).shape == (4, 4)
+    unpadded.close()
 
 
 def test_bfloat16_is_near(model_file, published):

@@ -44,11 +44,13 @@ def frames(tmp_path_factory):
 def test_convert_fits_what_guidance_expects(convert, frames, tmp_path, capsys):
     path = tmp_path / "fitted.safetensors"
     arguments = [*convert[0], str(path), *convert[1]]
-    assert cli.main([*arguments, "--frames", str(frames), "--frames-count", "2"]) == 0
+    arguments += ["--frames", str(frames), "--frames-count", "2", "--unpadded-autoencoder"]
+    assert cli.main(arguments) == 0
     assert f"fitting guidance to 2 frames of {frames}" in capsys.readouterr().out
     model, facts = load_published(str(path))
     assert facts["guidance_fitted_to"] == f"2 frames of {frames.name}"
     assert model.guidance_priors.terms == ("visual", "perceptual")
+    assert not model.config.pad_autoencoder
     # It reads the network's own answer, as what serves any network cannot.
     own, general = model.guidance_priors.spectrum, general_priors().spectrum
     read = slice(len(LR_RINGS), -1)
