@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--architecture", choices=("lite", "nano"), default="lite",
         help="network to train: of the embedded lite, or of the faster nano, which takes a higher "
-             "learning rate (3e-3); with --init it is that model's",
+             "learning rate (6e-3); with --init it is that model's",
     )  # fmt: skip
     parser.add_argument(
         "--distill", metavar="MODEL",
