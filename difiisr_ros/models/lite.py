@@ -66,9 +66,13 @@ class LiteConfig:
 EMBEDDED_CONFIGS = {
     "lite": LiteConfig(),
     "nano": LiteConfig(
-        prior_channels=16, prior_blocks=3, refiner_channels=16, refiner_blocks=3, half=False,
+        prior_channels=16,
+        prior_blocks=3,
+        refiner_channels=16,
+        refiner_blocks=3,
+        half=False,
         power=1.0,
-    ),  # fmt: skip
+    ),
 }
 
 
