@@ -150,7 +150,8 @@ def resolvers(data_dir, tmp_path_factory) -> dict[str, SuperResolver]:
     )
     path = tmp_path_factory.mktemp("model") / "fitted.safetensors"
     save_model(path, network, facts)
-    return {"embedded": SuperResolver.load(), "fitted": SuperResolver.load(str(path))}
+    models = {"embedded": "lite", "fitted": str(path), "nano": "nano"}
+    return {name: SuperResolver.load(model) for name, model in models.items()}
 
 
 def _check(resolver: SuperResolver, frames: list[np.ndarray]) -> None:
@@ -180,7 +181,8 @@ BASE |= {"consistency": 1}
 
 
 GUIDED = [q for q, p in PRESETS.items() if p["visual_scale"] or p["perceptual_scale"]]
-RUNS = [(quality, "embedded") for quality in PRESETS] + [(quality, "fitted") for quality in GUIDED]
+RUNS = [(quality, model) for model in ("embedded", "nano") for quality in PRESETS]
+RUNS += [(quality, "fitted") for quality in GUIDED]
 
 
 @pytest.mark.parametrize("data", ["lepton", "hit_uav"])
