@@ -279,6 +279,9 @@ class Demo:
             summary.update(pictures_and_quality(bag, self._truth_of(played), title, self._out))
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
+        if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:
+            notes.append("this machine does not keep up with the camera; --model nano takes a "
+                         "fifth of the time")  # fmt: skip
         if played["deadlines_missed"]:
             notes.append(f"the player was late for {played['deadlines_missed']} frames")
         summary.update(

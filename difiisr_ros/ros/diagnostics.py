@@ -18,6 +18,8 @@ from difiisr_ros.ros.deadline import DeadlineController
 from difiisr_ros.ros.statistics import StreamSnapshot
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+#: Share of the camera's rate below which the model is said not to keep up.
+_KEEPS_UP = 0.8
 
 
 @dataclass
@@ -123,6 +125,17 @@ class DiagnosticsReport:
         elif deadline.steps < deadline.num_steps:
             level = WARN
             message += f"; {deadline.steps} of {deadline.num_steps} steps to keep deadline_ms"
+        elif (
+            state.info is not None
+            and state.info.model == "lite"
+            and state.info.backend != "bicubic"
+            and 0 < snapshot.output_hz < _KEEPS_UP * snapshot.input_hz
+        ):
+            # No fault, so no WARN: the newest frame wins. But there is something to be done.
+            message += (
+                f"; does not keep up with {snapshot.input_hz:.1f} Hz, "
+                "model nano takes a fifth of the time"
+            )
         if conflict:
             level, message = WARN, f"{message}; {conflict}"
         values: dict[str, Any] = {
