@@ -88,18 +88,18 @@ def measure(path: Path, args: argparse.Namespace) -> dict:
         "lr": [width, height], "network": [lq.shape[-1], lq.shape[-2]],
         "torch": torch.__version__, "threads": torch.get_num_threads(), "ways": {},
     }  # fmt: skip
+    inside = {
+        way: (height, width) if args.unpadded and way != "reference" else lq.shape[-2:]
+        for way in args.ways
+    }
     images = {}
     for way in args.ways:
         reset_peak()
-        unpadded = args.unpadded and way != "reference"
-        inside = (height, width) if unpadded else lq.shape[-2:]
-        report["ways"][way], image = run(path, way, lq, noise, args.runs, inside)
+        report["ways"][way], image = run(path, way, lq, noise, args.runs, inside[way])
         images[way] = image[..., : 4 * height, : 4 * width]
         gc.collect()
     for way, found in report["ways"].items():
-        unpadded = args.unpadded and way != "reference"
-        inside = (height, width) if unpadded else lq.shape[-2:]
-        found["gflop"] = count_work(way, tuple(lq.shape), inside)
+        found["gflop"] = count_work(way, tuple(lq.shape), inside[way])
     if "fp32" in images:
         for way, image in images.items():
             crop = images["fp32"] - image

@@ -12,7 +12,7 @@ from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.prior_terms import PriorTerms
 from difiisr_ros.backends.torch_backend import choose_device, choose_precision
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
-from difiisr_ros.core.guided_step import closed_form
+from difiisr_ros.core.guided_step import corrected
 from difiisr_ros.core.resample import SCALE, upsample_folded
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.errors import BackendUnavailable
@@ -119,8 +119,7 @@ class PublishedBackend:
         terms = self._priors.weighted(
             guidance, lr, upsample_folded(lr), measured_band=consistency == 0
         )
-        guide = closed_form(terms)
-        return lambda folded: guide(lambda *_: folded, None, 0, 1.0)
+        return lambda folded: corrected(folded, terms)
 
     def close(self) -> None:
         """Free the weights."""

@@ -60,15 +60,19 @@ def _active(terms: Sequence[WeightedTerm], progress: float) -> list[tuple[Weight
     return [(term, weight) for term, weight in weighted if weight > 0]
 
 
+def corrected(x0: Tensor, terms: Sequence[WeightedTerm], progress: float = 1.0) -> Tensor:
+    """A prediction, folded N x 16 x H x W, moved against the sum of the terms' gradients in it."""
+    steps = [weight * term.step(x0) for term, weight in _active(terms, progress)]
+    for step in steps:
+        x0 = x0 - step
+    return x0
+
+
 def closed_form(terms: Sequence[WeightedTerm]) -> Guide:
     """Move x0 against the sum of the terms' gradients in x0."""
 
     def guide(denoise: Any, x_t: Any, timestep: int, progress: float) -> Tensor:
-        x0 = denoise(x_t, timestep)
-        steps = [weight * term.step(x0) for term, weight in _active(terms, progress)]
-        for step in steps:
-            x0 = x0 - step
-        return x0
+        return corrected(denoise(x_t, timestep), terms, progress)
 
     return guide
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form
+from difiisr_ros.core.guided_step import WeightedTerm, closed_form, corrected
 from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
@@ -69,11 +69,13 @@ class SamplerGraph(nn.Module):
         }
         return tuple(values[name] for name in self.input_names)
 
-    def _guide(self, lr: Tensor, y0: Tensor, scale: Tensor, *, measured_band: bool) -> Guide:
+    def _terms(
+        self, lr: Tensor, y0: Tensor, scale: Tensor, *, measured_band: bool
+    ) -> list[WeightedTerm]:
         assert self._spectrum is not None
         # In float32: a runtime may add up the power of a whole frame in the type that it is given.
         term = VisualTerm(self._spectrum, lr, y0, measured_band=measured_band)
-        return closed_form([WeightedTerm(term, scale)])
+        return [WeightedTerm(term, scale)]
 
 
 class LiteGraph(SamplerGraph):
@@ -97,7 +99,7 @@ class LiteGraph(SamplerGraph):
         guide = None
         if VISUAL_SCALE in given:
             band = self.options.num_steps > 1 or self.options.consistency == 0
-            guide = self._guide(lr, y0, given[VISUAL_SCALE], measured_band=band)
+            guide = closed_form(self._terms(lr, y0, given[VISUAL_SCALE], measured_band=band))
         if NOISE in given:
             folded = fold(given[NOISE])
             x0 = sample(
@@ -133,12 +135,12 @@ class PublishedGraph(SamplerGraph):
         given = dict(zip(self.input_names, (lr, noise, *others)))
         count, correct = self.options.consistency, None
         if VISUAL_SCALE in given:
-            guide = self._guide(
+            terms = self._terms(
                 lr, upsample_folded(lr), given[VISUAL_SCALE], measured_band=count == 0
             )
 
             def correct(folded: Tensor) -> Tensor:
-                return guide(lambda *_: folded, None, 0, 1.0)
+                return corrected(folded, terms)
 
         return upscale_frames(self.network, lr, noise, self._schedule, count, correct)
 

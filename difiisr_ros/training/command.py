@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.models.model_files import EMBEDDED
 
 if TYPE_CHECKING:
     from difiisr_ros.training.distill import Teacher
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start from this model file, or from lite or nano: fine-tuning to your own camera",
     )  # fmt: skip
     parser.add_argument(
-        "--architecture", choices=("lite", "nano"), default="lite",
+        "--architecture", choices=EMBEDDED, default="lite",
         help="network to train: of the embedded lite, or of the faster nano, which takes a higher "
              "learning rate (6e-3); with --init it is that model's",
     )  # fmt: skip
