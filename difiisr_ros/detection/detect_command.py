@@ -12,6 +12,12 @@ import numpy as np
 
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.errors import OptionError
+from difiisr_ros.evaluation.degrade import (
+    CAMERA,
+    NOISE_PERCENT,
+    check_degradation,
+    known_camera,
+)
 
 HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
 METHODS = ("bicubic", "bicubic_pillow", "lanczos", "difiisr")
@@ -31,6 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", type=_methods, default=["bicubic"], metavar="NAME[,...]",
         help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--degradation", default=CAMERA, metavar="NAME",
+        help="how frames are reduced x4 to be scored: by a simulated 'camera' (the default), or "
+        "'reduced' by antialiased bicubic",
+    )  # fmt: skip
+    parser.add_argument(
+        "--noise", type=float, default=NOISE_PERCENT, metavar="PERCENT",
+        help=f"white noise of the simulated camera, %% of the range ({NOISE_PERCENT:g})",
     )  # fmt: skip
     parser.add_argument("--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)")
     parser.add_argument(
@@ -53,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the frames here with the boxes found; without --boxes",
     )  # fmt: skip
     add_engine_arguments(parser)
+    parser.set_defaults(camera=None)  # None: not given, so that the degradation decides
 
 
 def _methods(text: str) -> list[str]:
@@ -75,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("--min-objects and --resamples must be at least 1")
     if not 0 <= args.min_score < 1:
         raise OptionError(f"--min-score must be in [0, 1), got {args.min_score}")
+    check_degradation(args.degradation, args.noise)
     if args.draw and args.boxes:
         raise OptionError("--draw goes with listing what is found; leave --boxes out")
     report = _score(args) if args.boxes else _list(args)
@@ -121,6 +138,7 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
     from difiisr_ros.detection.detector import Detector
     from difiisr_ros.detection.score import score, score_table
     from difiisr_ros.evaluation.methods import bicubic_upscale, lanczos_upscale, pillow_upscale
+    from difiisr_ros.evaluation.results import degradation
     from difiisr_ros.pipeline import SuperResolver
 
     detector = Detector.load(args.detector)
@@ -133,27 +151,37 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
     resolver = None
     if "difiisr" in args.methods:
         # Never another backend than the one asked for: the numbers would be something else's.
-        resolver = SuperResolver.load(strict_backend=True, **engine_arguments(args))
+        engine = {
+            **engine_arguments(args),
+            "camera": known_camera(args.camera, args.degradation),
+        }
+        resolver = SuperResolver.load(strict_backend=True, **engine)
         methods["difiisr"] = resolver.upscale
     try:
         report = score(
             detector,
             box_set,
             {name: methods[name] for name in args.methods},
+            degradation=args.degradation,
+            noise_percent=args.noise,
             min_objects=args.min_objects,
             resamples=args.resamples,
         )
     finally:
         if resolver is not None:
             resolver.close()
+    how: dict[str, Any] = {"degradation": args.degradation}
+    if args.degradation == CAMERA:
+        how["noise_percent"] = args.noise
     print(
-        f"{report['images']} frames of {args.data}, {args.detector}; means over "
-        f"{', '.join(report['averaged'])}; [95 % interval by bootstrap over images]"
+        f"{report['images']} frames of {args.data} ({degradation(how)}), {args.detector}; means "
+        f"over {', '.join(report['averaged'])}; [95 % interval by bootstrap over images]"
     )
     print(score_table(report))
     report["settings"] = {
         "path": str(args.data),
         "detector": args.detector,
+        **how,
         "engine": resolver.info.as_dict() if resolver else None,
         "resamples": args.resamples,
         "min_objects": args.min_objects,

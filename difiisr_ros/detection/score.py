@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,13 @@ from difiisr_ros.detection.boxes import BoxSet
 from difiisr_ros.detection.coco import METRICS, CocoEvaluation, evaluate_boxes, interval
 from difiisr_ros.detection.decode import Detections
 from difiisr_ros.detection.detector import Detector
-from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.evaluation.degrade import (
+    NOISE_PERCENT,
+    REDUCED,
+    check_degradation,
+    crop_to_scale,
+    degrade,
+)
 from difiisr_ros.io.images import read_image
 
 HR = "hr"
@@ -22,29 +29,38 @@ Upscalers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 
 
 def detect_upscaled(
-    detector: Detector, box_set: BoxSet, methods: Upscalers
+    detector: Detector,
+    box_set: BoxSet,
+    methods: Upscalers,
+    degradation: str = REDUCED,
+    noise_percent: float = NOISE_PERCENT,
 ) -> dict[str, dict[int, Detections]]:
     """Detections on the frames as they are (:data:`HR`) and as every method restores them.
 
     Args:
         detector: what detects.
         box_set: 4H x 4W frames; sides that are no multiple of 4 are cut right and below.
-        methods: what restores the frames' antialiased bicubic reduction.
+        methods: what restores the frames after their reduction.
+        degradation: ``reduced`` (antialiased bicubic) or ``camera`` (simulated).
+        noise_percent: white noise of the simulated camera, % of each frame's range.
 
     Returns:
         Method name to detections by image id.
 
     Raises:
         DataError: an image that cannot be read.
+        OptionError: a degradation or noise that cannot be.
     """
     from tqdm import tqdm
 
+    check_degradation(degradation, noise_percent)
     found: dict[str, dict[int, Detections]] = {name: {} for name in (HR, *methods)}
     # disable=None: no bar where stderr is not a terminal (CI, a log file).
     for image in tqdm(box_set.images, unit="frame", disable=None, file=sys.stderr):
         hr = crop_to_scale(read_image(image.path))
         found[HR][image.image_id] = detector.detect(hr)
-        lr = degrade_bicubic(hr)
+        # By name, so that the noise does not depend on which other frames are scored.
+        lr = degrade(hr, degradation, zlib.crc32(image.path.name.encode()), noise_percent)
         for name, upscale in methods.items():
             found[name][image.image_id] = detector.detect(upscale(lr))
     return found
@@ -55,6 +71,8 @@ def score(
     box_set: BoxSet,
     methods: Upscalers,
     *,
+    degradation: str = REDUCED,
+    noise_percent: float = NOISE_PERCENT,
     min_objects: int = 1,
     resamples: int = 1000,
     seed: int = 0,
@@ -62,7 +80,7 @@ def score(
     """Score HR frames and every method, with 95 % intervals by bootstrap over images.
 
     Args:
-        detector, box_set, methods: see :func:`detect_upscaled`.
+        detector, box_set, methods, degradation, noise_percent: see :func:`detect_upscaled`.
         min_objects: classes with fewer objects are left out of the means.
         resamples, seed: of the bootstrap; all methods share the draws.
 
@@ -74,7 +92,9 @@ def score(
     """
     evaluations = {
         name: evaluate_boxes(box_set, detector.classes, detections, min_objects)
-        for name, detections in detect_upscaled(detector, box_set, methods).items()
+        for name, detections in detect_upscaled(
+            detector, box_set, methods, degradation, noise_percent
+        ).items()
     }
     draws = {name: e.bootstrap(resamples, seed) for name, e in evaluations.items()}
     values = {name: e.metrics() for name, e in evaluations.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from difiisr_ros.evaluation.metric_table import HIGHER, METRICS, ZERO, metric_of
 from difiisr_ros.evaluation.results import (
     BETTER,
+    MIXED,
     UNDECIDED,
     WORSE,
     Difference,
@@ -32,6 +33,8 @@ from difiisr_ros.evaluation.stream_scores import TIME, StreamScores
 
 #: The series whose correlation in time decides how long blocks are: the one that is compared most.
 _LEADING = ("psnr", "consistency")
+#: Better only together: PSNR alone rewards blur and smoothed noise, SSIM alone contrast.
+_AGREEING = ("psnr", "ssim")
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,9 @@ def aggregate(
         if b > a
     )
     means, differences = _estimate(table, methods, reference, groups, confidence, resamples, seed)
-    verdicts = {key: verdict(key[1], found, count_size) for key, found in differences.items()}
+    verdicts = with_mixed(
+        {key: verdict(key[1], found, count_size) for key, found in differences.items()}
+    )
     spectra = _mean_spectra(scores)
     given = TRUTH if any(name == TRUTH for name, _ in columns) else INPUT
     return Aggregate(
@@ -199,6 +204,16 @@ def verdict(metric: str, difference: Estimate, count_size: float) -> str | None:
     if abs(difference.mean) < about.negligible * count_size:
         return UNDECIDED
     return BETTER if (difference.low > 0) == (about.better == HIGHER) else WORSE
+
+
+def with_mixed(verdicts: dict[tuple[str, str], str | None]) -> dict[tuple[str, str], str | None]:
+    """Verdicts by method and metric, where PSNR or SSIM is *better* only if both are."""
+    found = dict(verdicts)
+    for name, _ in verdicts:
+        both = [verdicts.get((name, metric)) for metric in _AGREEING]
+        if None not in both and both.count(BETTER) == 1:
+            found[name, _AGREEING[both.index(BETTER)]] = MIXED
+    return found
 
 
 def _mean_spectra(scores: Sequence[StreamScores]) -> dict[str, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
-from difiisr_ros.evaluation.degrade import crop_to_scale, degrade
+from difiisr_ros.evaluation.degrade import crop_to_scale
 from difiisr_ros.evaluation.folder_stream import file_state, self_referenced_settings
 from difiisr_ros.evaluation.results import NO_REFERENCE, PAIRED, SELF_REFERENCED
 from difiisr_ros.evaluation.streams import Sample, StreamOptions, check_hr_size, check_pair
@@ -255,8 +254,7 @@ class BagStream:
             return sample(frame, hr)
         hr = crop_to_scale(frame)
         check_hr_size(hr, f"{self.path} {name}")
-        seed = self._options.seed ^ zlib.crc32(f"{self.topic} {stamp}".encode())
-        return sample(degrade(hr, self._options.degradation, seed), hr)
+        return sample(self._options.degrade(hr, f"{self.topic} {stamp}", self.topic), hr)
 
     def _check_same(self, first: _Message, message: _Message) -> None:
         """A camera does not change its size or encoding while it is recorded."""

@@ -7,9 +7,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from difiisr_ros.core.camera_simulation import SimulatedCamera
+from difiisr_ros.errors import OptionError
+
 SCALE = 4
-DEGRADATIONS = ("bicubic", "camera")
-_REACH = 8  # of the optics' point spread, HR pixels
+CAMERA, REDUCED = "camera", "reduced"
+DEGRADATIONS = (CAMERA, REDUCED)
+#: White noise of the simulated camera where nothing is said, % of the frame's range.
+NOISE_PERCENT = 1.0
+#: More than that is no picture.
+MOST_NOISE_PERCENT = 50.0
+_CAMERA, _FRAME = 0, 1  # draws of one seed that have nothing in common
+_FORMER_NAME = "bicubic"  # of REDUCED in 0.1.0
 
 
 def crop_to_scale(hr: np.ndarray) -> np.ndarray:
@@ -18,9 +27,48 @@ def crop_to_scale(hr: np.ndarray) -> np.ndarray:
     return hr[:height, :width]
 
 
-def degrade(hr: np.ndarray, degradation: str, seed: int) -> np.ndarray:
-    """Reduce x4 by one of :data:`DEGRADATIONS`: 4H x 4W to H x W, the same dtype."""
-    return degrade_camera(hr, seed) if degradation == "camera" else degrade_bicubic(hr)
+def check_degradation(degradation: str, noise_percent: float) -> None:
+    """Raise :class:`OptionError` for a degradation or a noise that cannot be."""
+    if degradation == _FORMER_NAME:
+        raise OptionError(
+            f"the degradation {_FORMER_NAME!r} is called {REDUCED!r} now, and {CAMERA!r} is the "
+            "default"
+        )
+    if degradation not in DEGRADATIONS:
+        raise OptionError(f"degradation is one of {', '.join(DEGRADATIONS)}, got {degradation!r}")
+    if not 0 <= noise_percent <= MOST_NOISE_PERCENT:
+        raise OptionError(
+            f"noise must be in 0..{MOST_NOISE_PERCENT:g} % of the range, got {noise_percent}"
+        )
+    if degradation == REDUCED and noise_percent != NOISE_PERCENT:
+        raise OptionError(f"noise belongs to the degradation {CAMERA!r}, not to {REDUCED!r}")
+
+
+def known_camera(camera: str | None, degradation: str | None) -> str:
+    """What a model is told of the camera (``SuperResolver.load``'s ``camera``).
+
+    Args:
+        camera: What was asked for; None: nothing.
+        degradation: How the frames came about, where that is known: frames that were reduced by
+            bicubic are no camera's, and no calibration is needed to know it.
+    """
+    return camera or (REDUCED if degradation == REDUCED else "auto")
+
+
+def degrade(
+    hr: np.ndarray,
+    degradation: str,
+    seed: int,
+    noise_percent: float = NOISE_PERCENT,
+    camera_seed: int | None = None,
+) -> np.ndarray:
+    """Reduce x4 by one of :data:`DEGRADATIONS`: 4H x 4W to H x W, the same dtype.
+
+    The other arguments are those of :func:`camera_frame`.
+    """
+    if degradation == CAMERA:
+        return camera_frame(hr, seed, noise_percent, camera_seed)[0]
+    return degrade_bicubic(hr)
 
 
 def degrade_bicubic(hr: np.ndarray) -> np.ndarray:
@@ -35,42 +83,38 @@ def degrade_bicubic(hr: np.ndarray) -> np.ndarray:
     return to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), hr.dtype)
 
 
-def degrade_camera(hr: np.ndarray, seed: int) -> np.ndarray:
-    """Reduce x4 as a simulated thermal camera would: 4H x 4W to H x W, the same dtype.
+def degrade_camera(hr: np.ndarray, seed: int, noise_percent: float = NOISE_PERCENT) -> np.ndarray:
+    """Reduce x4 by a simulated camera, in whole counts: 4H x 4W to H x W, the same dtype."""
+    return camera_frame(hr, seed, noise_percent)[0]
 
-    Optics blur, integration over the detector element, fixed-pattern and temporal noise, then
-    whole counts: the camera of :func:`difiisr_ros.training.degradation.simulate_camera`, with the
-    same numbers drawn, and OpenCV's filters instead of PyTorch's, which take ten times as long for
-    one frame.
+
+def camera_frame(
+    hr: np.ndarray,
+    seed: int,
+    noise_percent: float = NOISE_PERCENT,
+    camera_seed: int | None = None,
+) -> tuple[np.ndarray, SimulatedCamera]:
+    """What a simulated camera makes of a frame, and that camera.
+
+    Args:
+        hr: 4H x 4W.
+        seed: Decides the white noise.
+        noise_percent: Its standard deviation, % of the frame's 1st to 99th percentile range.
+        camera_seed: Decides the camera's blur, and the pattern of its rows and columns; None:
+            ``seed``, as for frames that have no camera in common.
+
+    Returns:
+        H x W of the frame's dtype, in whole counts where that is an integer; and the camera.
     """
-    import cv2
-    import torch
+    camera_seed = seed if camera_seed is None else camera_seed
+    fixed = np.random.default_rng((_CAMERA, _positive(camera_seed)))
+    camera = SimulatedCamera.draw(hr, noise_percent / 100, fixed)
+    lr = camera.look(hr, np.random.default_rng((_FRAME, _positive(seed))), fixed)
+    return to_dtype(lr, hr.dtype), camera
 
-    from difiisr_ros.core import radiometry
-    from difiisr_ros.training.degradation import CameraModel
 
-    low, high = radiometry.measure_range(hr, "percentile")
-    generator = torch.Generator().manual_seed(seed & 0x7FFF_FFFF)
-    camera = CameraModel()
-
-    def draw(limits: tuple[float, float]) -> float:
-        share = float(torch.rand(1, 1, 1, 1, generator=generator))
-        return limits[0] + (limits[1] - limits[0]) * share
-
-    def noise(height: int, width: int) -> np.ndarray:
-        return torch.randn(1, 1, height, width, generator=generator)[0, 0].numpy()
-
-    sigma = SCALE * draw(camera.blur)
-    line = np.exp(-0.5 * (np.arange(-_REACH, _REACH + 1) / sigma) ** 2)
-    line = (line / line.sum()).astype(np.float32)
-    normal = radiometry.normalize(hr, (low, high))
-    optics = cv2.sepFilter2D(normal, cv2.CV_32F, line, line, borderType=cv2.BORDER_REFLECT_101)
-    width, height = hr.shape[1] // SCALE, hr.shape[0] // SCALE
-    lr = cv2.resize(optics, (width, height), interpolation=cv2.INTER_AREA)
-    columns, rows = noise(1, width), noise(height, 1)
-    lr = lr + draw(camera.pattern_noise) * (columns + rows) * 0.5**0.5
-    lr = lr + draw(camera.temporal_noise) * noise(height, width)
-    return to_dtype(lr.astype(np.float64) * (high - low) + low, hr.dtype)
+def _positive(seed: int) -> int:
+    return seed & 0x7FFF_FFFF
 
 
 def to_dtype(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation.degrade import DEGRADATIONS
+from difiisr_ros.evaluation.degrade import CAMERA, NOISE_PERCENT, known_camera
 from difiisr_ros.evaluation.export import check_writable, write_csv, write_json
 from difiisr_ros.evaluation.limits import parse_limit
 from difiisr_ros.evaluation.methods import DIFIISR, MethodPlan
@@ -40,21 +40,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_metric_arguments(parser)
     _add_output_arguments(parser)
     add_engine_arguments(parser)
-    parser.set_defaults(evaluate_parser=parser)
+    # None: not given, so that the degradation decides.
+    parser.set_defaults(evaluate_parser=parser, camera=None)
 
 
 def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("frames")
     group.add_argument(
         "--degradation",
-        choices=DEGRADATIONS,
-        default="bicubic",
-        help="how recorded frames are reduced: Pillow's antialiased bicubic, or a simulated camera "
-        "(blur, fixed-pattern and temporal noise, whole counts)",
+        default=CAMERA,
+        metavar="NAME",
+        help="how recorded frames are reduced: by a simulated 'camera' (optics' blur, area "
+        "sampling, row and column pattern, noise, whole counts; the default), or 'reduced' by "
+        "Pillow's antialiased bicubic",
     )
     group.add_argument(
-        "--degradation-seed", type=int, default=0, metavar="N", help="of the camera's noise"
-    )
+        "--noise", type=float, default=NOISE_PERCENT, metavar="PERCENT",
+        help=f"white noise of the simulated camera, %% of the range ({NOISE_PERCENT:g})",
+    )  # fmt: skip
+    group.add_argument(
+        "--degradation-seed", type=int, default=0, metavar="N",
+        help="of the simulated camera: its blur, pattern and noise",
+    )  # fmt: skip
     group.add_argument(
         "--no-reference",
         action="store_true",
@@ -249,7 +256,10 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         for text in texts
     ]
     first = next(iter(outputs.values()), None)
-    engine = engine_arguments(args)
+    engine = {
+        **engine_arguments(args),
+        "camera": known_camera(args.camera, None if args.no_reference else args.degradation),
+    }
     num_steps = args.num_steps or [engine.pop("num_steps", 1)]
     return Request(
         paths=tuple(args.data),
@@ -278,6 +288,7 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
 def _frame_options(args: argparse.Namespace) -> StreamOptions:
     return StreamOptions(
         degradation=args.degradation,
+        noise_percent=args.noise,
         seed=args.degradation_seed,
         no_reference=args.no_reference,
         sequence=args.sequence,

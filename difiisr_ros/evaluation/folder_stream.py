@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.evaluation.degrade import SCALE, crop_to_scale, degrade
+from difiisr_ros.evaluation.degrade import CAMERA, SCALE, crop_to_scale
 from difiisr_ros.evaluation.results import NO_REFERENCE, PAIRED, SELF_REFERENCED
 from difiisr_ros.evaluation.streams import Sample, StreamOptions, check_hr_size, check_pair
 from difiisr_ros.io.images import list_images, read_image
@@ -48,10 +47,9 @@ class FolderStream:
             files = [(file, None) for file in list_images(lr_folder if has_lr else path)]
             self.settings: dict[str, Any] = {"data": "lr", "degradation": None}
         elif has_hr and has_lr:
-            if options.degradation != "bicubic":
+            for name, value in options.for_degraded.items():
                 raise OptionError(
-                    f"{path} has its own LR frames, so degradation {options.degradation!r} has "
-                    "nothing to do"
+                    f"{path} has its own LR frames, so {name} {value!r} has nothing to do"
                 )
             self.mode = PAIRED
             files = list(_pairs(hr_folder, lr_folder))
@@ -103,9 +101,8 @@ class FolderStream:
             return Sample(hr_file.name, index, lr, frame)
         hr = crop_to_scale(frame)
         check_hr_size(hr, str(hr_file))
-        # By name, so that the noise does not depend on which other frames are evaluated.
-        seed = self._options.seed ^ zlib.crc32(hr_file.name.encode())
-        return Sample(hr_file.name, index, degrade(hr, self._options.degradation, seed), hr)
+        camera = self.path.name if self.in_time else None
+        return Sample(hr_file.name, index, self._options.degrade(hr, hr_file.name, camera), hr)
 
     def fingerprint(self) -> list[Any]:
         """See :class:`Stream`."""
@@ -119,7 +116,8 @@ def self_referenced_settings(options: StreamOptions) -> dict[str, Any]:
         "degradation": options.degradation,
         "hr_crop": f"right and bottom, to a multiple of {SCALE}",
     }
-    if options.degradation == "camera":
+    if options.degradation == CAMERA:
+        settings["noise_percent"] = options.noise_percent
         settings["degradation_seed"] = options.seed
     return settings
 

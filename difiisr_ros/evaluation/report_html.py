@@ -35,11 +35,13 @@ from difiisr_ros.evaluation.report_html_tables import (
 from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
 from difiisr_ros.evaluation.results import (
     BETTER,
+    MIXED,
     NO_REFERENCE,
     PAIRED,
     SELF_REFERENCED,
     WORSE,
     Evaluation,
+    degradation,
 )
 from difiisr_ros.io.images import write_atomically
 
@@ -142,7 +144,7 @@ def _headline(evaluation: Evaluation, main: str) -> Html | None:
     if metric is None or difference is None or np.isnan(difference.mean):
         return None
     about = evaluation.metric(metric)
-    verdict = {BETTER: "better than", WORSE: "worse than"}.get(
+    verdict = {BETTER: "better than", WORSE: "worse than", MIXED: "not clearly better than"}.get(
         difference.verdict or "", "not distinguishable from"
     )
     number = f"{difference.mean:+.{about.digits}f} {about.unit}".strip().replace("-", "−")
@@ -158,15 +160,15 @@ def _headline(evaluation: Evaluation, main: str) -> Html | None:
         f" by {about.title}: ",
         tag("b", number, class_="figure"),
         f"{interval}, mean difference per frame",
+        "; PSNR and SSIM do not both say better" if difference.verdict == MIXED else None,
         class_="headline" if no_truth else f"headline {difference.verdict or ''}",
     )
 
 
 def _results(evaluation: Evaluation, classes: dict[str, str]) -> Html:
     how = _MODES[evaluation.mode]
-    degradation = evaluation.settings.get("degradation")
-    if evaluation.mode == SELF_REFERENCED and degradation:
-        how += f" (degradation: {degradation})"
+    if evaluation.mode == SELF_REFERENCED and "degradation" in evaluation.settings:
+        how += f" (degradation: {degradation(evaluation.settings)})"
     return joined(
         tag("p", how[0].upper() + how[1:] + "."),
         results_table(evaluation, classes),

@@ -10,6 +10,7 @@ from difiisr_ros.evaluation.metric_table import HIGHER, LOWER, ZERO
 from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
 from difiisr_ros.evaluation.results import (
     BETTER,
+    MIXED,
     NO_REFERENCE,
     UNDECIDED,
     WORSE,
@@ -21,7 +22,7 @@ from difiisr_ros.evaluation.results import (
 _ARROWS = {HIGHER: ("↑", "higher is better"), LOWER: ("↓", "lower is better")}
 _ARROWS[ZERO] = ("→0", "0 is best")
 #: A sign besides the colour, for print and for eyes that do not tell red from green.
-_SIGNS = {BETTER: "▲", WORSE: "▼", UNDECIDED: "≈"}
+_SIGNS = {BETTER: "▲", WORSE: "▼", UNDECIDED: "≈", MIXED: "◆"}
 _TIMES = {
     "time_ms_p50": ("time p50", "median of the time that one frame takes"),
     "time_ms_p99": ("time p99", "99 % of the frames take less"),
@@ -155,7 +156,9 @@ def how_to_read(evaluation: Evaluation) -> Html:
         " are said only where the interval of the difference does not hold 0 and the difference "
         "is not negligible; ",
         tag("span", "≈ undecided", class_=UNDECIDED),
-        " otherwise.",
+        " otherwise. PSNR or SSIM alone being better is ",
+        tag("span", "◆ mixed", class_=MIXED),
+        ".",
         class_="hint",
     )
 

@@ -7,7 +7,7 @@ the HTML report all read this one structure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Verdicts of a difference to the reference method. A difference whose confidence interval holds 0,
 #: or that rests on too few frames for an interval, is undecided.
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
+#: PSNR or SSIM is better and the other one is not: noise that was blurred away, or detail that is
+#: not where it belongs. Neither number alone stands for quality.
+MIXED = "mixed"
 
 SELF_REFERENCED = "self_referenced"
 """The recorded frames are the truth; LR is made from them."""
@@ -28,6 +31,13 @@ PAIRED = "paired"
 """Truth and LR are both given."""
 NO_REFERENCE = "no_reference"
 """The recorded frames are LR, and there is no truth."""
+
+
+def degradation(settings: Mapping[str, Any]) -> str:
+    """How LR frames were made, in words, from the settings of an evaluation."""
+    noise = settings.get("noise_percent")
+    name = str(settings["degradation"])
+    return name if noise is None else f"{name}, {noise:g} % noise"
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,8 @@ class Difference(Estimate):
     where 0 is best (bias)."""
 
     verdict: str | None
-    """:data:`BETTER`, :data:`WORSE`, :data:`UNDECIDED`; None for a metric without a good
-    direction."""
+    """:data:`BETTER`, :data:`WORSE`, :data:`UNDECIDED`, :data:`MIXED`; None for a metric without a
+    good direction."""
 
 
 @dataclass(frozen=True)

@@ -331,7 +331,9 @@ def _settings(
         "limit": request.frames.limit,
         "methods": {m.name: m.details for m in run.methods},
         "engine": engine,
-        "options": {k: options[k] for k in ("seed", "consistency", "range_mode") if k in options},
+        "options": {
+            k: options[k] for k in ("seed", "consistency", "range_mode", "camera") if k in options
+        },
         "consistency": "mean |antialiased bicubic downsample(SR) - LR|",
         "spectrum": "radial mean log amplitude (dB, Hann window)",
         "kelvin_per_count": request.kelvin_per_count,

@@ -7,6 +7,7 @@ report can make the pictures of one frame again.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.evaluation.degrade import DEGRADATIONS, SCALE
+from difiisr_ros.evaluation.degrade import (
+    CAMERA,
+    NOISE_PERCENT,
+    SCALE,
+    check_degradation,
+    degrade,
+)
 from difiisr_ros.evaluation.results import NO_REFERENCE
 
 #: Smallest side of an HR frame: below it neither a spectrum nor SSIM's window has a meaning.
@@ -50,11 +57,13 @@ class StreamOptions:
         OptionError: naming the option, its value and what is accepted.
     """
 
-    degradation: str = "bicubic"
-    """How LR comes from HR: ``bicubic`` (Pillow's antialiased bicubic in the frame's own type) or
-    ``camera`` (blur, fixed-pattern and temporal noise, quantisation)."""
+    degradation: str = CAMERA
+    """How LR comes from HR: ``camera`` (optics' blur, area sampling, row and column pattern, white
+    noise, whole counts) or ``reduced`` (Pillow's antialiased bicubic in the frame's own type)."""
+    noise_percent: float = NOISE_PERCENT
+    """White noise of the simulated camera, % of each frame's 1st to 99th percentile range."""
     seed: int = 0
-    """Of the camera's noise."""
+    """Of the simulated camera: its blur, pattern and noise."""
     no_reference: bool = False
     """The frames are LR as they are, and there is no truth."""
     sequence: bool = False
@@ -75,10 +84,7 @@ class StreamOptions:
     """Take at most this many frames of each stream."""
 
     def __post_init__(self) -> None:
-        if self.degradation not in DEGRADATIONS:
-            raise OptionError(
-                f"degradation is one of {', '.join(DEGRADATIONS)}, got {self.degradation!r}"
-            )
+        check_degradation(self.degradation, self.noise_percent)
         if self.every < 1 or (self.limit is not None and self.limit < 1):
             raise OptionError(
                 f"every and limit must be at least 1, got {self.every} and {self.limit}"
@@ -98,6 +104,29 @@ class StreamOptions:
                     "a reference topic needs the one camera topic that it belongs to, got "
                     f"{len(self.topics)} topics"
                 )
+            for name, value in self.for_degraded.items():
+                raise OptionError(
+                    f"a reference topic is the truth of LR frames, so {name} {value!r} has nothing "
+                    "to do"
+                )
+
+    def degrade(self, hr: np.ndarray, frame: str, camera: str | None = None) -> np.ndarray:
+        """The LR frame of an HR one: 4H x 4W to H x W.
+
+        Args:
+            hr: The frame.
+            frame: Its name, which the noise depends on and on no other frame.
+            camera: Name of the camera that it shares with others; None: one of its own.
+        """
+        seeds = [self.seed ^ zlib.crc32(name.encode()) for name in (frame, camera or frame)]
+        return degrade(hr, self.degradation, seeds[0], self.noise_percent, seeds[1])
+
+    @property
+    def for_degraded(self) -> dict[str, Any]:
+        """What was chosen that has a meaning only where LR is made here, by name."""
+        default = StreamOptions()
+        names = ("degradation", "noise_percent")
+        return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(default, n)}
 
     @property
     def for_bags(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from difiisr_ros.evaluation.methods import BICUBIC_PILLOW, LANCZOS
-from difiisr_ros.evaluation.results import NO_REFERENCE, PAIRED, Difference, Evaluation
+from difiisr_ros.evaluation.results import NO_REFERENCE, PAIRED, Difference, Evaluation, degradation
 
 _TIMES = {"time_ms_p50": "time p50 [ms]", "time_ms_p99": "time p99 [ms]"}
 #: Methods that are shown beside the others, but not compared with the reference line by line.
@@ -29,7 +29,7 @@ def _headline(evaluation: Evaluation) -> str:
     how = {
         NO_REFERENCE: "no reference",
         PAIRED: "paired with their truth",
-    }.get(evaluation.mode, f"degraded x4 ({settings['degradation']}), themselves the truth")
+    }.get(evaluation.mode, f"degraded x4 ({degradation(settings)}), themselves the truth")
     sources = evaluation.sources
     what = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
     lines = [f"{what}: {len(evaluation.frames)} frames, {how}"]
@@ -39,6 +39,7 @@ def _headline(evaluation: Evaluation) -> str:
     lines.append(
         f"{settings['dtype']}, {', '.join(settings['lr_sizes'])} in; model {engine['model']} on "
         f"{engine['backend']} {engine['device']} {engine['precision']}"
+        + (f"; camera: {engine['camera']}" if "camera" in engine else "")
     )
     return "\n".join(lines)
 

@@ -36,6 +36,7 @@ def generate_test_description():
         cmd=[
             "ros2", "launch", "difiisr_ros", "replay_evaluation.launch.py", "backend:=bicubic",
             f"bag:={FOLDER / 'bag'}", f"output:={FOLDER / 'out'}",
+            "select:=--degradation reduced",
         ],
         output="screen",
     )  # fmt: skip

@@ -79,7 +79,7 @@ def evaluation(
         given={"flicker": Estimate(1.5, 1.0, 2.0)},
         missing={"lpips": "its weights are not installed"},
         unit="counts",
-        settings={"degradation": "bicubic", "statistics": {"confidence": 0.95}, "every": 1},
+        settings={"degradation": "reduced", "statistics": {"confidence": 0.95}, "every": 1},
         versions={"difiisr_ros": "0.1.0"},
         notes=("the bag was cut off",),
         command="difiisr evaluate 'my bag'",

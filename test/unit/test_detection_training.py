@@ -22,7 +22,9 @@ from difiisr_ros.detection.model import DetectorConfig, ThermalDetector
 from difiisr_ros.detection.score import score
 from difiisr_ros.detection.train import DetectorTrainer, TrainSettings
 from difiisr_ros.errors import DataError, FrameError, OptionError
+from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.evaluation.methods import pillow_upscale
+from difiisr_ros.io.images import read_image
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 SMALL = DetectorConfig((8, 16, 16, 16, 16), (0, 1, 0, 0, 0), head_channels=16, classes=CLASSES)
@@ -216,6 +218,29 @@ def test_detect_scores_hr_and_upscaled_frames(trained, folders, tmp_path, capsys
     assert hr["low"] <= hr["value"] <= hr["high"]
     difference = numbers["against_hr"]["bicubic"]["map50"]["value"]
     assert difference == pytest.approx(bicubic["value"] - hr["value"], abs=1e-4)
+    assert "(camera, 1 % noise)" in out
+    settings = numbers["settings"]
+    assert (settings["degradation"], settings["noise_percent"]) == ("camera", 1.0)
+
+
+def test_detect_scores_frames_as_they_were_reduced(trained, folders, tmp_path, capsys):
+    box_set = read_boxes(folders[1], default_annotations(folders[1]), CLASSES)
+    seen = {}
+    for how in ({"degradation": "reduced"}, {"degradation": "camera", "noise_percent": 20.0}):
+        frames = seen[how["degradation"]] = []
+
+        def upscale(lr: np.ndarray, frames=frames) -> np.ndarray:
+            frames.append(lr)
+            return pillow_upscale(lr)
+
+        score(Detector.load(str(trained)), box_set, {"ours": upscale}, **how, resamples=2)
+    first = crop_to_scale(read_image(box_set.images[0].path))
+    np.testing.assert_array_equal(seen["reduced"][0], degrade_bicubic(first))
+    difference = seen["camera"][0].astype(float) - seen["reduced"][0]
+    assert difference.std() > 0.1 * np.subtract(*np.percentile(first, (99, 1)))
+    base = ["detect", str(folders[1]), "--detector", str(trained)]
+    assert main([*base, "--degradation", "bicubic"]) == 2
+    assert "is called 'reduced' now" in capsys.readouterr().err
 
 
 def test_every_method_is_scored_on_what_it_makes_of_the_reduced_frame(trained, folders):

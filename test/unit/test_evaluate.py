@@ -54,7 +54,8 @@ def test_json_and_exit_code(folder, tmp_path, capsys):
     for values in report["methods"].values():
         assert set(values) == WITH_TRUTH
     settings = report["settings"]
-    assert settings["data"] == "hr" and settings["degradation"] == "bicubic"
+    assert settings["data"] == "hr" and settings["degradation"] == "camera"
+    assert settings["noise_percent"] == 1.0 and settings["options"]["camera"] == "auto"
     assert settings["dtype"] == "uint8" and settings["data_range"] == 255
     assert settings["lr_sizes"] == ["20x16"]
     assert settings["engine"]["backend"] == "bicubic"
@@ -115,7 +116,8 @@ def _engine(**options):
 
 
 def test_pictures_of_a_frame_can_be_made_again(folder):
-    with evaluate(Request((folder,), methods=MethodPlan(engine=_engine()))) as evaluation:
+    frames = StreamOptions(degradation="reduced")
+    with evaluate(Request((folder,), frames, MethodPlan(engine=_engine()))) as evaluation:
         rows = evaluation.worst_median_best("psnr", "bicubic")
         psnr = evaluation.methods["bicubic"].values["psnr"]
         assert psnr[rows["worst"]] == psnr.min() and psnr[rows["best"]] == psnr.max()

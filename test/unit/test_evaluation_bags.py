@@ -60,7 +60,7 @@ def run(*arguments) -> int:
 
 
 def test_recorded_frames_are_the_truth(bag):
-    found = samples(bag)
+    found = samples(bag, degradation="reduced")
     assert [s.index for s in found] == list(range(10))
     for i, sample in enumerate(found):
         np.testing.assert_array_equal(sample.hr, scene(i))
@@ -78,6 +78,32 @@ def test_camera_degradation_does_not_depend_on_what_else_is_taken(bag):
     assert (whole[0].lr != samples(bag, degradation="camera", seed=4)[0].lr).any()
     assert (whole[0].lr != degrade_bicubic(scene(0))).any()
     assert degrade_camera(scene(0), 1).dtype == np.uint16
+
+
+def test_the_camera_is_the_default_and_its_noise_can_be_chosen(bag):
+    plain = samples(bag, limit=1)[0].lr
+    np.testing.assert_array_equal(plain, samples(bag, limit=1, degradation="camera")[0].lr)
+    span = np.ptp(scene(0).astype(float))
+    quiet, loud = (
+        samples(bag, limit=1, noise_percent=noise)[0].lr.astype(float) for noise in (0, 20)
+    )
+    # Blur and pattern are the same, so that only the white noise is different.
+    assert (loud - quiet).std() == pytest.approx(0.2 * span, rel=0.25)
+
+
+def test_blur_and_pattern_belong_to_the_camera_and_noise_to_the_frame(tmp_path):
+    with BagWriter(tmp_path / "bag") as writer:
+        for i in range(3):
+            for topic in ("/a", "/b"):
+                writer.write_image(topic, T0 + STEP * i, scene(0))
+    a, b = (
+        [s.lr.astype(float) for s in stream.samples()]
+        for stream in streams(tmp_path / "bag", noise_percent=0)
+    )
+    np.testing.assert_array_equal(a[0], a[2])
+    assert np.abs(a[0] - b[0]).max() > 1
+    noisy = samples(tmp_path / "bag", topics=("/a",))
+    assert np.abs(noisy[0].lr.astype(float) - noisy[1].lr).mean() > 3
 
 
 def test_window_every_and_limit(bag):
@@ -321,7 +347,8 @@ def test_flicker_is_that_of_still_regions(tmp_path):
             frame = (still + rng.normal(scale=2, size=still.shape)).astype(np.uint16)
             writer.write_image("/cam", T0 + STEP * i, frame)
     out = tmp_path / "r.json"
-    assert run(tmp_path / "bag", "--json", out, "--csv", tmp_path / "f.csv") == 0
+    how = ("--degradation", "reduced")
+    assert run(tmp_path / "bag", *how, "--json", out, "--csv", tmp_path / "f.csv") == 0
     report = json.loads(out.read_text())
     # |difference| of two normal variables of standard deviation 2 (and rounding down)
     assert report["truth"]["flicker"] == pytest.approx(2 * 2 / np.pi**0.5, rel=0.1)

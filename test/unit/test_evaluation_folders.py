@@ -44,7 +44,7 @@ def pairs(tmp_path):
 def test_hr_frames_are_degraded_in_their_own_type(tmp_path, dtype, ending):
     hr = _frame(dtype=dtype)
     write_image(tmp_path / f"a.{ending}", hr)
-    (sample,) = _samples(tmp_path)
+    (sample,) = _samples(tmp_path, degradation="reduced")
     assert sample.name == f"a.{ending}"
     assert sample.hr.dtype == sample.lr.dtype == dtype
     assert sample.lr.shape == (16, 20)
@@ -214,24 +214,22 @@ def test_camera_noise_does_not_depend_on_the_other_frames(tmp_path):
 
 
 def test_degradation_of_given_lr_frames_is_refused(pairs):
-    with pytest.raises(OptionError, match="has its own LR frames"):
-        _open(pairs, degradation="camera")
-    with pytest.raises(OptionError, match="one of bicubic, camera"):
-        _open(pairs, degradation="blur")
+    with pytest.raises(OptionError, match="has its own LR frames, so degradation 'reduced'"):
+        _open(pairs, degradation="reduced")
+    with pytest.raises(OptionError, match="has its own LR frames, so noise_percent"):
+        _open(pairs, noise_percent=2.0)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_the_camera_is_that_of_training(dtype):
-    """OpenCV's filters give what PyTorch's give, from the same draws."""
-    import torch
-
-    from difiisr_ros.core import radiometry
-    from difiisr_ros.training.degradation import CameraModel, simulate_camera
-
-    hr = _frame(dtype=dtype)
-    low, high = radiometry.measure_range(hr, "percentile")
-    normal = torch.from_numpy(radiometry.normalize(hr, (low, high)))[None, None]
-    generator = torch.Generator().manual_seed(5)
-    expected = simulate_camera(normal, CameraModel(), generator)[0, 0].double().numpy()
-    difference = np.abs(degrade_camera(hr, 5) - (expected * (high - low) + low))
-    assert difference.max() <= (0.51 if dtype != np.float32 else 1e-3)
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"degradation": "blur"}, "one of camera, reduced, got 'blur'"),
+        ({"degradation": "bicubic"}, "'bicubic' is called 'reduced' now"),
+        ({"degradation": "reduced", "noise_percent": 2.0}, "noise belongs to"),
+        ({"noise_percent": -1.0}, "noise must be in 0..50"),
+        ({"noise_percent": float("nan")}, "noise must be in 0..50"),
+    ],
+)
+def test_degradation_that_cannot_be(options, message):
+    with pytest.raises(OptionError, match=message):
+        StreamOptions(**options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difiisr_ros.evaluation.aggregate import aggregate
-from difiisr_ros.evaluation.results import BETTER, UNDECIDED, WORSE
+from difiisr_ros.evaluation.aggregate import aggregate, with_mixed
+from difiisr_ros.evaluation.results import BETTER, MIXED, UNDECIDED, WORSE
 from difiisr_ros.evaluation.score_stream import make_columns
 from difiisr_ros.evaluation.statistics import (
     Group,
@@ -184,3 +184,40 @@ def test_five_frames_are_too_few_and_six_are_enough():
         found = _aggregate(psnr, {name: np.zeros(count) for name in psnr})
         assert found.methods["other"].differences["psnr"].verdict == verdict
         assert any("too few" in note for note in found.notes()) == (count == 5)
+
+
+@pytest.mark.parametrize(
+    "psnr, ssim, expected",
+    [
+        (BETTER, BETTER, (BETTER, BETTER)),
+        (BETTER, WORSE, (MIXED, WORSE)),
+        (BETTER, UNDECIDED, (MIXED, UNDECIDED)),
+        (WORSE, BETTER, (WORSE, MIXED)),
+        (WORSE, WORSE, (WORSE, WORSE)),
+        (BETTER, None, (BETTER, None)),  # SSIM was not measured
+    ],
+)
+def test_psnr_and_ssim_are_better_only_together(psnr, ssim, expected):
+    verdicts = {("a", "psnr"): psnr, ("a", "ssim"): ssim, ("a", "gmsd"): BETTER}
+    verdicts |= {("b", "psnr"): BETTER, ("b", "ssim"): BETTER}
+    found = with_mixed(verdicts)
+    assert (found["a", "psnr"], found["a", "ssim"]) == expected
+    assert found["a", "gmsd"] == found["b", "psnr"] == found["b", "ssim"] == BETTER
+
+
+def test_noise_that_psnr_rewards_is_mixed():
+    rng = np.random.default_rng(4)
+    psnr = {"bicubic": rng.normal(30, 3, 40)}
+    psnr["other"] = psnr["bicubic"] + 1
+    scores = _scores(psnr, {name: np.zeros(40) for name in psnr})
+    ssim = {"bicubic": np.full(40, 0.9), "other": np.full(40, 0.8)}
+    columns = [*scores.columns, *((name, "ssim") for name in psnr)]
+    rows = [
+        [i, -1, -1, f"f{i}", [*values, *(ssim[name][i] for name in psnr)]]
+        for i, values in enumerate(scores.values())
+    ]
+    whole = StreamScores(columns)
+    whole.add(Batch(0, rows, {}, scores.facts, [], True))
+    found = aggregate([whole], [False], list(psnr), {n: {} for n in psnr}, "bicubic")
+    differences = found.methods["other"].differences
+    assert (differences["psnr"].verdict, differences["ssim"].verdict) == (MIXED, WORSE)

@@ -19,7 +19,7 @@ from difiisr_ros.evaluation.report_html_charts import (
     line_chart,
 )
 from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
-from difiisr_ros.evaluation.results import NO_REFERENCE, Source
+from difiisr_ros.evaluation.results import MIXED, NO_REFERENCE, Source
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'path' \udcff"
 
@@ -92,6 +92,22 @@ def test_a_difference_that_may_be_chance_is_not_called_better():
     assert "other is not distinguishable from bicubic" in text
     assert "▲ better" in text  # only where the signs are explained
     assert text.count("▲") == 1
+
+
+def test_where_psnr_and_ssim_disagree_nothing_is_called_better():
+    found = evaluation()
+    ours = found.methods["difiisr"]
+    psnr = replace(ours.differences["psnr"], verdict=MIXED)
+    ours = replace(ours, differences={**ours.differences, "psnr": psnr})
+    text = words(html_page(replace(found, methods={**found.methods, "difiisr": ours})))
+    assert "difiisr is not clearly better than bicubic" in text
+    assert "PSNR and SSIM do not both say better" in text
+    assert text.count("◆") == 2  # in the table, and where the signs are explained
+
+
+def test_the_simulated_cameras_noise_is_named():
+    settings = {"degradation": "camera", "noise_percent": 2.0}
+    assert "(degradation: camera, 2 % noise)" in words(html_page(evaluation(settings=settings)))
 
 
 def test_worst_median_and_best_are_by_the_gain():
