@@ -11,7 +11,7 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.evaluation.metric_table import BOX_METRICS, HIGHER, METRICS, metric_of
 from difiisr_ros.evaluation.results import Evaluation
 
-_UNITS = ("_db", "_counts", "_k")
+_UNITS = ("_db", "_counts", "_k", "_px")
 _TIMES = ("time_ms_p50", "time_ms_p99")
 _KNOWN = (*METRICS, *BOX_METRICS, *_TIMES)
 _FORM = re.compile(r"(?:(?P<method>[^:=]+):)?(?P<name>\w+)=(?P<value>[^=]+)")

@@ -22,7 +22,7 @@ class Metric:
 
     title: str
     unit: str
-    """``dB``, ``ms``, :data:`COUNTS`, or empty."""
+    """``dB``, ``ms``, ``px``, :data:`COUNTS`, or empty."""
     digits: int
     """Decimals to show."""
     better: str | None
@@ -108,6 +108,27 @@ METRICS: dict[str, Metric] = {
     ),
     "blur": Metric(
         "blur effect", "", 4, None, "no-reference blur (Crete et al. 2007): 0 sharp, 1 blurred",
+        optional=True,
+    ),
+    "noise_gain": Metric(
+        "noise gain", "", 3, LOWER,
+        "noise in flat places, over that of OpenCV's bicubic of the same frame",
+        optional=True,
+    ),
+    "noise_above_nyquist": Metric(
+        "noise beyond Nyquist", "", 3, LOWER,
+        "the same of its part above the LR Nyquist frequency, where the camera's frame has nothing",
+        optional=True,
+    ),
+    "lattice": Metric(
+        "lattice", "", 3, LOWER,
+        "pattern that repeats every 8 or 4 pixels in flat places: peak to peak, share of the "
+        "camera's noise; about 0 without one, and what bicubic has of it is the camera's own",
+        optional=True,
+    ),
+    "edge_width": Metric(
+        "edge width", "px", 3, LOWER,
+        "10 to 90 % distance of the sharpest edges (15th percentile), in camera pixels",
         optional=True,
     ),
 }  # fmt: skip

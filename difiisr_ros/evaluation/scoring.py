@@ -11,7 +11,9 @@ import numpy as np
 from difiisr_ros.errors import OptionError
 from difiisr_ros.evaluation import metrics, perceptual
 from difiisr_ros.evaluation.degrade import SCALE
+from difiisr_ros.evaluation.methods import bicubic_upscale
 from difiisr_ros.evaluation.metric_table import COUNTS, METRICS
+from difiisr_ros.evaluation.native_measures import NATIVE, NativeMeasures
 from difiisr_ros.evaluation.spectrum import (
     MIN_SIDE,
     Curve,
@@ -76,7 +78,7 @@ def choose_metrics(
     wanted = set(METRICS) if "all" in extra else set(extra)
     wanted |= {key for key, metric in METRICS.items() if not metric.optional}
     if not has_truth(mode):
-        wanted |= {"blur"}
+        wanted |= {"blur", *NATIVE}
     chosen, missing = [], {}
     for key, metric in METRICS.items():
         if key in wanted:
@@ -162,6 +164,11 @@ class FrameScorer:
             given = sample.lr if hr is None else hr
             for name, sr in (*results.items(), (_given(sample), given)):
                 found.values[name]["blur"] = metrics.blur_effect(sr)
+        if wanted.intersection(NATIVE):
+            native = NativeMeasures(sample.lr, bicubic_upscale(sample.lr))
+            for name, sr in results.items():
+                measured = native.measure(sr)
+                found.values[name] |= {k: v for k, v in measured.items() if k in wanted}
         if hr is None:
             return
         if "ssim" in wanted:
