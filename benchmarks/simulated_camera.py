@@ -1,0 +1,55 @@
+"""Simulated camera frames of known blur, pattern and noise, for the benchmarks of measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from difiisr_ros.core import radiometry
+from difiisr_ros.io.images import list_images, read_image
+
+SCALE = 4
+
+
+def evenly(folder: Path, count: int) -> list[np.ndarray]:
+    """``count`` frames of a folder, evenly spaced, or all of them."""
+    paths = list_images(folder)
+    chosen = np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int)
+    return [read_image(paths[i]) for i in chosen]
+
+
+def simulate(
+    hr: np.ndarray,
+    *,
+    blur: float,
+    noise: float,
+    pattern: float,
+    step: float | None,
+    random: np.random.Generator,
+) -> tuple[np.ndarray, float]:
+    """The frame that a camera of a quarter of the resolution delivers, and its range.
+
+    Args:
+        hr: 4H x 4W, the scene.
+        blur: Gaussian sigma of the optics, camera pixels, before area sampling.
+        noise, pattern: standard deviations of white noise, and of row and column offsets
+            together; shares of the range.
+        step: what values are rounded to, in the unit of ``hr``; None: not rounded.
+
+    Returns:
+        H x W, float32, and the range from the 1st to the 99th percentile of the scene.
+    """
+    height, width = (side // SCALE for side in hr.shape)
+    scene = hr[: height * SCALE, : width * SCALE].astype(np.float32)
+    low, high = radiometry.measure_range(scene)
+    span = high - low
+    if blur > 0:
+        scene = cv2.GaussianBlur(scene, (0, 0), blur * SCALE, borderType=cv2.BORDER_REFLECT_101)
+    frame = cv2.resize(scene, (width, height), interpolation=cv2.INTER_AREA).astype(np.float64)
+    lines = random.standard_normal((1, width)) + random.standard_normal((height, 1))
+    frame += span * (pattern * 0.5**0.5 * lines + noise * random.standard_normal(frame.shape))
+    if step is not None:
+        frame = np.rint(frame / step) * step
+    return frame.astype(np.float32), span
