@@ -3,10 +3,11 @@
     python benchmarks/guidance_table.py --data hit_uav/test --boxes hit_uav/test.json \\
         --unseen roadscene m3fd/HR
 
-Frames are reduced x4 (Pillow's antialiased bicubic) and restored by OpenCV's bicubic and by every
-setting of the sampler, each once; the judge detects on what comes out. Prints Markdown: means with
-95 % intervals by bootstrap over images, drawn jointly for all metrics and methods, then paired
-differences. The tables of docs/guidance.md are this script's output.
+Frames are reduced x4 (by a simulated camera, or --degradation reduced: antialiased bicubic) and
+restored by OpenCV's bicubic and by every setting of the sampler, each once; the judge detects on
+what comes out. Prints Markdown: means with 95 % intervals by bootstrap over images, drawn jointly
+for all metrics and methods, then paired differences. The tables of docs/guidance.md are this
+script's output.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from difiisr_ros.detection.boxes import BoxSet, read_boxes
 from difiisr_ros.detection.coco import evaluate_boxes, interval
 from difiisr_ros.detection.decode import Detections
 from difiisr_ros.detection.detector import Detector
-from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.evaluation.degrade import CAMERA, NOISE_PERCENT, crop_to_scale, known_camera
 from difiisr_ros.evaluation.hot_spots import HotSpots
 from difiisr_ros.evaluation.methods import bicubic_upscale
 from difiisr_ros.evaluation.metrics import Ssim, consistency, data_range, psnr
 from difiisr_ros.evaluation.spectrum import distance, radial_log_amplitude
+from difiisr_ros.evaluation.streams import StreamOptions
 from difiisr_ros.io.images import list_images, read_image
 
 SETTINGS = "1;1:v0.5;1:v1;2;2:v0.5;2:v0.5:p0.5;4;4:v0.5;4:v0.5:p0.5"
@@ -92,7 +94,11 @@ Columns = dict[str, dict[str, np.ndarray]]
 
 
 def measure(
-    frames: list[tuple[int, Path]], resolver: SuperResolver, settings: list[Setting], judge: Any
+    frames: list[tuple[int, Path]],
+    resolver: SuperResolver,
+    settings: list[Setting],
+    judge: Any,
+    how: StreamOptions,
 ) -> tuple[Columns, dict[str, dict[int, Detections]]]:
     """Upscale every frame once by every method; what was measured, and what the judge found."""
     names = [BICUBIC, *(setting.name for setting in settings), HR]
@@ -108,7 +114,7 @@ def measure(
         )[1]
     for row, (image_id, path) in enumerate(tqdm(frames, unit="frame", disable=None)):
         hr = crop_to_scale(read_image(path))
-        lr = degrade_bicubic(hr)
+        lr = how.degrade(hr, path.name)
         span = data_range(hr)
         ssim, spots, curve = Ssim(hr, span), HotSpots(lr), radial_log_amplitude(hr, span)
         for name in names:
@@ -229,6 +235,10 @@ def main() -> None:
     parser.add_argument(
         "--unseen", type=Path, nargs="*", default=[], metavar="FOLDER", help="HR frames without"
     )
+    parser.add_argument("--degradation", default=CAMERA, help="'camera' or 'reduced'")
+    parser.add_argument(
+        "--noise", type=float, default=NOISE_PERCENT, metavar="PERCENT", help="of the camera"
+    )
     parser.add_argument("--settings", type=parse_settings, default=parse_settings(SETTINGS))
     parser.add_argument(
         "--model", default="lite", help="'lite' or the faster 'nano' (embedded), or a model file"
@@ -243,7 +253,11 @@ def main() -> None:
     args = parser.parse_args()
     if (args.data is None) != (args.boxes is None) or not (args.data or args.unseen):
         parser.error("--data goes with --boxes; give these, or --unseen, or both")
-    resolver = SuperResolver.load(args.model, strict_backend=True, num_threads=args.threads)
+    how = StreamOptions(degradation=args.degradation, noise_percent=args.noise)
+    resolver = SuperResolver.load(
+        args.model, strict_backend=True, num_threads=args.threads,
+        camera=known_camera(None, args.degradation),
+    )  # fmt: skip
     for setting in args.settings:
         resolver.configure(**setting.options())  # refuses here what it would refuse minutes later
     judge = Detector.load(args.detector)
@@ -258,7 +272,7 @@ def main() -> None:
         if args.limit and args.limit < len(frames):
             chosen = np.linspace(0, len(frames) - 1, args.limit).round().astype(int)
             frames = [frames[index] for index in chosen]
-        columns, found = measure(frames, resolver, args.settings, judge if box_set else None)
+        columns, found = measure(frames, resolver, args.settings, judge if box_set else None, how)
         samples = bootstrap(columns, box_set, judge.classes, found, args.resamples)
         reports[str(folder)] = report(samples, args.settings, len(frames))
         print(f"\n{folder}, {len(frames)} frames; (95 % interval)\n\n{table(reports[str(folder)])}")

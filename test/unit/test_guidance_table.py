@@ -140,14 +140,14 @@ def test_the_command_measures_every_frame(script, tmp_path, monkeypatch, capsys)
     for number, frame in enumerate(frames):
         write_image(tmp_path / "frames" / f"{number}.png", frame)
     arguments = ["--unseen", str(tmp_path / "frames"), "--settings", "1;2", "--resamples", "20"]
-    arguments += ["--json", str(tmp_path / "table.json")]
+    arguments += ["--json", str(tmp_path / "table.json"), "--degradation", "reduced"]
     monkeypatch.setattr(sys, "argv", ["guidance_table.py", *arguments])
     script.main()
     out = capsys.readouterr().out
     for row in ("bicubic", "1", "2", "hr"):
         assert f"\n| {row} | " in out
     (report,) = json.loads((tmp_path / "table.json").read_text()).values()
-    resolver = SuperResolver.load(num_steps=2)
+    resolver = SuperResolver.load(num_steps=2, camera="reduced")
     expected = np.mean([psnr(f, resolver.upscale(degrade_bicubic(f)), 255) for f in frames])
     assert report["methods"]["2"]["psnr"]["value"] == pytest.approx(expected, abs=1e-4)
     assert report["methods"]["hr"]["psnr"] is None

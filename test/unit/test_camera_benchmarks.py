@@ -1,0 +1,134 @@
+"""The benchmarks of camera frames: what is told, what is averaged, what passes."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.evaluation.methods import bicubic_upscale, lanczos_upscale
+from difiisr_ros.io.images import write_image
+
+
+@pytest.fixture
+def load(repository, monkeypatch):
+    folder = repository / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))
+
+    def load(name: str):
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)  # dataclasses look their module up
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+class Resolver:
+    """Notes what it is told; lanczos when told something, bicubic when not."""
+
+    def __init__(self) -> None:
+        self.told: list[CameraProfile] = []
+
+    def upscale(self, lr: np.ndarray, camera: CameraProfile) -> np.ndarray:
+        self.told.append(camera)
+        return bicubic_upscale(lr) if camera.source == "auto" else lanczos_upscale(lr)
+
+
+def _frames(folder, count: int = 3) -> list:
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(count):
+        coarse = np.kron(rng.integers(20, 220, (16, 20)), np.ones((8, 8)))
+        paths.append(folder / f"{i}.png")
+        write_image(paths[-1], coarse.astype(np.uint8))
+    return paths
+
+
+def test_the_grid_tells_each_frames_own_camera(load, tmp_path):
+    grid = load("camera_grid")
+    resolver = Resolver()
+    columns = [None, 0.0, 2.0]
+    found = grid.measure_set(_frames(tmp_path), {"m": resolver}, columns, seed=0)
+    assert list(found) == ["m, told", "m, auto"]
+    np.testing.assert_allclose(found["m, auto"], 0)  # that is bicubic
+    assert (np.abs(found["m, told"][:, 0]) > 0.01).all()
+    told = [camera for camera in resolver.told if camera.source != "auto"]
+    assert len(told) == 9 and [c.is_reduced for c in told[:3]] == [True, False, False]
+    blurs = [c.blur for c in told if not c.is_reduced]
+    assert blurs[0] == blurs[1] and len(set(blurs)) == 3
+    assert all(0.2 <= blur <= 0.6 for blur in blurs)
+    assert told[1].noise == pytest.approx(12**-0.5)  # rounding is noise
+    assert 2 < told[2].noise < 5
+
+
+def test_the_grid_names_the_smallest_gains_and_what_is_missed(load):
+    grid = load("camera_grid")
+    columns = list(grid.COLUMNS)
+    good = {"lite, told": np.full((7, 2), 3.3)}
+    bad = {"lite, told": np.full((7, 2), 3.3)}
+    bad["lite, told"][6] = (-0.25, -0.01)
+    assert not any("FAIL" in line for line in grid.verdicts({"a": good}, good, columns, 1))
+    mean = grid.mean_grid([good, bad])
+    assert mean["lite, told"][6, 0] == pytest.approx((3.3 - 0.25) / 2)
+    lines = grid.verdicts({"a": good, "b": bad}, mean, columns, 1)
+    assert lines[0].startswith("smallest gain in PSNR: -0.2500 dB (b, lite, told, camera 5 %)")
+    assert lines[0].endswith("FAIL") and lines[1].endswith("FAIL")
+    weak = {"lite, told": np.full((7, 2), 2.5)}
+    missed = [line for line in grid.verdicts({"a": weak}, weak, columns, 1) if "aimed" in line]
+    assert len(missed) == 2 and "camera 0 %: +2.50 dB, aimed at +3.20" in missed[0]
+
+
+def test_bicubic_passes_the_trials_and_what_they_are_for_fails(load):
+    trials = load("native_trials")
+
+    def bicubic(lr, _profile):
+        return bicubic_upscale(lr)
+
+    def lattice(lr, _profile):
+        sr = bicubic_upscale(lr)
+        sr[::4, ::4] += 0.005 * trials.RANGE
+        return sr
+
+    def hotter(lr, _profile):
+        return 1.3 * bicubic_upscale(lr) + 0.001 * lr.max()  # everywhere, by what one pixel says
+
+    assert abs(trials.lattice(bicubic, 1.0, frames=1)[0]) < 0.05
+    assert trials.lattice(bicubic, 1.0, frames=1)[1] == 1
+    assert trials.lattice(lattice, 1.0, frames=1)[0] == pytest.approx(0.5, abs=0.1)
+    assert trials.texture(bicubic, trials.AUTO) < 0.01 < 0.05 < trials.texture(lattice, trials.AUTO)
+    scene = np.random.default_rng(0).random((256, 320)).cumsum(axis=1)
+    scenes = [trials.scaled(scene)]
+    shares = trials.energy(bicubic, scenes, trials.AUTO)
+    assert all(share == pytest.approx(1, abs=0.01) for share in shares.values())
+    assert max(trials.energy(hotter, scenes, trials.AUTO).values()) > 1.2
+    assert trials.stuck_pixel(bicubic, scenes, 50, trials.AUTO) == 0
+    assert trials.stuck_pixel(hotter, scenes, 50, trials.AUTO) > 0.5
+
+
+@pytest.mark.parametrize("height", [1.0, -1.0, 500.0])
+def test_overshoot_is_what_is_beyond_target_or_scene(load, height):
+    trials = load("native_trials")
+    patch = trials.Target("patch", 4, height, "hard")
+    lr = patch.frame()
+    nearest = lr.repeat(4, 0).repeat(4, 1)
+    noise = 4 * trials.TARGET_NOISE / 100 / abs(height)
+    assert 0 < patch.overshoot(nearest) < noise
+    assert patch.mask(1).sum() == 16 and patch.mask(4).sum() == 256
+    # Keys' kernel, a = -0.75, on a step of 4 pixels each way.
+    assert patch.overshoot(bicubic_upscale(lr)) == pytest.approx(0.24, abs=0.03)
+    beyond = nearest.copy()
+    beyond[190, 250] = trials.LEVEL + trials.RANGE * (0.5 + 1.6 * height)
+    assert patch.overshoot(beyond) == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_check_that_could_not_be_measured_fails(load):
+    frames = load("native_frames")
+    assert frames.Check("x", 0.9, 1.0).passes and not frames.Check("x", 1.1, 1.0).passes
+    assert not frames.Check("x", float("nan"), 1.0).passes
+    assert not frames.Check("x", 0.9, 1.03, 0.97).passes
+    assert frames.Check("x", 0.9, 1.03, 0.97).line() == "FAIL  x: 0.900 (0.97 to 1.03)"
