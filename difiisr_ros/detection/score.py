@@ -24,6 +24,8 @@ from difiisr_ros.io.images import read_image
 
 HR = "hr"
 """What the frames themselves are called, beside the upscaling methods' names."""
+REFERENCE = "bicubic"
+"""The method whose loss the others recover."""
 Upscalers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 """Method name to a function from H x W to 4H x 4W of the same dtype."""
 
@@ -86,9 +88,11 @@ def score(
 
     Returns:
         ``{"images": n, "averaged": [class, ...], "methods": {name: {metric: {"value", "low",
-        "high"}}}, "against_hr": {name: {metric: ...}}}``; ``against_hr`` is the method's value
-        minus that on HR frames, with the interval of the paired difference. None where a metric
-        is not defined.
+        "high"}}}, "against_hr": {name: {metric: ...}}, "recovered": {name: ...}}``;
+        ``against_hr`` is the method's value minus that on HR frames, with the interval of the
+        paired difference; ``recovered`` how much of the mAP50 that :data:`REFERENCE` loses against
+        HR frames a method gets back, %, empty without that method. None where a metric is not
+        defined.
     """
     evaluations = {
         name: evaluate_boxes(box_set, detector.classes, detections, min_objects)
@@ -117,10 +121,22 @@ def score(
             for name in values
             if name != HR
         },
+        "recovered": {
+            name: _entry(_recovered(values, name), _recovered(draws, name))
+            for name in values
+            if REFERENCE in values and name not in (HR, REFERENCE)
+        },
     }
 
 
-def _entry(value: float, samples: np.ndarray) -> dict[str, float | None]:
+def _recovered(found: Mapping[str, Mapping[str, Any]], name: str) -> Any:
+    """Share of the lost mAP50 in %, of values or of draws; nan where nothing is lost."""
+    ours, lowest, highest = (np.asarray(found[n]["map50"]) for n in (name, REFERENCE, HR))
+    lost = highest - lowest
+    return np.where(lost > 0, 100 * (ours - lowest) / np.where(lost > 0, lost, 1), np.nan)
+
+
+def _entry(value: Any, samples: np.ndarray) -> dict[str, float | None]:
     low, high = interval(samples)
     numbers = {"value": value, "low": low, "high": high}
     # JSON has no nan.
@@ -138,7 +154,16 @@ def score_table(report: dict[str, Any]) -> str:
     classes = [["AP50", *(metric.partition("/")[2] for metric in by_class)]]
     for name, values in report["methods"].items():
         classes.append([name, *(_cell(values[metric]) for metric in by_class)])
-    return "\n".join([*_aligned(rows), "", *_aligned(classes)])
+    lines = [*_aligned(rows), "", *_aligned(classes)]
+    for name, entry in report["recovered"].items():
+        if entry["value"] is not None:
+            share = ", ".join(f"{entry[k]:.0f}" for k in ("low", "high") if entry[k] is not None)
+            lines += [
+                "",
+                f"{name} recovers {entry['value']:.0f} % [{share}] of the map50 that {REFERENCE} "
+                "loses",
+            ]
+    return "\n".join(lines)
 
 
 def _cell(entry: dict[str, float | None], sign: str = "") -> str:
