@@ -22,6 +22,7 @@ _BORDER = 2
 #: gradient everywhere, and what a smooth surface leaves of it is small.
 _LEAST_SHARE = 0.1
 _LEAST = 8
+_MOST = 2000  # enough to measure by; memory does not grow with the frame
 _LOW_PASS = 1.5  # LR pixels, Gaussian sigma
 #: Gradient of low-passed white noise of standard deviation 1, root mean square of both directions.
 _NOISE_GRADIENT = (4 * np.pi) ** -0.5 / _LOW_PASS**2
@@ -66,7 +67,9 @@ class FlatPlaces:
             _MOST_GRADIENT * _NOISE_GRADIENT * frame_noise,
             np.sort(gradient)[max(_LEAST, int(_LEAST_SHARE * len(grid))) - 1],
         )
-        chosen = gradient <= most if np.isfinite(most) else np.isfinite(gradient)
+        chosen = np.flatnonzero(gradient <= most if np.isfinite(most) else np.isfinite(gradient))
+        if len(chosen) > _MOST:  # by chance: every n-th would leave out phases of a lattice
+            chosen = np.sort(np.random.default_rng(0).choice(chosen, _MOST, replace=False))
         self._corners = grid[chosen]
         self.noise = float(np.median(noise[chosen]))
 

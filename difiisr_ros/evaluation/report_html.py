@@ -15,9 +15,9 @@ from difiisr_ros.errors import DifiisrError
 from difiisr_ros.evaluation.report_html_boxes import frame_boxes, objects_table
 from difiisr_ros.evaluation.report_html_pictures import TRUTH, Scene, choose_frames, make_scene
 from difiisr_ros.evaluation.report_html_plots import (
-    RANKING,
     distributions,
     over_time,
+    ranking_metric,
     spectrum,
     times,
 )
@@ -139,7 +139,7 @@ def _what(evaluation: Evaluation) -> str:
 
 def _headline(evaluation: Evaluation, main: str) -> Html | None:
     """The one sentence that people quote."""
-    metric = next((key for key in RANKING if key in evaluation.metrics), None)
+    metric = ranking_metric(evaluation)
     difference = evaluation.methods[main].differences.get(metric or "")
     if metric is None or difference is None or np.isnan(difference.mean):
         return None
@@ -179,7 +179,7 @@ def _results(evaluation: Evaluation, classes: dict[str, str]) -> Html:
 
 
 def _frames(evaluation: Evaluation, main: str, classes: dict[str, str]) -> Html | None:
-    metric = next((key for key in RANKING if key in evaluation.metrics), None)
+    metric = ranking_metric(evaluation)
     if metric is None:
         return None
     if evaluation.frame is None:

@@ -16,7 +16,14 @@ from difiisr_ros.evaluation.results import Evaluation
 from difiisr_ros.evaluation.spectrum import LR_NYQUIST
 
 #: Metrics by which frames are ranked: the first that was measured.
-RANKING = ("psnr", "ssim", "consistency")
+RANKING = ("psnr", "ssim", "noise_gain", "consistency")
+
+
+def ranking_metric(evaluation: Evaluation) -> str | None:
+    """The first of :data:`RANKING` that the reference has a value of in any frame."""
+    values = evaluation.methods[evaluation.reference].values
+    known = (key for key in RANKING if key in values and np.isfinite(values[key]).any())
+    return next(known, None)
 
 
 def distributions(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
@@ -71,7 +78,7 @@ def distributions(evaluation: Evaluation, classes: dict[str, str]) -> Html | Non
 
 def over_time(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
     """The differences frame by frame."""
-    metric = next((key for key in RANKING if key in evaluation.metrics), None)
+    metric = ranking_metric(evaluation)
     others = [name for name in evaluation.methods if name != evaluation.reference]
     if metric is None or not others or len(evaluation.frames) < 8:
         return None

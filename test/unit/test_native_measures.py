@@ -69,6 +69,14 @@ def test_noise_is_where_the_scene_is_flat_and_a_gradient_is_none():
     assert noise(residual) == pytest.approx(noise(alone), rel=0.05)
 
 
+def test_of_a_large_frame_enough_places_are_taken():
+    lr = _white(2, 640, 640)
+    flat, residual = _residual(lr, bicubic_upscale(lr))
+    assert len(flat) == len(residual) == 2000
+    assert flat.noise == pytest.approx(NOISE, rel=0.02)
+    assert abs(flat.lattice(residual)) < 0.05
+
+
 def test_a_camera_without_noise_has_flat_places_too():
     y, x = np.mgrid[:120, :160]
     scene = (30000 + 500 * np.sin(y / 20) * np.cos(x / 25)).astype(np.uint16)

@@ -105,6 +105,17 @@ def test_where_psnr_and_ssim_disagree_nothing_is_called_better():
     assert text.count("◆") == 2  # in the table, and where the signs are explained
 
 
+def test_without_a_truth_frames_are_ranked_by_what_becomes_of_noise():
+    found = evaluation(metrics=("consistency", "noise_gain"), mode=NO_REFERENCE)
+    assert "by noise gain" in words(html_page(found))
+    methods = {
+        name: replace(m, values={**m.values, "noise_gain": np.full(len(found.frames), np.nan)})
+        for name, m in found.methods.items()
+    }
+    text = words(html_page(replace(found, methods=methods)))
+    assert "by consistency" in text and "by noise gain" not in text
+
+
 def test_the_simulated_cameras_noise_is_named():
     settings = {"degradation": "camera", "noise_percent": 2.0}
     assert "(degradation: camera, 2 % noise)" in words(html_page(evaluation(settings=settings)))
