@@ -13,7 +13,7 @@ import pytest
 
 from difiisr_ros import cli
 from difiisr_ros.evaluation import metrics
-from difiisr_ros.evaluation.degrade import degrade_bicubic
+from difiisr_ros.evaluation.degrade import degrade_bicubic, known_camera
 from difiisr_ros.evaluation.folder_stream import FolderStream
 from difiisr_ros.evaluation.methods import MethodPlan, bicubic_upscale
 from difiisr_ros.evaluation.metric_table import METRICS
@@ -72,6 +72,17 @@ def test_json_and_exit_code(folder, tmp_path, capsys):
     assert all(len(c) == len(report["spectrum"]["cycles_per_pixel"]) for c in curves.values())
     assert "lpips" in report["missing"] and "flicker" in report["missing"]
     assert [p.name for p in out.parent.iterdir()] == ["report.json"]  # no state is left behind
+
+
+def test_the_model_is_told_that_frames_are_reduced(folder, tmp_path):
+    out = tmp_path / "r.json"
+    assert _run(folder, "--backend", "bicubic", "--degradation", "reduced", "--json", out) == 0
+    settings = json.loads(out.read_text())["settings"]
+    assert settings["options"]["camera"] == settings["degradation"] == "reduced"
+    assert "noise_percent" not in settings
+    # What was asked for is what is told; of frames that came as they are nothing is known.
+    assert known_camera("my.yaml", "reduced") == "my.yaml"
+    assert known_camera(None, None) == known_camera(None, "camera") == "auto"
 
 
 def test_text_shows_all_methods_and_differences(folder, capsys):
