@@ -19,7 +19,6 @@ AUTO, REDUCED = "auto", "reduced"
 #: Largest values that make sense; what lies beyond is a wrong unit or a typing error.
 MOST_NOISE = 1e6  # counts: float frames may be in any unit
 MOST_BLUR = 3.0  # camera pixels: no detector samples so far above what its lens resolves
-#: How far a calibrated blur is trusted where its profile does not say, camera pixels.
 _NUMBERS = {"noise": MOST_NOISE, "blur": MOST_BLUR, "blur_error": MOST_BLUR}
 
 
@@ -113,9 +112,11 @@ class CameraProfile:
         """
         import yaml
 
-        from difiisr_ros.io.atomic_write import write_whole
+        from difiisr_ros.io.images import write_atomically
 
-        lines = ["# Camera profile of difiisr_ros: give it as 'camera' to the node and to commands."]
+        lines = [
+            "# Camera profile of difiisr_ros: give it as 'camera' to the node and to commands."
+        ]
         for name, meaning in _MEANINGS.items():
             value = getattr(self, name)
             if value is not None:
@@ -125,7 +126,7 @@ class CameraProfile:
                 {"calibration": dict(self.calibration)}, sort_keys=False, allow_unicode=True
             )
             lines += ["# How it was measured; not used.", plain.rstrip()]
-        write_whole(Path(path), ("\n".join(lines) + "\n").encode())
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
 
     def describe(self) -> str:
         """In words, as ``noise 3.2 counts, blur 0.45 px (camera.yaml)``."""

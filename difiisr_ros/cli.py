@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "difiisr_ros.commands.upscale",
         "Super-resolve an image, a folder of frames or a rosbag2 bag x4.",
     ),
+    "calibrate": (
+        "difiisr_ros.commands.calibrate",
+        "Measure a camera's noise and blur from its frames and write its profile.",
+    ),
     "evaluate": (
         "difiisr_ros.evaluation.evaluate",
         "Measure the gain over bicubic on your own bags and frames: PSNR, SSIM, flicker, time.",

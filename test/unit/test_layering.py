@@ -31,6 +31,7 @@ FORBIDDEN = {
     "detection": {"ros", "training", "cli"},
     "features": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
     "bench": {"ros", "evaluation", "training", "commands", "cli"},
+    "calibration": {"backends", "pipeline", "models", "ros", "training", "commands", "cli"},
     "training": {"ros", "evaluation", "commands", "cli"},
     "ros": {"training", "evaluation", "commands", "cli"},
 }

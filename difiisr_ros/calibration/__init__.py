@@ -1,0 +1,1 @@
+"""What ``difiisr calibrate`` measures of a camera, from its frames alone."""
