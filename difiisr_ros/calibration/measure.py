@@ -99,7 +99,8 @@ def sample_frames(images: Iterable[np.ndarray], most: int = FRAMES) -> Sample:
             kept.append(image)
             after.append(None)
             if len(kept) == 2 * most:
-                kept, after, stride = kept[::2], after[::2], 2 * stride
+                after = after[::2] if stride > 1 else list(kept[1::2])
+                kept, stride = kept[::2], 2 * stride
         total += 1
     if not kept:
         raise DataError("there is no frame to calibrate with")
@@ -112,9 +113,7 @@ def calibrate(sample: Sample) -> Calibration:
     """Measure the camera that delivered these frames."""
     reasons: dict[str, str] = {}
     notes: list[str] = []
-    values = [frame.astype(np.float32) for frame in sample.frames]
-    for frame in values:
-        frame[~np.isfinite(frame)] = np.nan
+    values = [_finite(frame) for frame in sample.frames]
     levels = np.array([estimate_noise(frame) for frame in values])
     rough = float(np.median(levels))
     masks = np.stack([patterns.stands_out(frame, rough) for frame in values])
@@ -154,6 +153,13 @@ def calibrate(sample: Sample) -> Calibration:
         rows=rows, stuck=stuck, stuck_certain=moved and len(values) >= 3, noise_levels=levels,
         reasons=reasons, notes=notes,
     )  # fmt: skip
+
+
+def _finite(frame: np.ndarray) -> np.ndarray:
+    """A copy in float32, NaN where a measurement is missing."""
+    values = frame.astype(np.float32)
+    values[~np.isfinite(values)] = np.nan
+    return values
 
 
 def _span(frame: np.ndarray) -> float:
@@ -220,15 +226,13 @@ def _changing(
     for frame, follower in zip(sample.frames, sample.followers, strict=True):
         if follower is None or np.array_equal(frame, follower, equal_nan=frame.dtype.kind == "f"):
             continue  # some cameras and drivers repeat frames
-        before, after = frame.astype(np.float32), follower.astype(np.float32)
+        before, after = _finite(frame), _finite(follower)
         before[stuck[:, 0], stuck[:, 1]] = np.nan
         energies.append(noises.changing_energies(before, after, within))
         blocks += (frame.shape[0] // noises.BLOCK) * (frame.shape[1] // noises.BLOCK)
     still = sum(len(e) for e in energies)
     # Whether the first and the last frame show the same: half of the blocks did not move.
-    ends = noises.changing_energies(
-        sample.frames[0].astype(np.float32), sample.frames[-1].astype(np.float32), within
-    )
+    ends = noises.changing_energies(_finite(sample.frames[0]), _finite(sample.frames[-1]), within)
     per_frame = np.prod([side // noises.BLOCK for side in sample.frames[0].shape])
     moved = bool(len(sample.frames) > 1 and len(ends) < _STILL_SHARE * per_frame)
     sigma = noises.typical_noise(np.concatenate(energies)) if energies else None
@@ -244,11 +248,20 @@ def _edges(values: list[np.ndarray], noise: float, *, still_scene: bool) -> Edge
     parts = [edges for edges in found if edges is not None]
     if not parts:
         return None
-    edges = join(parts)
-    if still_scene:  # the same edge again is no second edge
-        place = (edges.row // 2) * 100_000 + edges.column // 2
-        edges = edges.take(np.unique(place, return_index=True)[1])
-    return edges
+    if still_scene:
+        parts = _new_edges(parts, values[0].shape)
+    return join(parts)
+
+
+def _new_edges(parts: list[Edges], shape: tuple[int, ...]) -> list[Edges]:
+    """Without the edges of earlier frames: the same edge again is no second edge."""
+    seen, kept = np.zeros(shape, bool), []
+    for edges in parts:
+        new = edges.take(~seen[edges.row, edges.column])
+        kept.append(new)
+        for row, column in zip(new.row, new.column, strict=True):
+            seen[max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4] = True
+    return kept
 
 
 def _blur(
