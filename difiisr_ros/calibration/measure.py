@@ -22,7 +22,8 @@ from difiisr_ros.errors import DataError
 FRAMES = 60  # frames that are measured of a longer source, evenly spaced
 _LEAST_SIDE = 24  # pixels
 _MOST_NOISE_ERROR = 0.3  # of the noise itself
-_LEAST_STEP = 0.25  # counts of noise: below that, rounding leaves nothing to measure
+_LEAST_STEP = 0.27  # of what values are rounded to: rounding hides less noise than that
+_STEP_ERROR = 0.05  # likewise: rounding is no noise of its own where the scene is all flat
 _STILL_SHARE = 0.5  # of the blocks, for a scene that stands still
 _SATURATED = 0.3  # of the pixels at the limits of the frame
 
@@ -208,7 +209,7 @@ def _noise(
         )
         return None, 0.0
     sigma = float(square**0.5)
-    error = fit.error * fit.sigma / sigma
+    error = float(np.hypot(fit.error * fit.sigma / sigma, _STEP_ERROR * step))
     if error > _MOST_NOISE_ERROR * sigma:
         reasons["noise"] = (
             f"{sigma:.2g} counts or less: even the quietest parts of the frames have fine "
