@@ -24,6 +24,7 @@ _LEAST_SIDE = 24  # pixels
 _MOST_NOISE_ERROR = 0.3  # of the noise itself
 _LEAST_STEP = 0.27  # of what values are rounded to: rounding hides less noise than that
 _STEP_ERROR = 0.05  # likewise: rounding is no noise of its own where the scene is all flat
+_UNEVEN = 1.6  # times the noise of all, in half of the frames: it is not one noise
 _STILL_SHARE = 0.5  # of the blocks, for a scene that stands still
 _SATURATED = 0.3  # of the pixels at the limits of the frame
 
@@ -130,6 +131,12 @@ def calibrate(sample: Sample) -> Calibration:
     fit = noises.fit_noise(np.concatenate([noises.block_energies(frame) for frame in values]))
     within = rough if fit is None else fit.sigma
     noise, noise_error = _noise(fit, step, reasons)
+    if noise is not None and len(values) >= 3 and rough > _UNEVEN * max(noise, 0.3 * step):
+        reasons["noise"] = (
+            f"{noise:.2g} counts in the quietest frames, but most have {rough:.2g}: the camera's "
+            "gain changes, or they are of several cameras"
+        )
+        noise = None
     changing, still, moved = _changing(sample, stuck, within, step, noise)
     if len(values) < 2:
         reasons["changing noise"] = "one frame does not say what changes"

@@ -186,6 +186,11 @@ def test_a_constant_frame_says_nothing():
     assert found.noise is None and found.blur is None
 
 
+def test_frames_of_different_noise_have_no_one_noise():
+    found = measure([*_flat(3.0, 2), *_flat(12.0, 5)])
+    assert found.noise is None and "gain" in found.reasons["noise"]
+
+
 def test_noise_below_rounding_is_not_guessed():
     found = measure(camera(noise=0.0))
     assert found.noise is None and "cannot be told" in found.reasons["noise"]
@@ -271,6 +276,21 @@ def test_the_command_writes_profile_numbers_and_report(folder, tmp_path, capsys)
     assert page.count("data:image/png;base64,") == 6
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and "<script" not in page
     assert "stuck pixels" in page and "none found" in page
+
+
+def test_a_bag_is_measured_as_its_frames_are(folder, tmp_path, capsys):
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+    from difiisr_ros.io.bags import BagWriter
+
+    with BagWriter(tmp_path / "bag") as writer:
+        for i, frame in enumerate(camera(count=5)):
+            writer.write_image("/thermal/image_raw", 10**18 + i * 10**8, frame)
+    assert main(["calibrate", str(tmp_path / "bag"), "--out", str(tmp_path / "bag.yaml")]) == 0
+    assert main(["calibrate", str(folder), "--out", str(tmp_path / "folder.yaml")]) == 0
+    bag, images = (CameraProfile.read(tmp_path / f"{name}.yaml") for name in ("bag", "folder"))
+    assert (bag.noise, bag.blur) == (images.noise, images.blur)
+    assert main(["calibrate", str(tmp_path / "bag"), "--topic", "/no"]) == 2
+    assert "has no images on /no" in capsys.readouterr().err
 
 
 def test_a_name_in_the_report_is_text(tmp_path):
