@@ -15,7 +15,7 @@ from typing import Any
 
 from difiisr_ros.backends.engine_cache import EngineShapes
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.export.facts import LR, NOISE
+from difiisr_ros.export.facts import CAMERA, LR, NOISE
 from difiisr_ros.long_work import run_watched
 
 _logger = logging.getLogger(__name__)
@@ -152,6 +152,8 @@ def _add_profile(builder: Any, network: Any, config: Any, shapes: EngineShapes, 
             profile.set_shape(
                 tensor.name, *((*shape[:2], scale * h, scale * w) for _, h, w in sizes)
             )
+        elif tensor.name == CAMERA:
+            profile.set_shape(tensor.name, *((n, *shape[1:]) for n, _, _ in sizes))
         else:
             raise BackendUnavailable(f"the graph's input {tensor.name} has an unknown size {shape}")
     if dynamic and config.add_optimization_profile(profile) < 0:

@@ -52,7 +52,7 @@ class EngineKey:
     """Everything that a built engine depends on."""
 
     onnx_sha256: str
-    """Of the graph, which holds weights, precision, steps, consistency and guidance."""
+    """Of the graph, which holds weights, precision, steps, consistency, guidance and projection."""
     tensorrt: str
     """Version of the library."""
     gpu: str

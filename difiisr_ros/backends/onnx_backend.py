@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
 from difiisr_ros.backends.graph_store import stored_graph
 from difiisr_ros.backends.onnx_session import GraphSession, find_device, graph_facts
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.errors import BackendUnavailable, ModelError, OptionError
 from difiisr_ros.export.facts import GraphOptions
@@ -93,8 +96,11 @@ class OnnxBackend:
         side = (self.scale * height, self.scale * width)
         noise = np.zeros((self.noise_count(num_steps), *side), np.float32)
         consistency = self.fixed_options.get("consistency", GraphOptions.consistency)
+        exact = self._is_graph and next(iter(self._sessions)).projection == "exact"
+        camera = replace(NOTHING_KNOWN, exact=exact)
+        frame = np.zeros((1, 1, height, width), np.float32)
         for _ in range(2):
-            self.run(np.zeros((1, 1, height, width), np.float32), noise, num_steps, consistency)
+            self.run(frame, noise, num_steps, consistency, camera=camera)
 
     def noise_count(self, num_steps: int) -> int:
         """How many noise images the graph of this number of steps reads."""
@@ -110,28 +116,30 @@ class OnnxBackend:
         num_steps: int,
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
+        camera: Conditions = NOTHING_KNOWN,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`.
 
         Raises:
-            OptionError: the model is a graph, into which something else is built.
+            OptionError: the model is a graph, into which something else is built, or one for
+                another kind of camera.
             FrameError: the model is a graph that takes frames of other sizes.
         """
         visual = "visual" if guidance.visual_scale > 0 else ""
         if self._is_graph:  # one that holds guidance is given its scale, also 0
             visual = "".join(self.guidance_terms)
-        options = GraphOptions(num_steps, consistency, self.precision, visual)
-        return self._session(options).run(lr, noise, guidance.visual_scale)
+        options = GraphOptions(
+            num_steps, consistency, self.precision, visual, projection_of(camera)
+        )
+        told = camera_rows(camera, len(lr))
+        return self._session(options).run(lr, noise, guidance.visual_scale, told)
 
     def _session(self, options: GraphOptions) -> GraphSession:
         if not self._loaded:
             raise BackendUnavailable("the onnx backend is closed or was not loaded")
         if options not in self._sessions:
             if self._is_graph:
-                raise OptionError(
-                    f"{self.model} holds {_words(next(iter(self._sessions)))}; asked was "
-                    f"{_words(options)}"
-                )
+                raise OptionError(_refusal(self.model, next(iter(self._sessions)), options))
             while len(self._sessions) >= MAX_SESSIONS:
                 self._sessions.popitem(last=False)
             data, facts = stored_graph(self.model, options)
@@ -145,6 +153,17 @@ class OnnxBackend:
         """Free the graphs."""
         self._sessions.clear()
         self._loaded = False
+
+
+def _refusal(model: str, held: GraphOptions, asked: GraphOptions) -> str:
+    """Why a graph does not do what is asked."""
+    if held == replace(asked, projection=held.projection):
+        cameras = {"wide": "the frames of cameras", "exact": "frames of camera 'reduced'"}
+        return (
+            f"{model} was exported for {cameras[held.projection]} (--projection "
+            f"{held.projection}), and these are {cameras[asked.projection]}"
+        )
+    return f"{model} holds {_words(held)}; asked was {_words(asked)}"
 
 
 def _words(options: GraphOptions) -> str:

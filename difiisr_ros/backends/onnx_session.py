@@ -8,7 +8,7 @@ import numpy as np
 
 from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, ModelError
-from difiisr_ros.export.facts import LR, NOISE, SR, VISUAL_SCALE, GraphFacts
+from difiisr_ros.export.facts import CAMERA, LR, NOISE, SR, VISUAL_SCALE, GraphFacts
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -50,8 +50,10 @@ class GraphSession:
         self._fixed = tuple(n if isinstance(n, int) else None for n in (shape[0], *shape[2:]))
         self._noise: tuple[np.ndarray, Any] | None = None
 
-    def run(self, lr: np.ndarray, noise: np.ndarray, visual_scale: float) -> np.ndarray:
-        """N x 1 x H x W and count x 4H x 4W to N x 1 x 4H x 4W, float32.
+    def run(
+        self, lr: np.ndarray, noise: np.ndarray, visual_scale: float, camera: np.ndarray
+    ) -> np.ndarray:
+        """N x 1 x H x W, count x 4H x 4W and N x 7 to N x 1 x 4H x 4W, float32.
 
         Raises:
             FrameError: the graph takes frames of another size.
@@ -60,7 +62,7 @@ class GraphSession:
         """
         batch = self._check(lr)
         parts = [
-            self._run(lr[first : first + batch], noise, visual_scale)
+            self._run(lr[first : first + batch], noise, visual_scale, camera[first : first + batch])
             for first in range(0, len(lr), batch)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -78,10 +80,13 @@ class GraphSession:
             raise FrameError(f"{self._where} takes {batch} frames at once, got {count}")
         return batch or count
 
-    def _run(self, lr: np.ndarray, noise: np.ndarray, visual_scale: float) -> np.ndarray:
+    def _run(
+        self, lr: np.ndarray, noise: np.ndarray, visual_scale: float, camera: np.ndarray
+    ) -> np.ndarray:
         binding = self._session.io_binding()
         try:
-            inputs = {LR: self._place(lr)}  # held until the run is over
+            # Held until the run is over.
+            inputs = {LR: self._place(lr), CAMERA: self._place(camera)}
             if self.facts.noise_count:
                 inputs[NOISE] = self._place_noise(noise)
             if self.facts.guidance:

@@ -11,6 +11,7 @@ from torch import Tensor
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.prior_terms import PriorTerms
 from difiisr_ros.backends.torch_backend import choose_device, choose_precision
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import corrected
 from difiisr_ros.core.resample import SCALE, upsample_folded
@@ -18,7 +19,12 @@ from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.published import PublishedModel
 from difiisr_ros.models.published_files import load_published, prepare
-from difiisr_ros.models.published_frames import Correct, noise_images, upscale_frames
+from difiisr_ros.models.published_frames import (
+    Correct,
+    guides_measured_band,
+    noise_images,
+    upscale_frames,
+)
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -89,14 +95,16 @@ class PublishedBackend:
         num_steps: int,
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
+        camera: Conditions = NOTHING_KNOWN,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`."""
         network = self._loaded()
         if num_steps not in self._schedules:
             self._schedules[num_steps] = network.config.schedule().respaced(num_steps)
         schedule = self._schedules[num_steps]
-        frames, images = (
-            torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in (lr, noise)
+        told = np.broadcast_to(camera.values, (len(lr), camera.values.shape[1]))
+        frames, images, cameras = (
+            torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in (lr, noise, told)
         )
         # The features' gradient is taken by autograd, not to be had in inference mode.
         mode = torch.no_grad() if guidance.perceptual_scale > 0 else torch.inference_mode()
@@ -105,19 +113,21 @@ class PublishedBackend:
             done = [
                 upscale_frames(
                     network, frame, images, schedule, consistency,
-                    self._correction(guidance, frame, consistency),
+                    self._correction(
+                        guidance, frame, guides_measured_band(consistency, camera.exact)
+                    ),
+                    exact=camera.exact, camera=known,
                 ).cpu()
-                for frame in frames[:, None]
+                for frame, known in zip(frames[:, None], cameras[:, None])
             ]  # fmt: skip
         return torch.cat(done).numpy()
 
-    def _correction(self, guidance: Guidance, lr: Tensor, consistency: int) -> Correct | None:
+    def _correction(self, guidance: Guidance, lr: Tensor, measured_band: bool) -> Correct | None:
         if not guidance.terms:
             return None
         assert self._priors is not None
-        # What follows as back-projection is left to it.
         terms = self._priors.weighted(
-            guidance, lr, upsample_folded(lr), measured_band=consistency == 0
+            guidance, lr, upsample_folded(lr), measured_band=measured_band
         )
         return lambda folded: corrected(folded, terms)
 

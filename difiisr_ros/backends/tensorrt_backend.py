@@ -20,10 +20,12 @@ from difiisr_ros.backends.cuda_staging import DeviceStream
 from difiisr_ros.backends.engine_build import build_plan, load_plan, make_logger
 from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShapes, Shape
 from difiisr_ros.backends.engine_run import LoadedEngine
+from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
 from difiisr_ros.backends.graph_store import stored_graph
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.errors import BackendUnavailable, FrameError
-from difiisr_ros.export.facts import LR, NOISE, VISUAL_SCALE, GraphFacts, GraphOptions
+from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphFacts, GraphOptions
 from difiisr_ros.long_work import check_stop
 
 LEAST, LARGEST = 8, 640
@@ -119,6 +121,7 @@ class TensorRTBackend:
         num_steps: int,
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
+        camera: Conditions = NOTHING_KNOWN,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`.
 
@@ -130,16 +133,18 @@ class TensorRTBackend:
         """
         visual = guidance.visual_scale > 0
         options = GraphOptions(
-            num_steps, consistency, self.precision, guidance="visual" if visual else ""
-        )
+            num_steps, consistency, self.precision, "visual" if visual else "",
+            projection_of(camera),
+        )  # fmt: skip
         engine = self._engine(options, (len(lr), *lr.shape[-2:]))
         shared = {
             NOISE: noise[:, None],
             VISUAL_SCALE: np.array(guidance.visual_scale, np.float32),
         }
+        each = {LR: lr, CAMERA: camera_rows(camera, len(lr))}
         batch = engine.shapes.largest[0]
         parts = [
-            engine.run({LR: lr[first : first + batch], **shared})
+            engine.run({name: a[first : first + batch] for name, a in each.items()} | shared)
             for first in range(0, len(lr), batch)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -16,7 +16,7 @@ from difiisr_ros.commands.export_tensorrt import (
     check_not_asked,
 )
 from difiisr_ros.errors import BackendUnavailable, OptionError
-from difiisr_ros.export.facts import PRECISIONS, GraphOptions
+from difiisr_ros.export.facts import PRECISIONS, PROJECTIONS, GraphOptions
 from difiisr_ros.io.images import write_atomically
 
 HELP = "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it."
@@ -44,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--consistency", type=int, default=default.consistency, metavar="N",
-        help="back-projections, 0 to 4, that pull the result to what the camera measured",
+        help="how often the result is pulled to what the camera measured, 0 to 4",
+    )  # fmt: skip
+    parser.add_argument(
+        "--projection", choices=PROJECTIONS, default=default.projection,
+        help="how: 'wide' for frames of cameras (default), 'exact' for frames that were reduced "
+        "by antialiased bicubic (camera 'reduced')",
     )  # fmt: skip
     parser.add_argument(
         "--precision", choices=PRECISIONS,
@@ -77,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the graph; 1 where it does not compute what PyTorch computes."""
     guidance = "" if args.guidance == "none" else args.guidance
     precision = args.precision or ("fp16" if args.format == "tensorrt" else GraphOptions.precision)
-    options = GraphOptions(args.num_steps, args.consistency, precision, guidance)
+    options = GraphOptions(args.num_steps, args.consistency, precision, guidance, args.projection)
     if args.format == "tensorrt":
         report = build_engine(args, options)
     else:

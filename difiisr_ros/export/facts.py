@@ -9,20 +9,23 @@ from typing import Any
 from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.options import LIMITS
 
-FORMAT = "difiisr_ros.graph.1"
+FORMAT = "difiisr_ros.graph.2"
 """Changes whenever inputs, outputs or the meaning of a field do."""
 
-LR, NOISE, VISUAL_SCALE, SR = "lr", "noise", "visual_scale", "sr"
+LR, NOISE, VISUAL_SCALE, CAMERA, SR = "lr", "noise", "visual_scale", "camera", "sr"
 """Names of the graph's inputs and of its output, float32 whatever the precision inside:
 
 * ``lr``: N x 1 x H x W, normalised intensity
 * ``noise``: noise_count x 1 x 4H x 4W, standard normal, shared by the batch; absent where
   ``noise_count`` is 0
 * ``visual_scale``: a scalar, the scale of visual guidance; absent where ``guidance`` is empty
+* ``camera``: N x 7, what is known of the camera that took each frame, and the overshoot
+  (:mod:`difiisr_ros.core.condition`)
 * ``sr``: N x 1 x 4H x 4W
 """
 
 PRECISIONS = ("fp32", "fp16")
+PROJECTIONS = ("wide", "exact")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class GraphOptions:
     """Of the network; resampling, sampler, guidance and back-projection are float32 always."""
     guidance: str = ""
     """``visual``: the closed form is part of the graph, and its scale an input; or none."""
+    projection: str = "wide"
+    """``wide``: frames of cameras; ``exact``: frames that were reduced by antialiased bicubic."""
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "consistency"):
@@ -49,6 +54,11 @@ class GraphOptions:
             raise OptionError(
                 f"the precision of a graph is one of {', '.join(PRECISIONS)}, got "
                 f"{self.precision!r}"
+            )
+        if self.projection not in PROJECTIONS:
+            raise OptionError(
+                f"the projection of a graph is one of {', '.join(PROJECTIONS)}, got "
+                f"{self.projection!r}"
             )
         if self.guidance not in ("", "visual"):
             raise OptionError(f"a graph can hold guidance 'visual' or none, got {self.guidance!r}")
@@ -62,6 +72,7 @@ class GraphFacts:
     consistency: int
     precision: str
     guidance: str
+    projection: str
     model_guidance: str
     """Guidance that the model has what it needs for, in this graph or not."""
     noise_count: int
@@ -79,7 +90,9 @@ class GraphFacts:
     @property
     def options(self) -> GraphOptions:
         """What is built in."""
-        return GraphOptions(self.num_steps, self.consistency, self.precision, self.guidance)
+        return GraphOptions(
+            self.num_steps, self.consistency, self.precision, self.guidance, self.projection
+        )
 
     def as_metadata(self) -> dict[str, str]:
         """The fields as text."""

@@ -6,19 +6,27 @@ One class for each kind of model; :func:`build_graph` chooses it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from difiisr_ros.core.guided_step import WeightedTerm, closed_form, corrected
-from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
-from difiisr_ros.core.sampler import sample
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.condition import Conditions
+from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, corrected
+from difiisr_ros.core.resample import SCALE, fold, upsample_folded
 from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
 from difiisr_ros.errors import ModelError, OptionError
-from difiisr_ros.export.facts import LR, NOISE, VISUAL_SCALE, GraphOptions
-from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
+from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphOptions
+from difiisr_ros.models import lite_frames
+from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.published import PublishedModel
-from difiisr_ros.models.published_frames import noise_images, upscale_frames
+from difiisr_ros.models.published_frames import (
+    guides_measured_band,
+    noise_images,
+    upscale_frames,
+)
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -55,7 +63,9 @@ class SamplerGraph(nn.Module):
         self.max_steps, self.noise_count = max_steps, noise_count
         self.model_guidance = model_guidance
         self._spectrum = spectrum
-        used = {LR: True, NOISE: noise_count > 0, VISUAL_SCALE: bool(options.guidance)}
+        used = {
+            LR: True, NOISE: noise_count > 0, VISUAL_SCALE: bool(options.guidance), CAMERA: True,
+        }  # fmt: skip
         self.input_names = tuple(name for name, there in used.items() if there)
 
     def example(self, batch: int, height: int, width: int) -> tuple[Tensor, ...]:
@@ -66,6 +76,7 @@ class SamplerGraph(nn.Module):
             LR: torch.rand((batch, 1, height, width), generator=generator),
             NOISE: torch.randn((self.noise_count, 1, *side), generator=generator),
             VISUAL_SCALE: torch.tensor(0.8),
+            CAMERA: torch.from_numpy(_example_cameras(batch)),
         }
         return tuple(values[name] for name in self.input_names)
 
@@ -88,32 +99,41 @@ class LiteGraph(SamplerGraph):
             count = options.num_steps
         super().__init__(options, len(full), count, network.guidance_priors.spectrum)
         self.network = network.to(DTYPES[options.precision]).requires_grad_(False).eval()
+        network.refine = partial(_refine_each, network.refine)  # type: ignore[method-assign]
         self._full, self._schedule = full, full.respaced(options.num_steps)
-        self._stochasticity = stochasticity
 
     def forward(self, lr: Tensor, *others: Tensor) -> Tensor:
         """See :mod:`difiisr_ros.export.facts`."""
         given = dict(zip(self.input_names, (lr, *others)))
-        y0 = upsample_folded(lr)
-        denoise = LiteDenoise(self.network, lr, y0, self._full)
-        guide = None
-        if VISUAL_SCALE in given:
-            band = self.options.num_steps > 1 or self.options.consistency == 0
-            guide = closed_form(self._terms(lr, y0, given[VISUAL_SCALE], measured_band=band))
+        options, noise, make_guide = self.options, [], None
+        exact = options.projection == "exact"
         if NOISE in given:
             folded = fold(given[NOISE])
-            x0 = sample(
-                denoise,
-                y0,
-                [folded[k : k + 1] for k in range(self.noise_count)],
-                self._schedule,
-                stochasticity=self._stochasticity,
-                guide=guide,
-            )
-        else:  # one step, whose expert reads no x_T
-            last = self.max_steps - 1
-            x0 = denoise(None, last) if guide is None else guide(denoise, None, last, 1.0)
-        return unfold(back_project(x0, lr, self.options.consistency))
+            noise = [folded[k : k + 1] for k in range(self.noise_count)]
+        if VISUAL_SCALE in given:
+            band = lite_frames.guides_measured_band(options.num_steps, options.consistency, exact)
+
+            def make_guide(frames: Tensor, y0: Tensor) -> Guide:
+                terms = self._terms(frames, y0, given[VISUAL_SCALE], measured_band=band)
+                return closed_form(terms)
+
+        return lite_frames.upscale_frames(
+            self.network, lr, given[CAMERA], noise, self._full, self._schedule,
+            consistency=options.consistency, exact=exact, make_guide=make_guide,
+        )  # fmt: skip
+
+
+def _refine_each(
+    refine: Callable[..., Tensor],
+    shift: Tensor,
+    lr: Tensor,
+    prior: Tensor,
+    noise_std: Tensor,
+    camera: Tensor,
+) -> Tensor:
+    """``refine`` with a noise level for each frame: a trace takes the rows of one for all frames,
+    which have to be as many as the cameras', for the number that it was traced with."""
+    return refine(shift, lr, prior, noise_std.expand(camera.shape[0]), camera)
 
 
 class PublishedGraph(SamplerGraph):
@@ -134,21 +154,30 @@ class PublishedGraph(SamplerGraph):
         """See :mod:`difiisr_ros.export.facts`."""
         given = dict(zip(self.input_names, (lr, noise, *others)))
         count, correct = self.options.consistency, None
+        exact = self.options.projection == "exact"
         if VISUAL_SCALE in given:
-            terms = self._terms(
-                lr, upsample_folded(lr), given[VISUAL_SCALE], measured_band=count == 0
-            )
+            band = guides_measured_band(count, exact)
+            terms = self._terms(lr, upsample_folded(lr), given[VISUAL_SCALE], measured_band=band)
 
             def correct(folded: Tensor) -> Tensor:
                 return corrected(folded, terms)
 
-        return upscale_frames(self.network, lr, noise, self._schedule, count, correct)
+        return upscale_frames(
+            self.network, lr, noise, self._schedule, count, correct,
+            exact=exact, camera=given[CAMERA],
+        )  # fmt: skip
 
 
 _GRAPHS: dict[type, Callable[..., SamplerGraph]] = {
     LiteDenoiser: LiteGraph,
     PublishedModel: PublishedGraph,
 }
+
+
+def _example_cameras(batch: int) -> np.ndarray:
+    """Conditions that differ from frame to frame, batch x WIDTH."""
+    noise = [0.002 * (1 + k % 16) for k in range(batch)]
+    return Conditions.of(CameraProfile(blur=0.4, blur_error=0.05), noise, 0.3).values
 
 
 def build_graph(network: nn.Module, options: GraphOptions) -> SamplerGraph:

@@ -14,7 +14,7 @@ import torch
 
 from difiisr_ros import __version__
 from difiisr_ros.errors import OptionError
-from difiisr_ros.export.facts import LR, NOISE, SR, GraphFacts, GraphOptions
+from difiisr_ros.export.facts import CAMERA, LR, NOISE, SR, GraphFacts, GraphOptions
 from difiisr_ros.export.graph import SamplerGraph, build_graph
 from difiisr_ros.export.simplify import simplify
 from difiisr_ros.models.load import load_network
@@ -77,6 +77,7 @@ def export_onnx(
         consistency=options.consistency,
         precision=options.precision,
         guidance=options.guidance,
+        projection=options.projection,
         model_guidance=graph.model_guidance,
         noise_count=graph.noise_count,
         max_steps=graph.max_steps,
@@ -142,6 +143,7 @@ def _open_axes(graph: SamplerGraph, shape: GraphShape) -> dict[str, dict[int, st
             axes[NOISE] = dict(high)
     if shape.batch is None:
         axes[LR][0] = axes[SR][0] = "batch"
+        axes[CAMERA] = {0: "batch"}
     return {name: found for name, found in axes.items() if found}
 
 

@@ -12,7 +12,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
+from difiisr_ros.core.bound import bound, neighbours
+from difiisr_ros.core.condition import OVERSHOOT
+from difiisr_ros.core.resample import (
+    SCALE,
+    back_project,
+    fold,
+    pull_wide,
+    unfold,
+    upsample_folded,
+)
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.published import PublishedModel, pad
 
@@ -28,6 +37,12 @@ Correct = Callable[[Tensor], Tensor]
 def noise_images(num_steps: int, stochasticity: float) -> int:
     """How many noise images :func:`upscale_frames` reads."""
     return num_steps if num_steps > 1 and stochasticity > 0 else 1
+
+
+def guides_measured_band(consistency: int, exact: bool) -> bool:
+    """Whether visual guidance also pulls to the measured frame: where it was measured without
+    noise, and no back-projection follows, which does the same."""
+    return exact and consistency == 0
 
 
 def latent_noise(image: Tensor, multiple: int) -> Tensor:
@@ -58,6 +73,9 @@ def upscale_frames(
     schedule: ResidualShiftSchedule,
     consistency: int,
     correct: Correct | None = None,
+    *,
+    exact: bool = True,
+    camera: Tensor | None = None,
 ) -> Tensor:
     """Super-resolve frames in normalised intensity.
 
@@ -65,10 +83,14 @@ def upscale_frames(
         lr: N x 1 x H x W, float32; values outside 0..1 are legal.
         noise: noise_images(...) x ... x 4H x 4W, shared by the batch.
         schedule: the kept timesteps.
-        consistency: back-projections onto ``lr``.
+        consistency: how often the result is pulled to the measurement.
         correct: guidance. Its energies are of images and the network's x0 is a latent, so it acts
             on the last x0, decoded: to go back to a latent in between would be an encoding and a
             decoding more for each step, and the codebook's choice has no gradient.
+        exact: pull by back-projection, instead of in what is certain alone
+            (:func:`difiisr_ros.core.resample.pull_wide`).
+        camera: what is told of the frames, N (or 1) x WIDTH, of which the overshoot bounds the
+            result; None leaves it as it is.
 
     Returns:
         N x 1 x 4H x 4W, float32.
@@ -84,4 +106,9 @@ def upscale_frames(
     folded = fold(gray * 0.5 + 0.5) + upsample_folded(lr - inside)
     if correct is not None:
         folded = correct(folded)
-    return unfold(back_project(folded, lr, consistency))
+    project = back_project if exact else pull_wide
+    folded = project(folded, lr, consistency)
+    if camera is not None:
+        overshoot = camera[:, OVERSHOOT].view(-1, 1, 1, 1)
+        folded = bound(folded, lr, *neighbours(lr), overshoot)
+    return unfold(folded)

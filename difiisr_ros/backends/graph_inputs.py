@@ -1,0 +1,20 @@
+"""What is known of a camera, as an exported graph takes it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from difiisr_ros.core.condition import Conditions
+from difiisr_ros.export.facts import PROJECTIONS
+
+
+def projection_of(camera: Conditions) -> str:
+    """Which of :data:`difiisr_ros.export.facts.PROJECTIONS` frames of this camera need."""
+    wide, exact = PROJECTIONS
+    return exact if camera.exact else wide
+
+
+def camera_rows(camera: Conditions, frames: int) -> np.ndarray:
+    """What is told of each frame, frames x WIDTH, float32, contiguous."""
+    rows = np.broadcast_to(camera.values, (frames, camera.values.shape[1]))
+    return np.ascontiguousarray(rows, np.float32)
