@@ -51,7 +51,7 @@ def reduced(hr: np.ndarray, column: float | None, seed: int) -> tuple[np.ndarray
         return degrade_bicubic(hr), resolve_camera(REDUCED)
     lr, camera = camera_frame(hr, seed, column)
     is_rounded = lr.dtype != np.float32
-    noise = camera.noise_with_rounding if is_rounded else camera.noise
+    noise = camera.noise
     return lr, CameraProfile(noise=noise, blur=camera.blur)
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from difiisr_ros.camera import CameraProfile
     from difiisr_ros.pipeline import SuperResolver
 
 __version__ = "0.1.0"
-__all__ = ["SuperResolver", "__version__"]
+__all__ = ["CameraProfile", "SuperResolver", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,8 +22,12 @@ def __getattr__(name: str) -> Any:
         from difiisr_ros.pipeline import SuperResolver
 
         return SuperResolver
+    if name == "CameraProfile":
+        from difiisr_ros.camera import CameraProfile
+
+        return CameraProfile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "SuperResolver"])
+    return sorted({*globals(), *__all__})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from difiisr_ros.core.condition import DEFAULT_OVERSHOOT
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
 from difiisr_ros.core.tiling import tile_starts
@@ -36,13 +37,17 @@ class UpscaleOptions:
     seed: int = 0
     """Seed of the noise; with the frame's shape it decides the noise entirely."""
     consistency: int = 1
-    """Back-projections that pull the result to the measured frame, 0 to 4."""
+    """How often the result is pulled to the measured frame, 0 to 4: in the means over many pixels,
+    or, where the camera is ``reduced``, exactly."""
     visual_scale: float = 0.0
     """Visual guidance: how far the spectrum is brought to what it should be, 0 to 2."""
     perceptual_scale: float = 0.0
     """Perceptual guidance: how far the features are brought to what they should be, 0 to 2."""
     guidance_gradient: str = "closed_form"
     """``closed_form``, or ``exact``: through the network, slower."""
+    overshoot: float = DEFAULT_OVERSHOOT
+    """How far a result may leave what the camera's 3x3 pixels around span, in units of that span,
+    0 to 1: a bound on every result, whatever the model does."""
     range_mode: str = "percentile"
     """What becomes normalised 0..1: ``percentile`` (1st to 99th), ``minmax`` or ``fixed``."""
     range_min: float | None = None
@@ -60,6 +65,10 @@ class UpscaleOptions:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise OptionError(f"{name} must be an integer in {low}..{high}, got {value!r}")
+        overshoot = self.overshoot
+        number = isinstance(overshoot, (int, float)) and not isinstance(overshoot, bool)
+        if not number or not 0 <= overshoot <= 1:
+            raise OptionError(f"overshoot must be a number in 0..1, got {overshoot!r}")
         self.guidance  # noqa: B018  # checks its own
         if self.range_mode not in RANGE_MODES:
             raise OptionError(

@@ -9,19 +9,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from difiisr_ros.backends import Backend, create, create_instead
+from difiisr_ros.camera import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core import radiometry
+from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.noise import noise_field
+from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.tiling import upscale_tiled
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
 
+_ROUNDING = 12**-0.5  # standard deviation of the error, counts
 _NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
 
 
@@ -37,6 +42,8 @@ class SuperResolverInfo:
     scale: int
     guidance: str
     """Terms and gradient in use, as ``visual 0.5, perceptual 0.2 (closed_form)``, or ``none``."""
+    camera: str
+    """What is known of the camera: :meth:`difiisr_ros.camera.CameraProfile.describe`."""
     fallback: str | None
     """Why another backend than the one asked for runs, or None."""
     memory: str | None
@@ -59,8 +66,11 @@ class SuperResolver:
         options: UpscaleOptions,
         fallback: str | None = None,
         instead: Callable[[Backend, BackendUnavailable], tuple[Backend, str]] | None = None,
+        camera: str | Path | CameraProfile = AUTO,
     ) -> None:
         self._backend = backend
+        self.camera = resolve_camera(camera)
+        self._newest_noise: tuple[float, float] | None = None  # counts, share of the range
         self._fallback = fallback
         self._instead = instead  # makes another backend when this one turns out not to run
         self._memory = MemoryLimit()
@@ -77,6 +87,7 @@ class SuperResolver:
         precision: str = "auto",
         num_steps: int = 1,
         seed: int = 0,
+        camera: str | Path | CameraProfile = AUTO,
         *,
         autoencoder: str = "",
         strict_backend: bool = False,
@@ -91,6 +102,9 @@ class SuperResolver:
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
             precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8`` (CPUs with VNNI).
             num_steps, seed: see :class:`UpscaleOptions`.
+            camera: what is known of the camera: a profile or its file, ``auto`` (nothing; the
+                noise is estimated from each frame) or ``reduced`` (frames that were reduced by
+                antialiased bicubic).
             autoencoder: checkpoint of the autoencoder, where ``model`` is the checkpoint of a
                 published DifIISR, ResShift or SinSR denoiser.
             strict_backend: raise instead of falling back to another backend.
@@ -99,8 +113,9 @@ class SuperResolver:
                 :mod:`difiisr_ros.quality` gives steps and guidance in one word.
 
         Raises:
-            OptionError, ModelError, BackendUnavailable: see :mod:`difiisr_ros.errors`.
+            OptionError, DataError, ModelError, BackendUnavailable: see :mod:`difiisr_ros.errors`.
         """
+        profile = resolve_camera(camera)  # before anything slow
         chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
         how: dict[str, Any] = {
             "model": model, "autoencoder": autoencoder, "device": device, "precision": precision,
@@ -111,7 +126,7 @@ class SuperResolver:
         def instead(failed: Backend, error: BackendUnavailable) -> tuple[Backend, str]:
             return create_instead(failed.name, error, **how)
 
-        return cls(loaded, chosen, fallback, None if strict_backend else instead)
+        return cls(loaded, chosen, fallback, None if strict_backend else instead, profile)
 
     @property
     def info(self) -> SuperResolverInfo:
@@ -120,14 +135,25 @@ class SuperResolver:
         steps = min(self._options.num_steps, b.max_steps)
         guidance = self._options.guidance.describe(b.guidance_terms)
         return SuperResolverInfo(
-            b.model, b.name, b.device, b.precision, steps, b.scale, guidance, self._fallback,
-            self._memory.reason,
+            b.model, b.name, b.device, b.precision, steps, b.scale, guidance,
+            self.camera.describe(), self._fallback, self._memory.reason,
         )  # fmt: skip
 
     @property
     def options(self) -> UpscaleOptions:
         """The options in use; change them with :meth:`configure`."""
         return self._options
+
+    @property
+    def last_noise(self) -> float | None:
+        """White noise that was told or found of the newest frame, counts; None before the first,
+        and for frames without a camera (``reduced``)."""
+        return None if self._newest_noise is None else self._newest_noise[0]
+
+    @property
+    def last_noise_share(self) -> float | None:
+        """The same as a share of the frame's range."""
+        return None if self._newest_noise is None else self._newest_noise[1]
 
     @property
     def max_steps(self) -> int:
@@ -182,12 +208,18 @@ class SuperResolver:
         for _ in range(3 if self._backend.device.startswith("cuda") else 1):
             self.upscale(frame)
 
-    def upscale(self, frame: np.ndarray, value_range: ValueRange | None = None) -> np.ndarray:
+    def upscale(
+        self,
+        frame: np.ndarray,
+        value_range: ValueRange | None = None,
+        camera: CameraProfile | None = None,
+    ) -> np.ndarray:
         """Super-resolve one frame.
 
         Args:
             frame: H x W, uint8, uint16 or float32, any strides; not modified.
             value_range: (low, high) in the frame's units instead of the measured range.
+            camera: what is known of the camera that took this frame, instead of :attr:`camera`.
 
         Returns:
             4H x 4W of the same dtype, C-contiguous.
@@ -195,12 +227,14 @@ class SuperResolver:
         Raises:
             FrameError: the frame cannot be used; says why.
         """
-        return self.upscale_batch([frame], None if value_range is None else [value_range])[0]
+        ranges = None if value_range is None else [value_range]
+        return self.upscale_batch([frame], ranges, camera)[0]
 
     def upscale_batch(
         self,
         frames: Sequence[np.ndarray],
         value_ranges: Sequence[ValueRange] | None = None,
+        camera: CameraProfile | None = None,
     ) -> list[np.ndarray]:
         """Super-resolve frames of one shape and dtype in one forward pass.
 
@@ -221,11 +255,29 @@ class SuperResolver:
         else:
             value_ranges = [radiometry.check_fixed_range(*pair) for pair in value_ranges]
         lr = np.stack([radiometry.normalize(f, r) for f, r in zip(frames, value_ranges)])[:, None]
+        conditions = self._conditions(frames, value_ranges, camera or self.camera, options)
         with self._lock:
-            results = self._run_where_it_fits(lr, frames[0].dtype, value_ranges, options)
+            results = self._run_where_it_fits(
+                lr, frames[0].dtype, value_ranges, options, conditions
+            )
         for result, frame in zip(results, frames):
             radiometry.restore_missing(result, frame, self._backend.scale)
         return results
+
+    def _conditions(
+        self,
+        frames: Sequence[np.ndarray],
+        value_ranges: Sequence[ValueRange],
+        camera: CameraProfile,
+        options: UpscaleOptions,
+    ) -> Conditions:
+        """What is told of the frames; the noise of those whose camera's is not known is found."""
+        shares = []
+        for frame, (low, high) in zip(frames, value_ranges):
+            counts = _noise_of(frame, camera)
+            shares.append(counts / (high - low))
+        self._newest_noise = None if camera.is_reduced else (counts, shares[-1])
+        return Conditions.of(camera, shares, options.overshoot)
 
     @staticmethod
     def _check_batch(frames: Sequence[np.ndarray], options: UpscaleOptions) -> None:
@@ -249,13 +301,16 @@ class SuperResolver:
         dtype: np.dtype,
         value_ranges: Sequence[ValueRange],
         options: UpscaleOptions,
+        camera: Conditions,
     ) -> list[np.ndarray]:
         """Again in smaller parts where the device is full, or on another backend."""
         while True:
             limited, size = self._memory.applied(options), self._memory.batch(len(lr))
             parts = [slice(first, first + size) for first in range(0, len(lr), size)]
             try:
-                results = [self._run(lr[p], dtype, value_ranges[p], limited) for p in parts]
+                results = [
+                    self._run(lr[p], dtype, value_ranges[p], limited, camera.part(p)) for p in parts
+                ]
             except DeviceOutOfMemory as error:
                 self._memory.reduce(lr.shape, limited, error)
             except BackendUnavailable as error:
@@ -273,16 +328,18 @@ class SuperResolver:
         dtype: np.dtype,
         value_ranges: Sequence[ValueRange],
         options: UpscaleOptions,
+        camera: Conditions,
     ) -> list[np.ndarray]:
         backend, shape = self._backend, lr.shape[-2:]
         steps = min(options.num_steps, backend.max_steps)
         if not options.tile_size or max(shape) <= options.tile_size:
             noise = self._whole_noise(options.seed, shape, backend.noise_count(steps))
-            sr = backend.run(lr, noise, steps, options.consistency, options.guidance)
+            how = steps, options.consistency, options.guidance, camera
+            sr = backend.run(lr, noise, *how)
             return [radiometry.restore(s[0], r, dtype) for s, r in zip(sr, value_ranges)]
         return [
-            self._run_tiled(frame, dtype, value_range, steps, options)
-            for frame, value_range in zip(lr[:, 0], value_ranges)
+            self._run_tiled(frame, dtype, value_range, steps, options, camera.part(slice(i, i + 1)))
+            for i, (frame, value_range) in enumerate(zip(lr[:, 0], value_ranges))
         ]
 
     def _run_tiled(
@@ -292,6 +349,7 @@ class SuperResolver:
         value_range: ValueRange,
         steps: int,
         options: UpscaleOptions,
+        camera: Conditions,
     ) -> np.ndarray:
         backend = self._backend
         scale, count = backend.scale, backend.noise_count(steps)
@@ -306,7 +364,8 @@ class SuperResolver:
             )
             noise = noise_field(options.seed, whole, count, window)
             tile = lr[None, None, rows, columns]
-            return backend.run(tile, noise, steps, options.consistency, options.guidance)[0, 0]
+            how = steps, options.consistency, options.guidance, camera
+            return backend.run(tile, noise, *how)[0, 0]
 
         blended = upscale_tiled(
             run, (height, width), options.tile_size, options.tile_overlap, scale
@@ -331,3 +390,12 @@ class SuperResolver:
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._noise.clear()
+
+
+def _noise_of(frame: np.ndarray, camera: CameraProfile) -> float:
+    """White noise of a frame in counts, that of rounding to whole counts included."""
+    if camera.is_reduced:
+        noise = 0.0
+    else:
+        noise = estimate_noise(frame) if camera.noise is None else camera.noise
+    return noise if frame.dtype == np.float32 else float(np.hypot(noise, _ROUNDING))

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 
 
@@ -51,6 +52,7 @@ class Backend(Protocol):
         num_steps: int,
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
+        camera: Conditions = NOTHING_KNOWN,
     ) -> np.ndarray:
         """Super-resolve a batch.
 
@@ -62,6 +64,8 @@ class Backend(Protocol):
             consistency: back-projections onto ``lr``.
             guidance: of the terms in ``guidance_terms``, by the gradients in
                 ``guidance_gradients``.
+            camera: what is known of the camera, for each frame or for all; models that are not
+                told read of it whether frames are projected exactly, and the overshoot.
 
         Returns:
             N x 1 x 4H x 4W; the caller may overwrite it.

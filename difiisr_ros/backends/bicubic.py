@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 
 
@@ -40,6 +41,7 @@ class BicubicBackend:
         num_steps: int,
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
+        camera: Conditions = NOTHING_KNOWN,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`; consistency is not applied."""
         height, width = lr.shape[-2:]

@@ -12,14 +12,15 @@ from difiisr_ros.backends.cuda_runner import CudaRunner
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.int8_prior import check_int8, int8_prior
 from difiisr_ros.backends.prior_terms import PriorTerms
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import Guide, closed_form, exact
-from difiisr_ros.core.resample import SCALE, back_project, fold, unfold, upsample_folded
-from difiisr_ros.core.sampler import sample
+from difiisr_ros.core.resample import SCALE, fold
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.checkpoint import load_model
-from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
+from difiisr_ros.models.lite import LiteDenoiser
+from difiisr_ros.models.lite_frames import guides_measured_band, upscale_frames
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -27,7 +28,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class TorchBackend:
     """The embedded model in PyTorch. See :class:`difiisr_ros.backends.base.Backend`.
 
-    The residual network runs in the chosen precision; bicubic, sampler and back-projection stay
+    The residual network runs in the chosen precision; bicubic, sampler, projection and bound stay
     float32, so that a reduced precision only touches the residual, a few percent of the range.
     """
 
@@ -96,46 +97,35 @@ class TorchBackend:
         num_steps: int,
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
+        camera: Conditions = NOTHING_KNOWN,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`."""
         network = self._loaded()
         # Gradients through networks cannot be taken in inference mode, which is a little faster.
         by_autograd = guidance.perceptual_scale > 0 or (guidance.terms and guidance.exact)
 
-        def compute(frames: Tensor, images: Tensor) -> Tensor:
-            y0 = upsample_folded(frames)
-            denoise = LiteDenoise(network, frames, y0, self._full)
-            guide = self._guide(guidance, frames, y0, num_steps > 1 or consistency == 0)
-            if num_steps > 1:
-                x0 = self._sample(denoise, y0, images, num_steps, guide)
-            elif guide is None:
-                x0 = denoise(None, self.max_steps - 1)  # the last timestep's expert reads no x_T
-            else:
-                x0 = guide(denoise, None, self.max_steps - 1, 1.0)
-            return unfold(back_project(x0, frames, consistency))
-
-        with torch.no_grad() if by_autograd else torch.inference_mode():
-            if self._cuda is not None:
-                key = num_steps, consistency, guidance
-                return self._cuda.run(key, compute, (lr, noise), graph=not by_autograd)
-            with report_full_device(self._device, lr.shape):
-                inputs = (torch.from_numpy(np.ascontiguousarray(a)) for a in (lr, noise))
-                return compute(*inputs).numpy()
-
-    def _sample(
-        self,
-        denoise: LiteDenoise,
-        y0: Tensor,
-        noise: Tensor,
-        num_steps: int,
-        guide: Guide | None,
-    ) -> Tensor:
         if num_steps not in self._schedules:
             self._schedules[num_steps] = self._full.respaced(num_steps)
         schedule = self._schedules[num_steps]
-        folded = [fold(image[None, None]) for image in noise]
-        stochasticity = self._loaded().config.stochasticity
-        return sample(denoise, y0, folded, schedule, stochasticity=stochasticity, guide=guide)
+        band = guides_measured_band(num_steps, consistency, camera.exact)
+
+        def compute(frames: Tensor, images: Tensor, told: Tensor) -> Tensor:
+            return upscale_frames(
+                network, frames, told, [fold(image[None, None]) for image in images],
+                self._full, schedule, consistency=consistency, exact=camera.exact,
+                make_guide=lambda lr, y0: self._guide(guidance, lr, y0, band),
+            )  # fmt: skip
+
+        with torch.no_grad() if by_autograd else torch.inference_mode():
+            if self._cuda is not None:
+                key = num_steps, consistency, guidance, camera.exact, len(camera.values)
+                arrays = lr, noise, camera.values
+                return self._cuda.run(key, compute, arrays, graph=not by_autograd)
+            with report_full_device(self._device, lr.shape):
+                inputs = (
+                    torch.from_numpy(np.ascontiguousarray(a)) for a in (lr, noise, camera.values)
+                )
+                return compute(*inputs).numpy()
 
     def _guide(
         self, guidance: Guidance, lr: Tensor, y0: Tensor, measured_band: bool

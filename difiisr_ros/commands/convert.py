@@ -111,4 +111,7 @@ def _fit(args: argparse.Namespace, config: PublishedConfig) -> tuple[GuidancePri
     answer = published_answer(prepare(model, device, torch.float32))
     count = min(args.frames_count, len(frames))
     print(f"fitting guidance to {count} frames of {args.frames}")
-    return fit_guidance_priors(answer, device, frames, count=count, largest=side), count
+    return fit_guidance_priors(
+        answer, device, frames, count=count, largest=side,
+        degradation="reduced",  # as it was trained
+    ), count

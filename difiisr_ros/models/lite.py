@@ -1,9 +1,8 @@
-"""The embedded denoiser: residual-shifting diffusion at and below the camera's resolution.
+"""The embedded denoiser: residual-shifting diffusion at the camera's resolution, told its camera.
 
 The network predicts x0 as a residual over bicubic. Everything is folded (pixel-unshuffled by 4),
-and most convolutions of ``lite`` run at half the camera's resolution, where 64 channels cost what
-32 cost at full resolution: that buys four times the parameters and twice the receptive field for
-the time. ``nano`` is for a sixth of that time, and runs at the camera's.
+so that it runs at the camera's resolution throughout. A network with half of that resolution
+inside is faster for its width, but leaves a lattice of twice the camera's pixels on noise.
 
 Two experts share the timesteps (expert denoisers, eDiff-I, arXiv 2211.01324):
 
@@ -12,6 +11,10 @@ Two experts share the timesteps (expert denoisers, eDiff-I, arXiv 2211.01324):
   step is a plain regression, does not depend on the noise, and cannot flicker.
 * the *refiner* answers at every other timestep. It reads x_t, the LR frame and the prior
   expert's prediction, and is told how noisy x_t is.
+
+Both are told what is known of the camera (:mod:`difiisr_ros.core.condition`), by a scale and a
+shift of every block's maps (FiLM, arXiv 1709.07871). For one frame these are part of the
+convolution's weights, and cost nothing.
 
 Inputs and outputs are preconditioned to unit variance (EDM, arXiv 2206.00364, table 1), with the
 residual's standard deviation ``residual_std`` in the place of sigma_data.
@@ -26,23 +29,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difiisr_ros.core.condition import FEATURES, NOISE
 from difiisr_ros.core.resample import SCALE, channels_last
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.guidance_priors import GuidancePriors
 
 FOLDED = SCALE**2
+NOISE_IN_DETAIL = 1.0
+"""Variance within camera pixels that counts as noise, in units of the noise's."""
+LEAST_DETAIL = 0.002
+"""Standard deviation within camera pixels, of the range, below which there is no detail."""
 
 
 @dataclass(frozen=True)
 class LiteConfig:
     """Architecture and schedule; stored in the model file."""
 
-    prior_channels: int = 64
-    prior_blocks: int = 8
-    refiner_channels: int = 64
-    refiner_blocks: int = 5
-    half: bool = True
-    """Whether most of the work runs at half the camera's resolution, or all of it at the whole."""
+    prior_channels: int = 32
+    prior_blocks: int = 4
+    refiner_channels: int = 32
+    refiner_blocks: int = 3
     residual_std: float = 0.04
     steps: int = 15
     kappa: float = 0.2
@@ -66,12 +72,7 @@ class LiteConfig:
 EMBEDDED_CONFIGS = {
     "lite": LiteConfig(),
     "nano": LiteConfig(
-        prior_channels=16,
-        prior_blocks=3,
-        refiner_channels=16,
-        refiner_blocks=3,
-        half=False,
-        power=1.0,
+        prior_channels=16, prior_blocks=3, refiner_channels=16, refiner_blocks=3, power=1.0
     ),
 }
 
@@ -79,76 +80,35 @@ EMBEDDED_CONFIGS = {
 class ResidualBlock(nn.Module):
     """conv - (scale, shift) - ReLU - conv, added to its input."""
 
-    def __init__(self, channels: int, embedding: int = 0) -> None:
+    def __init__(self, channels: int, embedding: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.modulation = nn.Linear(embedding, 2 * channels) if embedding else None
+        self.modulation = nn.Linear(embedding, 2 * channels)
         nn.init.normal_(self.conv2.weight, std=0.1 * (9 * channels) ** -0.5)
         nn.init.zeros_(self.conv2.bias)  # type: ignore[arg-type]
-        if self.modulation is not None:
-            nn.init.zeros_(self.modulation.weight)
-            nn.init.zeros_(self.modulation.bias)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """N x C x H x W to the same; ``embedding`` is N x E."""
-        hidden = self.conv1(x)
-        if self.modulation is not None:
-            scale, shift = self.modulation(embedding)[..., None, None].to(x.dtype).chunk(2, dim=1)
-            hidden = hidden * (1 + scale) + shift
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """N x C x H x W to the same; ``embedding`` is N x E, or 1 x E for all."""
+        scale, shift = self.modulation(embedding).chunk(2, dim=1)
+        scale = 1 + scale
+        if len(embedding) == 1 and not torch.jit.is_tracing():
+            # The same for all maps: into the weights, instead of one more pass over the maps.
+            assert self.conv1.bias is not None
+            weight = self.conv1.weight * scale.view(-1, 1, 1, 1)
+            hidden = F.conv2d(x, weight, self.conv1.bias * scale[0] + shift[0], padding=1)
+        else:
+            hidden = self.conv1(x) * scale[..., None, None] + shift[..., None, None]
         # Added to the newest map in place: a third of the time of making another.
         return self.conv2(F.relu(hidden, inplace=True)).add_(x)
 
 
-class TwoResolutionNet(nn.Module):
-    """Folded maps in, folded maps out; most of the work runs at half the folded resolution.
+class CameraNet(nn.Module):
+    """Folded maps in, folded maps out, at the camera's resolution throughout."""
 
-    Residual blocks at half resolution see far and cost little; two convolutions at full folded
-    resolution then place the detail. Any height and width: an odd side is extended by its last
-    row or column and cut off again.
-    """
-
-    FINE = 16  # maps that the half-resolution part hands over, at full folded resolution
-    HEAD = 32
-
-    def __init__(self, in_channels: int, channels: int, blocks: int, embedding: int = 0) -> None:
-        super().__init__()
-        self.head = nn.Conv2d(4 * in_channels, channels, 3, padding=1)
-        self.blocks = nn.ModuleList(ResidualBlock(channels, embedding) for _ in range(blocks))
-        self.tail = nn.Conv2d(channels, 4 * self.FINE, 3, padding=1)
-        self.fine1 = nn.Conv2d(self.FINE + in_channels, self.HEAD, 3, padding=1)
-        self.fine2 = nn.Conv2d(self.HEAD, FOLDED, 3, padding=1)
-        nn.init.normal_(self.fine2.weight, std=1e-3)
-        nn.init.zeros_(self.fine2.bias)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """N x in_channels x H x W to N x 16 x H x W; ``embedding`` is N x E."""
-        height, width = x.shape[-2:]
-        if torch.jit.is_tracing():
-            # The graph's size may be open: extend always, and cut what an even side does not need.
-            x = F.pad(x, (0, 1, 0, 1), mode="replicate")
-            x = x[..., : (height + 1) // 2 * 2, : (width + 1) // 2 * 2]
-        elif height % 2 or width % 2:
-            x = F.pad(x, (0, width % 2, 0, height % 2), mode="replicate")
-        half = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        half = self.head(half)
-        hidden = half
-        for block in self.blocks:
-            hidden = block(hidden, embedding)
-        fine = F.relu(F.pixel_shuffle(self.tail(hidden + half), 2))
-        fine = torch.cat([fine, x], dim=1).contiguous(memory_format=torch.channels_last)
-        fine = self.fine2(F.relu(self.fine1(fine), inplace=True))
-        return fine[..., :height, :width]
-
-
-class OneResolutionNet(nn.Module):
-    """Folded maps in, folded maps out, everything at the folded resolution.
-
-    For networks so small that there is nothing to gain from width: with 16 channels this gives
-    more for its time than 32 channels at half the resolution (docs/models.md).
-    """
-
-    def __init__(self, in_channels: int, channels: int, blocks: int, embedding: int = 0) -> None:
+    def __init__(self, in_channels: int, channels: int, blocks: int, embedding: int) -> None:
         super().__init__()
         self.head = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.blocks = nn.ModuleList(ResidualBlock(channels, embedding) for _ in range(blocks))
@@ -156,8 +116,8 @@ class OneResolutionNet(nn.Module):
         nn.init.normal_(self.tail.weight, std=1e-3)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """N x in_channels x H x W to N x 16 x H x W; ``embedding`` is N x E."""
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """N x in_channels x H x W to N x 16 x H x W; ``embedding`` is N x E, or 1 x E for all."""
         first = self.head(channels_last(x))
         hidden = first
         for block in self.blocks:
@@ -172,6 +132,7 @@ class LiteDenoiser(nn.Module):
     """
 
     EMBEDDING = 64
+    CAMERA = 32
 
     def __init__(self, config: LiteConfig | None = None) -> None:
         super().__init__()
@@ -179,26 +140,42 @@ class LiteDenoiser(nn.Module):
         c = self.config
         #: What guidance expects; fitted after training, and stored in the model file.
         self.guidance_priors = GuidancePriors()
-        network = TwoResolutionNet if c.half else OneResolutionNet
-        self.prior = network(1, c.prior_channels, c.prior_blocks)
+        self.camera_embedding = nn.Sequential(
+            nn.Linear(FEATURES, self.CAMERA), nn.SiLU(),
+            nn.Linear(self.CAMERA, self.CAMERA), nn.SiLU(),
+        )  # fmt: skip
+        self.prior = CameraNet(1, c.prior_channels, c.prior_blocks, self.CAMERA)
         self.noise_embedding = nn.Sequential(
             nn.Linear(self.EMBEDDING, self.EMBEDDING), nn.SiLU(),
             nn.Linear(self.EMBEDDING, self.EMBEDDING), nn.SiLU(),
         )  # fmt: skip
-        self.refiner = network(2 * FOLDED + 1, c.refiner_channels, c.refiner_blocks, self.EMBEDDING)
+        self.refiner_camera_embedding = nn.Sequential(
+            nn.Linear(FEATURES, self.CAMERA), nn.SiLU(),
+        )  # fmt: skip
+        self.refiner = CameraNet(
+            2 * FOLDED + 1, c.refiner_channels, c.refiner_blocks, self.EMBEDDING + self.CAMERA
+        )
 
-    def predict_prior(self, lr: Tensor) -> Tensor:
-        """Residual over bicubic at the last timestep, folded, from the LR frame N x 1 x H x W."""
+    def predict_prior(self, lr: Tensor, camera: Tensor) -> Tensor:
+        """Residual over bicubic at the last timestep, folded.
+
+        Args:
+            lr: LR frame as :func:`difiisr_ros.core.bound.shown` gives it, N x 1 x H x W.
+            camera: what is told, N (or 1) x WIDTH, see :mod:`difiisr_ros.core.condition`.
+        """
         compute = self.prior.head.weight.dtype
-        return self.prior((lr - 0.5).to(compute)).float().mul_(self.config.residual_std)
+        embedding = self.camera_embedding(camera[:, :FEATURES].to(compute))
+        return self.prior((lr - 0.5).to(compute), embedding).float().mul_(self.config.residual_std)
 
-    def refine(self, shift: Tensor, lr: Tensor, prior: Tensor, noise_std: Tensor) -> Tensor:
+    def refine(
+        self, shift: Tensor, lr: Tensor, prior: Tensor, noise_std: Tensor, camera: Tensor
+    ) -> Tensor:
         """Residual over bicubic from a noisy one.
 
         Args:
             shift: noisy residual ``(x_t - y0) / (1 - eta_t)``, folded: the true residual plus
                 noise of ``noise_std``.
-            lr: LR frame, N x 1 x H x W.
+            lr, camera: as of :meth:`predict_prior`.
             prior: the prior expert's residual, folded.
             noise_std: ``kappa sqrt(eta_t) / (1 - eta_t)`` per image, shape (N,) or (1,), float32.
         """
@@ -207,7 +184,10 @@ class LiteDenoiser(nn.Module):
         total = torch.sqrt(ratio**2 + 1)
         unit = shift / (self.config.residual_std * total)
         x = torch.cat([unit, prior / self.config.residual_std, lr - 0.5], dim=1).to(compute)
-        embedding = self.noise_embedding(self._sinusoid(ratio[:, 0, 0, 0]).to(compute))
+        level = self.noise_embedding(self._sinusoid(ratio[:, 0, 0, 0]).to(compute))
+        known = self.refiner_camera_embedding(camera[:, :FEATURES].to(compute))
+        count = max(len(level), len(known))
+        embedding = torch.cat([level.expand(count, -1), known.expand(count, -1)], dim=1)
         out = self.refiner(x, embedding).float()
         # EDM skip: the least-squares estimate from the noisy residual alone, plus a correction
         # no larger than that estimate's error.
@@ -226,10 +206,11 @@ class LiteDenoise:
 
     Args:
         model: the network.
-        lr: N x 1 x H x W.
-        y0: bicubic of it, folded.
+        lr: what it is shown of the LR frames, N x 1 x H x W.
+        y0: bicubic of the frames, folded.
         full: the schedule of all timesteps, ``model.config.schedule()``: kept by the caller, since
             it is the same for every frame.
+        camera: what is told of the frames, N (or 1) x WIDTH.
         prior: the prior expert's residual, where it is known already.
     """
 
@@ -239,9 +220,11 @@ class LiteDenoise:
         lr: Tensor,
         y0: Tensor,
         full: ResidualShiftSchedule,
+        camera: Tensor,
         prior: Tensor | None = None,
     ) -> None:
         self._model, self._lr, self._y0, self._full = model, lr, y0, full
+        self._camera = camera
         self._prior = prior
 
     def __call__(self, x_t: Tensor | None, timestep: int) -> Tensor:
@@ -259,14 +242,41 @@ class LiteDenoise:
         """Predict x0 from what :meth:`input_of` gives; differentiable in it."""
         if timestep == self._full.steps - 1:
             known = read is self._lr
-            return self._y0 + (self._known_prior() if known else self._model.predict_prior(read))
+            if known:
+                return self.plain()
+            return self._y0 + self._model.predict_prior(read, self._camera)
         eta = float(self._full.etas[timestep])
         level = self._full.kappa * eta**0.5 / (1 - eta)
         noise_std = torch.full((1,), level, device=self._lr.device)
         shift = (read - self._y0) / (1 - eta)
-        return self._y0 + self._model.refine(shift, self._lr, self._known_prior(), noise_std)
+        return self._y0 + self._model.refine(
+            shift, self._lr, self._known_prior(), noise_std, self._camera
+        )
+
+    def plain(self) -> Tensor:
+        """The prior expert's answer: x0 of one step without guidance."""
+        return self._y0 + self._known_prior()
 
     def _known_prior(self) -> Tensor:
         if self._prior is None:
-            self._prior = self._model.predict_prior(self._lr)
+            self._prior = self._model.predict_prior(self._lr, self._camera)
         return self._prior
+
+
+def keep_detail(plain: Tensor, detailed: Tensor, camera: Tensor) -> Tensor:
+    """What more steps and guidance add, where there is signal; nothing where there is noise.
+
+    The difference to the plain answer is weighed like a Wiener filter does, by how much fine
+    structure the plain answer has in the 3x3 camera pixels around and how much the camera's noise
+    can make there.
+
+    Args:
+        plain: the answer of one step without guidance, folded.
+        detailed: that of more steps, or of guidance.
+        camera: N (or 1) x WIDTH.
+    """
+    inside = plain - plain.mean(dim=1, keepdim=True)
+    power = inside.square().mean(dim=1, keepdim=True)
+    power = F.avg_pool2d(F.pad(power, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    noise = camera[:, NOISE].view(-1, 1, 1, 1).square() * NOISE_IN_DETAIL + LEAST_DETAIL**2
+    return plain + power / (power + noise) * (detailed - plain)

@@ -14,6 +14,8 @@ from difiisr_ros.models.model_files import EMBEDDED
 if TYPE_CHECKING:
     from difiisr_ros.training.distill import Teacher
 
+MUON_RATE = 20 / 3
+"""Of Muon, in units of the learning rate of AdamW."""
 HELP = "Train an embedded model on a folder of frames."
 
 
@@ -33,26 +35,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames to measure PSNR on while training; without it every 50th frame is held out",
     )  # fmt: skip
     parser.add_argument(
-        "--degradation", default="bicubic", metavar="KIND",
-        help="bicubic, camera (blur, fixed-pattern and temporal noise) or mixed "
-             "(default: %(default)s)",
+        "--degradation", default="camera", metavar="KIND",
+        help="camera (blur, pattern, noise as cameras have, a part reduced by bicubic) or "
+             "reduced (antialiased bicubic alone)",
     )  # fmt: skip
-    parser.add_argument("--batch", type=int, default=16, metavar="N", help="crops a step")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops a step")
     parser.add_argument(
         "--crop", type=int, default=192, metavar="PX",
         help="side of the high-resolution crops, a multiple of 8",
     )  # fmt: skip
     parser.add_argument(
-        "--learning-rate", type=float, default=1e-3, metavar="LR", help="peak of the schedule"
-    )
+        "--learning-rate", type=float, default=3e-3, metavar="LR",
+        help="peak of the schedule, of AdamW; Muon's is 20/3 of it",
+    )  # fmt: skip
     parser.add_argument(
         "--init", metavar="MODEL",
         help="start from this model file, or from lite or nano: fine-tuning to your own camera",
     )  # fmt: skip
     parser.add_argument(
         "--architecture", choices=EMBEDDED, default="lite",
-        help="network to train: of the embedded lite, or of the faster nano, which takes a higher "
-             "learning rate (6e-3); with --init it is that model's",
+        help="network to train: of the embedded lite, or of the faster nano; with --init it is "
+             "that model's",
     )  # fmt: skip
     parser.add_argument(
         "--distill", metavar="MODEL",
@@ -65,8 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="crops that it upscales for each training step")  # fmt: skip
     parser.add_argument("--prior-share", type=float, default=0.6, metavar="F",
                         help="share of the time for the one-step answer")  # fmt: skip
-    parser.add_argument("--psnr-share", type=float, default=0.2, metavar="F",
-                        help="share of that, at its end, with PSNR as the loss")  # fmt: skip
+    parser.add_argument("--guided-share", type=float, default=0.0, metavar="F",
+                        help="share of that, at its end, in which spectrum and features count "
+                             "beside PSNR")  # fmt: skip
     parser.add_argument("--few-step-share", type=float, default=0.2, metavar="F",
                         help="share of the time, at its end, for 2 and 4 steps as run")  # fmt: skip
     parser.add_argument("--spectrum-weight", type=float, default=0.02, metavar="W",
@@ -99,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("minutes", "batch", "learning_rate"):
         if not getattr(args, name) > 0:
             raise OptionError(f"--{name.replace('_', '-')} must be above 0")
-    if not 0 <= args.psnr_share <= 1:
-        raise OptionError(f"--psnr-share must be in [0, 1], got {args.psnr_share}")
+    if not 0 <= args.guided_share <= 1:
+        raise OptionError(f"--guided-share must be in [0, 1], got {args.guided_share}")
     for name in ("prior_share", "few_step_share"):
         if not 0 <= getattr(args, name) <= 1:
             flag = f"--{name.replace('_', '-')}"
@@ -122,7 +126,8 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
     settings = TrainSettings(
         minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
-        learning_rate=args.learning_rate, psnr_share=args.psnr_share,
+        learning_rate=args.learning_rate, muon_rate=args.learning_rate * MUON_RATE,
+        guided_share=args.guided_share,
         few_step_share=args.few_step_share, spectrum_weight=args.spectrum_weight,
         feature_weight=args.feature_weight,
         degradation=args.degradation, seed=args.seed,

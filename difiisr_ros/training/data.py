@@ -15,6 +15,7 @@ from torch import Tensor
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.training.targets import add_target
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class Augmentation:
     """Log-uniform range of the contrast around what the percentiles give."""
     offset: float = 0.1
     """Standard deviation of the brightness offset, in ranges."""
+    flat: float = 0.05
+    """How often a crop is nearly or entirely flat: a wall, on which noise is all there is."""
+    target: float = 0.12
+    """How often there is a target far outside the range."""
 
 
 @dataclass(frozen=True)
@@ -107,4 +112,10 @@ class CropSampler:
             crop = crop[:, ::-1]
         span = (frame.high - frame.low) * float(np.exp(rng.uniform(-a.gain, a.gain)))
         low = frame.low + span * a.offset * rng.normal()
-        return np.ascontiguousarray((crop - low) / span), 1.0 / span
+        crop = np.ascontiguousarray((crop - low) / span, dtype=np.float32)
+        if rng.random() < a.flat:
+            level = np.full_like(crop, rng.uniform(0, 1))
+            crop = level if rng.random() < 0.5 else cv2.GaussianBlur(crop, (0, 0), 16)
+        if rng.random() < a.target:
+            crop = add_target(crop, rng)
+        return crop, 1.0 / span

@@ -61,7 +61,7 @@ class Teacher:
         self._network = prepare(network, device, dtype)
         self._schedule = network.config.schedule().respaced(num_steps)
         self._device, self._fresh = device, fresh
-        self._pool: deque[tuple[Tensor, Tensor]] = deque(maxlen=pool)
+        self._pool: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=pool)
         self.facts: dict[str, Any] = {
             **describe(Path(model)), "num_steps": num_steps, "facts": facts,
         }  # fmt: skip
@@ -86,14 +86,15 @@ class Teacher:
 
     def examples(
         self, sampler: CropSampler, size: int, degradation: str, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """A batch of LR crops N x 1 x H x W and its answers, folded, on its device."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch of LR crops N x 1 x H x W, its answers, folded, and what is told of the crops'
+        cameras, on its device."""
         wanted = max(self._fresh, size - len(self._pool))
         if wanted:
             batch = sampler.draw(min(wanted, size))
-            lr = degrade(batch.hr, batch.step, degradation, generator)
-            self._pool.extend(zip(lr, fold(self.answer(lr, generator)).cpu()))
+            lr, camera = degrade(batch.hr, batch.step, degradation, generator)
+            self._pool.extend(zip(lr, fold(self.answer(lr, generator)).cpu(), camera))
         chosen = torch.randperm(len(self._pool), generator=generator)[:size].tolist()
-        pairs = [self._pool[i] for i in chosen]
-        frames, answers = (torch.stack(part).to(self._device) for part in zip(*pairs))
-        return frames, answers
+        kept = [self._pool[i] for i in chosen]
+        frames, answers, told = (torch.stack(part).to(self._device) for part in zip(*kept))
+        return frames, answers, told

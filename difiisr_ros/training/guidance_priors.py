@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from difiisr_ros.core.bound import compressed, neighbours, without_lone_pixels
 from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, MapPrior
-from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.core.resample import SCALE, downsample_folded, fold, unfold, upsample_folded
+from difiisr_ros.core.resample import SCALE, fold, unfold, upsample_folded
 from difiisr_ros.core.visual_guidance import (
     SpectrumPrior,
     lr_amplitudes,
@@ -30,9 +30,11 @@ from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.published import PublishedModel
 from difiisr_ros.models.published_frames import upscale_frames
 from difiisr_ros.training.data import Frame
+from difiisr_ros.training.degradation import degrade
 
-Answer = Callable[[Tensor], Tensor]
-"""A model's one-step answer before back-projection: N x 1 x H x W to folded N x 16 x H x W."""
+Answer = Callable[[Tensor, Tensor], Tensor]
+"""A model's one-step answer before any projection: N x 1 x H x W, and what is told of the camera
+(N x WIDTH), to folded N x 16 x H x W."""
 
 FRAMES = 120
 _RIDGE = 1e-3  # of the mean square of what is regressed on: keeps alike channels apart
@@ -66,14 +68,19 @@ class LeastSquares:
 
 def lite_answer(model: LiteDenoiser) -> Answer:
     """The first answer of an embedded model, in evaluation mode and float32."""
-    return lambda lr: upsample_folded(lr) + model.predict_prior(lr)
+
+    def answer(lr: Tensor, camera: Tensor) -> Tensor:
+        seen = compressed(without_lone_pixels(lr, *neighbours(lr)))
+        return upsample_folded(lr) + model.predict_prior(seen, camera)
+
+    return answer
 
 
 def published_answer(model: PublishedModel, seed: int = 0) -> Answer:
     """The first answer of a published model that is ready to run; noise by seed and size."""
     schedule = model.config.schedule().respaced(1)
 
-    def answer(lr: Tensor) -> Tensor:
+    def answer(lr: Tensor, camera: Tensor) -> Tensor:
         height, width = (SCALE * side for side in lr.shape[-2:])
         noise = torch.from_numpy(noise_field(seed, (height, width), 1)).to(lr.device)
         return fold(upscale_frames(model, lr, noise, schedule, consistency=0))
@@ -88,6 +95,7 @@ def fit_guidance_priors(
     spec: str = "thermal",
     count: int = FRAMES,
     largest: int = 0,
+    degradation: str = "camera",
 ) -> GuidancePriors:
     """Fit both priors on ``count`` of the frames, evenly chosen.
 
@@ -96,15 +104,17 @@ def fit_guidance_priors(
         device: of the frames that it gets.
         frames: HR frames that the model was trained on, or the like of them.
         spec: the feature network, see :func:`difiisr_ros.features.load_features`.
+        degradation: one of :data:`difiisr_ros.training.degradation.DEGRADATIONS`.
         largest: HR side that larger frames are cut to, around their middle; 0 for whole frames.
     """
     network = load_features(spec).to(device)
     spectrum = LeastSquares()
     maps: list[_MapFit] = []
     with torch.inference_mode():
-        for lr, hr in _pairs(_chosen(frames, count), device, largest):
+        chosen = _chosen(frames, count)
+        for lr, hr, camera in _pairs(chosen, device, largest, degradation):
             y0 = upsample_folded(lr)
-            first = answer(lr)
+            first = answer(lr, camera)
             spectrum.add(
                 SpectrumPrior.conditions(lr, _amplitudes(first - y0)), _amplitudes(hr - y0).log()
             )
@@ -122,7 +132,8 @@ def fit_thermal_spectrum(frames: Sequence[Frame], count: int = FRAMES) -> Tensor
         Rings x (LR rings + 1), float32.
     """
     fit = LeastSquares()
-    for lr, hr in _pairs(_chosen(frames, count), torch.device("cpu"), 0):
+    cpu = torch.device("cpu")
+    for lr, hr, _ in _pairs(_chosen(frames, count), cpu, 0, "reduced"):
         logs = lr_amplitudes(lr).log()
         conditions = torch.cat([logs, torch.ones_like(logs[:, :1])], dim=1)
         fit.add(conditions, _amplitudes(hr - upsample_folded(lr)).log())
@@ -134,20 +145,21 @@ def _chosen(frames: Sequence[Frame], count: int) -> Sequence[Frame]:
 
 
 def _pairs(
-    frames: Iterable[Frame], device: torch.device, largest: int
-) -> Iterable[tuple[Tensor, Tensor]]:
-    """LR 1 x 1 x H x W and folded HR, normalised by the LR frame's range as at run time."""
+    frames: Iterable[Frame], device: torch.device, largest: int, degradation: str
+) -> Iterable[tuple[Tensor, Tensor, Tensor]]:
+    """LR 1 x 1 x H x W and folded HR, normalised by the frame's range, and what is told."""
+    generator = torch.Generator().manual_seed(0)
     for frame in frames:
         windows = []
         for side in frame.pixels.shape:
             kept = min(side, largest or side) // (8 * SCALE) * 8 * SCALE
             first = (side - kept) // 2 if largest else 0
             windows.append(slice(first, first + kept))
-        hr = torch.from_numpy(frame.pixels[tuple(windows)].astype(np.float32)).to(device)
-        folded = fold(hr[None, None])
-        lr = downsample_folded(folded).round()
-        low, high = measure_range(lr[0, 0].cpu().numpy())
-        yield (lr - low) / (high - low), (folded - low) / (high - low)
+        span = frame.high - frame.low
+        pixels = (frame.pixels[tuple(windows)].astype(np.float32) - frame.low) / span
+        hr = torch.from_numpy(pixels.astype(np.float32))[None, None]
+        lr, camera = degrade(hr, torch.tensor([1 / span]), degradation, generator)
+        yield lr.to(device), fold(hr.to(device)), camera.to(device)
 
 
 def _amplitudes(residual: Tensor) -> Tensor:

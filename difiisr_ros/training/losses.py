@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from difiisr_ros.core.resample import back_project, unfold, upsample_folded
+from difiisr_ros.core.bound import compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.features import load_features
 from difiisr_ros.features.base import FeatureNetwork
-from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
+from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser, keep_detail
 from difiisr_ros.training.guidance_losses import feature_loss, spectrum_loss
 
 _FLAT_CROP = 1e-3  # of the residual's variance: below it a crop has nothing left to teach
@@ -39,7 +41,7 @@ class GuidedLoss:
 
     def __call__(self, x0: Tensor, hr: Tensor, num_steps: int, std: float) -> Tensor:
         """A scalar, of folded ``x0`` and ``hr`` (N x 16 x H x W); ``std`` makes errors unitless."""
-        error = ((x0 - hr) / std).square().mean(dim=(1, 2, 3))
+        error = (_visible(x0, hr) / std).square().mean(dim=(1, 2, 3))
         loss = 0.5 * torch.log(error + _FLAT_CROP).mean()
         if self.spectrum_weight > 0:
             weight = self.spectrum_weight * num_steps**2
@@ -52,27 +54,38 @@ class GuidedLoss:
         return loss
 
 
+def _visible(x0: Tensor, hr: Tensor) -> Tensor:
+    """The error, less of it where the scene lies far outside the range: else one target of 500
+    ranges would be all that counts."""
+    return (x0 - hr) / (1 + F.relu((hr - 0.5).abs() - 1))
+
+
+def _read(lr: Tensor) -> tuple[Tensor, Tensor]:
+    """What the network is shown of LR frames, and bicubic without their stuck pixels, folded."""
+    calm = without_lone_pixels(lr, *neighbours(lr))
+    return compressed(calm), upsample_folded(calm)
+
+
 def prior_loss(
-    model: LiteDenoiser, lr: Tensor, hr: Tensor, *, guided: GuidedLoss | None = None
+    model: LiteDenoiser, lr: Tensor, hr: Tensor, camera: Tensor, guided: GuidedLoss
 ) -> Tensor:
-    """Error of the one-step answer, with the back-projection it is used with.
+    """Error of the one-step answer.
 
     Args:
         lr: N x 1 x H x W.
         hr: folded, N x 16 x H x W.
-        guided: the loss to end with, instead of the mean absolute error: too steep to begin with.
+        camera: what is told of the frames, N x WIDTH.
+        guided: PSNR and what else counts.
     """
-    std = model.config.residual_std
-    x0 = back_project(upsample_folded(lr) + model.predict_prior(lr), lr, 1)
-    if guided is None:
-        return ((x0 - hr) / std).abs().mean()
-    return guided(x0, hr, 1, std)
+    seen, y0 = _read(lr)
+    return guided(y0 + model.predict_prior(seen, camera), hr, 1, model.config.residual_std)
 
 
 def few_step_loss(
     model: LiteDenoiser,
     lr: Tensor,
     hr: Tensor,
+    camera: Tensor,
     num_steps: int,
     guided: GuidedLoss,
     generator: torch.Generator,
@@ -86,34 +99,41 @@ def few_step_loss(
     """
     full = model.config.schedule()
     with torch.no_grad():
-        y0, prior = upsample_folded(lr), model.predict_prior(lr)
+        seen, y0 = _read(lr)
+        prior = model.predict_prior(seen, camera)
     noise = [
         torch.randn(y0.shape, generator=generator).to(y0.device)
         for _ in range(num_steps if model.config.stochasticity > 0 else 1)
     ]
+    denoise = LiteDenoise(model, seen, y0, full, camera, prior)
     x0 = sample(
-        LiteDenoise(model, lr, y0, full, prior), y0, noise, full.respaced(num_steps),
-        stochasticity=model.config.stochasticity,
-    )  # fmt: skip
-    return guided(back_project(x0, lr, 1), hr, num_steps, model.config.residual_std)
+        denoise, y0, noise, full.respaced(num_steps), stochasticity=model.config.stochasticity
+    )
+    x0 = keep_detail(denoise.plain(), x0, camera)
+    return guided(x0, hr, num_steps, model.config.residual_std)
 
 
-def refiner_loss(model: LiteDenoiser, lr: Tensor, hr: Tensor, generator: torch.Generator) -> Tensor:
+def refiner_loss(
+    model: LiteDenoiser, lr: Tensor, hr: Tensor, camera: Tensor, generator: torch.Generator
+) -> Tensor:
     """Denoising loss at log-normal noise levels, weighted to unit variance (EDM, table 1).
 
     The network's noise level is ``kappa sqrt(eta_t) / (1 - eta_t)``, so that any schedule within
     the trained levels can be chosen afterwards. Most of the training goes to levels around the
     residual's own, where detail is decided.
     """
-    residual = hr - upsample_folded(lr)
     with torch.no_grad():
-        prior = model.predict_prior(lr)
+        seen, y0 = _read(lr)
+        prior = model.predict_prior(seen, camera)
+    residual = hr - y0
     std = model.config.residual_std
     spread = _LEVEL_CENTRE + _LEVEL_SPREAD * torch.randn(len(lr), generator=generator)
     level = std * torch.exp(spread).clamp(*_LEVEL_LIMITS)
     noise = torch.randn(residual.shape, generator=generator)
     scale = level[:, None, None, None]
-    estimate = model.refine(residual + scale * noise, lr, prior, level)
+    estimate = model.refine(residual + scale * noise, seen, prior, level, camera)
     ratio = scale / std
     weight = (ratio**2 + 1) / (ratio * std) ** 2
-    return (weight * (estimate - residual) ** 2).mean()
+    error = _visible(y0 + estimate, hr)
+    # A crop with a target of many ranges is off by more than all others together.
+    return torch.log1p((weight * error**2).mean(dim=(1, 2, 3))).mean()

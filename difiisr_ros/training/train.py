@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -24,6 +25,7 @@ from difiisr_ros.training.degradation import degrade
 from difiisr_ros.training.distill import Teacher
 from difiisr_ros.training.guidance_priors import fit_guidance_priors, lite_answer
 from difiisr_ros.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
+from difiisr_ros.training.muon import Muon
 from difiisr_ros.training.validate import validate
 
 _logger = logging.getLogger(__name__)
@@ -41,20 +43,23 @@ class TrainSettings:
     """Share of the time that the prior expert gets."""
     few_step_share: float = 0.2
     """Share of the time, at its end, in which the refiner learns in the sampler as it is run."""
-    psnr_share: float = 0.2
-    """Share of the prior expert's time, at its end, in which PSNR itself is the loss."""
+    guided_share: float = 0.0
+    """Share of the prior expert's time, at its end, in which spectrum and features count too."""
     spectrum_weight: float = 0.02
     """Of the spectrum loss in one step, beside PSNR; n steps weigh it n^2 times."""
     feature_weight: float = 0.2
     """Of the loss on the perceptual prior's features."""
-    batch: int = 16
+    batch: int = 8
     crop: int = 192
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
+    """Of AdamW, which all but the blocks' convolutions learn by."""
+    muon_rate: float = 0.02
+    """Of Muon, which these learn by."""
     warmup_steps: int = 200
     clip: float = 0.5
     """Largest gradient norm; without it 1e-3 diverges."""
     ema: float = 0.999
-    degradation: str = "bicubic"
+    degradation: str = "camera"
     seed: int = 0
     data_name: str = ""
     """What the frames are, and ``data_licence`` on which terms, for the model file."""
@@ -122,6 +127,7 @@ class Trainer:
         self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.amp = _amp_dtype(settings.precision, self.device)
         self.guided = GuidedLoss(settings.spectrum_weight, settings.feature_weight, self.device)
+        self.plain = GuidedLoss(0.0, 0.0, self.device)
         self.stage, self.step, self.elapsed = self._stages()[0], 0, 0.0
         self.history: list[dict[str, Any]] = []
         self._new_optimizer()
@@ -145,7 +151,8 @@ class Trainer:
             self.stage = state["stage"]
             self._new_optimizer()
             self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for optimizer, known in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(known)
             self.ema = {k: v.to(self.device) for k, v in state["ema"].items()}
             self.step, self.elapsed = state["step"], state["elapsed"]
             self.history = state["history"]
@@ -171,7 +178,7 @@ class Trainer:
                 "elapsed": self.elapsed,
                 "model": self.model.state_dict(),
                 "ema": self.ema,
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "generator": self.generator.get_state(),
                 "sampler": self.sampler.state(),
                 "history": self.history,
@@ -215,15 +222,25 @@ class Trainer:
     # -- loop --------------------------------------------------------------------------------
 
     def _parameters(self) -> list[nn.Parameter]:
-        modules = [self.model.prior]
-        if self.stage != "prior":
-            modules = [self.model.refiner, self.model.noise_embedding]
+        m = self.model
+        modules = [m.refiner, m.noise_embedding, m.refiner_camera_embedding]
+        if self.stage == "prior":
+            modules = [m.prior, m.camera_embedding]
         return [p for module in modules for p in module.parameters()]
 
+    def _block_weights(self) -> list[nn.Parameter]:
+        network = self.model.prior if self.stage == "prior" else self.model.refiner
+        return [p for p in network.blocks.parameters() if p.dim() == 4]
+
     def _new_optimizer(self) -> None:
-        self.optimizer = torch.optim.AdamW(
-            self._parameters(), self.settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4
-        )
+        blocks = self._block_weights()
+        known = {id(weight) for weight in blocks}
+        others = [p for p in self._parameters() if id(p) not in known]
+        s = self.settings
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(others, s.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4),
+            Muon(blocks, s.muon_rate),
+        ]
 
     def _windows(self) -> dict[str, tuple[float, float]]:
         """Begin and end of every stage in seconds of training time."""
@@ -246,9 +263,10 @@ class Trainer:
         begin, end = self._window()
         return min(1.0, (elapsed - begin) / max(end - begin, 1e-9))
 
-    def _learning_rate(self, elapsed: float) -> float:
+    def _pace(self, elapsed: float) -> float:
+        """Of the learning rates: a short rise, then half a cosine."""
         warm = min(1.0, (self.stage_step + 1) / self.settings.warmup_steps)
-        return self.settings.learning_rate * warm * max(0.01, 1 - self._done(elapsed))
+        return warm * max(0.01, 0.5 * (1 + math.cos(math.pi * self._done(elapsed))))
 
     def run(self) -> Path:
         """Train until the minutes are over. Returns the model file."""
@@ -298,36 +316,40 @@ class Trainer:
         self.stage, self.stage_step = stages[stages.index(self.stage) + 1], 0
         self._new_optimizer()
 
-    def _examples(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """LR crops, and what is to be learned of them, folded."""
+    def _examples(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """LR crops, what is to be learned of them, folded, and what is told of their cameras."""
         s = self.settings
         if self.teacher is not None:
             return self.teacher.examples(self.sampler, s.batch, s.degradation, self.generator)
         batch = self.sampler.draw(s.batch)
-        lr = degrade(batch.hr, batch.step, s.degradation, self.generator).to(self.device)
-        return lr, fold(batch.hr.to(self.device))
+        lr, camera = degrade(batch.hr, batch.step, s.degradation, self.generator)
+        return lr.to(self.device), fold(batch.hr.to(self.device)), camera.to(self.device)
 
     def _train_step(self, elapsed: float) -> float:
         s = self.settings
-        lr, hr = self._examples()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(elapsed)
+        lr, hr, camera = self._examples()
+        pace = self._pace(elapsed)
+        for optimizer, rate in zip(self.optimizers, (s.learning_rate, s.muon_rate)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * pace
         enabled = self.amp is not None
         with torch.autocast(self.device.type, self.amp or torch.bfloat16, enabled=enabled):
             if self.stage == "prior":
-                psnr = self._done(elapsed) >= 1 - s.psnr_share
-                loss = prior_loss(self.model, lr, hr, guided=self.guided if psnr else None)
+                end = s.guided_share > 0 and self._done(elapsed) >= 1 - s.guided_share
+                loss = prior_loss(self.model, lr, hr, camera, self.guided if end else self.plain)
             elif self.stage == "refiner":
-                loss = refiner_loss(self.model, lr, hr, self.generator)
+                loss = refiner_loss(self.model, lr, hr, camera, self.generator)
             else:
                 steps = FEW_STEPS[self.step % len(FEW_STEPS)]
-                loss = few_step_loss(self.model, lr, hr, steps, self.guided, self.generator)
-        self.optimizer.zero_grad(set_to_none=True)
+                loss = few_step_loss(self.model, lr, hr, camera, steps, self.guided, self.generator)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters = self._parameters()
         distributed.average_gradients(parameters, self.world)
         nn.utils.clip_grad_norm_(parameters, s.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         self.stage_step += 1
         self._update_average()

@@ -1,4 +1,4 @@
-"""PSNR and spectrum loss on held-out frames while training."""
+"""PSNR and spectrum loss on held-out frames of a simulated camera while training."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_simulation import simulate_camera
+from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.core.resample import (
-    back_project,
-    downsample_folded,
-    fold,
-    unfold,
-    upsample_folded,
-)  # fmt: skip
-from difiisr_ros.core.sampler import sample
-from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser
+from difiisr_ros.core.resample import unfold, upsample_folded
+from difiisr_ros.models.lite import LiteDenoiser
+from difiisr_ros.models.lite_frames import upscale_frames
 from difiisr_ros.training.data import Frame
 from difiisr_ros.training.guidance_losses import spectrum_loss
+
+#: The camera: Gaussian sigma in camera pixels (told), and noise as a share of the range (told).
+BLUR, NOISE = 0.4, 0.01
 
 
 class Quality(NamedTuple):
@@ -40,31 +40,37 @@ def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[
     schedule = full.respaced(num_steps)
     scores = []
     with torch.inference_mode():
-        for frame in frames:
+        for index, frame in enumerate(frames):
             height, width = (side // 4 * 4 for side in frame.pixels.shape)
-            hr = torch.from_numpy(frame.pixels[:height, :width].astype(np.float32)).to(device)
-            lr = downsample_folded(fold(hr[None, None])).round()
-            low, high = measure_range(lr[0, 0].cpu().numpy())
-            x = (lr - low) / (high - low)
-            y0 = upsample_folded(x)
+            pixels, span = frame.pixels[:height, :width], frame.high - frame.low
+            rng = np.random.default_rng(index)
+            counts = simulate_camera(pixels, blur=BLUR, noise=NOISE * span, pattern=0, rng=rng)
+            counts = np.rint(counts)
+            low, high = measure_range(counts)
+            lr = torch.from_numpy((counts - low) / (high - low)).float()[None, None].to(device)
+            told = Conditions.of(CameraProfile(blur=BLUR), [NOISE * span / (high - low)]).values
             generator = torch.Generator().manual_seed(0)
+            shape = (1, 16, *lr.shape[-2:])
             noise = [
-                torch.randn(y0.shape, generator=generator).to(device) for _ in range(num_steps)
+                torch.randn(shape, generator=generator).to(device)
+                for _ in range(num_steps if num_steps > 1 else 0)
             ]
-            x0 = sample(
-                LiteDenoise(model, x, y0, full), y0, noise, schedule,
-                stochasticity=model.config.stochasticity,
+            sr = upscale_frames(
+                model, lr, torch.from_numpy(told).to(device), noise, full, schedule,
+                consistency=1, exact=False,
             )  # fmt: skip
+            hr = torch.from_numpy(pixels.astype(np.float32)).to(device)
             peak = 255.0 if frame.pixels.dtype == np.uint8 else float(np.ptp(frame.pixels))
-            scores.append([_score(y, hr, low, high, peak) for y in (y0, back_project(x0, x, 1))])
+            plain = unfold(upsample_folded(lr))
+            scores.append([_score(y, hr, low, high, peak) for y in (plain, sr)])
     bicubic, ours = np.mean(scores, axis=0)
     return Quality(*map(float, bicubic)), Quality(*map(float, ours))
 
 
 def _score(
-    folded: torch.Tensor, hr: torch.Tensor, low: float, high: float, peak: float
+    image: torch.Tensor, hr: torch.Tensor, low: float, high: float, peak: float
 ) -> tuple[float, float]:
-    counts = (unfold(folded)[0, 0] * (high - low) + low).round()
+    counts = (image[0, 0] * (high - low) + low).round()
     if peak == 255.0:
         counts = counts.clamp(0, 255)
     mse = float(((counts - hr) ** 2).mean())

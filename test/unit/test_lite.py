@@ -1,22 +1,27 @@
-"""The embedded architecture: sizes, the roles of its experts, preconditioning."""
+"""The embedded architecture: sizes, the roles of its experts, what it is told, preconditioning."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import numpy as np
 import pytest
 import torch
 
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.resample import upsample_folded
-from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser
+from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser, keep_detail
 
-SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
+SMALL = LiteConfig(prior_channels=8, prior_blocks=2, refiner_channels=8, refiner_blocks=1)
 
 
-@pytest.fixture(params=[True, False], ids=["half", "whole"])
-def model(request) -> LiteDenoiser:
+def told(*noise: float, blur: float | None = None) -> torch.Tensor:
+    return torch.from_numpy(Conditions.of(CameraProfile(blur=blur), list(noise)).values)
+
+
+@pytest.fixture
+def model() -> LiteDenoiser:
     torch.manual_seed(0)
-    network = LiteDenoiser(replace(SMALL, half=request.param)).eval()
+    network = LiteDenoiser(SMALL).eval()
     for parameter in network.parameters():  # no layer left at its zero initialisation
         torch.nn.init.normal_(parameter, std=0.05)
     return network
@@ -25,10 +30,11 @@ def model(request) -> LiteDenoiser:
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (3, 5), (8, 6)])
 @torch.inference_mode()
 def test_any_size_goes_through_both_experts(model, size):
-    lr = torch.rand(2, 1, *size)
-    prior = model.predict_prior(lr)
+    lr, camera = torch.rand(2, 1, *size), told(0.01, 0.02)
+    prior = model.predict_prior(lr, camera)
     assert prior.shape == (2, 16, *size)
-    refined = model.refine(torch.rand(2, 16, *size), lr, prior, torch.tensor([0.01, 0.3]))
+    level = torch.tensor([0.01, 0.3])
+    refined = model.refine(torch.rand(2, 16, *size), lr, prior, level, camera)
     assert refined.shape == (2, 16, *size)
     assert refined.dtype == torch.float32
     assert torch.isfinite(refined).all()
@@ -36,30 +42,46 @@ def test_any_size_goes_through_both_experts(model, size):
 
 @torch.inference_mode()
 def test_frames_of_a_batch_do_not_touch_each_other(model):
+    """Nor their cameras; and one frame, whose camera is folded into the weights, is alike."""
     lr, level = torch.rand(3, 1, 6, 8), torch.tensor([0.01, 0.1, 0.5])
-    shift = torch.rand(3, 16, 6, 8)
-    together = model.refine(shift, lr, model.predict_prior(lr), level)
+    shift, camera = torch.rand(3, 16, 6, 8), told(0.0, 0.01, 0.05, blur=0.4)
+    together = model.refine(shift, lr, model.predict_prior(lr, camera), level, camera)
     for i in range(3):
         one = slice(i, i + 1)
-        alone = model.refine(shift[one], lr[one], model.predict_prior(lr[one]), level[one])
+        prior = model.predict_prior(lr[one], camera[one])
+        alone = model.refine(shift[one], lr[one], prior, level[one], camera[one])
         torch.testing.assert_close(together[one], alone, atol=1e-5, rtol=1e-4)
 
 
 @torch.inference_mode()
+def test_both_experts_listen_to_what_is_told_of_the_camera(model):
+    lr, shift = torch.rand(1, 1, 6, 8), torch.rand(1, 16, 6, 8)
+    level = torch.tensor([0.1])
+    known = told(0.01)
+    prior = model.predict_prior(lr, known)
+    refined = model.refine(shift, lr, prior, level, known)
+    reduced = Conditions.of(CameraProfile(source="reduced"), [0.01]).values
+    for other in (told(0.03), told(0.01, blur=0.3), torch.from_numpy(reduced)):
+        assert not torch.allclose(model.predict_prior(lr, other), prior, atol=1e-6)
+        answer = model.refine(shift, lr, prior, level, other)
+        assert not torch.allclose(answer, refined, atol=1e-7)
+
+
+@torch.inference_mode()
 def test_last_timestep_answers_from_the_lr_frame_alone(model):
-    lr = torch.rand(1, 1, 6, 8)
+    lr, camera = torch.rand(1, 1, 6, 8), told(0.01)
     y0 = upsample_folded(lr)
-    denoise = LiteDenoise(model, lr, y0, model.config.schedule())
+    denoise = LiteDenoise(model, lr, y0, model.config.schedule(), camera)
     first, second = (denoise(torch.randn(1, 16, 6, 8), 14) for _ in range(2))
     assert torch.equal(first, second)
-    assert torch.equal(first, y0 + model.predict_prior(lr))
+    assert torch.equal(first, y0 + model.predict_prior(lr, camera))
 
 
 @torch.inference_mode()
 def test_other_timesteps_read_x_t_and_how_noisy_it_is(model):
     lr = torch.rand(1, 1, 6, 8)
     y0 = upsample_folded(lr)
-    denoise = LiteDenoise(model, lr, y0, model.config.schedule())
+    denoise = LiteDenoise(model, lr, y0, model.config.schedule(), told(0.01))
     x = y0 + 0.05 * torch.randn(1, 16, 6, 8)
     assert not torch.allclose(denoise(x, 5), denoise(x + 0.05, 5), atol=1e-4)
     assert not torch.allclose(denoise(x, 5), denoise(x, 9), atol=1e-4)
@@ -68,6 +90,18 @@ def test_other_timesteps_read_x_t_and_how_noisy_it_is(model):
 @torch.inference_mode()
 def test_nearly_clean_input_is_passed_through(model):
     """As the noise vanishes, the skip connection must take over whatever the weights are."""
-    lr, shift = torch.rand(1, 1, 6, 8), 0.04 * torch.randn(1, 16, 6, 8)
-    out = model.refine(shift, lr, model.predict_prior(lr), torch.tensor([1e-7]))
+    lr, shift, camera = torch.rand(1, 1, 6, 8), 0.04 * torch.randn(1, 16, 6, 8), told(0.01)
+    prior = model.predict_prior(lr, camera)
+    out = model.refine(shift, lr, prior, torch.tensor([1e-7]), camera)
     torch.testing.assert_close(out, shift, atol=1e-5, rtol=0)
+
+
+def test_detail_is_kept_where_there_is_signal_and_not_where_there_is_noise():
+    plain = torch.zeros(1, 16, 8, 16)
+    plain[..., 8:] = torch.from_numpy(np.tile([-0.05, 0.05], 8)).float().view(1, 16, 1, 1)
+    detailed = plain + 0.02
+    added = keep_detail(plain, detailed, told(0.01)) - plain
+    assert float(added[..., :6].abs().max()) < 1e-6
+    assert float(added[..., 10:].min()) > 0.018
+    noisier = keep_detail(plain, detailed, told(0.05)) - plain
+    assert float(noisier[..., 10:].max()) < 0.012

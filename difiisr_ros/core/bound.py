@@ -1,0 +1,76 @@
+"""Bounds on what a network is shown, and on what comes out, from each pixel's neighbours.
+
+A network that was trained on scenes within their range does what it likes with a target of fifty
+ranges. So it is shown a frame in which nothing lies far outside the range, and no single pixel
+far outside its neighbours; what is taken away there is left to bicubic interpolation. And no
+result may leave what the camera's 3x3 pixels span by more than a given part of that span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_LOW, _HIGH = -1.0, 2.0  # beyond these, ranges count by their logarithm
+_LONE = 0.1  # of the range: what one pixel may always differ from its neighbours' span
+
+Pairwise = Callable[[Tensor, Tensor], Tensor]
+
+
+def neighbours(lr: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest of the eight pixels around each, N x 1 x H x W both.
+
+    At the border the outermost pixels are repeated, so there a pixel is its own neighbour.
+    """
+    padded = F.pad(lr, (1, 1, 1, 1), mode="replicate")
+    left, middle, right = padded[..., :-2], padded[..., 1:-1], padded[..., 2:]
+
+    def around(of: Pairwise) -> Tensor:
+        rows = of(of(left, middle), right)
+        beside = of(left[..., 1:-1, :], right[..., 1:-1, :])
+        return of(of(rows[..., :-2, :], rows[..., 2:, :]), beside)
+
+    return around(torch.minimum), around(torch.maximum)
+
+
+def without_lone_pixels(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Frames in which no pixel lies far outside its neighbours, N x 1 x H x W.
+
+    A pixel may lie outside its eight neighbours by a margin m: as much as these span, and a tenth
+    of the range. One that lies farther, by d, is put back to ``m^2 / d``: the farther, the more
+    surely it is stuck and not hot, and the less of it is left.
+
+    Args:
+        lr: N x 1 x H x W, normalised intensity.
+        low, high: of :func:`neighbours`.
+    """
+    square = ((high - low) + _LONE).square()
+    above, below = F.relu(lr - high), F.relu(low - lr)
+    above = above - torch.minimum(above, square / above.clamp_min(_LONE))
+    below = below - torch.minimum(below, square / below.clamp_min(_LONE))
+    return lr - above + below
+
+
+def compressed(lr: Tensor) -> Tensor:
+    """Frames in which nothing lies far outside the range: there only its logarithm counts."""
+    above, below = F.relu(lr - _HIGH), F.relu(_LOW - lr)
+    return lr.clamp(_LOW, _HIGH) + torch.log1p(above) - torch.log1p(below)
+
+
+def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> Tensor:
+    """Keep a result within what the camera's 3x3 pixels around span, and ``overshoot`` of that.
+
+    ``[min - a c, max + a c]`` with ``c = max - min`` of the 3x3 pixels and ``a`` the overshoot.
+
+    Args:
+        folded: N x 16 x H x W.
+        lr: N x 1 x H x W.
+        low, high: of :func:`neighbours`.
+        overshoot: N (or 1) x 1 x 1 x 1, 0 to 1.
+    """
+    low, high = torch.minimum(low, lr), torch.maximum(high, lr)
+    margin = overshoot * (high - low)
+    return torch.minimum(torch.maximum(folded, low - margin), high + margin)

@@ -1,0 +1,86 @@
+"""What a network is told of the camera that took a frame, as a few numbers for each frame.
+
+The blur comes with the standard deviation of its error, so that one network serves a calibrated
+camera, one whose blur is only roughly known, and one of which nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from difiisr_ros.camera import CameraProfile
+
+FEATURES = 5
+"""Numbers that networks read: noise (logarithm, and as it is), blur, its error, reduced or not."""
+WIDTH = FEATURES + 2
+"""Numbers of one frame in all: beside them the noise and the overshoot that is allowed."""
+NOISE, OVERSHOOT = FEATURES, FEATURES + 1
+
+#: Blur that an unknown one is told as, and its error: centre and spread of what cameras have.
+UNKNOWN_BLUR, UNKNOWN_ERROR = 0.5, 0.3
+DEFAULT_OVERSHOOT = 0.5
+_NOISE_LIMITS = 5e-4, 0.2  # of the range: networks were trained within 0.05 to 5 %
+
+
+def features(
+    noise: np.ndarray | float,
+    blur: np.ndarray | float = UNKNOWN_BLUR,
+    blur_error: np.ndarray | float = UNKNOWN_ERROR,
+    reduced: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """Encode what is known, ... x 5 float32, each number of the order of 1.
+
+    Args:
+        noise: standard deviation of the white noise, share of the range.
+        blur: Gaussian sigma of the optics, camera pixels.
+        blur_error: standard deviation of its error, at most that of an unknown blur.
+        reduced: 1 where the frame is known to be an antialiased-bicubic reduction.
+    """
+    noise, blur, blur_error, reduced = np.broadcast_arrays(noise, blur, blur_error, reduced)
+    noise = np.clip(noise, 0, _NOISE_LIMITS[1])
+    level = np.log2(np.maximum(noise, _NOISE_LIMITS[0]) / 0.01) / 3
+    error = np.minimum(blur_error, UNKNOWN_ERROR) / 0.1
+    columns = [level, noise / 0.05, (blur - UNKNOWN_BLUR) / 0.3, error, reduced]
+    return np.stack(columns, axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is told of a batch of frames."""
+
+    values: np.ndarray
+    """N x :data:`WIDTH` (or 1 x, the same for all), float32."""
+    exact: bool = False
+    """Whether results are projected exactly: frames that were reduced by antialiased bicubic."""
+
+    def part(self, frames: slice) -> Conditions:
+        """Of some of the frames."""
+        return self if len(self.values) == 1 else Conditions(self.values[frames], self.exact)
+
+    @classmethod
+    def of(
+        cls, profile: CameraProfile, noise: Sequence[float], overshoot: float = DEFAULT_OVERSHOOT
+    ) -> Conditions:
+        """Conditions of frames of one camera.
+
+        Args:
+            profile: what is known of it.
+            noise: of each frame, share of its range.
+            overshoot: see :func:`difiisr_ros.core.bound.bound`.
+        """
+        level = np.asarray(noise, np.float32)
+        if profile.is_reduced:
+            told = features(level, 0.0, 0.0, 1.0)
+        elif profile.blur is None:
+            told = features(level)
+        else:
+            told = features(level, profile.blur, profile.blur_error or 0.0)
+        rest = np.stack([level, np.full_like(level, overshoot)], axis=-1)
+        return cls(np.concatenate([told, rest], axis=-1), profile.is_reduced)
+
+
+NOTHING_KNOWN = Conditions.of(CameraProfile(), [0.005])
+"""A camera of which nothing is known, with little noise."""

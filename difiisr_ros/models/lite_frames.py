@@ -1,0 +1,84 @@
+"""From LR frames to results with the embedded model: what every backend and every graph computes.
+
+Bicubic and what the sampler adds to it, detail kept only where there is signal, the pull to what
+was measured, and the bound that holds whatever the network did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from difiisr_ros.core.bound import bound, compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.condition import OVERSHOOT
+from difiisr_ros.core.guided_step import Guide
+from difiisr_ros.core.resample import back_project, pull_wide, unfold, upsample_folded
+from difiisr_ros.core.sampler import sample
+from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser, keep_detail
+
+MakeGuide = Callable[[Tensor, Tensor], Guide | None]
+"""``make_guide(lr, y0)``: of the frames, and bicubic of them."""
+
+
+def upscale_frames(
+    network: LiteDenoiser,
+    lr: Tensor,
+    camera: Tensor,
+    noise: Sequence[Tensor],
+    full: ResidualShiftSchedule,
+    schedule: ResidualShiftSchedule,
+    *,
+    consistency: int,
+    exact: bool,
+    make_guide: MakeGuide | None = None,
+) -> Tensor:
+    """Super-resolve frames: N x 1 x H x W to N x 1 x 4H x 4W, normalised intensity, float32.
+
+    Args:
+        network: the model.
+        lr: N x 1 x H x W.
+        camera: what is told of the frames, N (or 1) x WIDTH
+            (:mod:`difiisr_ros.core.condition`), float32.
+        noise: folded noise images 1 x 16 x H x W; none for one step.
+        full: all timesteps, ``network.config.schedule()``.
+        schedule: those that are taken.
+        consistency: how often the result is pulled to the measurement.
+        exact: by back-projection, instead of in what is certain alone
+            (:func:`difiisr_ros.core.resample.pull_wide`).
+        make_guide: makes the guide of these frames, where guidance is on.
+    """
+    low, high = neighbours(lr)
+    calm = without_lone_pixels(lr, low, high)
+    base = lr if exact else calm
+    y0 = upsample_folded(base)
+    denoise = LiteDenoise(network, compressed(calm), y0, full, camera)
+    guide = None if make_guide is None else make_guide(base, y0)
+    last = len(full) - 1
+    if len(schedule) > 1:
+        x0 = sample(
+            denoise, y0, noise, schedule,
+            stochasticity=network.config.stochasticity, guide=guide,
+        )  # fmt: skip
+    elif guide is not None:
+        x0 = guide(denoise, None, last, 1.0)
+    else:
+        x0 = denoise(None, last)  # the last timestep's expert reads no x_T
+    if len(schedule) > 1 or guide is not None:
+        x0 = keep_detail(denoise.plain(), x0, camera)
+    if exact:
+        x0 = back_project(x0, lr, consistency)
+    else:
+        x0 = upsample_folded(lr - calm).add_(pull_wide(x0, calm, consistency))
+    overshoot = camera[:, OVERSHOOT].view(-1, 1, 1, 1)
+    return unfold(bound(x0, lr, low, high, overshoot))
+
+
+def guides_measured_band(num_steps: int, consistency: int, exact: bool) -> bool:
+    """Whether visual guidance also pulls to the measured frame.
+
+    A camera's frame is measured with noise, which a result must not be pulled to; and of frames
+    without, a back-projection of the only prediction does the same.
+    """
+    return exact and (num_steps > 1 or consistency == 0)

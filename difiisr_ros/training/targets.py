@@ -1,0 +1,39 @@
+"""Hot and cold targets far outside the range, which real scenes have and few training frames."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+CONTRAST = (0.3, 500.0)
+"""In ranges, log-uniform."""
+SIZE = (3.0, 32.0)
+"""HR pixels, log-uniform."""
+
+
+def log_uniform(limits: tuple[float, float], rng: np.random.Generator) -> float:
+    """A number between the limits, every order of magnitude as likely."""
+    return math.exp(rng.uniform(math.log(limits[0]), math.log(limits[1])))
+
+
+def add_target(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A crop with one disc, square or bar in it, hard or soft, hot or (three in ten) cold."""
+    rows, columns = np.mgrid[: crop.shape[0], : crop.shape[1]]
+    margin = min(16.0, min(crop.shape) / 4)
+    y, x = (rng.uniform(margin, side - margin) for side in crop.shape)
+    half = log_uniform(SIZE, rng) / 2
+    kind = rng.integers(3)
+    if kind == 0:
+        distance = np.hypot(rows - y, columns - x) - half
+    else:
+        angle = rng.uniform(0, math.pi) if kind == 2 else 0.0
+        length = half * rng.uniform(0.5, 4) if kind == 2 else half
+        along = (rows - y) * math.cos(angle) + (columns - x) * math.sin(angle)
+        across = (columns - x) * math.cos(angle) - (rows - y) * math.sin(angle)
+        distance = np.maximum(np.abs(along) - half, np.abs(across) - length)
+    softness = rng.uniform(0.3, 3.0)  # HR pixels
+    shape = 1 / (1 + np.exp(np.clip(2 * distance / softness, -30, 30)))
+    sign = 1 if rng.random() < 0.7 else -1
+    contrast = sign * log_uniform(CONTRAST, rng)
+    return (crop + contrast * shape).astype(np.float32)
