@@ -3,7 +3,7 @@
     python benchmarks/record_quality.py MODEL --data FOLDER
 
 FOLDER holds m3fd/, roadscene/, hit_uav/test/ and lepton/. Everything is measured by
-``difiisr evaluate`` with its defaults; the figures in docs/models.md are this script's output.
+``difiisr evaluate``; the figures in docs/models.md are this script's output.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from safetensors.torch import load_file, save_file
 
 from difiisr_ros.cli import main as difiisr
 
+_FOLDERS = {"m3fd": "m3fd/HR", "roadscene": "roadscene", "hit_uav/test": "hit_uav/test"}
+_STEPS = ("--num-steps", "1,2,4")
 SETS = {
-    "m3fd": ["m3fd", "--num-steps", "1,2,4"],
-    "roadscene": ["roadscene", "--num-steps", "1,2,4"],
-    "hit_uav/test": ["hit_uav/test", "--num-steps", "1,2,4"],
-    "lepton": ["lepton", "--no-reference", "--num-steps", "1,2,4"],
+    **{name: [folder, *_STEPS] for name, folder in _FOLDERS.items()},
+    **{
+        f"{name}, reduced": [folder, *_STEPS, "--degradation", "reduced"]
+        for name, folder in _FOLDERS.items()
+    },
+    "lepton": ["lepton", "--no-reference", *_STEPS],
 }
+"""Of a simulated camera with 1 % of noise, of which the model is told nothing; reduced by bicubic,
+and told so; and native frames."""
 METRICS = ("psnr", "ssim", "spectrum_distance", "consistency")
 
 

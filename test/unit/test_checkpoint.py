@@ -121,7 +121,7 @@ def test_keys_that_do_not_fit_are_named(small, tmp_path):
     path = tmp_path / "other.safetensors"
     save_file(state, path, {"format": FORMAT, "config": config, "facts": "{}"})
     with pytest.raises(
-        ModelError, match=r"prior\.head\.weight: expected \(8, 4, 3, 3\), found \(3,\)"
+        ModelError, match=r"prior\.head\.weight: expected \(8, 1, 3, 3\), found \(3,\)"
     ):
         load_model(str(path))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from difiisr_ros import SuperResolver
+from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.evaluation.hot_spots import PROMINENCE, HotSpots, noise_level
 from difiisr_ros.evaluation.methods import pillow_upscale
@@ -17,6 +16,7 @@ from difiisr_ros.evaluation.metrics import consistency
 from difiisr_ros.io.images import list_images, read_image
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.quality import PRESETS
+from difiisr_ros.training.data import Frame
 from difiisr_ros.training.guidance_priors import fit_guidance_priors, lite_answer
 
 NOISE = 4.0
@@ -142,11 +142,12 @@ def resolvers(data_dir, tmp_path_factory) -> dict[str, SuperResolver]:
     """The embedded model, and the same with priors fitted here: those know the test's frames."""
     network, facts = load_model("lite")
     files = list_images(data_dir / "hit_uav/test")[::50]
-    pixels = [SimpleNamespace(pixels=crop_to_scale(read_image(path))) for path in files]
+    images = [crop_to_scale(read_image(path)) for path in files]
+    pixels = [Frame(image, *measure_range(image)) for image in images]
     network.guidance_priors = fit_guidance_priors(
         lite_answer(network),
         torch.device("cpu"),
-        pixels,  # type: ignore[arg-type]
+        pixels,
     )
     path = tmp_path_factory.mktemp("model") / "fitted.safetensors"
     save_model(path, network, facts)

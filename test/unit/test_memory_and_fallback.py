@@ -25,7 +25,7 @@ class Small(BicubicBackend):
         self.calls: list[tuple[int, ...]] = []
         self.failures = 0
 
-    def run(self, lr, noise, num_steps, consistency, guidance=None):
+    def run(self, lr, noise, num_steps, consistency, guidance=None, camera=None):
         self.calls.append(lr.shape)
         if lr.size > self.pixels:
             self.failures += 1
@@ -234,19 +234,19 @@ def test_torch_says_it_in_two_ways(words, count):
 def test_a_cpu_without_the_memory_runs_in_tiles(monkeypatch):
     """As a published model's attention does, which asks for hundreds of GB at once."""
     torch = pytest.importorskip("torch")
-    from difiisr_ros.backends import torch_backend
+    from difiisr_ros.models import lite_frames
 
     resolver = SuperResolver.load(backend="torch", device="cpu", precision="fp32")
     frame = _frame((136, 152))
     whole = resolver.upscale(frame)
-    upsample = torch_backend.upsample_folded
+    upsample = lite_frames.upsample_folded
 
     def asks_for_much(lr):
         if lr.numel() > 100 * 100:
             torch.empty(1 << 55)
         return upsample(lr)
 
-    monkeypatch.setattr(torch_backend, "upsample_folded", asks_for_much)
+    monkeypatch.setattr(lite_frames, "upsample_folded", asks_for_much)
     tiled = resolver.upscale(frame)
     assert "tiles of 72 pixels: cpu has not the memory" in str(resolver.info.memory)
     assert np.percentile(np.abs(tiled.astype(int) - whole), 99) <= 2

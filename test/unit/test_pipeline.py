@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from difiisr_ros import SuperResolver
+from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.errors import BackendUnavailable, FrameError, OptionError
 from difiisr_ros.options import UpscaleOptions
 
@@ -75,15 +75,34 @@ def test_seed_changes_many_steps_and_not_one(lite):
     assert four[0].tobytes() != four[1].tobytes()
 
 
-def test_consistency_pulls_the_result_to_the_measurement(lite):
+def test_consistency_pulls_reduced_frames_to_the_measurement(lite):
     frame, errors = _frame(shape=(48, 64)), []
+    # Without a bound, which has the last word.
+    camera = CameraProfile(source="reduced")
     for consistency in (0, 1, 2, 4):
-        lite.configure(consistency=consistency)
-        result = lite.upscale(frame).astype(np.float32)
+        lite.configure(consistency=consistency, overshoot=1.0)
+        result = lite.upscale(frame, camera=camera).astype(np.float32)
         down = Image.fromarray(result).resize((64, 48), BICUBIC)
         errors.append(float(np.abs(np.asarray(down) - frame).mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[3] < 0.5 * errors[0]
+
+
+def test_consistency_pulls_a_cameras_frames_in_wide_means_alone(lite):
+    """What one pixel differs by is noise; what the mean over many does is not."""
+    frame = (30_000 + 40 * np.random.default_rng(0).standard_normal((96, 128))).astype(np.uint16)
+
+    def deviations(consistency: int) -> tuple[float, float]:
+        lite.configure(consistency=consistency, overshoot=0.5)
+        result = lite.upscale(frame, camera=CameraProfile(noise=40.0))
+        means = result.astype(float).reshape(96, 4, 128, 4).mean(axis=(1, 3)) - frame
+        wide = means.reshape(4, 24, 4, 32).mean(axis=(1, 3))
+        return float(np.abs(means).mean()), float(np.abs(wide).max())
+
+    (_, free), (single, held) = deviations(0), deviations(1)
+    assert held < 1.0  # counts; the noise of such a mean is 1.4
+    assert held <= free + 0.2
+    assert single > 15.0
 
 
 def test_hot_target_beyond_the_percentiles_survives(lite):
@@ -167,7 +186,7 @@ def test_bfloat16_stays_within_half_a_count_of_8_bits(data_dir):
     for frame in frames:
         as_float = frame.astype(np.float32)
         difference = np.abs(fp32.upscale(as_float) - bf16.upscale(as_float))
-        assert difference.mean() < 0.05
+        assert difference.mean() < 0.1
         assert np.percentile(difference, 99.9) < 0.5
 
 

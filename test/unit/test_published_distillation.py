@@ -9,7 +9,8 @@ import torch
 from published_goldens import find
 
 from difiisr_ros import cli
-from difiisr_ros.core.resample import back_project, upsample_folded
+from difiisr_ros.core.condition import WIDTH
+from difiisr_ros.core.resample import upsample_folded
 from difiisr_ros.errors import OptionError
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.published_files import save_published
@@ -56,17 +57,18 @@ def test_pool_is_filled_once_and_then_renewed_piece_by_piece(teacher, frames):
     teacher.answer = lambda lr, g: asked.append(len(lr)) or answer(lr, g)
     try:
         for _ in range(3):
-            lr, hr = teacher.examples(sampler, 4, "bicubic", generator)
+            lr, hr, camera = teacher.examples(sampler, 4, "reduced", generator)
     finally:
         del teacher.answer
     assert asked == [4, 1, 1]
     assert lr.shape == (4, 1, 16, 16)
     assert hr.shape == (4, 16, 16, 16)
+    assert camera.shape == (4, WIDTH)
 
 
 def test_answers_are_the_models_results_on_that_crop(teacher, frames):
     sampler, generator = CropSampler(load_frames(frames, 64), 64, 1), torch.Generator()
-    lr, hr = teacher.examples(sampler, 2, "bicubic", generator)
+    lr, hr, _ = teacher.examples(sampler, 2, "reduced", generator)
     mean = hr.mean(dim=1, keepdim=True)
     assert float((mean - lr).abs().mean()) < 0.2  # a picture of the same crop
     assert float((hr - upsample_folded(lr)).abs().mean()) > 0.05  # and not bicubic
@@ -74,17 +76,17 @@ def test_answers_are_the_models_results_on_that_crop(teacher, frames):
 
 def test_the_student_comes_nearer_to_the_teacher(model_file, frames, tmp_path):
     settings = TrainSettings(
-        batch=2, crop=64, warmup_steps=1, learning_rate=2e-3, psnr_share=0.0, precision="fp32",
+        batch=2, crop=64, warmup_steps=1, learning_rate=2e-3, precision="fp32",
         spectrum_weight=0.0, feature_weight=0.0,
     )  # fmt: skip
     teacher = Teacher(str(model_file), CPU, fresh=0, precision="fp32")
     trainer = Trainer(frames, tmp_path, settings, initial="lite", teacher=teacher)
-    lr, answers = trainer._examples()
+    lr, answers, camera = trainer._examples()
 
     def distance() -> float:
         with torch.no_grad():
-            x0 = upsample_folded(lr) + trainer.model.predict_prior(lr)
-            return float((back_project(x0, lr, 1) - answers).square().mean())
+            x0 = upsample_folded(lr) + trainer.model.predict_prior(lr, camera)
+            return float((x0 - answers).square().mean())
 
     before, trainer.stage_step = distance(), 0
     losses = [trainer._train_step(0.0) for _ in range(60)]
@@ -115,4 +117,4 @@ def test_steps_beyond_the_schedule(model_file):
 def test_bad_number_of_fresh_answers(model_file, frames, tmp_path, capsys):
     arguments = ["train", str(frames), "--out", str(tmp_path), "--distill", str(model_file)]
     assert cli.main([*arguments, "--crop", "64", "--distill-fresh", "99"]) == 2
-    assert "--distill-fresh must be in 1..16" in capsys.readouterr().err
+    assert "--distill-fresh must be in 1..8" in capsys.readouterr().err
