@@ -20,16 +20,19 @@ import torch
 from safetensors import safe_open
 from tqdm import tqdm
 
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.noise import noise_field
+from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.radiometry import measure_range, normalize, restore
-from difiisr_ros.core.resample import back_project, fold, unfold, upsample_folded
-from difiisr_ros.core.sampler import sample
+from difiisr_ros.core.resample import fold
 from difiisr_ros.evaluation.folder_stream import FolderStream
 from difiisr_ros.evaluation.metrics import data_range, psnr
 from difiisr_ros.evaluation.spectrum import spectrum_distance
 from difiisr_ros.evaluation.streams import StreamOptions
 from difiisr_ros.models.checkpoint import load_model, save_model
-from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser
+from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.models.lite_frames import upscale_frames
 
 KAPPA = (0.05, 0.1, 0.2)
 POWER = (0.6, 1.0)
@@ -61,14 +64,13 @@ def score(model: LiteDenoiser, config: LiteConfig, frames: list, steps: int) -> 
     for sample_ in frames:
         value_range = measure_range(sample_.lr)
         lr = torch.from_numpy(normalize(sample_.lr, value_range))[None, None]
-        y0 = upsample_folded(lr)
-        noise = noise_field(0, sample_.hr.shape, steps)
+        noise = noise_field(0, sample_.hr.shape, steps if steps > 1 else 0)
         folded = [fold(torch.from_numpy(n)[None, None]) for n in noise]
-        x0 = sample(
-            LiteDenoise(model, lr, y0, full), y0, folded, schedule,
-            stochasticity=config.stochasticity,
-        )  # fmt: skip
-        result = unfold(back_project(x0, lr, 1))[0, 0].numpy()
+        level = estimate_noise(sample_.lr) / (value_range[1] - value_range[0])
+        told = torch.from_numpy(Conditions.of(CameraProfile(), [level]).values)
+        result = upscale_frames(
+            model, lr, told, folded, full, schedule, consistency=1, exact=False
+        )[0, 0].numpy()
         sr = restore(result, value_range, sample_.hr.dtype)
         peak = data_range(sample_.hr)
         scores.append((psnr(sample_.hr, sr, peak), spectrum_distance(sample_.hr, sr, peak)))

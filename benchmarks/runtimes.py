@@ -26,6 +26,7 @@ import torch
 
 from difiisr_ros.backends.onnx_session import GraphSession
 from difiisr_ros.backends.torch_backend import TorchBackend, has_native_bf16
+from difiisr_ros.core.condition import NOTHING_KNOWN
 from difiisr_ros.core.resample import (
     back_project,
     downsample_folded,
@@ -170,7 +171,7 @@ def network_alone(model: str) -> bytes:
             self.network, _ = load_model(model)
 
         def forward(self, lr: torch.Tensor) -> torch.Tensor:
-            return self.network.predict_prior(lr)
+            return self.network.predict_prior(lr, torch.from_numpy(NOTHING_KNOWN.values))
 
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
