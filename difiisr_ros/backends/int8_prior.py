@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from collections.abc import Iterator
 
+import numpy as np
+import torch
+
+from difiisr_ros.core.bound import compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.condition import UNKNOWN_BLUR, UNKNOWN_ERROR, features
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.io.synthetic_scene import SyntheticScene
-from difiisr_ros.models.lite import TwoResolutionNet
-from difiisr_ros.models.lite_int8 import Int8Prior, int8_is_supported
+from difiisr_ros.models.lite import LiteDenoiser
+from difiisr_ros.models.lite_int8 import Example, Int8Prior, int8_is_supported
 
+LEAST_CHANNELS = 32
+"""Of the prior expert: narrower convolutions gain nothing."""
 _SIZE = (96, 72)
 _MOMENTS = (0, 100)  # of the scene's 300 frames: people and cars at two places
+_NOISES = (0.0, 0.01, 0.05)  # of the range
+_BLURS = ((UNKNOWN_BLUR, UNKNOWN_ERROR), (0.2, 0.0), (0.8, 0.0))  # and the error of each
 
 
 def check_int8(device: torch.device) -> None:
@@ -26,21 +34,33 @@ def check_int8(device: torch.device) -> None:
         )
 
 
-def int8_prior(network: nn.Module, compute: torch.dtype) -> Int8Prior:
-    """Quantise a float32 prior expert; its first and last layers go to ``compute``.
+def int8_prior(network: LiteDenoiser, compute: torch.dtype) -> Int8Prior:
+    """Quantise the prior expert of a float32 network; its first and last layer go to ``compute``.
 
     Raises:
-        BackendUnavailable: a network of another kind than ``lite``'s.
+        BackendUnavailable: the expert is narrower than ``lite``'s.
     """
-    if not isinstance(network, TwoResolutionNet):
+    channels = network.config.prior_channels
+    if channels < LEAST_CHANNELS:
         raise BackendUnavailable(
-            "int8 is for models of lite's kind, whose wide layers gain from it; use bf16 or fp32"
+            f"int8 is for models as wide as lite, {LEAST_CHANNELS} channels or more, which gain "
+            f"from it; this one has {channels}: use bf16 or fp32"
         )
-    return Int8Prior(network, compute, _examples())
+    return Int8Prior(network.prior, compute, _examples(network))
 
 
-def _examples() -> list[Tensor]:
+@torch.no_grad()
+def _examples(network: LiteDenoiser) -> Iterator[Example]:
+    """Frames of cameras with more and less noise, told as several blurs."""
     # The same frames in every process, so that the same model gives the same result everywhere.
-    scene = SyntheticScene(*_SIZE)
-    frames = [scene.frame(moment)[0] for moment in _MOMENTS]
-    return [torch.from_numpy(normalize(f, measure_range(f))[None, None]) for f in frames]
+    scene, random = SyntheticScene(*_SIZE), np.random.default_rng(0)
+    for moment in _MOMENTS:
+        frame = scene.frame(moment)[0]
+        clean = normalize(frame, measure_range(frame))
+        for noise in _NOISES:
+            noisy = clean + noise * random.standard_normal(clean.shape, np.float32)
+            lr = torch.from_numpy(noisy.astype(np.float32))[None, None]
+            read = compressed(without_lone_pixels(lr, *neighbours(lr))) - 0.5
+            for blur, error in _BLURS:
+                told = torch.from_numpy(features(noise, blur, error))[None]
+                yield read, network.camera_embedding(told)
