@@ -50,9 +50,7 @@ def reduced(hr: np.ndarray, column: float | None, seed: int) -> tuple[np.ndarray
     if column is None:
         return degrade_bicubic(hr), resolve_camera(REDUCED)
     lr, camera = camera_frame(hr, seed, column)
-    is_rounded = lr.dtype != np.float32
-    noise = camera.noise
-    return lr, CameraProfile(noise=noise, blur=camera.blur)
+    return lr, CameraProfile(noise=camera.noise, blur=camera.blur)
 
 
 def score(hr: np.ndarray, lr: np.ndarray, results: Sequence[np.ndarray]) -> np.ndarray:
