@@ -25,7 +25,7 @@ from difiisr_ros.errors import BackendUnavailable
 
 WARMUP_FRAMES = 3
 MOST_FRAMES = 1000
-_PROJECTED = "torch"  # the backend whose back-projections can be left out at no cost
+_PROJECTED = "torch"  # the backend whose projections can be left out at no cost
 _COMPARED = 5  # runs with and without them, alternating
 
 
@@ -122,7 +122,7 @@ def example_frames(size: tuple[int, int], batch: int) -> list[np.ndarray]:
 
 
 def _projection_ms(resolver: Any, frames: list[np.ndarray]) -> float | None:
-    """What the back-projections add to a run: with and without them, alternating."""
+    """What the projections add to a run: with and without them, alternating."""
     count = resolver.options.consistency
     if resolver.info.backend != _PROJECTED or count == 0:
         return 0.0 if count == 0 or resolver.info.backend == "bicubic" else None

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from difiisr_ros.models.lite_int8 import Int8Conv
 
 _MATRIX = {"cpu": 1024, "cuda": 8192}
-_CHANNELS = 64  # of the convolution that is timed: those that the embedded model has most of
+_CHANNELS = 32  # of the convolution that is timed: those that the embedded model has most of
 _COPIED = {"cpu": 1 << 27, "cuda": 1 << 31}  # bytes: more than any cache holds
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -39,7 +39,7 @@ def machine_rates(device: str, precision: str, seconds: float) -> dict[str, floa
         seconds: time for each of the three measurements.
 
     Returns:
-        ``matmul_gflops`` and ``conv_gflops`` (3x3, 64 channels, at a 320x256 camera's size, as the
+        ``matmul_gflops`` and ``conv_gflops`` (3x3, 32 channels, at a 320x256 camera's size, as the
         embedded model has them), ``copy_gb_s`` (read and written bytes), and on a CPU
         ``core_gflops``: the better of the first two per second of CPU time, which other processes
         change little.
@@ -52,7 +52,7 @@ def machine_rates(device: str, precision: str, seconds: float) -> dict[str, floa
         matmul, matmul_cpu = _best(lambda: matrix @ matrix, kind, seconds)
         weight = torch.rand(_CHANNELS, _CHANNELS, 3, 3, device=device).to(dtype)
         weight = weight.contiguous(memory_format=torch.channels_last)
-        maps = torch.rand(1, _CHANNELS, 128, 160, device=device).to(dtype)
+        maps = torch.rand(1, _CHANNELS, 256, 320, device=device).to(dtype)
         maps = maps.contiguous(memory_format=torch.channels_last)
         conv, conv_cpu = _best(lambda: F.conv2d(maps, weight, padding=1), kind, seconds)
         source = torch.ones(_COPIED[kind] // 4, device=device)
@@ -63,7 +63,7 @@ def machine_rates(device: str, precision: str, seconds: float) -> dict[str, floa
             bytes_ = bytes_.contiguous(memory_format=torch.channels_last)
             conv, conv_cpu = _best(lambda: integer.relu(bytes_, torch.uint8), kind, seconds)
         copy, _ = _best(lambda: target.copy_(source), kind, seconds)
-    gflop_matmul, gflop_conv = 2e-9 * n**3, 2e-9 * 9 * _CHANNELS**2 * 128 * 160
+    gflop_matmul, gflop_conv = 2e-9 * n**3, 2e-9 * 9 * _CHANNELS**2 * 256 * 320
     rates = {
         "matmul_gflops": gflop_matmul / matmul,
         "conv_gflops": gflop_conv / conv,
@@ -133,7 +133,7 @@ def work(
     with traffic:
         backend.run(lr, noise, num_steps, consistency)
     network = backend._loaded()
-    parts = [network.prior] if num_steps == 1 else [network]
+    parts = [network.camera_embedding, network.prior] if num_steps == 1 else [network]
     weights = sum(p.numel() for part in parts for p in part.parameters())
     least = 2 * lr.size + 2 * 16 * lr.size + 4 * noise.size
     item = 1 if precision == "int8" else _DTYPES[precision].itemsize

@@ -39,7 +39,7 @@ class GraphOptions:
     num_steps: int = 1
     consistency: int = 1
     precision: str = "fp32"
-    """Of the network; resampling, sampler, guidance and back-projection are float32 always."""
+    """Of the network; resampling, sampler, guidance and projection are float32 always."""
     guidance: str = ""
     """``visual``: the closed form is part of the graph, and its scale an input; or none."""
     projection: str = "wide"

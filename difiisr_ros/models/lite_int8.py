@@ -24,9 +24,10 @@ from torch import Tensor, nn
 from difiisr_ros.core.resample import channels_last
 from difiisr_ros.models.lite import CameraNet, ResidualBlock
 
-MARGIN = 2.0
-"""How far beyond a channel's largest calibrated value 8 bits reach; what lies further saturates."""
-FLOOR = 1.0
+MARGIN = 1.5
+"""How far beyond a channel's largest calibrated value 8 bits reach; what lies further saturates.
+More is coarser on every frame, less saturates at targets of two ranges."""
+FLOOR = 0.5
 """Least of it, in units of the largest value of all channels: quiet channels, too, meet frames
 that are unlike the calibrated ones, and saturation is a larger error than coarse steps."""
 _ZERO = 128  # what 0 is stored as in the stream, which has both signs
@@ -170,6 +171,6 @@ def _largest(network: CameraNet, examples: Iterable[Example]) -> tuple[list[Tens
 
     def scales(store: list[Tensor | None], levels: int) -> list[Tensor]:
         found = [value for value in store if value is not None]
-        return [(MARGIN * v).clamp_min(max(FLOOR * float(v.max()), 1e-6)) / levels for v in found]
+        return [(MARGIN * v).clamp_min(max(FLOOR * v.max().item(), 1e-6)) / levels for v in found]
 
     return scales(streams, 127), scales(hiddens, 255)

@@ -32,22 +32,22 @@ def test_a_cell_says_latency_stages_start_and_memory():
     assert set(cell["stages_ms"]) == set(STAGES)
     stages = cell["stages_ms"]
     assert all(stages[name] > 0 for name in STAGES if name != "project")
-    assert stages["project"] == 0  # interpolation has no back-projection
+    assert stages["project"] == 0  # interpolation projects nothing
     assert sum(stages.values()) < 3 * latency["p50"]
     assert cell["info"]["backend"] == "bicubic"
 
 
-def test_back_projection_is_told_from_the_network(monkeypatch):
+def test_projection_is_told_from_the_network(monkeypatch):
     pytest.importorskip("torch")
-    from difiisr_ros.backends import torch_backend
+    from difiisr_ros.models import lite_frames
 
-    project = torch_backend.back_project
+    project = lite_frames.pull_wide
 
     def late(folded, lr, iterations):
         time.sleep(0.05 * iterations)
         return project(folded, lr, iterations)
 
-    monkeypatch.setattr(torch_backend, "back_project", late)
+    monkeypatch.setattr(lite_frames, "pull_wide", late)
     engine = {"backend": "torch", "precision": "fp32"}
     cell = measure(Cell({**engine, "consistency": 2}, (16, 12), 1, 0.01, 5))
     assert cell["stages_ms"]["project"] == pytest.approx(100, abs=90)
@@ -131,8 +131,8 @@ def test_work_is_counted_by_the_operator():
     from difiisr_ros.bench.roofline import machine_rates, work
 
     one = work("lite", (32, 24), 1, 1, "bf16")
-    # 17 convolutions of 64 channels at half the size, and the others.
-    blocks = 2 * 17 * 9 * 64 * 64 * (16 * 12) / 1e9
+    # Four blocks of two convolutions of 32 channels, and the others.
+    blocks = 2 * 8 * 9 * 32 * 32 * (32 * 24) / 1e9
     assert blocks < one["gflop"] < 1.2 * blocks
     assert one["least_mb"] < one["operator_mb"]
     twice = work("lite", (64, 24), 1, 1, "bf16")
