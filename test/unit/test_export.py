@@ -17,9 +17,20 @@ from graph_models import save_variant
 from onnx import TensorProto
 
 from difiisr_ros.backends.torch_backend import TorchBackend
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.errors import ModelError, OptionError
-from difiisr_ros.export.facts import FORMAT, LR, NOISE, SR, VISUAL_SCALE, GraphFacts, GraphOptions
+from difiisr_ros.export.facts import (
+    CAMERA,
+    FORMAT,
+    LR,
+    NOISE,
+    SR,
+    VISUAL_SCALE,
+    GraphFacts,
+    GraphOptions,
+)
 from difiisr_ros.export.graph import build_graph
 from difiisr_ros.export.onnx_writer import GraphShape, export_onnx, read_facts
 from difiisr_ros.export.tensorrt_operators import refused_by_tensorrt
@@ -59,8 +70,16 @@ def stochastic(tmp_path_factory) -> str:
     return save_variant(path, stochasticity=0.5)
 
 
-def run(data: bytes, **inputs: np.ndarray) -> np.ndarray:
-    return session(data).run([SR], inputs)[0]
+def cameras(batch, overshoot=0.5, exact=False) -> Conditions:
+    """Conditions that differ from frame to frame."""
+    noise = [0.001 * 4**k for k in range(batch)]
+    profile = CameraProfile(blur=0.3, blur_error=0.1)
+    return Conditions(Conditions.of(profile, noise, overshoot).values, exact)
+
+
+def run(data: bytes, camera: Conditions | None = None, **inputs: np.ndarray) -> np.ndarray:
+    camera = camera or cameras(len(inputs[LR]))
+    return session(data).run([SR], {**inputs, CAMERA: camera.values})[0]
 
 
 def inputs(size, noise_count, seed=0):
@@ -71,12 +90,13 @@ def inputs(size, noise_count, seed=0):
     return lr, noise
 
 
-def by_torch(model, size, options, scale=0.0):
+def by_torch(model, size, options, scale=0.0, camera=None):
     """What the torch backend makes of the same input, in fp32."""
+    camera = camera or cameras(size[0], exact=options.projection == "exact")
     backend = torch_backend(model)
     lr, noise = inputs(size, backend.noise_count(options.num_steps))
     guidance = Guidance(visual_scale=scale)
-    return backend.run(lr, noise, options.num_steps, options.consistency, guidance)
+    return backend.run(lr, noise, options.num_steps, options.consistency, guidance, camera)
 
 
 @pytest.mark.parametrize("num_steps", [1, 2, 4])
@@ -90,13 +110,36 @@ def test_onnx_runtime_equals_the_torch_backend(num_steps, size):
     np.testing.assert_allclose(result, by_torch("lite", size, options), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("projection", ["wide", "exact"])
 @pytest.mark.parametrize("consistency", [0, 3])
-def test_consistency_is_inside(consistency):
-    options, size = GraphOptions(consistency=consistency), (1, 20, 23)
+def test_consistency_and_projection_are_inside(consistency, projection):
+    options, size = GraphOptions(consistency=consistency, projection=projection), (1, 20, 23)
     result = run(exported(options=options), lr=inputs(size, 0)[0])
     np.testing.assert_allclose(result, by_torch("lite", size, options), atol=1e-4, rtol=0)
-    other = run(exported(), lr=inputs(size, 0)[0])
+    other = run(exported(options=GraphOptions(projection=projection)), lr=inputs(size, 0)[0])
     assert np.abs(result - other).max() > 1e-3
+
+
+def test_what_is_told_of_each_frame_is_read():
+    lr = np.repeat(inputs((1, 20, 23), 0)[0], 2, axis=0)
+    told = cameras(2)
+    both = run(exported(), told, lr=lr)
+    assert np.abs(both[0] - both[1]).max() > 1e-3
+    for k in range(2):
+        alone = run(exported(), told.part(slice(k, k + 1)), lr=lr[k : k + 1])
+        np.testing.assert_allclose(both[k], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("projection", ["wide", "exact"])
+def test_results_are_bounded_by_the_cameras_pixels(projection):
+    lr = inputs((1, 20, 23), 0)[0]
+    data = exported(options=GraphOptions(projection=projection))
+    result = run(data, cameras(1, overshoot=0.0), lr=lr)[0, 0]
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(lr[0, 0], 1, mode="edge"), (3, 3))
+    low, high = (np.kron(f(around, axis=(2, 3)), np.ones((4, 4))) for f in (np.min, np.max))
+    assert (result >= low - 1e-6).all() and (result <= high + 1e-6).all()
+    free = run(data, cameras(1, overshoot=0.5), lr=lr)[0, 0]
+    assert (free > high + 1e-3).any()
 
 
 def test_fresh_noise_for_every_step_where_the_model_samples_with_it(stochastic):
@@ -147,7 +190,8 @@ def test_a_fixed_size_takes_nothing_else_and_computes_no_sizes():
     model = onnx.load_from_string(data)
     values = (*model.graph.value_info, *model.graph.input, *model.graph.output)
     assert all(d.HasField("dim_value") for v in values for d in v.type.tensor_type.shape.dim)
-    assert not {"Shape", "Gather", "ConstantOfShape"} & {n.op_type for n in model.graph.node}
+    assert not {"Shape", "ConstantOfShape"} & {n.op_type for n in model.graph.node}
+    assert {n.input[0] for n in model.graph.node if n.op_type == "Gather"} == {CAMERA}  # columns
     lr, _ = inputs((1, 24, 32), 0)
     np.testing.assert_allclose(run(data, lr=lr), run(exported(), lr=lr), atol=1e-5, rtol=0)
     for size in ((1, 24, 33), (2, 24, 32)):
@@ -209,21 +253,22 @@ def test_what_tensorrt_refuses_is_found():
 
 
 def test_the_file_says_what_it_is():
-    options = GraphOptions(num_steps=2, consistency=0, precision="fp16")
+    options = GraphOptions(num_steps=2, consistency=0, precision="fp16", projection="exact")
     model = onnx.load_from_string(exported(options=options))
     facts = read_facts(model.SerializeToString(), "x.onnx")
     assert facts.options == options
     assert (facts.model, facts.scale, facts.max_steps, facts.noise_count) == ("lite", 4, 15, 1)
     assert facts.format == FORMAT and len(facts.model_sha256) == 64
     assert GraphFacts.from_metadata(facts.as_metadata(), "x.onnx") == facts
-    assert [v.name for v in model.graph.input] == [LR, NOISE]
+    assert [v.name for v in model.graph.input] == [LR, NOISE, CAMERA]
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"format": None}, "x.onnx is no graph of this package .format None."),
-        ({"format": "difiisr_ros.graph.0"}, "accepted: 'difiisr_ros.graph.1'"),
+        ({"format": "difiisr_ros.graph.1"}, "accepted: 'difiisr_ros.graph.2'"),
+        ({"projection": None}, "has no 'projection' in its metadata"),
         ({"noise_count": None}, "has no 'noise_count' in its metadata"),
         ({"num_steps": "two"}, "num_steps is 'two', not a number"),
     ],
@@ -241,6 +286,7 @@ def test_metadata_of_others_is_refused(changes, said):
         (lambda: GraphOptions(num_steps=0), "num_steps must be in 1.."),
         (lambda: GraphOptions(consistency=5), "consistency must be in 0..4, got 5"),
         (lambda: GraphOptions(precision="bf16"), "one of fp32, fp16, got 'bf16'"),
+        (lambda: GraphOptions(projection="none"), "one of wide, exact, got 'none'"),
         (lambda: GraphOptions(guidance="perceptual"), "'visual' or none, got 'perceptual'"),
         (lambda: GraphShape(height=3), "both height and width"),
         (lambda: GraphShape(batch=0), "batch must be 1 or more"),
@@ -267,7 +313,8 @@ def test_an_export_leaves_torch_as_it_was():
     """The exporter keeps its state in globals, and a model that is exported may run elsewhere."""
     network, _ = load_model("lite")
     lr = torch.rand(1, 1, 9, 7)
-    before = network.predict_prior(lr)
+    camera = torch.from_numpy(NOTHING_KNOWN.values)
+    before = network.predict_prior(lr, camera)
     exported(shape=GraphShape(1, 10, 12))
-    assert torch.equal(network.predict_prior(lr), before)
+    assert torch.equal(network.predict_prior(lr, camera), before)
     assert not torch.onnx.is_in_onnx_export()

@@ -25,6 +25,7 @@ def test_a_graph_of_any_size(tmp_path, capsys):
     assert "TensorRT takes all operators" in printed and "3 x 18x31:" in printed
     facts = read_facts(out.read_bytes(), "")
     assert (facts.num_steps, facts.precision, facts.guidance) == (2, "fp32", "")
+    assert facts.projection == "wide"
     found = json.loads(report.read_text())
     assert found["agrees"] is True and found["refused_by_tensorrt"] == []
     assert found["bytes"] == out.stat().st_size
@@ -37,12 +38,14 @@ def test_a_fixed_graph_with_guidance_in_fp16(tmp_path):
     model = save_variant(tmp_path / "m.safetensors", spectrum=True)
     out = tmp_path / "fixed.onnx"
     options = "--size 32x24 --batch 2 --precision fp16 --consistency 0 --guidance visual"
+    options += " --projection exact"
     assert cli.main(["export", "--model", model, *options.split(), str(out)]) == 0
     graph = onnx.load(out).graph
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in graph.input}
-    assert shapes == {"lr": [2, 1, 24, 32], "visual_scale": []}
+    assert shapes == {"lr": [2, 1, 24, 32], "visual_scale": [], "camera": [2, 7]}
     facts = read_facts(out.read_bytes(), "")
     assert (facts.consistency, facts.precision, facts.guidance) == (0, "fp16", "visual")
+    assert facts.projection == "exact"
     assert facts.model == "m.safetensors"
 
 

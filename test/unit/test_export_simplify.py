@@ -135,9 +135,11 @@ def test_equal_constants_are_kept_once():
 
 
 def test_the_graph_of_the_model_is_short():
-    """A trace has some 300 nodes. What remains is convolutions and what joins them."""
+    """A trace has some 400 nodes. What remains is convolutions, what joins them, what is told of
+    the camera, and the bounds by each pixel's neighbours."""
     graph = onnx.load_from_string(export_onnx("lite")).graph
     kinds = [node.op_type for node in graph.node]
-    assert len(kinds) <= 110
-    assert not {"Constant", "Identity", "Transpose", "Reshape", "If", "Loop"} & set(kinds)
+    assert len(kinds) <= 200
+    assert not {"Constant", "Identity", "Transpose", "If", "Loop"} & set(kinds)
+    assert kinds.count("Reshape") == 1  # the overshoot, one number for each frame
     assert len({node.name for node in graph.node}) == len(kinds)

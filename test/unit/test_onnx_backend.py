@@ -20,6 +20,8 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.backends import onnx_backend, onnx_session
 from difiisr_ros.backends.onnx_backend import OnnxBackend
 from difiisr_ros.backends.torch_backend import TorchBackend
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.errors import (
     BackendUnavailable,
@@ -72,7 +74,9 @@ def test_it_agrees_with_torch_whatever_is_asked(guided):
         assert ours.noise_count(num_steps) == theirs.noise_count(num_steps)
         lr, noise = inputs(ours, num_steps, size)
         guidance = Guidance(visual_scale=scale)
-        asked = (lr, noise, num_steps, consistency, guidance)
+        levels = [0.002 * (1 + k) for k in range(size[0])]
+        camera = Conditions.of(CameraProfile(blur=0.3), levels, overshoot=0.2)
+        asked = (lr, noise, num_steps, consistency, guidance, camera)
         result = ours.run(*asked)
         assert result.dtype == np.float32 and result.flags.writeable
         np.testing.assert_allclose(result, theirs.run(*asked), atol=1e-4, rtol=0)
@@ -180,6 +184,33 @@ def test_what_is_built_into_a_graph_is_what_must_be_asked(graph_file):
     with pytest.raises(OptionError, match="holds num_steps 2, consistency 0, no guidance; asked"):
         backend.run(*inputs(backend, 2), 1, 0)
     backend.warmup(8, 8, 2)
+
+
+@pytest.mark.parametrize("projection", ["wide", "exact"])
+def test_a_graph_is_for_one_kind_of_camera(tmp_path, projection):
+    file = tmp_path / "graph.onnx"
+    file.write_bytes(export_onnx("lite", GraphOptions(projection=projection)))
+    right, wrong = ("auto", "reduced") if projection == "wide" else ("reduced", "auto")
+    ours, theirs = (
+        SuperResolver.load(model, backend, precision="fp32", camera=right)
+        for model, backend in ((str(file), "onnx"), ("lite", "torch"))
+    )
+    ours._backend.warmup(8, 8)
+    difference = ours.upscale(frame()).astype(int) - theirs.upscale(frame())
+    assert np.abs(difference).max() <= 1
+    with pytest.raises(
+        OptionError, match=rf"graph\.onnx was exported for .*--projection {projection}"
+    ):
+        SuperResolver.load(str(file), "onnx", camera=wrong).upscale(frame())
+
+
+def test_reduced_frames_are_projected_exactly():
+    ours, theirs = (
+        SuperResolver.load(backend=backend, precision="fp32", camera="reduced")
+        for backend in ("onnx", "torch")
+    )
+    difference = ours.upscale(frame()).astype(int) - theirs.upscale(frame())
+    assert np.abs(difference).max() <= 1
 
 
 def test_a_graph_with_guidance_runs_with_and_without(guided, tmp_path):

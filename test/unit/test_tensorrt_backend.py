@@ -33,6 +33,8 @@ from difiisr_ros.backends.tensorrt_backend import (
     find_gpu,
 )
 from difiisr_ros.backends.torch_backend import TorchBackend
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.visual_guidance import CONDITIONS, RINGS, SpectrumPrior
 from difiisr_ros.errors import (
@@ -110,6 +112,19 @@ def test_it_computes_what_torch_computes(
     np.testing.assert_allclose(
         _run(backend, num_steps, consistency), _run(reference, num_steps, consistency), atol=1e-4
     )
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_each_frame_has_its_own_camera(trt, backend, reference, exact):
+    noise = [0.001 * 2**k for k in range(6)]
+    known = Conditions.of(CameraProfile(blur=0.3), noise, overshoot=0.2)
+    camera = Conditions(known.values, exact)
+    lr = np.repeat(_lr(), 6, axis=0)  # batches of 4 and 2
+    result = _run(backend, lr=lr, camera=camera)
+    np.testing.assert_allclose(result, _run(reference, lr=lr, camera=camera), atol=1e-4)
+    assert np.abs(result[5] - result[0]).max() > 1e-3
+    (profile,) = trt.behaviour.profiles
+    assert profile["camera"] == ((1, 7), (1, 7), (4, 7))
 
 
 def test_fp16_is_the_graphs_own_precision(trt, cache, reference):
