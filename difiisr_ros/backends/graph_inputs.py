@@ -1,4 +1,4 @@
-"""What is known of a camera, as an exported graph takes it."""
+"""What is known of a camera, as exported graphs and published models take it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def projection_of(camera: Conditions) -> str:
 
 
 def camera_rows(camera: Conditions, frames: int) -> np.ndarray:
-    """What is told of each frame, frames x WIDTH, float32, contiguous."""
+    """What is told of each frame, frames x WIDTH, float32: contiguous and writable, a copy."""
     rows = np.broadcast_to(camera.values, (frames, camera.values.shape[1]))
-    return np.ascontiguousarray(rows, np.float32)
+    return np.array(rows, np.float32, order="C")

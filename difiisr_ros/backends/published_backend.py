@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from difiisr_ros.backends.device_memory import report_full_device
+from difiisr_ros.backends.graph_inputs import camera_rows
 from difiisr_ros.backends.prior_terms import PriorTerms
 from difiisr_ros.backends.torch_backend import choose_device, choose_precision
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
@@ -102,9 +103,9 @@ class PublishedBackend:
         if num_steps not in self._schedules:
             self._schedules[num_steps] = network.config.schedule().respaced(num_steps)
         schedule = self._schedules[num_steps]
-        told = np.broadcast_to(camera.values, (len(lr), camera.values.shape[1]))
         frames, images, cameras = (
-            torch.from_numpy(np.ascontiguousarray(a)).to(self._device) for a in (lr, noise, told)
+            torch.from_numpy(np.ascontiguousarray(a)).to(self._device)
+            for a in (lr, noise, camera_rows(camera, len(lr)))
         )
         # The features' gradient is taken by autograd, not to be had in inference mode.
         mode = torch.no_grad() if guidance.perceptual_scale > 0 else torch.inference_mode()

@@ -25,11 +25,14 @@ def model_file(data_dir, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("num_steps", "size", "guidance"),
-    [(1, (30, 70), "visual"), pytest.param(2, (24, 32), "", marks=pytest.mark.slow)],
+    ("num_steps", "size", "guidance", "projection"),
+    [
+        (1, (30, 70), "visual", "wide"),
+        pytest.param(2, (24, 32), "", "exact", marks=pytest.mark.slow),
+    ],
 )
-def test_onnx_runtime_equals_torch(model_file, num_steps, size, guidance):
-    options = GraphOptions(num_steps=num_steps, guidance=guidance)
+def test_onnx_runtime_equals_torch(model_file, num_steps, size, guidance, projection):
+    options = GraphOptions(num_steps=num_steps, guidance=guidance, projection=projection)
     data = export_onnx(model_file, options, GraphShape(1, *size))
     facts = read_facts(data, "graph")
     assert (facts.max_steps, facts.noise_count, facts.model_guidance) == (15, 1, "visual")

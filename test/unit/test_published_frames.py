@@ -11,6 +11,7 @@ from PIL import Image
 from published_goldens import find
 
 from difiisr_ros import SuperResolver
+from difiisr_ros.camera import resolve_camera
 from difiisr_ros.core.resample import fold, upsample_folded
 from difiisr_ros.core.visual_guidance import ring_amplitudes, ring_responses, thermal_spectrum
 from difiisr_ros.errors import BackendUnavailable, OptionError
@@ -148,14 +149,35 @@ def test_guidance_that_needs_a_fit_or_the_networks_gradient_is_refused(published
 
 
 def test_consistency_pulls_the_result_to_the_measurement(published):
+    """Exactly, where frames were reduced and not taken by a camera."""
     frame, errors = _frame(shape=(48, 64)), []
     for consistency in (0, 1, 2):
-        published.configure(consistency=consistency)
-        result = published.upscale(frame).astype(np.float32)
+        published.configure(consistency=consistency, overshoot=1.0)
+        result = published.upscale(frame, camera=resolve_camera("reduced")).astype(np.float32)
         down = Image.fromarray(result).resize((64, 48), Image.Resampling.BICUBIC)
         errors.append(float(np.abs(np.asarray(down) - frame).mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[1] < 0.2 * errors[0]
+
+
+def test_a_cameras_frames_are_pulled_in_wide_means(published):
+    frame, errors = _frame(shape=(48, 64)).astype(np.float32), []
+    for consistency in (0, 1):
+        published.configure(consistency=consistency, overshoot=1.0)
+        result = published.upscale(frame)
+        means = result.reshape(48, 4, 64, 4).mean(axis=(1, 3)) - frame
+        errors.append(abs(float(means[8:-8, 8:-8].mean())))
+    assert errors[1] < 0.85 * errors[0]  # of which the bound takes a part back
+
+
+@pytest.mark.parametrize("camera", ["auto", "reduced"])
+def test_results_are_bounded_by_the_cameras_pixels(published, camera):
+    frame = _frame(np.float32)
+    published.configure(overshoot=0.0)
+    result = published.upscale(frame, camera=resolve_camera(camera))
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(frame, 1, mode="edge"), (3, 3))
+    low, high = (np.kron(f(around, axis=(2, 3)), np.ones((4, 4))) for f in (np.min, np.max))
+    assert (result >= low - 0.1).all() and (result <= high + 0.1).all()
 
 
 def test_hot_target_keeps_its_counts_and_leaves_the_rest_alone(published):
@@ -225,7 +247,8 @@ def test_bfloat16_is_near(model_file, published):
     frame = _frame(np.float32, (64, 64))
     error = np.abs(published.upscale(frame) - half.upscale(frame))
     half.close()
-    assert 0 < np.median(error) < 0.02 * 2000
+    assert np.median(error) < 0.02 * 2000
+    assert error.mean() > 0
 
 
 def test_other_backends_fall_back_to_torch_loudly(model_file, caplog):
