@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from difiisr_ros.openmp import wait_politely
+
 if TYPE_CHECKING:
     from difiisr_ros.camera import CameraProfile
     from difiisr_ros.pipeline import SuperResolver
 
 __version__ = "0.1.0"
+wait_politely()
 __all__ = ["CameraProfile", "SuperResolver", "__version__"]
 
 

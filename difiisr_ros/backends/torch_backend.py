@@ -64,7 +64,7 @@ class TorchBackend:
         self.guidance_terms = self._priors.names
         if self.precision == "int8":
             # It answers in the prior expert's place, and hands gradients to it.
-            network.prior = int8_prior(network.prior, self._dtype)  # type: ignore[assignment]
+            network.prior = int8_prior(network, self._dtype)  # type: ignore[assignment]
         network = network.to(self._device, self._dtype)
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
         if self._cuda is not None:

@@ -6,6 +6,7 @@ networks here reach in a third of the steps what they reach with AdamW alone.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,12 +17,13 @@ _ITERATIONS = 5
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # brings singular values near 1, fast rather than exactly
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest matrix with singular values near 1, by Newton-Schulz; rows <= columns."""
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest matrices with singular values near 1, by Newton-Schulz; ... x rows x columns,
+    no more rows than columns."""
     a, b, c = _QUINTIC
-    x = matrix / (matrix.norm() + 1e-9)
+    x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-9)
     for _ in range(_ITERATIONS):
-        square = x @ x.T
+        square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
     return x
 
@@ -41,14 +43,23 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step; ``closure`` is not called."""
         for group in self.param_groups:
+            # Those of one shape at once: each product alone is too small to be worth a call.
+            alike: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(weight)
-                momentum = state["momentum"].mul_(group["momentum"]).add_(weight.grad)
-                ahead = weight.grad + group["momentum"] * momentum
-                step = orthogonal(ahead.reshape(len(ahead), -1)).reshape(weight.shape)
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                weight.add_(step, alpha=-group["lr"])
+                if weight.grad is not None:
+                    alike[weight.shape].append(weight)
+            for weights in alike.values():
+                ahead = [self._ahead(weight, group["momentum"]) for weight in weights]
+                steps = orthogonal(torch.stack(ahead).flatten(2))
+                for weight, step in zip(weights, steps):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.add_(step.reshape(weight.shape), alpha=-group["lr"])
+
+    def _ahead(self, weight: Tensor, momentum: float) -> Tensor:
+        """Nesterov's gradient, of the momentum that is kept."""
+        assert weight.grad is not None
+        state = self.state[weight]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+        kept = state["momentum"].mul_(momentum).add_(weight.grad)
+        return weight.grad + momentum * kept
