@@ -145,6 +145,12 @@ class SuperResolver:
         return self._options
 
     @property
+    def noise_told(self) -> tuple[float, float] | None:
+        """White noise told for the newest frame, counts and share of its range; see
+        :attr:`last_noise`."""
+        return self._newest_noise
+
+    @property
     def last_noise(self) -> float | None:
         """White noise that was told or found of the newest frame, counts; None before the first,
         and for frames without a camera (``reduced``)."""

@@ -39,7 +39,7 @@ ARGUMENTS = (
         "Topic to subscribe, relative to the camera's name; camera_info is expected beside it.",
         default="image_raw",
     ),
-    *of_parameters("model", "backend", "autostart", "build_only"),
+    *of_parameters("model", "camera", "backend", "autostart", "build_only"),
     USE_SIM_TIME,
     LOG_LEVEL,
 )

@@ -82,7 +82,7 @@ ARGUMENTS = (
         "Namespace of all nodes and topics, to keep them apart from those of a live camera.",
         default="replay",
     ),
-    *of_parameters("model", "backend", "num_steps"),
+    *of_parameters("model", "camera", "backend", "num_steps"),
     LOG_LEVEL,
 )
 

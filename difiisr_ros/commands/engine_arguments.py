@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from difiisr_ros.backends import BACKENDS, PRECISIONS
+from difiisr_ros.camera import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
 from difiisr_ros.core.radiometry import RANGE_MODES
 from difiisr_ros.errors import OptionError
@@ -25,6 +26,12 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "--autoencoder", default="", metavar="FILE",
         help="autoencoder's checkpoint, where --model is a published denoiser's",
     )  # fmt: skip
+    group.add_argument(
+        "--camera", default=AUTO, metavar="FILE",
+        help="what is known of the camera: a profile that 'difiisr calibrate' wrote, 'auto' "
+             "(nothing; noise estimated from each frame), or 'reduced' (frames reduced by "
+             "antialiased bicubic)",
+    )  # fmt: skip
     group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
@@ -36,8 +43,12 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=default.consistency,
         metavar="N",
-        help="back-projections, 0 to 4, that pull the result to what the camera measured",
+        help="how often, 0 to 4, the result is pulled to what the camera measured",
     )
+    group.add_argument(
+        "--overshoot", type=float, default=default.overshoot, metavar="A",
+        help="how far a result may leave what the camera's 3x3 pixels span, 0 to 1 of that span",
+    )  # fmt: skip
     group.add_argument(
         "--quality", choices=QUALITIES, default=CUSTOM,
         help="preset of steps and guidance, instead of the arguments for them",
@@ -79,11 +90,13 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
     options = {
         "model": args.model,
         "autoencoder": args.autoencoder,
+        "camera": args.camera,
         "backend": args.backend,
         "device": args.device,
         "precision": args.precision,
         "seed": args.seed,
         "consistency": args.consistency,
+        "overshoot": args.overshoot,
         "visual_scale": args.visual_scale,
         "perceptual_scale": args.perceptual_scale,
         "guidance_gradient": args.guidance_gradient,

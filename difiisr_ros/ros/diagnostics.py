@@ -37,6 +37,8 @@ class NodeState:
     clock: tuple[str, bool]
     """What the clock does, in words, and whether it is to be looked at."""
     clock_jumps_back: int
+    noise: tuple[float, float] | None = None
+    """White noise told for the newest frame, counts and share of the range; None: of none."""
 
 
 @dataclass
@@ -164,6 +166,9 @@ class DiagnosticsReport:
         level, message, hardware = OK, f"the node is {state.lifecycle}", "none"
         if state.info is not None:
             values.update(state.info.as_dict())
+            if state.noise is not None:
+                values["noise (counts)"] = f"{state.noise[0]:.4g}"
+                values["noise (% of range)"] = 100 * state.noise[1]
             hardware = str(state.info.device)
             message = f"{state.info.backend} on {hardware} ({state.info.precision})"
             if state.info.fallback:

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from difiisr_ros.backends import BACKENDS, PRECISIONS
+from difiisr_ros.camera import AUTO
 from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
 from difiisr_ros.core.radiometry import RANGE_MODES
 from difiisr_ros.options import LIMITS, UpscaleOptions
@@ -120,6 +121,13 @@ TABLE: tuple[ParameterSpec, ...] = (
         "Path of the autoencoder's checkpoint, where model is a published DifIISR's checkpoint.",
     ),
     ParameterSpec(
+        "camera",
+        AUTO,
+        "What is known of the camera: 'auto' (nothing; the noise is estimated from each frame), "
+        "the path of a profile that difiisr calibrate wrote, or 'reduced' (frames reduced by "
+        "antialiased bicubic).",
+    ),
+    ParameterSpec(
         "backend",
         "auto",
         "Inference engine; auto takes the fastest that runs here. bicubic needs no model.",
@@ -213,10 +221,20 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "consistency",
         _ENGINE_DEFAULTS.consistency,
-        "Back-projections that pull the result to what the camera measured.",
+        "How often the result is pulled to what the camera measured: in means over many pixels, "
+        "or exactly where camera is 'reduced'.",
         Change.LIVE,
         minimum=LIMITS["consistency"][0],
         maximum=LIMITS["consistency"][1],
+    ),
+    ParameterSpec(
+        "overshoot",
+        _ENGINE_DEFAULTS.overshoot,
+        "How far a result may leave what the camera's 3x3 pixels around span, in units of that "
+        "span: a bound on every result. 0: not at all.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=1.0,
     ),
     ParameterSpec(
         "range_mode",
@@ -364,8 +382,8 @@ ENGINE = {
     **{
         name: name
         for name in (
-            "model", "autoencoder", "backend", "device", "precision", "strict_backend",
-            "num_threads", "num_steps", "seed", "consistency", "range_mode",
+            "model", "autoencoder", "camera", "backend", "device", "precision", "strict_backend",
+            "num_threads", "num_steps", "seed", "consistency", "overshoot", "range_mode",
             "range_min", "range_max", "tile_size", "tile_overlap", "max_input_pixels",
         )
     },

@@ -245,7 +245,8 @@ class Upscaler:
                 f"first frame of {camera.image_topic}: {frame.encoding} {width}x{height}; "
                 f"publishing {encoding} {out_width}x{out_height} on "
                 f"{camera.output_topic}; backend {info.backend} on {info.device} "
-                f"({info.precision}), {1e3 * seconds:.1f} ms"
+                f"({info.precision}), {1e3 * seconds:.1f} ms; camera: {info.camera}"
+                f"{_noise_in_words(self.engine.noise_told)}"
             )
 
     def _failed(self, camera: CameraStream, error: Exception) -> None:
@@ -267,3 +268,10 @@ class Upscaler:
         camera.statistics.noticed(cause)
         if camera.complaints.allow(cause) is not None:
             self._logger.warning(f"frame of {camera.image_topic}: {message}")
+
+
+def _noise_in_words(noise: tuple[float, float] | None) -> str:
+    if noise is None:
+        return ""
+    counts, share = noise
+    return f", noise of this frame {counts:.3g} counts ({100 * share:.2g} % of its range)"
