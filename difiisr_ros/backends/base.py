@@ -61,7 +61,7 @@ class Backend(Protocol):
             noise: noise_count(num_steps) x 4H x 4W, standard normal, shared by the batch: the
                 same frame gives the same result in any batch.
             num_steps: timesteps to take.
-            consistency: back-projections onto ``lr``.
+            consistency: how often results are pulled to ``lr``.
             guidance: of the terms in ``guidance_terms``, by the gradients in
                 ``guidance_gradients``.
             camera: what is known of the camera, for each frame or for all; models that are not

@@ -80,6 +80,7 @@ def test_engine_parameters_are_those_of_the_engine():
     assert set(ENGINE.values()) - known == {
         "model",
         "autoencoder",
+        "camera",
         "backend",
         "device",
         "precision",
