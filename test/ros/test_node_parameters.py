@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from node_harness import Graph, LogCapture, scene, wait_for
+from node_harness import Graph, scene, wait_for
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
@@ -154,30 +154,3 @@ def test_setting_under_load_answers_quickly(graph, monkeypatch):
         seconds.append(took)
     assert sorted(seconds)[-2] < 0.1  # one of them may meet a busy machine
     wait_for(lambda: graph.images, "frames still come")
-
-
-def test_a_camera_profile_is_used_and_told_of(tmp_path, capfd):
-    profile = tmp_path / "camera.yaml"
-    profile.write_text("noise: 7.0\nblur: 0.4\n")
-    log = LogCapture(capfd)
-    with Graph(camera=str(profile), backend="torch", overshoot=0.25) as running:
-        running.connect()
-        engine = running.node._upscaler.engine
-        assert engine.camera.blur == 0.4
-        assert engine.options.overshoot == 0.25
-        running.roundtrip(scene())
-        told = f"camera: noise 7 counts, blur 0.4 px ({profile}), noise of this frame 7.01 counts"
-        assert told in log.wait("first frame")
-        status = running.status("backend", lambda values, _: "noise (counts)" in values)
-        values = {pair.key: pair.value for pair in status.values}
-        assert values["camera"] == f"noise 7 counts, blur 0.4 px ({profile})"
-        assert values["noise (counts)"] == "7.006"
-        assert float(values["noise (% of range)"]) > 0
-
-
-def test_a_profile_with_an_unknown_key_is_refused_by_name(tmp_path, capfd):
-    profile = tmp_path / "camera.yaml"
-    profile.write_text("nois: 7.0\n")
-    log = LogCapture(capfd)
-    with Graph(camera=str(profile), wait_active=False):
-        assert str(profile) in log.wait("unknown key 'nois'")

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 import difiisr_ros
-from difiisr_ros.cli import main
 from difiisr_ros.camera import CameraProfile
+from difiisr_ros.cli import main
 from difiisr_ros.core.condition import NOISE, Conditions
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
