@@ -16,7 +16,7 @@ def test_a_camera_profile_is_used_and_told_of(tmp_path, log):
         running.roundtrip(scene())
         told = f"camera: noise 7 counts, blur 0.4 px ({profile}), noise of this frame 7.01 counts"
         assert told in log.wait("first frame")
-        _, values = running.status("backend", lambda values, _: "noise (counts)" in values)
+        values, _ = running.status("backend", lambda v, _: "noise (counts)" in v)
         assert values["camera"] == f"noise 7 counts, blur 0.4 px ({profile})"
         assert values["noise (counts)"] == "7.006"
         assert float(values["noise (% of range)"]) > 0
