@@ -33,11 +33,13 @@ and told so; and native frames."""
 METRICS = ("psnr", "ssim", "spectrum_distance", "consistency")
 
 
-def measure(model: str, data: Path, arguments: list[str]) -> dict:
+def measure(model: str, data: Path, arguments: list[str], limit: int) -> dict:
     """``difiisr evaluate``'s methods, without its timings, which belong to a machine."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = ["evaluate", str(data / arguments[0]), *arguments[1:], "--model", model]
+        if limit:
+            command += ["--limit", str(limit)]
         if difiisr([*command, "--json", str(report)]) != 0:
             raise SystemExit(f"failed: difiisr {' '.join(command)}")
         methods = json.loads(report.read_text())["methods"]
@@ -72,12 +74,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--limit", type=int, default=0, help="frames of each set, 0: all")
     args = parser.parse_args()
-    quality = {name: measure(str(args.model), args.data, a) for name, a in SETS.items()}
+    quality = {
+        name: measure(str(args.model), args.data, a, args.limit) for name, a in SETS.items()
+    }
     with safe_open(str(args.model), "pt") as file:
         metadata = file.metadata()
     facts = json.loads(metadata["facts"])
-    facts["quality"] = quality
+    facts["quality"], facts["quality_frames"] = quality, args.limit or "all"
     save_file(load_file(args.model), args.model, {**metadata, "facts": json.dumps(facts)})
     args.model.chmod(0o644)
     print(table(quality))

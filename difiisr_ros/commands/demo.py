@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import difiisr_ros
+from difiisr_ros.camera import AUTO, resolve_camera
 from difiisr_ros.commands.demo_nodes import node_command, node_environment
 from difiisr_ros.commands.demo_processes import (
     Process,
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
     add_engine_arguments(parser)
+    parser.set_defaults(camera=None)  # None: not given, so that the synthetic camera's own is told
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,6 +102,7 @@ class Demo:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
         self._out: Path = args.out
+        self._profile = args.out / "camera.yaml"
         self._width, self._height = _size(args.size)
         for name in ("seconds", "rate"):
             if not 0 < getattr(args, name) < 1e6:
@@ -107,6 +110,8 @@ class Demo:
         if not args.bag_seconds >= 0:
             raise OptionError(f"--bag-seconds is {args.bag_seconds}; accepted are 0 and more")
         self._frames = max(1, round(args.seconds * args.rate))
+        if args.camera is not None:
+            resolve_camera(args.camera)  # to complain
         for module, why in (("rclpy", _NO_ROS), ("rosbags", _NO_ROSBAGS)):
             if importlib.util.find_spec(module) is None:
                 raise DataError(why.format(python=sys.executable))
@@ -158,8 +163,10 @@ class Demo:
             self._out.mkdir(parents=True, exist_ok=True)
             old = [*self._out.glob("frame_[0-9]*.png"), *self._out.glob("*.log")]
             old += [self._out / f"{name}.json" for name in ("summary", "player", "monitor")]
+            old.append(self._profile)
             for path in old:
-                path.unlink(missing_ok=True)
+                if self._args.camera is None or path.resolve() != Path(self._args.camera).resolve():
+                    path.unlink(missing_ok=True)
             bag = self._out / "bag"
             if bag.exists():
                 if not is_bag(bag):
@@ -170,7 +177,7 @@ class Demo:
 
     def _start(self, group: ProcessGroup) -> tuple[Process, Process, Process]:
         a, out = self._args, self._out.resolve()
-        options = engine_arguments(a)
+        options = {**engine_arguments(a), "camera": self._camera()}
         engine = {name: options[key] for name, key in ENGINE.items() if key in options}
         monitor: dict[str, Any] = {"result_file": out / "monitor.json"}
         if a.bag_seconds:
@@ -193,6 +200,16 @@ class Demo:
             group.add(self._process("node", "main", engine)),
             group.add(self._process("player", "frame_player", player)),
         )
+
+    def _camera(self) -> str:
+        """What the node is told of the camera: what was asked for, else what the source knows."""
+        if self._args.camera is not None:
+            return str(self._args.camera)
+        profile = getattr(self._source, "profile", None)
+        if profile is None:
+            return AUTO
+        profile.write(self._profile)
+        return str(self._profile.resolve())
 
     def _process(
         self,
@@ -280,8 +297,8 @@ class Demo:
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:
-            notes.append("this machine does not keep up with the camera; --model nano takes a "
-                         "fifth of the time")  # fmt: skip
+            notes.append("this machine does not keep up with the camera; --model nano takes "
+                         "about half of the time")  # fmt: skip
         if played["deadlines_missed"]:
             notes.append(f"the player was late for {played['deadlines_missed']} frames")
         summary.update(

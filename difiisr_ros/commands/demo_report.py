@@ -67,6 +67,7 @@ def stream_figures(played: dict[str, Any], measured: dict[str, Any]) -> dict[str
 def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
     """What the node said of itself in its last diagnostics."""
     inference, backend = diagnostics.get("inference", {}), diagnostics.get("backend", {})
+    noise = backend.get("noise (counts)")
 
     def number(key: str) -> float | None:
         text = inference.get(key, "")
@@ -78,6 +79,8 @@ def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
         "device": backend.get("device"),
         "precision": backend.get("precision"),
         "num_steps": int(backend["num_steps"]) if backend.get("num_steps") else None,
+        "camera": backend.get("camera"),
+        "noise_counts": float(noise) if noise else None,
         "fallback": backend.get("fallback") or None,
         "node_latency_ms": {p: number(f"latency {p} (ms)") for p in ("p50", "p95", "p99")},
         "upscale_ms": {p: number(f"upscale {p} (ms)") for p in ("p50", "p95", "p99")},
@@ -199,6 +202,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         f"          {three(node)} ms in the node",
         f"engine    {s['model']}, {s['backend']} on {s['device']} ({s['precision']}), {steps}",
     ]
+    if s["camera"]:
+        lines.append(f"told      {s['camera']}")
     if s["fallback"]:
         lines.append(f"          not what was asked for: {s['fallback']}")
     if s["psnr_gain_db"] is not None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from difiisr_ros.camera import CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
 from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image
@@ -234,7 +235,7 @@ def choose_topic(reader: BagReader, topic: str | None) -> str:
 
 
 class SyntheticSource:
-    """The synthetic scene's loop, rendered once: playing it again costs no time.
+    """The synthetic scene's loop as a real camera sees it, rendered once: again costs no time.
 
     Raises:
         OptionError: A size that cannot be rendered.
@@ -245,7 +246,7 @@ class SyntheticSource:
     def __init__(
         self, width: int = 160, height: int = 120, seed: int = 0, limit: int | None = None
     ) -> None:
-        self.scene = SyntheticScene(width, height, seed=seed)
+        self.scene = SyntheticScene(width, height, seed=seed, real_camera=True)
         self.name = f"{SYNTHETIC} {width}x{height}"
         self._count = min(self.scene.period, limit or self.scene.period)
         self._rendered: list[np.ndarray] = []
@@ -260,6 +261,11 @@ class SyntheticSource:
     def truth(self, index: int) -> np.ndarray:
         """The noiseless x4 truth of frame ``index``, uint16 counts."""
         return self.scene.truth(index)
+
+    @property
+    def profile(self) -> CameraProfile | None:
+        """Noise and blur of the simulated camera."""
+        return self.scene.profile
 
     def camera_info(self) -> None:
         """None: a simulated camera has no calibration message."""

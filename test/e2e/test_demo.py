@@ -18,6 +18,7 @@ pytest.importorskip("rosbags", reason="the demo records with rosbags: pip instal
 
 from processes import environment, processes_mentioning
 
+from difiisr_ros.camera import CameraProfile
 from difiisr_ros.io.bags import BagReader
 from difiisr_ros.io.cdr import stamp_of
 from difiisr_ros.io.images import list_images, read_image
@@ -76,6 +77,13 @@ def test_the_demo_on_the_synthetic_scene(tmp_path):
     assert sum("latency p50" in line for line in out.splitlines()) >= 3, out
     assert "120 in" in out and "dB PSNR over bicubic" in out
 
+    # the synthetic camera's noise and blur are in a profile, and the node was told
+    scene = SyntheticScene(96, 72, real_camera=True)
+    told = CameraProfile.read(folder / "camera.yaml")
+    assert (told.noise, told.blur) == (pytest.approx(scene.profile.noise), scene.profile.blur)
+    assert summary["camera"] == CameraProfile.read((folder / "camera.yaml").resolve()).describe()
+    assert f"told      {summary['camera']}" in out
+
     # pictures: camera, bicubic, ours, truth
     pictures = sorted(folder.glob("frame_*.png"))
     assert [p.name for p in pictures] == summary["pictures"] and len(pictures) == 5
@@ -93,7 +101,7 @@ def test_the_demo_on_the_synthetic_scene(tmp_path):
         assert set(stamps["/sr/image_raw"]) <= set(stamps["/image_raw"])
         assert len(stamps["/sr/image_raw"]) == summary["frames_out"]
         first = next(reader.read_images("/image_raw"))
-        np.testing.assert_array_equal(first.frame, SyntheticScene(96, 72).frame(0)[0])
+        np.testing.assert_array_equal(first.frame, scene.frame(0)[0])
         assert next(reader.read_images("/sr/image_raw")).frame.shape == (288, 384)
         assert reader.first_camera_info("/sr/camera_info").width == 384
 
@@ -108,11 +116,16 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, data_dir):
     shutil.copytree(data_dir / "lepton", frames)
     arguments = ("--input", frames, "--seconds", 1.5, "--rate", 20, "--backend", "bicubic")
     for bag_seconds in (60, 0):
+        left = tmp_path / "out" / "camera.yaml"  # as of a run with the synthetic scene
+        left.parent.mkdir(exist_ok=True)
+        left.write_text("blur: 0.4\n")
         code, out, err = finish(demo(tmp_path, *arguments, "--bag-seconds", bag_seconds))
         assert code == 0, f"{out}\n{err}\n{logs(tmp_path)}"
         summary = json.loads((tmp_path / "out" / "summary.json").read_text())
         assert summary["frames_in"] == 30
         assert summary["psnr_gain_db"] is None  # nobody knows the truth
+        assert summary["camera"].endswith("(auto)")  # nor the camera
+        assert not (tmp_path / "out" / "camera.yaml").exists()
         assert bool(summary["pictures"]) == bool(bag_seconds)
         assert (tmp_path / "out" / "bag").exists() == bool(bag_seconds)
         if bag_seconds:
@@ -154,6 +167,7 @@ def test_an_interrupted_demo_leaves_no_process(tmp_path, sent, expected):
         (("--size", "2x2"), "width is 2, accepted are 8 and up"),
         (("--seconds", "0"), "--seconds is 0"),
         (("--rate", "-1"), "--rate is -1"),
+        (("--camera", "/nowhere.yaml"), "/nowhere.yaml: the camera profile cannot be read"),
     ],
 )
 def test_what_cannot_be_run_is_said_before_anything_starts(tmp_path, arguments, said):

@@ -88,7 +88,7 @@ def test_the_synthetic_scene_is_published_with_camera_info_and_truth(tmp_path):
         truths = playing.wait(5, "truth/image_raw")
         time.sleep(0.1)
         assert len(images) == 5  # and no more
-    scene = SyntheticScene(32, 24, seed=3)
+    scene = SyntheticScene(32, 24, seed=3, real_camera=True)
     for i, (image, info, truth) in enumerate(zip(images, infos, truths)):
         assert image.header == info.header == truth.header
         assert image.encoding == truth.encoding == "mono16"

@@ -48,12 +48,17 @@ def test_diagnostics_are_understood_and_may_be_missing():
     figures = node_figures(
         {
             "inference": {"latency p99 (ms)": "12.50"},
-            "backend": {"backend": "torch", "num_steps": "2", "fallback": ""},
+            "backend": {
+                "backend": "torch", "num_steps": "2", "fallback": "", "camera": "noise 7 counts",
+                "noise (counts)": "7.006",
+            },
         }
     )
     assert figures["node_latency_ms"] == {"p50": None, "p95": None, "p99": 12.5}
     assert (figures["backend"], figures["num_steps"], figures["fallback"]) == ("torch", 2, None)
+    assert (figures["camera"], figures["noise_counts"]) == ("noise 7 counts", 7.006)
     assert node_figures({})["backend"] is None
+    assert node_figures({})["noise_counts"] is None
 
 
 @pytest.mark.parametrize(("length", "wanted"), [(0, 4), (1, 4), (3, 4), (10, 4), (600, 40)])
@@ -145,7 +150,8 @@ def test_the_summary_says_what_matters():
         "latency_ms": {"p50": 9.1, "p95": 12.0, "p99": 15.5},
         "node_latency_ms": {"p50": None, "p95": None, "p99": None},
         "backend": "bicubic", "model": "none", "device": "cpu", "precision": "fp32",
-        "num_steps": 1, "fallback": "torch is missing", "psnr_gain_db": 1.5,
+        "num_steps": 1, "camera": "noise 7 counts, blur 0.45 px (camera.yaml)",
+        "fallback": "torch is missing", "psnr_gain_db": 1.5,
         "psnr_db": {"ours": 36.5, "bicubic": 35.0}, "frames_compared": 40,
         "pictures": ["frame_1.png"], "bag": {"megabytes": 390.2}, "out": "out/demo",
         "notes": ["node ended with exit code 1"],
@@ -154,6 +160,7 @@ def test_the_summary_says_what_matters():
     for words in (
         "600 in, 598 out, 2 dropped",
         "p99 15.5",
+        "told      noise 7 counts, blur 0.45 px (camera.yaml)",
         "torch is missing",
         "+1.50 dB",
         "35.00 -> 36.50",

@@ -73,7 +73,8 @@ def test_topics_of_a_bag_must_be_clear(tmp_path, frames):
 
 def test_the_synthetic_source_is_the_scene(tmp_path):
     source = open_source("synthetic", width=32, height=24, seed=5, limit=4)
-    scene = SyntheticScene(32, 24, seed=5)
+    scene = SyntheticScene(32, 24, seed=5, real_camera=True)
+    assert source.profile == scene.profile and source.profile.blur > 0
     for _ in range(2):
         read = list(source.frames())
         assert len(read) == 4

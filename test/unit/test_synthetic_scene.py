@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from difiisr_ros.core.camera_simulation import simulate_camera
+from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.synthetic_scene import SyntheticScene
 
@@ -66,6 +68,48 @@ def test_warm_bodies_move_and_the_street_does_not(scene):
     assert not moving[:100].any()  # sky and roofs
     hot = stack > 30500  # 32 C: skin, tyres, exhausts
     assert all(0.0005 < share < 0.03 for share in hot.mean(axis=(1, 2)))
+
+
+@pytest.fixture(scope="module")
+def real():
+    return SyntheticScene(real_camera=True)
+
+
+def test_the_real_camera_blurs_and_has_the_noise_and_pattern_that_its_profile_says(real, scene):
+    low, high = measure_range(scene.truth(0))
+    profile = real.profile
+    assert profile.blur == 0.45
+    assert profile.noise == pytest.approx(0.01 * (high - low))
+    residual = []
+    for index in range(8):
+        lr, truth = real.frame(index)
+        np.testing.assert_array_equal(truth, scene.truth(index))  # which stays clean
+        assert lr.dtype == np.uint16
+        blurred = simulate_camera(
+            truth, blur=profile.blur, noise=0, pattern=0, rng=np.random.default_rng(0)
+        )
+        residual.append(lr - blurred)
+    fixed = np.mean(residual, axis=0)
+    temporal = np.std(residual - fixed) * np.sqrt(8 / 7)
+    assert temporal == pytest.approx(profile.noise, rel=0.02)
+    # What stays is offsets of rows and columns, and what eight frames leave of the noise.
+    offsets = fixed.mean(axis=0) + (fixed.mean(axis=1) - fixed.mean())[:, None]
+    assert offsets.std() == pytest.approx(0.5 * profile.noise, rel=0.15)
+    assert (fixed - offsets).std() == pytest.approx(profile.noise / np.sqrt(8), rel=0.05)
+
+
+def test_the_real_camera_is_the_same_for_a_seed_and_another_for_another(real):
+    other = SyntheticScene(real_camera=True)
+    other.frame(7)
+    np.testing.assert_array_equal(real.frame(3)[0], other.frame(3)[0])
+    assert not np.array_equal(SyntheticScene(seed=1, real_camera=True).frame(3)[0], real.frame(3)[0])
+    assert not np.array_equal(real.frame(0)[0], real.frame(real.period)[0])  # other noise
+
+
+def test_the_simple_camera_has_no_profile_and_a_real_one_no_other_scale(scene):
+    assert scene.profile is None
+    with pytest.raises(OptionError, match="scale is 2, accepted with real_camera is 4"):
+        SyntheticScene(48, 36, scale=2, real_camera=True)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (61, 47), (160, 64), (40, 120)])
