@@ -89,9 +89,7 @@ class SyntheticScene:
                 f"{camera_simulation.SCALE}"
             )
         low, high = measure_range(self.truth(0))
-        return camera_simulation.SimulatedCamera(
-            BLUR, NOISE * (high - low), PATTERN * (high - low)
-        )
+        return camera_simulation.SimulatedCamera(BLUR, NOISE * (high - low), PATTERN * (high - low))
 
     @property
     def profile(self) -> CameraProfile | None:

@@ -49,7 +49,10 @@ def test_diagnostics_are_understood_and_may_be_missing():
         {
             "inference": {"latency p99 (ms)": "12.50"},
             "backend": {
-                "backend": "torch", "num_steps": "2", "fallback": "", "camera": "noise 7 counts",
+                "backend": "torch",
+                "num_steps": "2",
+                "fallback": "",
+                "camera": "noise 7 counts",
                 "noise (counts)": "7.006",
             },
         }

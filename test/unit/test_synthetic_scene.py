@@ -102,7 +102,9 @@ def test_the_real_camera_is_the_same_for_a_seed_and_another_for_another(real):
     other = SyntheticScene(real_camera=True)
     other.frame(7)
     np.testing.assert_array_equal(real.frame(3)[0], other.frame(3)[0])
-    assert not np.array_equal(SyntheticScene(seed=1, real_camera=True).frame(3)[0], real.frame(3)[0])
+    assert not np.array_equal(
+        SyntheticScene(seed=1, real_camera=True).frame(3)[0], real.frame(3)[0]
+    )
     assert not np.array_equal(real.frame(0)[0], real.frame(real.period)[0])  # other noise
 
 
