@@ -44,11 +44,6 @@ class SimulatedCamera:
         blur, pattern = rng.uniform(*BLUR), rng.uniform(*PATTERN)
         return cls(float(blur), noise * (high - low), float(pattern) * (high - low))
 
-    @property
-    def noise_with_rounding(self) -> float:
-        """Standard deviation of the noise of a frame in whole counts: rounding adds 1/12."""
-        return float(np.hypot(self.noise, 12**-0.5))
-
     def look(
         self, hr: np.ndarray, rng: np.random.Generator, fixed: np.random.Generator | None = None
     ) -> np.ndarray:

@@ -274,4 +274,4 @@ def _noise_in_words(noise: tuple[float, float] | None) -> str:
     if noise is None:
         return ""
     counts, share = noise
-    return f", noise of this frame {counts:.3g} counts ({100 * share:.2g} % of its range)"
+    return f"; noise of this frame {counts:.3g} counts ({100 * share:.2g} % of its range)"

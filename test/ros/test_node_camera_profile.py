@@ -14,7 +14,7 @@ def test_a_camera_profile_is_used_and_told_of(tmp_path, log):
         assert engine.camera.blur == 0.4
         assert engine.options.overshoot == 0.25
         running.roundtrip(scene())
-        told = f"camera: noise 7 counts, blur 0.4 px ({profile}), noise of this frame 7.01 counts"
+        told = f"camera: noise 7 counts, blur 0.4 px ({profile}); noise of this frame 7.01 counts"
         assert told in log.wait("first frame")
         values, _ = running.status("backend", lambda v, _: "noise (counts)" in v)
         assert values["camera"] == f"noise 7 counts, blur 0.4 px ({profile})"
