@@ -34,6 +34,7 @@ from difiisr_ros.ros.launch_arguments import (
 )
 
 PLAYER = frame_player_parameters.BY_NAME
+SYNTHETIC = PLAYER["source"].default
 
 #: Packages that show an image, the preferred first.
 IMAGE_VIEWS = ("image_view", "rqt_image_view")
@@ -45,7 +46,12 @@ ARGUMENTS = (
     # Image views, unlike RViz, show the 16-bit counts of a thermal scene as one even gray.
     *of_parameters("encoding", table=PLAYER, defaults={"encoding": "mono8"}),
     params_file("super_resolution.yaml"),
-    *of_parameters("model", "backend", "num_steps"),
+    *of_parameters("model"),
+    *of_parameters(
+        "camera",
+        unset="config/synthetic_camera.yaml for the synthetic scene, else as in params_file",
+    ),
+    *of_parameters("backend", "num_steps"),
     LaunchArgument(
         "view",
         "What shows the images: auto starts an image view and RViz, each where it is installed.",
@@ -103,6 +109,10 @@ def start(context):
     texts = texts_of(ARGUMENTS, context)
     # Reliable: a viewer gets the images whatever QoS it asks for.
     played = {**given_parameters(ARGUMENTS, texts, PLAYER), "reliability": "reliable"}
+    more = {"camera_names": [""]}  # the player is one camera
+    if not texts["camera"] and texts["source"] in ("", SYNTHETIC):
+        # Whatever the file says is of another camera.
+        more["camera"] = share("config/synthetic_camera.yaml")
     system = EndOnce()
     return [
         system.handler(),
@@ -110,7 +120,7 @@ def start(context):
             ARGUMENTS,
             texts,
             namespace="",
-            more={"camera_names": [""]},  # the player is one camera
+            more=more,
             on_exit=system.when_exits("super_resolution_node"),
         ),
         tool_node("sr_monitor_node", "sr_monitor", {}),

@@ -298,7 +298,7 @@ class Demo:
                 notes.append(error)
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:
             notes.append("this machine does not keep up with the camera; --model nano takes "
-                         "about half of the time")  # fmt: skip
+                         "less than half of the time")  # fmt: skip
         if played["deadlines_missed"]:
             notes.append(f"the player was late for {played['deadlines_missed']} frames")
         summary.update(

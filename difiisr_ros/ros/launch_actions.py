@@ -58,9 +58,9 @@ def texts_of(arguments: Iterable[LaunchArgument], context: LaunchContext) -> dic
     return texts
 
 
-def parameters(values: Mapping[str, Value]) -> dict[str, Any]:
+def parameters(values: Mapping[str, Value | PathJoinSubstitution]) -> dict[str, Any]:
     """Values for a node's ``parameters``; a text stays one, though it may look like a number."""
-    types: dict[type, Any] = {str: str, list: list[str]}
+    types: dict[type, Any] = {str: str, list: list[str], PathJoinSubstitution: str}
     return {
         name: ParameterValue(value, value_type=types[type(value)])
         if type(value) in types
@@ -75,7 +75,7 @@ def super_resolution_node(
     *,
     namespace: str | None = None,
     remappings: Iterable[tuple[str, str]] = (),
-    more: Mapping[str, Value] | None = None,
+    more: Mapping[str, Value | PathJoinSubstitution] | None = None,
     presets: Mapping[str, Value] | None = None,
     **options: Any,
 ) -> LifecycleNode:

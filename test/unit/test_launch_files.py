@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from launch_stand_ins import LAUNCH_FILES, declared, kind, launch_file, nodes, plain, started
 
+from difiisr_ros.camera import CameraProfile
 from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.ros import frame_player_parameters, monitor_parameters
 from difiisr_ros.ros.launch_arguments import NODE_PARAMETERS
 from difiisr_ros.ros.replay import NODE, PLAYER, RECORDER
@@ -51,6 +53,13 @@ def test_arguments_are_declared_and_mirror_parameters(repository, name):
         spec = argument.parameter
         assert argument.description.startswith(spec.description)
         assert argument.choices == (BOOLEANS if spec.type_name == "bool" else spec.choices)
+
+
+def in_share(repository, path):
+    """The file that a path of the package's share folder stands for."""
+    file = repository / "/".join(path.args[0][1:])
+    assert file.is_file()
+    return file
 
 
 def documented(repository, name):
@@ -122,6 +131,8 @@ def test_what_is_started_is_installed_with_parameters_that_exist(
                 "sr_monitor_node": monitor_parameters.BY_NAME,
             }[node["executable"]]
             for key, value in values.items():
+                if kind(value) == "PathJoinSubstitution":  # a file of the package
+                    value = str(in_share(repository, value))
                 assert table[key].check(value) is None, key
     assert made and all(path.endswith(".yaml") for path in made)
 
@@ -434,7 +445,7 @@ def test_viewers_are_started_where_they_are_installed(
             assert "/image_raw" in topics[0] and "/sr/image_raw" in topics[1]
         if "rviz2" in expected:
             flag, config = viewers[-1]["arguments"]
-            assert flag == "-d" and (repository / "/".join(config.args[0][1:])).is_file()
+            assert flag == "-d" and in_share(repository, config)
     said = [a.kwargs["msg"] for a in actions if kind(a) == "LogInfo"]
     if view != "none" and not expected:
         assert said and all("not installed" in line for line in said)
@@ -455,4 +466,26 @@ def test_demo_plays_as_asked(repository):
         (played,) = plain(found["/frame_player"]["parameters"])
         _, node = plain(found["/super_resolution"]["parameters"])
     assert played == {"rate": 9.0, "encoding": "mono8", "reliability": "reliable"}
+    assert in_share(repository, node.pop("camera")).name == "synthetic_camera.yaml"
     assert node == {"num_steps": 2, "camera_names": [""]}
+
+
+@pytest.mark.parametrize(
+    ("given", "camera"),
+    [
+        ({"source": "my_bag"}, None),  # another camera: as in params_file
+        ({"camera": "auto"}, "auto"),
+        ({"source": "my_bag", "camera": "mine.yaml"}, "mine.yaml"),
+    ],
+)
+def test_demo_tells_only_the_synthetic_scenes_camera(repository, given, camera):
+    with launch_file(repository, "demo") as module:
+        found = nodes(started(module, repository, view="none", **given))
+        _, node = plain(found["/super_resolution"]["parameters"])
+    assert node.get("camera") == camera
+
+
+def test_the_synthetic_scenes_profile_is_its_cameras(repository):
+    told = CameraProfile.read(repository / "config" / "synthetic_camera.yaml")
+    profile = SyntheticScene(32, 24, real_camera=True).profile
+    assert (told.blur, told.blur_error, told.noise) == (profile.blur, None, None)
