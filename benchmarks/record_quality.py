@@ -76,9 +76,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--limit", type=int, default=0, help="frames of each set, 0: all")
     args = parser.parse_args()
-    quality = {
-        name: measure(str(args.model), args.data, a, args.limit) for name, a in SETS.items()
-    }
+    quality = {name: measure(str(args.model), args.data, a, args.limit) for name, a in SETS.items()}
     with safe_open(str(args.model), "pt") as file:
         metadata = file.metadata()
     facts = json.loads(metadata["facts"])

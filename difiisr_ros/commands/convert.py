@@ -112,6 +112,10 @@ def _fit(args: argparse.Namespace, config: PublishedConfig) -> tuple[GuidancePri
     count = min(args.frames_count, len(frames))
     print(f"fitting guidance to {count} frames of {args.frames}")
     return fit_guidance_priors(
-        answer, device, frames, count=count, largest=side,
+        answer,
+        device,
+        frames,
+        count=count,
+        largest=side,
         degradation="reduced",  # as it was trained
     ), count

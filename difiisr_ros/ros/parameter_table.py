@@ -137,7 +137,7 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "precision",
         "auto",
-        "Arithmetic; auto takes the fastest that keeps the error under 0.5 of 255 counts.",
+        "Arithmetic; auto takes the fastest that keeps the mean error under 0.1 of 255 counts.",
         choices=PRECISIONS,
     ),
     ParameterSpec(

@@ -26,6 +26,8 @@ from difiisr_ros.ros.parameter_table import engine_options
 from difiisr_ros.ros.parameters import NodeParameters
 
 ValueRange = tuple[float, float]
+#: Standard deviation of the white noise, counts and share of the frame's range.
+Noise = tuple[float, float]
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Frame:
     waited: float
     """Seconds from its arrival until it was begun."""
     value_range: ValueRange | None = None
+    noise: Noise | None = None
+    """Told to the engine; None where it is not known: of all but the last of a batch."""
     latency: float | None = None
     """Seconds from its arrival to its publication; None if it has not been published."""
 
@@ -53,6 +57,8 @@ class Upscaler:
         self._applied = -1
         self._values: dict[str, Any] = {}
         self.engine: Any = None
+        #: Told for the newest frame; None before the first, warming up not counted.
+        self.noise: Noise | None = None
         self.deadline = DeadlineController(0.0, 1)
 
     def load(self, parameters: NodeParameters) -> None:
@@ -96,6 +102,7 @@ class Upscaler:
     def close(self) -> None:
         """Free the engine. Idempotent."""
         engine, self.engine = self.engine, None
+        self.noise = None
         if engine is not None:
             engine.close()
 
@@ -214,6 +221,11 @@ class Upscaler:
                 self._failed(frame.camera, error)
 
     def _run(self, frames: list[Frame]) -> list[np.ndarray]:
+        results = self._upscaled(frames)
+        self.noise = frames[-1].noise = self.engine.noise_told
+        return results
+
+    def _upscaled(self, frames: list[Frame]) -> list[np.ndarray]:
         if len(frames) == 1:
             frame = frames[0]
             return [self.engine.upscale(frame.pixels, value_range=frame.value_range)]
@@ -246,7 +258,7 @@ class Upscaler:
                 f"publishing {encoding} {out_width}x{out_height} on "
                 f"{camera.output_topic}; backend {info.backend} on {info.device} "
                 f"({info.precision}), {1e3 * seconds:.1f} ms; camera: {info.camera}"
-                f"{_noise_in_words(self.engine.noise_told)}"
+                f"{_noise_in_words(frame.noise)}"
             )
 
     def _failed(self, camera: CameraStream, error: Exception) -> None:
@@ -270,7 +282,7 @@ class Upscaler:
             self._logger.warning(f"frame of {camera.image_topic}: {message}")
 
 
-def _noise_in_words(noise: tuple[float, float] | None) -> str:
+def _noise_in_words(noise: Noise | None) -> str:
     if noise is None:
         return ""
     counts, share = noise

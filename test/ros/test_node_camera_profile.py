@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from node_harness import Graph, scene
+from rclpy.parameter import Parameter
+
+from difiisr_ros import SuperResolver
+from difiisr_ros.ros.conversions import image_to_array
 
 
 def test_a_camera_profile_is_used_and_told_of(tmp_path, log):
@@ -10,6 +16,8 @@ def test_a_camera_profile_is_used_and_told_of(tmp_path, log):
     profile.write_text("noise: 7.0\nblur: 0.4\n")
     with Graph(camera=str(profile), backend="torch", overshoot=0.25) as running:
         running.connect()
+        values, _ = running.status("backend", lambda v, _: "camera" in v)
+        assert "noise (counts)" not in values  # the frame of the warm-up is none
         engine = running.node._upscaler.engine
         assert engine.camera.blur == 0.4
         assert engine.options.overshoot == 0.25
@@ -27,3 +35,48 @@ def test_a_profile_with_an_unknown_key_is_refused_by_name(tmp_path, log):
     profile.write_text("nois: 7.0\n")
     with Graph(camera=str(profile), wait_active=False):
         assert str(profile) in log.wait("unknown key 'nois'")
+
+
+def test_a_profile_that_is_not_there_is_refused_by_name_and_can_be_given_then(tmp_path, log):
+    profile = tmp_path / "camera.yaml"
+    with Graph(camera=str(profile), wait_active=False) as running:
+        assert str(profile) in log.wait("camera profile cannot be read")
+        profile.write_text("blur: 0.4\n")
+        assert running.node.transition("configure")
+        values, _ = running.status("backend", lambda v, _: "camera" in v)
+        assert values["camera"] == f"noise estimated, blur 0.4 px ({profile})"
+
+
+def test_overshoot_changes_while_it_runs_and_the_camera_does_not():
+    frame, results = scene(), []
+    with Graph(backend="torch") as running:
+        running.connect()
+        for overshoot in (0.5, 0.0):
+            parameters = [Parameter("overshoot", value=overshoot)]
+            (done,) = running.in_executor(running.node.set_parameters, parameters)
+            assert done.successful
+            result = image_to_array(running.roundtrip(frame))
+            engine = SuperResolver.load(backend="torch", overshoot=overshoot)
+            np.testing.assert_array_equal(result, engine.upscale(frame))
+            results.append(result)
+        assert (results[0] != results[1]).any()
+        (done,) = running.in_executor(
+            running.node.set_parameters, [Parameter("camera", value="reduced")]
+        )
+        assert not done.successful and "camera is read-only once configured" in done.reason
+
+
+@pytest.mark.parametrize("overshoot", [-0.1, 1.5])
+def test_an_overshoot_that_cannot_be_is_refused(overshoot, log):
+    with Graph(overshoot=overshoot, wait_active=False):
+        assert "0 to 1" in log.wait("overshoot")
+
+
+def test_of_reduced_frames_no_noise_is_told(log):
+    with Graph(camera="reduced") as running:
+        running.connect()
+        running.roundtrip(scene())
+        said = log.wait("first frame")
+        assert said.endswith("camera: reduced by antialiased bicubic")
+        values, _ = running.status("backend", lambda v, _: "camera" in v)
+        assert "noise (counts)" not in values

@@ -1,5 +1,4 @@
-"""Bounds on what comes out, on any frame; what networks are shown of frames far from their range.
-"""
+"""Bounds on what comes out, on any frame; what networks are shown of frames far from their range."""
 
 from __future__ import annotations
 

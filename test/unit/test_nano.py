@@ -74,7 +74,7 @@ def test_it_takes_a_fraction_of_lites_time(nano):
 
 def test_int8_is_refused_with_the_reason(monkeypatch):
     monkeypatch.setattr(int8_prior, "int8_is_supported", lambda: True)
-    with pytest.raises(BackendUnavailable, match="int8 is for models of lite's kind"):
+    with pytest.raises(BackendUnavailable, match="int8 is for models as wide as lite, 32 channels"):
         TorchBackend("nano", device="cpu", precision="int8").load()
 
 

@@ -160,7 +160,7 @@ def test_what_thermal_frames_have_is_about_what_a_set_of_them_has(data_dir):
     """Of no network's answer; on frames that the regression has not seen."""
     frames = load_frames(data_dir / "hit_uav/val", 64)[::8]
     prior, errors = thermal_spectrum(), []
-    for lr, hr in guidance_priors._pairs(frames, torch.device("cpu"), 0):
+    for lr, hr, _ in guidance_priors._pairs(frames, torch.device("cpu"), 0, "reduced"):
         residual = hr - upsample_folded(lr)
         found = ring_amplitudes(residual, ring_responses(residual))
         expected = prior.expect(lr, torch.ones(1, len(RINGS)))
