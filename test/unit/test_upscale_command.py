@@ -264,3 +264,31 @@ def test_a_wide_colour_message_keeps_its_channels(tmp_path, expected):
         (record,) = reader.read_images("/a/sr/image_raw")
     assert (record.message.encoding, record.message.step) == ("rgb8", 3 * 68)
     np.testing.assert_array_equal(record.frame, expected(gray))
+
+
+def test_what_is_known_of_the_camera_and_the_bound_reach_the_engine(tmp_path):
+    pytest.importorskip("torch", reason="the model needs torch")
+    profile, frame = tmp_path / "camera.yaml", smooth(1)
+    profile.write_text("noise: 20\nblur: 0.6\n")
+    write_image(tmp_path / "in.png", frame)
+    torch = ["--backend", "torch", "--camera", str(profile), "--overshoot", "0.1"]
+    assert main(["upscale", str(tmp_path / "in.png"), str(tmp_path / "out.png"), *torch]) == 0
+    engine = SuperResolver.load(backend="torch", camera=profile, overshoot=0.1)
+    result = engine.upscale(frame)
+    np.testing.assert_array_equal(read_image(tmp_path / "out.png"), result)
+    assert (result != SuperResolver.load(backend="torch", camera=profile).upscale(frame)).any()
+    assert (result != SuperResolver.load(backend="torch", overshoot=0.1).upscale(frame)).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--camera", "/nowhere.yaml"], "/nowhere.yaml: the camera profile cannot be read"),
+        (["--overshoot", "2"], "overshoot"),
+    ],
+)
+def test_a_camera_or_a_bound_that_cannot_be_is_named(tmp_path, capsys, options, said):
+    write_image(tmp_path / "in.png", smooth(1))
+    assert run(tmp_path / "in.png", tmp_path / "out.png", *options) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out.png").exists()

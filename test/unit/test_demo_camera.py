@@ -1,0 +1,65 @@
+"""What the demo tells the node of its camera."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
+pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+
+from difiisr_ros.camera import CameraProfile
+from difiisr_ros.commands.demo import Demo, add_arguments
+from difiisr_ros.errors import OptionError
+from difiisr_ros.io.images import write_image
+from difiisr_ros.io.synthetic_scene import SyntheticScene
+
+
+def demo(*arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return Demo(parser.parse_args([*map(str, arguments), "--size", "32x24"]))
+
+
+def told(prepared):
+    """What the node would be told, once the folder is ready."""
+    prepared._prepare_folder()
+    return prepared._camera()
+
+
+def test_the_synthetic_camera_is_told_as_a_file(tmp_path):
+    file = tmp_path / "out" / "camera.yaml"
+    assert told(demo("--out", file.parent)) == str(file)
+    profile, expected = CameraProfile.read(file), SyntheticScene(32, 24, real_camera=True).profile
+    assert profile.blur == expected.blur
+    assert profile.noise == pytest.approx(expected.noise, rel=1e-5)
+
+
+@pytest.mark.parametrize("camera", ["auto", "reduced"])
+def test_what_is_asked_for_is_told_instead(tmp_path, camera):
+    assert told(demo("--out", tmp_path / "out", "--camera", camera)) == camera
+    assert not (tmp_path / "out" / "camera.yaml").exists()
+
+
+def test_a_profile_that_is_given_is_never_touched(tmp_path):
+    own = tmp_path / "camera.yaml"  # where the demo's own would be
+    own.write_text("blur: 0.7\n")
+    assert told(demo("--out", tmp_path, "--camera", own)) == str(own)
+    assert own.read_text() == "blur: 0.7\n"
+
+
+def test_nothing_is_known_of_other_frames(tmp_path):
+    write_image(tmp_path / "frame.png", SyntheticScene(32, 24).frame(0)[0])
+    out = tmp_path / "out"
+    told(demo("--out", out))
+    assert told(demo("--out", out, "--input", tmp_path / "frame.png")) == "auto"
+    assert not (out / "camera.yaml").exists()  # of the first run
+
+
+def test_a_profile_that_cannot_be_is_refused_before_anything_starts(tmp_path):
+    file = tmp_path / "camera.yaml"
+    file.write_text("blur: 9\n")
+    with pytest.raises(OptionError, match=r"camera\.yaml: .*blur must be a number in 0\.\.3"):
+        demo("--out", tmp_path / "out", "--camera", file)
+    assert not (tmp_path / "out").exists()
