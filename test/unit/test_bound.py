@@ -1,4 +1,4 @@
-"""Bounds on what comes out, on any frame; what networks are shown of frames far from their range."""
+"""Bounds on what comes out, whatever the frame; what networks are shown of extreme frames."""
 
 from __future__ import annotations
 
