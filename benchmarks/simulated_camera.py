@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from difiisr_ros.core import radiometry
+from difiisr_ros.core.camera_simulation import SCALE, simulate_camera
 from difiisr_ros.io.images import list_images, read_image
-
-SCALE = 4
 
 
 def evenly(folder: Path, count: int) -> list[np.ndarray]:
@@ -45,11 +43,9 @@ def simulate(
     scene = hr[: height * SCALE, : width * SCALE].astype(np.float32)
     low, high = radiometry.measure_range(scene)
     span = high - low
-    if blur > 0:
-        scene = cv2.GaussianBlur(scene, (0, 0), blur * SCALE, borderType=cv2.BORDER_REFLECT_101)
-    frame = cv2.resize(scene, (width, height), interpolation=cv2.INTER_AREA).astype(np.float64)
-    lines = random.standard_normal((1, width)) + random.standard_normal((height, 1))
-    frame += span * (pattern * 0.5**0.5 * lines + noise * random.standard_normal(frame.shape))
+    frame = simulate_camera(
+        scene, blur=blur, noise=noise * span, pattern=pattern * span, rng=random
+    )
     if step is not None:
         frame = np.rint(frame / step) * step
     return frame.astype(np.float32), span

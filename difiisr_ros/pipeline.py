@@ -17,16 +17,14 @@ import numpy as np
 from difiisr_ros.backends import Backend, create, create_instead
 from difiisr_ros.camera import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core import radiometry
-from difiisr_ros.core.condition import Conditions
+from difiisr_ros.core.condition import Conditions, noise_to_tell
 from difiisr_ros.core.noise import noise_field
-from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.tiling import upscale_tiled
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
 
-_ROUNDING = 12**-0.5  # standard deviation of the error, counts
 _NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
 
 
@@ -70,7 +68,7 @@ class SuperResolver:
     ) -> None:
         self._backend = backend
         self.camera = resolve_camera(camera)
-        self._newest_noise: tuple[float, float] | None = None  # counts, share of the range
+        self._noise_told: tuple[float, float] | None = None  # counts, share of the range
         self._fallback = fallback
         self._instead = instead  # makes another backend when this one turns out not to run
         self._memory = MemoryLimit()
@@ -146,20 +144,9 @@ class SuperResolver:
 
     @property
     def noise_told(self) -> tuple[float, float] | None:
-        """White noise told for the newest frame, counts and share of its range; see
-        :attr:`last_noise`."""
-        return self._newest_noise
-
-    @property
-    def last_noise(self) -> float | None:
-        """White noise that was told or found of the newest frame, counts; None before the first,
-        and for frames without a camera (``reduced``)."""
-        return None if self._newest_noise is None else self._newest_noise[0]
-
-    @property
-    def last_noise_share(self) -> float | None:
-        """The same as a share of the frame's range."""
-        return None if self._newest_noise is None else self._newest_noise[1]
+        """White noise that was told or found of the newest frame, counts and share of its range;
+        None before the first, and for frames without a camera (``reduced``)."""
+        return self._noise_told
 
     @property
     def max_steps(self) -> int:
@@ -213,6 +200,7 @@ class SuperResolver:
         frame[0, 0] = 255
         for _ in range(3 if self._backend.device.startswith("cuda") else 1):
             self.upscale(frame)
+        self._noise_told = None  # no camera's frame has come yet
 
     def upscale(
         self,
@@ -280,9 +268,9 @@ class SuperResolver:
         """What is told of the frames; the noise of those whose camera's is not known is found."""
         shares = []
         for frame, (low, high) in zip(frames, value_ranges):
-            counts = _noise_of(frame, camera)
+            counts = noise_to_tell(frame, camera)
             shares.append(counts / (high - low))
-        self._newest_noise = None if camera.is_reduced else (counts, shares[-1])
+        self._noise_told = None if camera.is_reduced else (counts, shares[-1])
         return Conditions.of(camera, shares, options.overshoot)
 
     @staticmethod
@@ -396,12 +384,3 @@ class SuperResolver:
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._noise.clear()
-
-
-def _noise_of(frame: np.ndarray, camera: CameraProfile) -> float:
-    """White noise of a frame in counts, that of rounding to whole counts included."""
-    if camera.is_reduced:
-        noise = 0.0
-    else:
-        noise = estimate_noise(frame) if camera.noise is None else camera.noise
-    return noise if frame.dtype == np.float32 else float(np.hypot(noise, _ROUNDING))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from difiisr_ros.core.bound import compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.bound import shown
 from difiisr_ros.core.condition import UNKNOWN_BLUR, UNKNOWN_ERROR, features
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.errors import BackendUnavailable
@@ -60,7 +60,7 @@ def _examples(network: LiteDenoiser) -> Iterator[Example]:
         for noise in _NOISES:
             noisy = clean + noise * random.standard_normal(clean.shape, np.float32)
             lr = torch.from_numpy(noisy.astype(np.float32))[None, None]
-            read = compressed(without_lone_pixels(lr, *neighbours(lr))) - 0.5
+            read = shown(lr) - 0.5
             for blur, error in _BLURS:
                 told = torch.from_numpy(features(noise, blur, error))[None]
                 yield read, network.camera_embedding(told)

@@ -17,15 +17,11 @@ from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import corrected
 from difiisr_ros.core.resample import SCALE, upsample_folded
 from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.core.visual_guidance import guides_measured_band
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.published import PublishedModel
 from difiisr_ros.models.published_files import load_published, prepare
-from difiisr_ros.models.published_frames import (
-    Correct,
-    guides_measured_band,
-    noise_images,
-    upscale_frames,
-)
+from difiisr_ros.models.published_frames import Correct, noise_images, upscale_frames
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -107,6 +103,7 @@ class PublishedBackend:
             torch.from_numpy(np.ascontiguousarray(a)).to(self._device)
             for a in (lr, noise, camera_rows(camera, len(lr)))
         )
+        band = guides_measured_band(1, consistency, camera.exact)
         # The features' gradient is taken by autograd, not to be had in inference mode.
         mode = torch.no_grad() if guidance.perceptual_scale > 0 else torch.inference_mode()
         with mode, report_full_device(self._device, (1, *lr.shape[1:])):
@@ -114,9 +111,7 @@ class PublishedBackend:
             done = [
                 upscale_frames(
                     network, frame, images, schedule, consistency,
-                    self._correction(
-                        guidance, frame, guides_measured_band(consistency, camera.exact)
-                    ),
+                    self._correction(guidance, frame, band),
                     exact=camera.exact, camera=known,
                 ).cpu()
                 for frame, known in zip(frames[:, None], cameras[:, None])

@@ -17,10 +17,11 @@ from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import Guide, closed_form, exact
 from difiisr_ros.core.resample import SCALE, fold
 from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.core.visual_guidance import guides_measured_band
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite import LiteDenoiser
-from difiisr_ros.models.lite_frames import guides_measured_band, upscale_frames
+from difiisr_ros.models.lite_frames import upscale_frames
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -10,7 +10,7 @@ import numpy as np
 from difiisr_ros.calibration import charts
 from difiisr_ros.calibration.measure import Calibration
 from difiisr_ros.calibration.record import as_lines
-from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
+from difiisr_ros.evaluation.report_html_tags import Html, joined, page_head, tag
 from difiisr_ros.io.images import write_atomically
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -49,14 +49,7 @@ def html_page(found: Calibration, source: str) -> Html:
     table = tag("table", [tag("tr", tag("th", name), tag("td", text)) for name, text in rows])
     return tag(
         "html",
-        tag(
-            "head",
-            tag("meta", charset="utf-8"),
-            tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            tag("title", f"Camera calibration: {source}"),
-            tag("style", Html(_STYLE)),
-        ),
+        page_head(f"Camera calibration: {source}", _POLICY, _STYLE),
         tag(
             "body",
             tag("h1", "Camera calibration"),

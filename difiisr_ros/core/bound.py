@@ -60,6 +60,11 @@ def compressed(lr: Tensor) -> Tensor:
     return lr.clamp(_LOW, _HIGH) + torch.log1p(above) - torch.log1p(below)
 
 
+def shown(lr: Tensor) -> Tensor:
+    """What a network reads of LR frames, N x 1 x H x W: no lone pixels, nothing far outside."""
+    return compressed(without_lone_pixels(lr, *neighbours(lr)))
+
+
 def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> Tensor:
     """Keep a result within what the camera's 3x3 pixels around span, and ``overshoot`` of that.
 
@@ -69,8 +74,8 @@ def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tens
         folded: N x 16 x H x W.
         lr: N x 1 x H x W.
         low, high: of :func:`neighbours`.
-        overshoot: N (or 1) x 1 x 1 x 1, 0 to 1.
+        overshoot: N or 1 numbers, 0 to 1.
     """
     low, high = torch.minimum(low, lr), torch.maximum(high, lr)
-    margin = overshoot * (high - low)
+    margin = overshoot.reshape(-1, 1, 1, 1) * (high - low)
     return torch.minimum(torch.maximum(folded, low - margin), high + margin)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.noise_level import estimate_noise
 
 FEATURES = 5
 """Numbers that networks read: noise (logarithm, and as it is), blur, its error, reduced or not."""
@@ -22,6 +23,7 @@ NOISE, OVERSHOOT = FEATURES, FEATURES + 1
 #: Blur that an unknown one is told as, and its error: centre and spread of what cameras have.
 UNKNOWN_BLUR, UNKNOWN_ERROR = 0.5, 0.3
 DEFAULT_OVERSHOOT = 0.5
+_ROUNDING = 12**-0.5  # standard deviation of the error, counts
 _NOISE_LIMITS = 5e-4, 0.2  # of the range: networks were trained within 0.05 to 5 %
 
 
@@ -45,6 +47,19 @@ def features(
     error = np.minimum(blur_error, UNKNOWN_ERROR) / 0.1
     columns = [level, noise / 0.05, (blur - UNKNOWN_BLUR) / 0.3, error, reduced]
     return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def noise_to_tell(frame: np.ndarray, profile: CameraProfile) -> float:
+    """White noise of a frame (H x W) in its unit, that of rounding to whole counts included.
+
+    The profile's, or estimated from the frame where the camera's is not known; 0 where there is no
+    camera (``reduced``).
+    """
+    if profile.is_reduced:
+        noise = 0.0
+    else:
+        noise = estimate_noise(frame) if profile.noise is None else profile.noise
+    return noise if frame.dtype == np.float32 else float(np.hypot(noise, _ROUNDING))
 
 
 @dataclass(frozen=True)

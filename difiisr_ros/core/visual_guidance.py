@@ -161,6 +161,16 @@ def thermal_spectrum() -> SpectrumPrior:
     return SpectrumPrior(weight)
 
 
+def guides_measured_band(num_steps: int, consistency: int, exact: bool) -> bool:
+    """Whether visual guidance also pulls to the measured frame.
+
+    A camera's frame is measured with noise, which a result must not be pulled to; and of frames
+    without, a back-projection of the only prediction does the same. A published model is guided on
+    its last prediction alone, whatever its steps: one.
+    """
+    return exact and (num_steps > 1 or consistency == 0)
+
+
 class VisualTerm:
     """The energy of one batch of frames; see the module's text.
 

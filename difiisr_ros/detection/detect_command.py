@@ -12,12 +12,8 @@ import numpy as np
 
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation.degrade import (
-    CAMERA,
-    NOISE_PERCENT,
-    check_degradation,
-    known_camera,
-)
+from difiisr_ros.evaluation.degradation_arguments import add_degradation_arguments
+from difiisr_ros.evaluation.degrade import CAMERA, check_degradation, known_camera
 
 HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
 METHODS = ("bicubic", "bicubic_pillow", "lanczos", "difiisr")
@@ -38,15 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods", type=_methods, default=["bicubic"], metavar="NAME[,...]",
         help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic)",
     )  # fmt: skip
-    parser.add_argument(
-        "--degradation", default=CAMERA, metavar="NAME",
-        help="how frames are reduced x4 to be scored: by a simulated 'camera' (the default), or "
-        "'reduced' by antialiased bicubic",
-    )  # fmt: skip
-    parser.add_argument(
-        "--noise", type=float, default=NOISE_PERCENT, metavar="PERCENT",
-        help=f"white noise of the simulated camera, %% of the range ({NOISE_PERCENT:g})",
-    )  # fmt: skip
+    add_degradation_arguments(parser)
     parser.add_argument("--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)")
     parser.add_argument(
         "--min-objects", type=int, default=20, metavar="N",

@@ -10,7 +10,8 @@ from typing import Any
 
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation.degrade import CAMERA, NOISE_PERCENT, known_camera
+from difiisr_ros.evaluation.degradation_arguments import add_degradation_arguments
+from difiisr_ros.evaluation.degrade import known_camera
 from difiisr_ros.evaluation.export import check_writable, write_csv, write_json
 from difiisr_ros.evaluation.limits import parse_limit
 from difiisr_ros.evaluation.methods import DIFIISR, MethodPlan
@@ -46,18 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("frames")
-    group.add_argument(
-        "--degradation",
-        default=CAMERA,
-        metavar="NAME",
-        help="how recorded frames are reduced: by a simulated 'camera' (optics' blur, area "
-        "sampling, row and column pattern, noise, whole counts; the default), or 'reduced' by "
-        "Pillow's antialiased bicubic",
-    )
-    group.add_argument(
-        "--noise", type=float, default=NOISE_PERCENT, metavar="PERCENT",
-        help=f"white noise of the simulated camera, %% of the range ({NOISE_PERCENT:g})",
-    )  # fmt: skip
+    add_degradation_arguments(group)
     group.add_argument(
         "--degradation-seed", type=int, default=0, metavar="N",
         help="of the simulated camera: its blur, pattern and noise",

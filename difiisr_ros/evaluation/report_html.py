@@ -32,7 +32,7 @@ from difiisr_ros.evaluation.report_html_tables import (
     settings_table,
     sources_table,
 )
-from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
+from difiisr_ros.evaluation.report_html_tags import Html, joined, page_head, tag
 from difiisr_ros.evaluation.results import (
     BETTER,
     MIXED,
@@ -84,14 +84,11 @@ def html_page(evaluation: Evaluation) -> Html:
     links = [tag("a", heading, href=f"#{key}") for key, heading, _ in shown]
     return tag(
         "html",
-        tag(
-            "head",
-            tag("meta", charset="utf-8"),
-            tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        page_head(
+            f"{title}: {_what(evaluation)}",
+            _POLICY,
+            (_FOLDER / "report_html.css").read_text(encoding="utf-8"),
             tag("meta", name="color-scheme", content="light dark"),
-            tag("title", f"{title}: {_what(evaluation)}"),
-            tag("style", Html((_FOLDER / "report_html.css").read_text(encoding="utf-8"))),
         ),
         tag(
             "body",

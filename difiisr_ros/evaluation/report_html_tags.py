@@ -41,6 +41,25 @@ def tag(name: str, /, *children: Content | None, **attributes: object) -> Html:
     return Html("".join(parts))
 
 
+def page_head(title: str, policy: str, style: str, *more: Html) -> Html:
+    """The ``head`` of a page that needs no other file.
+
+    Args:
+        policy: what the page may load and run, its Content-Security-Policy.
+        style: CSS.
+        more: further elements, after the viewport's.
+    """
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        *more,
+        tag("title", title),
+        tag("style", Html(style)),
+    )
+
+
 def joined(*children: Content | None) -> Html:
     """Elements and texts, one after the other, without an element around them."""
     parts: list[str] = []

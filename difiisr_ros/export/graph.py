@@ -6,7 +6,6 @@ One class for each kind of model; :func:`build_graph` chooses it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,17 +15,17 @@ from difiisr_ros.camera import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, corrected
 from difiisr_ros.core.resample import SCALE, fold, upsample_folded
-from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
+from difiisr_ros.core.visual_guidance import (
+    SpectrumPrior,
+    VisualTerm,
+    guides_measured_band,
+)
 from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphOptions
 from difiisr_ros.models import lite_frames
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.published import PublishedModel
-from difiisr_ros.models.published_frames import (
-    guides_measured_band,
-    noise_images,
-    upscale_frames,
-)
+from difiisr_ros.models.published_frames import noise_images, upscale_frames
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -99,7 +98,6 @@ class LiteGraph(SamplerGraph):
             count = options.num_steps
         super().__init__(options, len(full), count, network.guidance_priors.spectrum)
         self.network = network.to(DTYPES[options.precision]).requires_grad_(False).eval()
-        network.refine = partial(_refine_each, network.refine)  # type: ignore[method-assign]
         self._full, self._schedule = full, full.respaced(options.num_steps)
 
     def forward(self, lr: Tensor, *others: Tensor) -> Tensor:
@@ -111,7 +109,7 @@ class LiteGraph(SamplerGraph):
             folded = fold(given[NOISE])
             noise = [folded[k : k + 1] for k in range(self.noise_count)]
         if VISUAL_SCALE in given:
-            band = lite_frames.guides_measured_band(options.num_steps, options.consistency, exact)
+            band = guides_measured_band(options.num_steps, options.consistency, exact)
 
             def make_guide(frames: Tensor, y0: Tensor) -> Guide:
                 terms = self._terms(frames, y0, given[VISUAL_SCALE], measured_band=band)
@@ -121,19 +119,6 @@ class LiteGraph(SamplerGraph):
             self.network, lr, given[CAMERA], noise, self._full, self._schedule,
             consistency=options.consistency, exact=exact, make_guide=make_guide,
         )  # fmt: skip
-
-
-def _refine_each(
-    refine: Callable[..., Tensor],
-    shift: Tensor,
-    lr: Tensor,
-    prior: Tensor,
-    noise_std: Tensor,
-    camera: Tensor,
-) -> Tensor:
-    """``refine`` with a noise level for each frame: a trace takes the rows of one for all frames,
-    which have to be as many as the cameras', for the number that it was traced with."""
-    return refine(shift, lr, prior, noise_std.expand(camera.shape[0]), camera)
 
 
 class PublishedGraph(SamplerGraph):
@@ -156,7 +141,7 @@ class PublishedGraph(SamplerGraph):
         count, correct = self.options.consistency, None
         exact = self.options.projection == "exact"
         if VISUAL_SCALE in given:
-            band = guides_measured_band(count, exact)
+            band = guides_measured_band(1, count, exact)
             terms = self._terms(lr, upsample_folded(lr), given[VISUAL_SCALE], measured_band=band)
 
             def correct(folded: Tensor) -> Tensor:

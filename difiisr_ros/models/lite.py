@@ -177,7 +177,7 @@ class LiteDenoiser(nn.Module):
                 noise of ``noise_std``.
             lr, camera: as of :meth:`predict_prior`.
             prior: the prior expert's residual, folded.
-            noise_std: ``kappa sqrt(eta_t) / (1 - eta_t)`` per image, shape (N,) or (1,), float32.
+            noise_std: ``kappa sqrt(eta_t) / (1 - eta_t)`` per row of ``camera``, float32.
         """
         compute = self.refiner.head.weight.dtype
         ratio = (noise_std / self.config.residual_std)[:, None, None, None]
@@ -186,8 +186,7 @@ class LiteDenoiser(nn.Module):
         x = torch.cat([unit, prior / self.config.residual_std, lr - 0.5], dim=1).to(compute)
         level = self.noise_embedding(self._sinusoid(ratio[:, 0, 0, 0]).to(compute))
         known = self.refiner_camera_embedding(camera[:, :FEATURES].to(compute))
-        count = max(len(level), len(known))
-        embedding = torch.cat([level.expand(count, -1), known.expand(count, -1)], dim=1)
+        embedding = torch.cat([level, known], dim=1)
         out = self.refiner(x, embedding).float()
         # EDM skip: the least-squares estimate from the noisy residual alone, plus a correction
         # no larger than that estimate's error.
@@ -247,7 +246,8 @@ class LiteDenoise:
             return self._y0 + self._model.predict_prior(read, self._camera)
         eta = float(self._full.etas[timestep])
         level = self._full.kappa * eta**0.5 / (1 - eta)
-        noise_std = torch.full((1,), level, device=self._lr.device)
+        # As many as cameras are told of: a trace would keep the number that it was made with.
+        noise_std = torch.full((1,), level, device=self._lr.device).expand(self._camera.shape[0])
         shift = (read - self._y0) / (1 - eta)
         return self._y0 + self._model.refine(
             shift, self._lr, self._known_prior(), noise_std, self._camera

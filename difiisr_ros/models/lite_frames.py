@@ -71,14 +71,4 @@ def upscale_frames(
         x0 = back_project(x0, lr, consistency)
     else:
         x0 = upsample_folded(lr - calm).add_(pull_wide(x0, calm, consistency))
-    overshoot = camera[:, OVERSHOOT].view(-1, 1, 1, 1)
-    return unfold(bound(x0, lr, low, high, overshoot))
-
-
-def guides_measured_band(num_steps: int, consistency: int, exact: bool) -> bool:
-    """Whether visual guidance also pulls to the measured frame.
-
-    A camera's frame is measured with noise, which a result must not be pulled to; and of frames
-    without, a back-projection of the only prediction does the same.
-    """
-    return exact and (num_steps > 1 or consistency == 0)
+    return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT]))

@@ -39,12 +39,6 @@ def noise_images(num_steps: int, stochasticity: float) -> int:
     return num_steps if num_steps > 1 and stochasticity > 0 else 1
 
 
-def guides_measured_band(consistency: int, exact: bool) -> bool:
-    """Whether visual guidance also pulls to the measured frame: where it was measured without
-    noise, and no back-projection follows, which does the same."""
-    return exact and consistency == 0
-
-
 def latent_noise(image: Tensor, multiple: int) -> Tensor:
     """Noise for the latent from one noise image, which tiles cut from a whole frame's as they do.
 
@@ -109,6 +103,5 @@ def upscale_frames(
     project = back_project if exact else pull_wide
     folded = project(folded, lr, consistency)
     if camera is not None:
-        overshoot = camera[:, OVERSHOOT].view(-1, 1, 1, 1)
-        folded = bound(folded, lr, *neighbours(lr), overshoot)
+        folded = bound(folded, lr, *neighbours(lr), camera[:, OVERSHOOT])
     return unfold(folded)

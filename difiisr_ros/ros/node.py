@@ -212,7 +212,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
             enabled=self._enabled,
             clock=self._clock_watch.describe(),
             clock_jumps_back=self._clock_watch.jumps_back,
-            noise=self._upscaler.noise,
+            noise=None if engine is None else engine.noise_told,
         )
         message = self._report.build(dict(self.cameras), state)
         message.header.stamp = self.get_clock().now().to_msg()

@@ -57,8 +57,6 @@ class Upscaler:
         self._applied = -1
         self._values: dict[str, Any] = {}
         self.engine: Any = None
-        #: Told for the newest frame; None before the first, warming up not counted.
-        self.noise: Noise | None = None
         self.deadline = DeadlineController(0.0, 1)
 
     def load(self, parameters: NodeParameters) -> None:
@@ -102,7 +100,6 @@ class Upscaler:
     def close(self) -> None:
         """Free the engine. Idempotent."""
         engine, self.engine = self.engine, None
-        self.noise = None
         if engine is not None:
             engine.close()
 
@@ -222,7 +219,7 @@ class Upscaler:
 
     def _run(self, frames: list[Frame]) -> list[np.ndarray]:
         results = self._upscaled(frames)
-        self.noise = frames[-1].noise = self.engine.noise_told
+        frames[-1].noise = self.engine.noise_told
         return results
 
     def _upscaled(self, frames: list[Frame]) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difiisr_ros.core.bound import compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.bound import shown
 from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, MapPrior
 from difiisr_ros.core.resample import SCALE, fold, unfold, upsample_folded
@@ -70,8 +70,7 @@ def lite_answer(model: LiteDenoiser) -> Answer:
     """The first answer of an embedded model, in evaluation mode and float32."""
 
     def answer(lr: Tensor, camera: Tensor) -> Tensor:
-        seen = compressed(without_lone_pixels(lr, *neighbours(lr)))
-        return upsample_folded(lr) + model.predict_prior(seen, camera)
+        return upsample_folded(lr) + model.predict_prior(shown(lr), camera)
 
     return answer
 
