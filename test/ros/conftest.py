@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,13 @@ def golden_dir() -> Path:
 
 
 @pytest.fixture
-def log(capfd) -> LogCapture:
+def log(tmp_path) -> LogCapture:
     """What the nodes in this process log; not by way of /rosout, which is one for the process."""
-    return LogCapture(capfd)
+    return LogCapture(tmp_path / "log.txt")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Begin ``log`` with the test itself: pytest turns the outputs to itself after the fixtures."""
+    with pyfuncitem.funcargs.get("log") or contextlib.nullcontext():
+        yield

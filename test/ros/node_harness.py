@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -234,18 +235,38 @@ class Graph:
 
 
 class LogCapture:
-    """What this process has logged, from the moment the fixture was made."""
+    """What this process logs while a test runs; then it is handed on, for pytest to show.
 
-    def __init__(self, capfd: Any) -> None:
-        self._capfd = capfd
-        self._text = ""
+    Output goes to a file that is only ever appended to. pytest's capfd reads its file and then cuts
+    it to nothing: a line that is written between the two is lost, and a test waited for it in vain.
+
+    Args:
+        file: where to keep it.
+    """
+
+    _OUTPUTS = (1, 2)  # descriptors of standard output and error
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __enter__(self) -> LogCapture:
+        self._before = [os.dup(output) for output in self._OUTPUTS]
+        file = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for output in self._OUTPUTS:
+            os.dup2(file, output)
+        os.close(file)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for output, before in zip(self._OUTPUTS, self._before):
+            os.dup2(before, output)
+            os.close(before)
+        os.write(2, self._file.read_bytes())
 
     @property
     def text(self) -> str:
         """Everything so far."""
-        captured = self._capfd.readouterr()
-        self._text += captured.out + captured.err
-        return self._text
+        return self._file.read_text(errors="replace")
 
     def lines(self, containing: str) -> list[str]:
         """The complete lines so far that contain this."""
