@@ -140,7 +140,7 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = self.sampler.draw(s.batch)
-        lr, _ = degrade(batch.hr, batch.step, "reduced", self.generator)
+        lr = degrade(batch, "reduced", self.generator).lr
         with torch.autocast("cpu", torch.bfloat16, enabled=has_native_bf16()):
             found = cast(OneStep, self.network).predict_folded(lr)
             error = (found - fold(batch.hr)) / LiteConfig().residual_std

@@ -40,18 +40,18 @@ def without_lone_pixels(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Frames in which no pixel lies far outside its neighbours, N x 1 x H x W.
 
     A pixel may lie outside its eight neighbours by a margin m: as much as these span, and a tenth
-    of the range. One that lies farther, by d, is put back to ``m^2 / d``: the farther, the more
-    surely it is stuck and not hot, and the less of it is left.
+    of the range. Of one that lies farther, by d, ``m^2 / d^2`` is left, from the middle of its
+    neighbours: the farther, the more surely it is stuck and not hot.
 
     Args:
         lr: N x 1 x H x W, normalised intensity.
         low, high: of :func:`neighbours`.
     """
-    square = ((high - low) + _LONE).square()
-    above, below = F.relu(lr - high), F.relu(low - lr)
-    above = above - torch.minimum(above, square / above.clamp_min(_LONE))
-    below = below - torch.minimum(below, square / below.clamp_min(_LONE))
-    return lr - above + below
+    margin = (high - low) + _LONE
+    outside = torch.maximum(F.relu(lr - high), F.relu(low - lr))
+    left = (margin / torch.maximum(outside, margin)).square()
+    middle = low + 0.5 * (high - low)
+    return torch.where(outside > margin, middle + left * (lr - middle), lr)
 
 
 def compressed(lr: Tensor) -> Tensor:

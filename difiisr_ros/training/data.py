@@ -15,7 +15,7 @@ from torch import Tensor
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import list_images, read_image
-from difiisr_ros.training.targets import add_target
+from difiisr_ros.training.targets import draw_target
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,21 @@ class Augmentation:
     """How often a crop is nearly or entirely flat: a wall, on which noise is all there is."""
     target: float = 0.12
     """How often there is a target far outside the range."""
+    sharp: float = 0.5
+    """How many of the targets are sharper than the optics that are told of, as what a network may
+    be shown but no lens can draw."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """HR crops N x 1 x S x S in normalised intensity, and the size of one count in it (N,)."""
+    """HR crops in normalised intensity."""
 
     hr: Tensor
+    """N x 1 x S x S."""
+    sharp: Tensor
+    """The part of these that the optics do not blur, N x 1 x S x S."""
     step: Tensor
+    """Size of one count (N,)."""
 
 
 class CropSampler:
@@ -94,10 +101,10 @@ class CropSampler:
     def draw(self, size: int) -> Batch:
         """The next ``size`` crops."""
         crops = [self._draw_one() for _ in range(size)]
-        hr = torch.from_numpy(np.stack([crop for crop, _ in crops]))[:, None]
-        return Batch(hr, torch.tensor([step for _, step in crops], dtype=torch.float32))
+        hr, sharp = (torch.from_numpy(np.stack(part))[:, None] for part in list(zip(*crops))[:2])
+        return Batch(hr, sharp, torch.tensor([step for *_, step in crops], dtype=torch.float32))
 
-    def _draw_one(self) -> tuple[np.ndarray, float]:
+    def _draw_one(self) -> tuple[np.ndarray, np.ndarray, float]:
         rng, a = self._rng, self._augmentation
         frame = self._frames[rng.integers(len(self._frames))]
         height, width = frame.pixels.shape
@@ -116,6 +123,10 @@ class CropSampler:
         if rng.random() < a.flat:
             level = np.full_like(crop, rng.uniform(0, 1))
             crop = level if rng.random() < 0.5 else cv2.GaussianBlur(crop, (0, 0), 16)
+        sharp = np.zeros_like(crop)
         if rng.random() < a.target:
-            crop = add_target(crop, rng)
-        return crop, 1.0 / span
+            target = draw_target(crop.shape, rng)
+            crop = crop + target
+            if rng.random() < a.sharp:
+                sharp = target
+        return crop, sharp, 1.0 / span

@@ -8,6 +8,7 @@ are reductions by antialiased bicubic, as benchmarks are.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,7 +18,9 @@ from torch import Tensor
 
 from difiisr_ros.core.camera_simulation import SCALE, simulate_camera
 from difiisr_ros.core.condition import DEFAULT_OVERSHOOT, UNKNOWN_BLUR, UNKNOWN_ERROR, features
-from difiisr_ros.training.targets import log_uniform
+from difiisr_ros.core.resample import unfold, upsample_folded
+from difiisr_ros.training.data import Batch
+from difiisr_ros.training.targets import CONTRAST, log_uniform
 
 DEGRADATIONS = ("camera", "reduced")
 
@@ -30,36 +33,45 @@ WHITE_NOISE = (5e-4, 0.05)
 PATTERN = 0.02
 COUNT = (1e-4, 0.025)
 """Size of one count, shares of the range, log-uniform."""
+STUCK = 0.15
+"""Share of crops with up to three stuck pixels."""
 TOLD, ROUGHLY_TOLD = 0.4, 0.1
 """Shares of crops whose blur is told, and told with an error; of the others nothing is."""
 
 
-def degrade(
-    hr: Tensor, step: Tensor, kind: str, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class Examples:
+    """What a network reads, and what it should answer."""
+
+    lr: Tensor
+    """N x 1 x H x W."""
+    hr: Tensor
+    """N x 1 x 4H x 4W: the scene, and bicubic of stuck pixels, which are left to it."""
+    camera: Tensor
+    """What is told, N x WIDTH (:mod:`difiisr_ros.core.condition`)."""
+
+
+def degrade(batch: Batch, kind: str, generator: torch.Generator) -> Examples:
     """Reduce crops x4.
 
     Args:
-        hr: N x 1 x 4H x 4W, normalised intensity.
-        step: size of one count in normalised intensity, per crop (N,).
+        batch: crops of 4H x 4W.
         kind: ``camera``: all of the above; ``reduced``: bicubic alone, rounded, and told so.
-
-    Returns:
-        LR crops N x 1 x H x W, and what is told of them, N x WIDTH
-        (:mod:`difiisr_ros.core.condition`).
     """
     seed = int(torch.randint(2**62, (1,), generator=generator))
     rng = np.random.default_rng(seed)
     crops = [
-        _reduce(crop[0].numpy(), float(count), kind, rng) for crop, count in zip(hr.cpu(), step)
+        _reduce(hr[0].numpy(), sharp[0].numpy(), float(count), kind, rng)
+        for hr, sharp, count in zip(batch.hr.cpu(), batch.sharp.cpu(), batch.step)
     ]
-    lr, told = (np.stack(part) for part in zip(*crops))
-    return torch.from_numpy(lr)[:, None], torch.from_numpy(told)
+    lr, stuck, told = (torch.from_numpy(np.stack(part)) for part in zip(*crops))
+    return Examples((lr + stuck)[:, None], batch.hr + unfold(upsample_folded(stuck[:, None])), told)
 
 
 def _reduce(
-    hr: np.ndarray, count: float, kind: str, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+    hr: np.ndarray, sharp: np.ndarray, count: float, kind: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """LR crop, what stuck pixels add to it, and what is told."""
     reduced = kind == "reduced" or rng.random() < REDUCED
     blur = 0.0
     if reduced:
@@ -67,7 +79,8 @@ def _reduce(
         lr = np.array(Image.fromarray(hr).resize(size, Image.Resampling.BICUBIC))
     else:
         blur = rng.uniform(*(COMMON_BLUR if rng.random() < 0.6 else ALL_BLUR))
-        lr = simulate_camera(hr, blur=blur, noise=0, pattern=0, rng=rng)
+        lr = simulate_camera(hr - sharp, blur=blur, noise=0, pattern=0, rng=rng)
+        lr += simulate_camera(sharp, blur=rng.uniform(0, blur), noise=0, pattern=0, rng=rng)
     told = kind == "reduced" or rng.random() < TOLD
     noise = 0.0
     if kind == "camera" and rng.random() < (0.5 if reduced else 0.9):
@@ -78,7 +91,12 @@ def _reduce(
     lr, rounded = _round(lr, count, rng)
     # Noise is known within a tenth of itself.
     known = math.hypot(noise, rounded / 12**0.5) * math.exp(0.1 * rng.standard_normal())
-    return lr.astype(np.float32), _tell(known, blur, reduced, told, rng)
+    stuck = np.zeros(lr.shape, np.float32)
+    if kind == "camera" and rng.random() < STUCK:
+        for _ in range(rng.integers(1, 4)):
+            row, column = (rng.integers(side) for side in lr.shape)
+            stuck[row, column] = rng.choice((-1, 1)) * log_uniform(CONTRAST, rng)
+    return lr.astype(np.float32), stuck, _tell(known, blur, reduced, told, rng)
 
 
 def _tell(

@@ -92,9 +92,10 @@ class Teacher:
         wanted = max(self._fresh, size - len(self._pool))
         if wanted:
             batch = sampler.draw(min(wanted, size))
-            lr, camera = degrade(batch.hr, batch.step, degradation, generator)
-            self._pool.extend(zip(lr, fold(self.answer(lr, generator)).cpu(), camera))
+            read = degrade(batch, degradation, generator)
+            answers = fold(self.answer(read.lr, generator)).cpu()
+            self._pool.extend(zip(read.lr, answers, read.camera))
         chosen = torch.randperm(len(self._pool), generator=generator)[:size].tolist()
         kept = [self._pool[i] for i in chosen]
-        frames, answers, told = (torch.stack(part).to(self._device) for part in zip(*kept))
-        return frames, answers, told
+        frames, taught, told = (torch.stack(part).to(self._device) for part in zip(*kept))
+        return frames, taught, told

@@ -29,7 +29,7 @@ from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.published import PublishedModel
 from difiisr_ros.models.published_frames import upscale_frames
-from difiisr_ros.training.data import Frame
+from difiisr_ros.training.data import Batch, Frame
 from difiisr_ros.training.degradation import degrade
 
 Answer = Callable[[Tensor, Tensor], Tensor]
@@ -157,8 +157,9 @@ def _pairs(
         span = frame.high - frame.low
         pixels = (frame.pixels[tuple(windows)].astype(np.float32) - frame.low) / span
         hr = torch.from_numpy(pixels.astype(np.float32))[None, None]
-        lr, camera = degrade(hr, torch.tensor([1 / span]), degradation, generator)
-        yield lr.to(device), fold(hr.to(device)), camera.to(device)
+        whole = Batch(hr, torch.zeros_like(hr), torch.tensor([1 / span]))
+        made = degrade(whole, degradation, generator)
+        yield made.lr.to(device), fold(made.hr.to(device)), made.camera.to(device)
 
 
 def _amplitudes(residual: Tensor) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difiisr_ros.core.bound import compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.bound import bound, compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.condition import OVERSHOOT
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.features import load_features
@@ -66,6 +67,16 @@ def _read(lr: Tensor) -> tuple[Tensor, Tensor]:
     return compressed(calm), upsample_folded(calm)
 
 
+def _bounded(x0: Tensor, lr: Tensor, hr: Tensor, camera: Tensor) -> Tensor:
+    """A result within its bound, as it comes out; folded.
+
+    Where the truth lies within, an answer beyond the bound is still drawn back to it.
+    """
+    limits = (lr, *neighbours(lr), camera[:, OVERSHOOT])
+    within, reachable = bound(x0, *limits), bound(hr, *limits) == hr
+    return torch.where(reachable, x0 + (within - x0).detach(), within)
+
+
 def prior_loss(
     model: LiteDenoiser, lr: Tensor, hr: Tensor, camera: Tensor, guided: GuidedLoss
 ) -> Tensor:
@@ -77,8 +88,9 @@ def prior_loss(
         camera: what is told of the frames, N x WIDTH.
         guided: PSNR and what else counts.
     """
-    seen, y0 = _read(lr)
-    return guided(y0 + model.predict_prior(seen, camera), hr, 1, model.config.residual_std)
+    seen, _ = _read(lr)
+    x0 = upsample_folded(lr) + model.predict_prior(seen, camera)
+    return guided(_bounded(x0, lr, hr, camera), hr, 1, model.config.residual_std)
 
 
 def few_step_loss(
@@ -109,8 +121,8 @@ def few_step_loss(
     x0 = sample(
         denoise, y0, noise, full.respaced(num_steps), stochasticity=model.config.stochasticity
     )
-    x0 = keep_detail(denoise.plain(), x0, camera)
-    return guided(x0, hr, num_steps, model.config.residual_std)
+    x0 = keep_detail(denoise.plain(), x0, camera) + (upsample_folded(lr) - y0)
+    return guided(_bounded(x0, lr, hr, camera), hr, num_steps, model.config.residual_std)
 
 
 def refiner_loss(
@@ -125,7 +137,7 @@ def refiner_loss(
     with torch.no_grad():
         seen, y0 = _read(lr)
         prior = model.predict_prior(seen, camera)
-    residual = hr - y0
+    residual = hr - upsample_folded(lr)
     std = model.config.residual_std
     spread = _LEVEL_CENTRE + _LEVEL_SPREAD * torch.randn(len(lr), generator=generator)
     level = std * torch.exp(spread).clamp(*_LEVEL_LIMITS)

@@ -17,11 +17,11 @@ def log_uniform(limits: tuple[float, float], rng: np.random.Generator) -> float:
     return math.exp(rng.uniform(math.log(limits[0]), math.log(limits[1])))
 
 
-def add_target(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A crop with one disc, square or bar in it, hard or soft, hot or (three in ten) cold."""
-    rows, columns = np.mgrid[: crop.shape[0], : crop.shape[1]]
-    margin = min(16.0, min(crop.shape) / 4)
-    y, x = (rng.uniform(margin, side - margin) for side in crop.shape)
+def draw_target(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """One disc, square or bar, to be added to a crop; hard or soft, hot or (three in ten) cold."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    margin = min(16.0, min(shape) / 4)
+    y, x = (rng.uniform(margin, side - margin) for side in shape)
     half = log_uniform(SIZE, rng) / 2
     kind = rng.integers(3)
     if kind == 0:
@@ -33,7 +33,7 @@ def add_target(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         across = (columns - x) * math.cos(angle) - (rows - y) * math.sin(angle)
         distance = np.maximum(np.abs(along) - half, np.abs(across) - length)
     softness = rng.uniform(0.3, 3.0)  # HR pixels
-    shape = 1 / (1 + np.exp(np.clip(2 * distance / softness, -30, 30)))
+    mask = 1 / (1 + np.exp(np.clip(2 * distance / softness, -30, 30)))
     sign = 1 if rng.random() < 0.7 else -1
     contrast = sign * log_uniform(CONTRAST, rng)
-    return (crop + contrast * shape).astype(np.float32)
+    return np.asarray(contrast * mask, np.float32)

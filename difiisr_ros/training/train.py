@@ -322,8 +322,9 @@ class Trainer:
         if self.teacher is not None:
             return self.teacher.examples(self.sampler, s.batch, s.degradation, self.generator)
         batch = self.sampler.draw(s.batch)
-        lr, camera = degrade(batch.hr, batch.step, s.degradation, self.generator)
-        return lr.to(self.device), fold(batch.hr.to(self.device)), camera.to(self.device)
+        made = degrade(batch, s.degradation, self.generator)
+        d = self.device
+        return made.lr.to(d), fold(made.hr.to(d)), made.camera.to(d)
 
     def _train_step(self, elapsed: float) -> float:
         s = self.settings
