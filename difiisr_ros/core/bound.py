@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from difiisr_ros.core.radiometry import LONE
+
 _LOW, _HIGH = -1.0, 2.0  # beyond these, ranges count by their logarithm
-_LONE = 0.1  # of the range: what one pixel may always differ from its neighbours' span
 
 Pairwise = Callable[[Tensor, Tensor], Tensor]
 
@@ -40,18 +41,21 @@ def without_lone_pixels(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Frames in which no pixel lies far outside its neighbours, N x 1 x H x W.
 
     A pixel may lie outside its eight neighbours by a margin m: as much as these span, and a tenth
-    of the range. Of one that lies farther, by d, ``m^2 / d^2`` is left, from the middle of its
+    of the range. Of one that lies farther, by d, ``(m / d)^4`` is left, from the mean of its
     neighbours: the farther, the more surely it is stuck and not hot.
 
     Args:
         lr: N x 1 x H x W, normalised intensity.
         low, high: of :func:`neighbours`.
     """
-    margin = (high - low) + _LONE
+    margin = (high - low) + LONE
     outside = torch.maximum(F.relu(lr - high), F.relu(low - lr))
-    left = (margin / torch.maximum(outside, margin)).square()
-    middle = low + 0.5 * (high - low)
-    return torch.where(outside > margin, middle + left * (lr - middle), lr)
+    left = (margin / torch.maximum(outside, margin)).square().square()
+    # Lone pixels cut off first: what is far outside has no digits left for its neighbours.
+    cut = torch.minimum(torch.maximum(lr, low), high)
+    whole = F.avg_pool2d(F.pad(cut, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    mean = torch.minimum(torch.maximum((9 * whole - cut) / 8, low), high)
+    return torch.where(outside > margin, mean + left * (lr - mean), lr)
 
 
 def compressed(lr: Tensor) -> Tensor:

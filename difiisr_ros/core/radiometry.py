@@ -14,6 +14,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from difiisr_ros.core import lone_pixels
 from difiisr_ros.errors import FrameError, OptionError
 
 ValueRange = tuple[float, float]
@@ -22,6 +23,9 @@ ValueRange = tuple[float, float]
 RANGE_MODES = ("percentile", "fixed", "minmax")
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 PERCENTILES = (1.0, 99.0)
+
+LONE = 0.1
+"""Of the range: how far a pixel may be outside its neighbours, beside as much as these span."""
 
 _SAMPLED_PIXELS = 1 << 16  # percentiles of larger frames are taken from a regular grid of pixels
 _DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
@@ -57,6 +61,7 @@ def measure_range(
         mode: ``percentile`` (the 1st and 99th), ``minmax``, or ``fixed`` (``range_min``,
             ``range_max``, in the frame's units).
 
+    Lone pixels (stuck ones, :mod:`difiisr_ros.core.lone_pixels`) do not count for ``percentile``.
     A range is never narrower than 8 counts (integers) or 1e-5 of the magnitude (float): a flat
     frame gets a defined range around its value.
 
@@ -68,15 +73,11 @@ def measure_range(
         return check_fixed_range(range_min, range_max)
     if mode not in RANGE_MODES:
         raise OptionError(f"range_mode is one of {', '.join(RANGE_MODES)}, got {mode!r}")
-    values = frame
-    if frame.dtype == np.float32:
-        values = frame[np.isfinite(frame)]
-        if values.size == 0:
-            raise FrameError("the float frame holds no finite value")
     if mode == "minmax":
+        values = _finite(frame)
         low, high = float(values.min()), float(values.max())
     else:
-        low, high = _percentiles(values)
+        low, high = _percentiles(frame)
     return _widen(low, high, integer=frame.dtype != np.float32)
 
 
@@ -89,11 +90,32 @@ def check_fixed_range(range_min: float | None, range_max: float | None) -> Value
     return float(range_min), float(range_max)
 
 
-def _percentiles(values: np.ndarray) -> ValueRange:
-    stride = int(np.ceil(np.sqrt(values.size / _SAMPLED_PIXELS)))
-    if stride > 1:
-        # A regular grid keeps the estimate identical from run to run and free of any generator.
-        values = values[::stride, ::stride] if values.ndim == 2 else values[:: stride * stride]
+def _finite(frame: np.ndarray) -> np.ndarray:
+    values = frame[np.isfinite(frame)] if frame.dtype == np.float32 else frame
+    if values.size == 0:
+        raise FrameError("the float frame holds no finite value")
+    return values
+
+
+def _percentiles(frame: np.ndarray) -> ValueRange:
+    """Of the frame without lone pixels: a stuck one is not to move the range by one rank."""
+    stride = int(np.ceil(np.sqrt(frame.size / _SAMPLED_PIXELS)))
+    # A regular grid keeps the estimate identical from run to run and free of any generator.
+    sampled = frame[::stride, ::stride]
+    if frame.dtype == np.float32 and not np.isfinite(sampled).any():
+        sampled, stride = frame, 1
+    low, high = _ranked(_finite(sampled))
+    with np.errstate(invalid="ignore"):
+        pixels = np.argwhere((sampled < low) | (sampled > high))
+    lone, means = lone_pixels.at(frame, stride * pixels, LONE * (high - low))
+    if not lone.any():
+        return low, high
+    calm = sampled.copy()
+    calm[pixels[lone, 0], pixels[lone, 1]] = means[lone]
+    return _ranked(_finite(calm))
+
+
+def _ranked(values: np.ndarray) -> ValueRange:
     flat = values.ravel()
     ranks = [min(int(p / 100 * flat.size), flat.size - 1) for p in PERCENTILES]
     part = np.partition(flat, ranks)
