@@ -56,8 +56,8 @@ class Augmentation:
     """Standard deviation of the brightness offset, in ranges."""
     flat: float = 0.05
     """How often a crop is nearly or entirely flat: a wall, on which noise is all there is."""
-    target: float = 0.12
-    """How often there is a target far outside the range."""
+    target: float = 0.2
+    """How often there is a target, half of these far outside the range."""
     sharp: float = 0.5
     """How many of the targets are sharper than the optics that are told of, as what a network may
     be shown but no lens can draw."""

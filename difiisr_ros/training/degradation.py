@@ -20,7 +20,7 @@ from difiisr_ros.core.camera_simulation import SCALE, simulate_camera
 from difiisr_ros.core.condition import DEFAULT_OVERSHOOT, UNKNOWN_BLUR, UNKNOWN_ERROR, features
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.training.data import Batch
-from difiisr_ros.training.targets import CONTRAST, log_uniform
+from difiisr_ros.training.targets import FAR_CONTRAST, log_uniform
 
 DEGRADATIONS = ("camera", "reduced")
 
@@ -95,7 +95,7 @@ def _reduce(
     if kind == "camera" and rng.random() < STUCK:
         for _ in range(rng.integers(1, 4)):
             row, column = (rng.integers(side) for side in lr.shape)
-            stuck[row, column] = rng.choice((-1, 1)) * log_uniform(CONTRAST, rng)
+            stuck[row, column] = rng.choice((-1, 1)) * log_uniform(FAR_CONTRAST, rng)
     return lr.astype(np.float32), stuck, _tell(known, blur, reduced, told, rng)
 
 

@@ -1,4 +1,8 @@
-"""Hot and cold targets far outside the range, which real scenes have and few training frames."""
+"""Hot and cold targets with hard edges, within the range and far outside it.
+
+Real scenes have them, few training frames do. Without those along the camera's own pixels a
+network takes their corners for bright points, and shows them half as hot again.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,14 @@ import math
 
 import numpy as np
 
-CONTRAST = (0.3, 500.0)
+from difiisr_ros.core.camera_simulation import SCALE
+
+CONTRAST = (0.2, 3.0)
 """In ranges, log-uniform."""
+FAR_CONTRAST = (0.3, 500.0)
+"""Of half of them."""
+ALIGNED = 0.3
+"""Share whose edges run along the camera's pixels."""
 SIZE = (3.0, 32.0)
 """HR pixels, log-uniform."""
 
@@ -24,6 +34,15 @@ def draw_target(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     y, x = (rng.uniform(margin, side - margin) for side in shape)
     half = log_uniform(SIZE, rng) / 2
     kind = rng.integers(3)
+    sign = 1 if rng.random() < 0.7 else -1
+    contrast = sign * log_uniform(CONTRAST if rng.random() < 0.5 else FAR_CONTRAST, rng)
+    if rng.random() < ALIGNED:
+        sides = 2 * half * np.array([1.0, rng.uniform(1, 4) if kind == 2 else 1.0])
+        sides = SCALE * np.maximum(1, np.round(rng.permutation(sides) / SCALE)).astype(int)
+        top, left = (SCALE * int(place // SCALE) for place in (y, x))
+        target = np.zeros(shape, np.float32)
+        target[top : top + sides[0], left : left + sides[1]] = contrast
+        return target
     if kind == 0:
         distance = np.hypot(rows - y, columns - x) - half
     else:
@@ -34,6 +53,4 @@ def draw_target(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         distance = np.maximum(np.abs(along) - half, np.abs(across) - length)
     softness = rng.uniform(0.3, 3.0)  # HR pixels
     mask = 1 / (1 + np.exp(np.clip(2 * distance / softness, -30, 30)))
-    sign = 1 if rng.random() < 0.7 else -1
-    contrast = sign * log_uniform(CONTRAST, rng)
     return np.asarray(contrast * mask, np.float32)

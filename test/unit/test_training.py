@@ -25,7 +25,7 @@ from difiisr_ros.training import guidance_losses, losses
 from difiisr_ros.training.data import Batch, CropSampler, load_frames
 from difiisr_ros.training.degradation import degrade
 from difiisr_ros.training.muon import orthogonal
-from difiisr_ros.training.targets import CONTRAST, draw_target
+from difiisr_ros.training.targets import FAR_CONTRAST, draw_target
 from difiisr_ros.training.train import Trainer, TrainSettings
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
@@ -94,7 +94,7 @@ def test_stuck_pixels_are_left_to_bicubic():
     hr = torch.full((64, 1, 64, 64), 0.5)
     made = degrade(Batch(hr, torch.zeros_like(hr), torch.full((64,), 1e-5)), "camera", _generator())
     added = fold(made.hr - hr)
-    found = [crop for crop in range(64) if float(added[crop].abs().max()) > CONTRAST[0] / 2]
+    found = [crop for crop in range(64) if float(added[crop].abs().max()) > FAR_CONTRAST[0] / 2]
     assert found
     for crop in found:
         where = added[crop].abs().amax(dim=0)
