@@ -10,7 +10,6 @@ from torch import Tensor
 
 from difiisr_ros.backends.cuda_runner import CudaRunner
 from difiisr_ros.backends.device_memory import report_full_device
-from difiisr_ros.backends.int8_prior import check_int8, int8_prior
 from difiisr_ros.backends.prior_terms import PriorTerms
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
@@ -22,6 +21,7 @@ from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.lite_frames import upscale_frames
+from difiisr_ros.models.lite_int8 import check_int8, int8_prior
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

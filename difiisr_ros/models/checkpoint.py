@@ -17,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from difiisr_ros.errors import ModelError
+from difiisr_ros.models import channel_limits
+from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.models.model_files import model_path
@@ -30,10 +32,10 @@ def save_model(path: Path, model: LiteDenoiser, facts: dict[str, Any], half: boo
 
     Atomic: the file is complete or it is not there.
     """
-    write_weights(
-        path, model.state_dict(), FORMAT, model.config.as_dict(), facts, half,
-        exact=model.guidance_priors.tensors(),
-    )  # fmt: skip
+    exact = model.guidance_priors.tensors()
+    if model.channel_limits is not None:
+        exact.update(model.channel_limits.tensors())
+    write_weights(path, model.state_dict(), FORMAT, model.config.as_dict(), facts, half, exact)
 
 
 def write_weights(
@@ -69,13 +71,19 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
     path = model_path(model)
     state, metadata = read_weights(path, FORMAT, "model file", "difiisr train")
     network = LiteDenoiser(read_config(path, metadata, LiteConfig))
-    priors = {key: state.pop(key) for key in list(state) if key.startswith(PREFIX)}
+    priors, limits = (_popped(state, prefix) for prefix in (PREFIX, channel_limits.PREFIX))
     try:
         network.guidance_priors = GuidancePriors.from_tensors(priors)
+        if limits:
+            network.channel_limits = ChannelLimits.from_tensors(limits, network.prior)
     except ValueError as error:
-        raise ModelError(f"{path} has no usable guidance priors: {error}") from error
+        raise ModelError(f"{path} has unusable entries beside its weights: {error}") from error
     load_state(path, network, state)
     return network.eval(), json.loads(metadata.get("facts", "{}"))
+
+
+def _popped(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key: state.pop(key) for key in list(state) if key.startswith(prefix)}
 
 
 def read_weights(

@@ -23,7 +23,7 @@ residual's standard deviation ``residual_std`` in the place of sigma_data.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,9 @@ from difiisr_ros.core.condition import FEATURES, NOISE
 from difiisr_ros.core.resample import SCALE, channels_last
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.guidance_priors import GuidancePriors
+
+if TYPE_CHECKING:
+    from difiisr_ros.models.channel_limits import ChannelLimits
 
 FOLDED = SCALE**2
 NOISE_IN_DETAIL = 1.0
@@ -140,6 +143,8 @@ class LiteDenoiser(nn.Module):
         c = self.config
         #: What guidance expects; fitted after training, and stored in the model file.
         self.guidance_priors = GuidancePriors()
+        #: Of the prior expert, for 8 bits; measured after training, and stored in the model file.
+        self.channel_limits: ChannelLimits | None = None
         self.camera_embedding = nn.Sequential(
             nn.Linear(FEATURES, self.CAMERA), nn.SiLU(),
             nn.Linear(self.CAMERA, self.CAMERA), nn.SiLU(),

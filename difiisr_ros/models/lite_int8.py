@@ -6,40 +6,71 @@ and not carried on; the first and the last layer stay as they are.
 
 Every channel has a scale of its own, folded into the weights beforehand: a channel of the stream
 is divided by its scale when it is rounded, and the next convolution's weights are multiplied by
-it. Scales come from running the float network on frames of a synthetic scene, told several
-cameras, when the model is loaded (post-training quantisation, arXiv 2106.08295), so that any model
-file will do. What is told of a camera scales and shifts the sums of 32 bits: it is part of the
-factors that these are multiplied by anyhow, and of the biases.
+it. Scales come from running the float network on training frames of many cameras (post-training
+quantisation, arXiv 2106.08295); the model's file has them. What is told of a camera scales and
+shifts the sums of 32 bits: it is part of the factors that these are multiplied by anyhow, and of
+the biases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from difiisr_ros.core.resample import channels_last
-from difiisr_ros.models.lite import CameraNet, ResidualBlock
+from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.models.channel_limits import ChannelLimits
+from difiisr_ros.models.lite import CameraNet, LiteDenoiser, ResidualBlock
 
 MARGIN = 1.5
-"""How far beyond a channel's largest calibrated value 8 bits reach; what lies further saturates.
+"""How far beyond a channel's limit 8 bits reach; what lies further saturates.
 More is coarser on every frame, less saturates at targets of two ranges."""
 FLOOR = 0.5
-"""Least of it, in units of the largest value of all channels: quiet channels, too, meet frames
-that are unlike the calibrated ones, and saturation is a larger error than coarse steps."""
+"""Least of it, in units of the largest limit of all channels: quiet channels, too, meet frames
+that are unlike those of training, and saturation is a larger error than coarse steps."""
 _ZERO = 128  # what 0 is stored as in the stream, which has both signs
 
-Example = tuple[Tensor, Tensor]
-"""What the network reads of LR frames, N x 1 x H x W, and the embedding of their camera, 1 x E."""
+LEAST_CHANNELS = 32
+"""Of the prior expert: narrower convolutions gain nothing."""
 
 
 def int8_is_supported() -> bool:
     """Whether this PyTorch has the operators and this CPU multiplies 8-bit integers itself."""
     has_vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
     return bool(has_vnni()) and hasattr(torch.ops.onednn, "qconv2d_pointwise")
+
+
+def check_int8(device: torch.device) -> None:
+    """Raise BackendUnavailable, with the reason, where the 8-bit prior expert cannot run."""
+    if device.type != "cpu":
+        raise BackendUnavailable(f"int8 is for CPUs; use fp16 on {device}")
+    if not int8_is_supported():
+        raise BackendUnavailable(
+            "int8 needs a CPU with VNNI (AVX-512 or AVX) and a PyTorch with oneDNN's quantised "
+            "convolutions; use bf16 or fp32"
+        )
+
+
+def int8_prior(network: LiteDenoiser, compute: torch.dtype) -> Int8Prior:
+    """Quantise the prior expert of a float32 network; its first and last layer go to ``compute``.
+
+    Raises:
+        BackendUnavailable: the expert is narrower than ``lite``'s, or its file has no limits.
+    """
+    channels = network.config.prior_channels
+    if channels < LEAST_CHANNELS:
+        raise BackendUnavailable(
+            f"int8 is for models as wide as lite, {LEAST_CHANNELS} channels or more, which gain "
+            f"from it; this one has {channels}: use bf16 or fp32"
+        )
+    if network.channel_limits is None:
+        raise BackendUnavailable(
+            "the model's file does not say how large its channels get, which int8 needs; "
+            "'difiisr train' writes it. Use bf16 or fp32"
+        )
+    return Int8Prior(network.prior, compute, network.channel_limits)
 
 
 class Int8Conv:
@@ -90,14 +121,12 @@ class Int8Prior(nn.Module):
     Args:
         network: float32, in evaluation mode; turned to ``compute`` in place.
         compute: precision of the first and the last layer.
-        examples: to find the scales with.
+        limits: of its channels.
     """
 
-    def __init__(
-        self, network: CameraNet, compute: torch.dtype, examples: Iterable[Example]
-    ) -> None:
+    def __init__(self, network: CameraNet, compute: torch.dtype, limits: ChannelLimits) -> None:
         super().__init__()
-        streams, self._hiddens = _largest(network, examples)
+        streams, self._hiddens = _scales(limits.streams, 127), _scales(limits.hiddens, 255)
         self._inverse = [1 / scale for scale in streams]
         self._first: list[Int8Conv] = []
         self._second: list[Int8Conv] = []
@@ -146,31 +175,9 @@ def _bias(conv: nn.Conv2d) -> Tensor:
     return conv.bias
 
 
-@torch.no_grad()
-def _largest(network: CameraNet, examples: Iterable[Example]) -> tuple[list[Tensor], list[Tensor]]:
-    """Scales per channel (1 x C x 1 x 1): of the stream before every block, of what is between
-    each block's two convolutions.
-    """
-    blocks = _blocks(network)
-    streams: list[Tensor | None] = [None] * len(blocks)
-    hiddens: list[Tensor | None] = [None] * len(blocks)
-
-    def keep(store: list[Tensor | None], index: int, maps: Tensor) -> None:
-        largest = maps.abs().amax(dim=(0, 2, 3), keepdim=True)
-        known = store[index]
-        store[index] = largest if known is None else torch.maximum(known, largest)
-
-    for x, embedding in examples:
-        total = network.head(x)
-        for i, block in enumerate(blocks):
-            keep(streams, i, total)
-            scale, shift = block.modulation(embedding)[..., None, None].chunk(2, dim=1)
-            hidden = F.relu(block.conv1(total) * (1 + scale) + shift)
-            keep(hiddens, i, hidden)
-            total = total + block.conv2(hidden)
-
-    def scales(store: list[Tensor | None], levels: int) -> list[Tensor]:
-        found = [value for value in store if value is not None]
-        return [(MARGIN * v).clamp_min(max(FLOOR * v.max().item(), 1e-6)) / levels for v in found]
-
-    return scales(streams, 127), scales(hiddens, 255)
+def _scales(limits: tuple[Tensor, ...], levels: int) -> list[Tensor]:
+    """Per channel, 1 x C x 1 x 1."""
+    return [
+        (MARGIN * v).clamp_min(max(FLOOR * v.max().item(), 1e-6)).view(1, -1, 1, 1) / levels
+        for v in limits
+    ]

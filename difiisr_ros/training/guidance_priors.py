@@ -110,8 +110,8 @@ def fit_guidance_priors(
     spectrum = LeastSquares()
     maps: list[_MapFit] = []
     with torch.inference_mode():
-        chosen = _chosen(frames, count)
-        for lr, hr, camera in _pairs(chosen, device, largest, degradation):
+        chosen = evenly_chosen(frames, count)
+        for lr, hr, camera in degraded(chosen, device, largest, degradation):
             y0 = upsample_folded(lr)
             first = answer(lr, camera)
             spectrum.add(
@@ -132,18 +132,19 @@ def fit_thermal_spectrum(frames: Sequence[Frame], count: int = FRAMES) -> Tensor
     """
     fit = LeastSquares()
     cpu = torch.device("cpu")
-    for lr, hr, _ in _pairs(_chosen(frames, count), cpu, 0, "reduced"):
+    for lr, hr, _ in degraded(evenly_chosen(frames, count), cpu, 0, "reduced"):
         logs = lr_amplitudes(lr).log()
         conditions = torch.cat([logs, torch.ones_like(logs[:, :1])], dim=1)
         fit.add(conditions, _amplitudes(hr - upsample_folded(lr)).log())
     return fit.solve().T
 
 
-def _chosen(frames: Sequence[Frame], count: int) -> Sequence[Frame]:
+def evenly_chosen(frames: Sequence[Frame], count: int) -> Sequence[Frame]:
+    """About ``count`` of the frames."""
     return frames[:: max(1, len(frames) // count)][:count]
 
 
-def _pairs(
+def degraded(
     frames: Iterable[Frame], device: torch.device, largest: int, degradation: str
 ) -> Iterable[tuple[Tensor, Tensor, Tensor]]:
     """LR 1 x 1 x H x W and folded HR, normalised by the frame's range, and what is told."""

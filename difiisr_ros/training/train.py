@@ -16,10 +16,12 @@ from tqdm import tqdm
 
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
+from difiisr_ros.models.channel_limits import ChannelLimits, measure_limits
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.training import distributed
+from difiisr_ros.training.channel_examples import channel_examples
 from difiisr_ros.training.data import CropSampler, load_frames
 from difiisr_ros.training.degradation import degrade
 from difiisr_ros.training.distill import Teacher
@@ -115,6 +117,7 @@ class Trainer:
         self._frames, self.frames = frames, len(frames)
         #: What guidance expects; fitted at the end of the run.
         self.priors = GuidancePriors()
+        self.channel_limits: ChannelLimits | None = None
         seed = settings.seed * 1000 + self.rank
         self.sampler = CropSampler(frames, settings.crop, seed)
         self.generator = torch.Generator().manual_seed(seed)
@@ -188,16 +191,16 @@ class Trainer:
         os.replace(temporary, self._state_file)
         save_model(self.out / "model.safetensors", self._averaged(), self._facts())
 
-    def _fit_guidance(self) -> None:
-        """What guidance expects depends on the finished model's answers."""
+    def _measure_finished(self) -> None:
+        """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
         if self.rank == 0:
-            self.priors = fit_guidance_priors(
-                lite_answer(self._averaged()), self.device, self._frames
-            )
+            model = self._averaged()
+            self.priors = fit_guidance_priors(lite_answer(model), self.device, self._frames)
+            self.channel_limits = measure_limits(model.prior, channel_examples(model, self._frames))
 
     def _averaged(self) -> LiteDenoiser:
         model = LiteDenoiser(self.settings.config)
-        model.guidance_priors = self.priors
+        model.guidance_priors, model.channel_limits = self.priors, self.channel_limits
         model.load_state_dict(self.ema)
         return model.to(self.device).eval()
 
@@ -302,7 +305,7 @@ class Trainer:
         bar.close()
         self.elapsed = self.settings.minutes * 60
         self._validate(bar)
-        self._fit_guidance()
+        self._measure_finished()
         self._save()
         distributed.stop(self.world)
         return self.out / "model.safetensors"

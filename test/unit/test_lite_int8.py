@@ -15,16 +15,15 @@ import torch
 import torch.nn.functional as F
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.backends import int8_prior as int8_prior_file
-from difiisr_ros.backends.int8_prior import int8_prior
 from difiisr_ros.core.condition import NOTHING_KNOWN, features
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.models import lite_int8
-from difiisr_ros.models.checkpoint import load_model
-from difiisr_ros.models.lite_int8 import Int8Conv, int8_is_supported
+from difiisr_ros.models.channel_limits import ChannelLimits, measure_limits
+from difiisr_ros.models.checkpoint import load_model, save_model
+from difiisr_ros.models.lite_int8 import Int8Conv, check_int8, int8_is_supported, int8_prior
 
 needs_vnni = pytest.mark.skipif(not int8_is_supported(), reason="this CPU has no VNNI")
 needs_operators = pytest.mark.skipif(
@@ -164,8 +163,38 @@ def test_narrow_networks_are_refused():
         int8_prior(network, torch.float32)
 
 
-def test_the_backend_calibrates_with_its_own_network(arithmetic, monkeypatch):
-    monkeypatch.setattr(int8_prior_file, "int8_is_supported", lambda: True)
+def test_a_file_without_limits_is_refused_by_name():
+    network, _ = load_model("lite")
+    network.channel_limits = None
+    with pytest.raises(BackendUnavailable, match="does not say how large its channels get"):
+        int8_prior(network, torch.float32)
+
+
+def test_limits_are_the_usual_frames_magnitudes_and_survive_a_file(tmp_path):
+    network, facts = load_model("lite")
+    lr, camera = lr_frame((32, 24)) - 0.5, network.camera_embedding(told())
+    usual, both = (
+        measure_limits(network.prior, [(scale * lr, camera) for scale in scales])
+        for scales in ([1.0], [1.0] * 19 + [30.0])
+    )
+    with torch.no_grad():
+        largest = network.prior.head(lr).abs().amax(dim=(0, 2, 3))
+    assert torch.equal(usual.streams[0], largest)
+    assert torch.allclose(both.hiddens[1], usual.hiddens[1])  # one odd frame in twenty
+    network.channel_limits = both
+    save_model(tmp_path / "a.safetensors", network, facts)
+    again = load_model(str(tmp_path / "a.safetensors"))[0].channel_limits
+    assert all(torch.equal(a, b) for a, b in zip(again.hiddens, both.hiddens))
+    with pytest.raises(ValueError, match=r"int8\.hiddens has the shape \(1, 32\), not \(4, 32\)"):
+        ChannelLimits.from_tensors(
+            {"int8.streams": torch.ones(4, 32), "int8.hiddens": torch.ones(1, 32)}, network.prior
+        )
+    with pytest.raises(ValueError, match="no examples"):
+        measure_limits(network.prior, [])
+
+
+def test_the_backend_reads_its_limits_from_the_file(arithmetic, monkeypatch):
+    monkeypatch.setattr(lite_int8, "int8_is_supported", lambda: True)
     resolver = SuperResolver.load(
         backend="torch", device="cpu", precision="int8", strict_backend=True
     )
@@ -178,8 +207,8 @@ def test_the_backend_calibrates_with_its_own_network(arithmetic, monkeypatch):
 
 
 def test_a_cpu_without_vnni_is_told_so(monkeypatch):
-    monkeypatch.setattr(int8_prior_file, "int8_is_supported", lambda: False)
+    monkeypatch.setattr(lite_int8, "int8_is_supported", lambda: False)
     with pytest.raises(BackendUnavailable, match="VNNI"):
         SuperResolver.load(backend="torch", device="cpu", precision="int8", strict_backend=True)
     with pytest.raises(BackendUnavailable, match="int8 is for CPUs"):
-        int8_prior_file.check_int8(torch.device("cuda:0"))
+        check_int8(torch.device("cuda:0"))

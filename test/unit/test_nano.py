@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.backends import int8_prior
 from difiisr_ros.backends.torch_backend import TorchBackend
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.models import lite_int8
 from difiisr_ros.models.checkpoint import load_model
 
 
@@ -73,7 +73,7 @@ def test_it_takes_a_fraction_of_lites_time(nano):
 
 
 def test_int8_is_refused_with_the_reason(monkeypatch):
-    monkeypatch.setattr(int8_prior, "int8_is_supported", lambda: True)
+    monkeypatch.setattr(lite_int8, "int8_is_supported", lambda: True)
     with pytest.raises(BackendUnavailable, match="int8 is for models as wide as lite, 32 channels"):
         TorchBackend("nano", device="cpu", precision="int8").load()
 
