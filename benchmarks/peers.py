@@ -80,7 +80,7 @@ def upscale(frame: np.ndarray, num_steps: int = 1, **how: str) -> Call:
 
 def published(size: tuple[int, int]) -> Call:
     """DifIISR's own networks with random weights: encode, one denoising step, decode; float32."""
-    from difiisr_ros.models.published import PublishedModel
+    from difiisr_ros.models.published.network import PublishedModel
 
     model = PublishedModel().eval()
     image = torch.rand(1, 3, size[1], size[0])

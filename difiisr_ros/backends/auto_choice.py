@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros import __version__
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.cache_folder import cache_folder, write_atomically
 from difiisr_ros.backends.machine_load import OtherProcesses
 from difiisr_ros.errors import BackendUnavailable, DifiisrError
 from difiisr_ros.models.model_files import model_path
+from difiisr_ros.version import __version__
 
 FOLDER = "auto"
 SWITCH = "DIFIISR_AUTO_BENCHMARK"

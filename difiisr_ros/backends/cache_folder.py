@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from difiisr_ros.io.atomic_write import write_whole
+from difiisr_ros.atomic_write import write_whole
 
 _POLL = 0.1  # seconds between two tries to get a lock
 

@@ -57,7 +57,7 @@ def _sources() -> str:
     """A digest of the code that decides what a graph computes."""
     digest = hashlib.sha256()
     for folder in ("core", "export", "models"):
-        for source in sorted((_PACKAGE / folder).glob("*.py")):
+        for source in sorted((_PACKAGE / folder).rglob("*.py")):
             digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()
 

@@ -11,9 +11,9 @@ from difiisr_ros.core.bound import shown
 from difiisr_ros.core.condition import UNKNOWN_BLUR, UNKNOWN_ERROR, features
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.lite_int8 import Example, Int8Prior, int8_is_supported
+from difiisr_ros.scene.street import SyntheticScene
 
 LEAST_CHANNELS = 32
 """Of the prior expert: narrower convolutions gain nothing."""

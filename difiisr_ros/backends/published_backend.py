@@ -19,9 +19,9 @@ from difiisr_ros.core.resample import SCALE, upsample_folded
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.core.visual_guidance import guides_measured_band
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.models.published import PublishedModel
-from difiisr_ros.models.published_files import load_published, prepare
-from difiisr_ros.models.published_frames import Correct, noise_images, upscale_frames
+from difiisr_ros.models.published.files import load_published, prepare
+from difiisr_ros.models.published.frames import Correct, noise_images, upscale_frames
+from difiisr_ros.models.published.network import PublishedModel
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -21,10 +21,10 @@ from difiisr_ros.core.condition import NOTHING_KNOWN, features
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.models import lite_int8
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite_int8 import Int8Conv, int8_is_supported
+from difiisr_ros.scene.street import SyntheticScene
 
 needs_vnni = pytest.mark.skipif(not int8_is_supported(), reason="this CPU has no VNNI")
 needs_operators = pytest.mark.skipif(
