@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.models.model_files import EMBEDDED
 
@@ -142,9 +143,8 @@ def run(args: argparse.Namespace) -> int:
     if first:
         print(f"wrote {path}")
         if args.json:
-            args.json.write_text(
-                json.dumps({"history": trainer.history, "model": str(path)}, indent=2)
-            )
+            report = {"history": trainer.history, "model": str(path)}
+            write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0
 
 

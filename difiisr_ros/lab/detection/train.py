@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from difiisr_ros.atomic_write import replacing
 from difiisr_ros.backends.torch_backend import has_native_bf16
 from difiisr_ros.errors import DataError
 from difiisr_ros.lab.detection.boxes import BoxSet
@@ -143,9 +143,8 @@ class DetectorTrainer:
             "best": self.best,
             "history": self.history,
         }
-        temporary = self._state_file.with_suffix(".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, self._state_file)
+        with replacing(self._state_file) as temporary:
+            torch.save(state, temporary)
 
     def run(self) -> Path:
         """Train until the steps are done. Returns :attr:`model_file`."""

@@ -6,13 +6,12 @@ import contextlib
 import csv
 import json
 import math
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.atomic_write import replacing, write_atomically
 from difiisr_ros.errors import DataError
 from difiisr_ros.lab.evaluation.results import Evaluation
 
@@ -73,13 +72,11 @@ def check_writable(path: Path) -> None:
 @contextlib.contextmanager
 def _written_atomically(path: Path) -> Iterator[TextIO]:
     """A file under another name, which gets its own when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", encoding="utf-8", newline="") as file,
+        ):
             yield file
-        os.replace(temporary, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

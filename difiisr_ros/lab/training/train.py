@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
 from difiisr_ros.lab.training import distributed
@@ -170,22 +170,19 @@ class Trainer:
         if self.rank != 0:
             return
         self.out.mkdir(parents=True, exist_ok=True)
-        temporary = self._state_file.with_suffix(".tmp")
-        torch.save(
-            {
-                "stage": self.stage,
-                "step": self.step,
-                "elapsed": self.elapsed,
-                "model": self.model.state_dict(),
-                "ema": self.ema,
-                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-                "generator": self.generator.get_state(),
-                "sampler": self.sampler.state(),
-                "history": self.history,
-            },
-            temporary,
-        )
-        os.replace(temporary, self._state_file)
+        state = {
+            "stage": self.stage,
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "model": self.model.state_dict(),
+            "ema": self.ema,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "generator": self.generator.get_state(),
+            "sampler": self.sampler.state(),
+            "history": self.history,
+        }
+        with replacing(self._state_file) as temporary:
+            torch.save(state, temporary)
         save_model(self.out / "model.safetensors", self._averaged(), self._facts())
 
     def _fit_guidance(self) -> None:

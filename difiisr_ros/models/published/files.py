@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import struct
 import zipfile
@@ -22,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from difiisr_ros.atomic_write import replacing
 from difiisr_ros.errors import ModelError
 from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.published.config import PublishedConfig, from_dict
@@ -237,10 +237,8 @@ def save_published(
         "config": json.dumps(config.as_dict()),
         "facts": json.dumps(dict(facts)),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(stored, temporary, metadata)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(stored, temporary, metadata)
 
 
 def _load_converted(path: Path) -> tuple[PublishedModel, dict[str, Any]]:
