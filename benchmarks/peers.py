@@ -32,7 +32,7 @@ from train_fair_opponent import PAIRS
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.allocator import keep_large_buffers
-from difiisr_ros.backends.torch_backend import has_native_bf16
+from difiisr_ros.core.device import has_native_bf16
 from difiisr_ros.models.lite_int8 import int8_is_supported
 
 OURS = "difiisr_ros"

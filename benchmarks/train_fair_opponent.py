@@ -34,9 +34,9 @@ from torch import Tensor, nn
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.backends.bicubic import BicubicBackend
-from difiisr_ros.backends.torch_backend import has_native_bf16
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
+from difiisr_ros.core.device import has_native_bf16
 from difiisr_ros.core.resample import back_project, fold, unfold, upsample_folded
 from difiisr_ros.io.images import list_images, read_image
 from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic

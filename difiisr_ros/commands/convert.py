@@ -98,6 +98,7 @@ def _fit(args: argparse.Namespace, config: PublishedConfig) -> tuple[GuidancePri
     """What guidance expects of the model's answers, and how many frames it is from."""
     import torch
 
+    from difiisr_ros.core.device import choose_device
     from difiisr_ros.lab.training.data import load_frames
     from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, published_answer
     from difiisr_ros.models.published.config import SCALE
@@ -106,7 +107,7 @@ def _fit(args: argparse.Namespace, config: PublishedConfig) -> tuple[GuidancePri
     # The largest LR frame that is not padded: a larger one would take more time, and tell no more.
     side = SCALE * config.unet["image_size"]
     frames = load_frames(args.frames, side // 2)
-    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     model, _ = load_published(str(args.denoiser), str(args.autoencoder), config)
     answer = published_answer(prepare(model, device, torch.float32))
     count = min(args.frames_count, len(frames))

@@ -151,13 +151,13 @@ def run(args: argparse.Namespace) -> int:
 def _teacher(args: argparse.Namespace) -> Teacher | None:
     if not args.distill:
         return None
-    import torch
-
+    from difiisr_ros.core.device import current_device
     from difiisr_ros.lab.training.distill import Teacher
 
     if not 1 <= args.distill_fresh <= args.batch:
         raise OptionError(
             f"--distill-fresh must be in 1..{args.batch} (--batch), got {args.distill_fresh}"
         )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Teacher(args.distill, device, num_steps=args.distill_steps, fresh=args.distill_fresh)
+    return Teacher(
+        args.distill, current_device(), num_steps=args.distill_steps, fresh=args.distill_fresh
+    )

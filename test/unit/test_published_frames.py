@@ -266,3 +266,8 @@ def test_close_is_final(model_file):
     resolver.close()
     with pytest.raises(BackendUnavailable, match="closed"):
         resolver.upscale(_frame())
+
+
+def test_int8_is_refused(model_file):
+    with pytest.raises(BackendUnavailable, match="int8 is not for this model; use bf16 or fp32"):
+        SuperResolver.load(model=str(model_file), precision="int8", strict_backend=True)

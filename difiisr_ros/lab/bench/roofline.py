@@ -22,12 +22,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from difiisr_ros.core.device import DTYPES
 from difiisr_ros.models.lite_int8 import Int8Conv
 
 _MATRIX = {"cpu": 1024, "cuda": 8192}
 _CHANNELS = 32  # of the convolution that is timed: those that the embedded model has most of
 _COPIED = {"cpu": 1 << 27, "cuda": 1 << 31}  # bytes: more than any cache holds
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def machine_rates(device: str, precision: str, seconds: float) -> dict[str, float]:
@@ -45,7 +45,7 @@ def machine_rates(device: str, precision: str, seconds: float) -> dict[str, floa
         change little.
     """
     kind = device.partition(":")[0]
-    dtype = _DTYPES.get(precision, torch.bfloat16)
+    dtype = DTYPES.get(precision, torch.bfloat16)
     n = _MATRIX[kind]
     with torch.inference_mode():
         matrix = torch.rand(n, n, device=device).to(dtype)
@@ -136,7 +136,7 @@ def work(
     parts = [network.camera_embedding, network.prior] if num_steps == 1 else [network]
     weights = sum(p.numel() for part in parts for p in part.parameters())
     least = 2 * lr.size + 2 * 16 * lr.size + 4 * noise.size
-    item = 1 if precision == "int8" else _DTYPES[precision].itemsize
+    item = 1 if precision == "int8" else DTYPES[precision].itemsize
     least += weights * item
     return {
         "gflop": flops.get_total_flops() / 1e9,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from difiisr_ros.backends.torch_backend import has_native_bf16
+from difiisr_ros.core.device import choose_device, has_native_bf16
 from difiisr_ros.core.radiometry import ValueRange, check_frame, measure_range, normalize
 from difiisr_ros.errors import OptionError
 from difiisr_ros.models.detector.checkpoint import PRIOR, load_detector
@@ -37,9 +37,7 @@ class Detector:
     ) -> None:
         if precision not in PRECISIONS:
             raise OptionError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         if precision == "auto":
             fast = self.device.type == "cuda" or has_native_bf16()
             precision = "bf16" if fast else "fp32"

@@ -14,7 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
-from difiisr_ros.backends.torch_backend import has_native_bf16
+from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.errors import DataError
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes
@@ -68,7 +68,7 @@ class DetectorTrainer:
         self, data: BoxSet, validation: BoxSet, out: Path, settings: TrainSettings
     ) -> None:
         self.settings, self.out, self._validation = settings, out, validation
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = current_device()
         frames = load_frames(data)
         self._validation_frames = load_frames(validation)
         self._frames, self._objects = len(frames), sum(len(frame.labels) for frame in frames)

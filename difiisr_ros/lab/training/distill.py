@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from difiisr_ros.backends.torch_backend import choose_precision
+from difiisr_ros.core.device import DTYPES, choose_precision
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.training.data import CropSampler
@@ -22,7 +22,6 @@ from difiisr_ros.models.published.files import describe, load_published, prepare
 from difiisr_ros.models.published.frames import noise_images, upscale_frames
 from difiisr_ros.models.published.kind import is_published
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CONSISTENCY = 1  # as the student is used
 
 
@@ -57,7 +56,7 @@ class Teacher:
         network, facts = load_published(model)
         if not 1 <= num_steps <= network.config.steps:
             raise OptionError(f"the teacher takes 1..{network.config.steps} steps, got {num_steps}")
-        dtype = _DTYPES[choose_precision(precision, device)]
+        dtype = DTYPES[choose_precision(precision, device)]
         self._network = prepare(network, device, dtype)
         self._schedule = network.config.schedule().respaced(num_steps)
         self._device, self._fresh = device, fresh

@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
+from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
 from difiisr_ros.lab.training import distributed
@@ -103,7 +104,7 @@ class Trainer:
             settings = replace(settings, config=initial_model.config)
         self.settings, self.out, self.data = settings, out, data
         self.rank, self.world = distributed.start()
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = current_device()
         frames = load_frames(data, settings.crop)
         if validation is not None:
             held_out = load_frames(validation, settings.crop)
@@ -383,6 +384,4 @@ def _amp_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         return None
     if precision == "bf16" or device.type == "cuda":
         return torch.bfloat16
-    from difiisr_ros.backends.torch_backend import has_native_bf16
-
     return torch.bfloat16 if has_native_bf16() else None
