@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from simulated_camera import SCALE, evenly, simulate
 
-from difiisr_ros.calibration.measure import Calibration, Sample, calibrate
 from difiisr_ros.core import radiometry
+from difiisr_ros.lab.calibration.measure import Calibration, Sample, calibrate
 
 BLURS = (0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
 NOISES = (0.002, 0.005, 0.01, 0.02, 0.05)

@@ -24,11 +24,11 @@ import numpy as np
 from tqdm import tqdm
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.camera import AUTO, REDUCED, CameraProfile, resolve_camera
-from difiisr_ros.evaluation.degrade import camera_frame, crop_to_scale, degrade_bicubic
-from difiisr_ros.evaluation.methods import bicubic_upscale
-from difiisr_ros.evaluation.metrics import Ssim, data_range, psnr
+from difiisr_ros.core.camera_profile import AUTO, REDUCED, CameraProfile, resolve_camera
 from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.frames.degrade import camera_frame, crop_to_scale, degrade_bicubic
+from difiisr_ros.lab.scores.metrics import Ssim, data_range, psnr
 
 SETS = {"hit_uav": "hit_uav/test", "roadscene": "roadscene", "m3fd": "m3fd/HR"}
 TOLD, UNTOLD = "told", "auto"

@@ -20,16 +20,16 @@ import torch
 from safetensors import safe_open
 from tqdm import tqdm
 
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.radiometry import measure_range, normalize, restore
 from difiisr_ros.core.resample import fold
-from difiisr_ros.evaluation.folder_stream import FolderStream
-from difiisr_ros.evaluation.metrics import data_range, psnr
-from difiisr_ros.evaluation.spectrum import spectrum_distance
-from difiisr_ros.evaluation.streams import StreamOptions
+from difiisr_ros.lab.frames.folder_stream import FolderStream
+from difiisr_ros.lab.frames.streams import StreamOptions
+from difiisr_ros.lab.scores.metrics import data_range, psnr
+from difiisr_ros.lab.scores.spectrum import spectrum_distance
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.models.lite_frames import upscale_frames

@@ -23,13 +23,14 @@ import numpy as np
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.allocator import keep_large_buffers
-from difiisr_ros.evaluation import score_stream as score_module
-from difiisr_ros.evaluation.degrade import DEGRADATIONS, SCALE
-from difiisr_ros.evaluation.methods import Method, bicubic_method, super_resolver_methods
-from difiisr_ros.evaluation.score_stream import StreamJob, make_columns, score_stream
-from difiisr_ros.evaluation.scoring import ScoreOptions, choose_metrics
-from difiisr_ros.evaluation.streams import Sample, StreamOptions, open_streams
 from difiisr_ros.io.bags import BagWriter
+from difiisr_ros.lab.evaluation import score_stream as score_module
+from difiisr_ros.lab.evaluation.methods import Method, bicubic_method, super_resolver_methods
+from difiisr_ros.lab.evaluation.score_stream import StreamJob, make_columns, score_stream
+from difiisr_ros.lab.evaluation.scoring import ScoreOptions, choose_metrics
+from difiisr_ros.lab.frames.degrade import DEGRADATIONS, SCALE
+from difiisr_ros.lab.frames.open_streams import open_streams
+from difiisr_ros.lab.frames.streams import Sample, StreamOptions
 
 TARGET = 1 / 3
 

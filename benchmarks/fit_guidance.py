@@ -17,14 +17,14 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from difiisr_ros.models.checkpoint import load_model, save_model
-from difiisr_ros.training.data import load_frames
-from difiisr_ros.training.guidance_priors import (
+from difiisr_ros.lab.training.data import load_frames
+from difiisr_ros.lab.training.guidance_priors import (
     FRAMES,
     fit_guidance_priors,
     fit_thermal_spectrum,
     lite_answer,
 )
+from difiisr_ros.models.checkpoint import load_model, save_model
 
 
 def main() -> None:

@@ -26,12 +26,12 @@ import numpy as np
 from tqdm import tqdm
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.camera import CameraProfile
-from difiisr_ros.evaluation.degrade import SCALE, crop_to_scale
-from difiisr_ros.evaluation.methods import bicubic_upscale
-from difiisr_ros.evaluation.native_measures import NativeMeasures
-from difiisr_ros.evaluation.temporal import enlarge, flicker, still_mask
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.io.images import list_images, read_image, write_image
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.frames.degrade import SCALE, crop_to_scale
+from difiisr_ros.lab.scores.native_measures import NativeMeasures
+from difiisr_ros.lab.scores.temporal import enlarge, flicker, still_mask
 
 PARTS = ("cameras", "clips", "lattice", "targets")
 LATTICE_NOISE = (0.5, 1.0, 2.0, 5.0)  # % of the range

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from difiisr_ros.camera import CameraProfile, resolve_camera
+from difiisr_ros.core.camera_profile import CameraProfile, resolve_camera
 from difiisr_ros.core.camera_simulation import simulate_camera
-from difiisr_ros.evaluation.degrade import SCALE, degrade_bicubic
-from difiisr_ros.evaluation.flat_places import FlatPlaces, noise
-from difiisr_ros.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.frames.degrade import SCALE, degrade_bicubic
+from difiisr_ros.lab.scores.flat_places import FlatPlaces, noise
 
 Upscale = Callable[[np.ndarray, CameraProfile], np.ndarray]
 """From H x W and what is told of the camera to 4H x 4W."""

@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from difiisr_ros.ros.latency import percentiles
+from difiisr_ros.stream.rates import percentiles
 
 SETTLE = 3.0  # seconds that a stream runs before anything is measured
 NAME = "super_resolution"
@@ -37,8 +37,8 @@ def publish(options: argparse.Namespace) -> None:
     from rclpy.qos import HistoryPolicy, QoSProfile
     from sensor_msgs.msg import Image
 
-    from difiisr_ros.io.synthetic_scene import SyntheticScene
     from difiisr_ros.ros.conversions import array_to_image
+    from difiisr_ros.scene.street import SyntheticScene
 
     rclpy.init()
     node = rclpy.create_node("camera")

@@ -32,7 +32,7 @@ from train_fair_opponent import PAIRS
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.allocator import keep_large_buffers
-from difiisr_ros.backends.torch_backend import has_native_bf16
+from difiisr_ros.core.device import has_native_bf16
 from difiisr_ros.models.lite_int8 import int8_is_supported
 
 OURS = "difiisr_ros"
@@ -80,7 +80,7 @@ def upscale(frame: np.ndarray, num_steps: int = 1, **how: str) -> Call:
 
 def published(size: tuple[int, int]) -> Call:
     """DifIISR's own networks with random weights: encode, one denoising step, decode; float32."""
-    from difiisr_ros.models.published import PublishedModel
+    from difiisr_ros.models.published.network import PublishedModel
 
     model = PublishedModel().eval()
     image = torch.rand(1, 3, size[1], size[0])

@@ -56,8 +56,8 @@ def main() -> None:
 
 def write_random(path: Path) -> None:
     """Weights that keep the signal's size from layer to layer, with nothing left at zero."""
-    from difiisr_ros.models.published import PublishedModel
-    from difiisr_ros.models.published_files import save_published
+    from difiisr_ros.models.published.files import save_published
+    from difiisr_ros.models.published.network import PublishedModel
 
     torch.manual_seed(0)
     model = PublishedModel()
@@ -76,7 +76,7 @@ def write_random(path: Path) -> None:
 
 
 def measure(path: Path, args: argparse.Namespace) -> dict:
-    from difiisr_ros.models.published import pad
+    from difiisr_ros.models.published.network import pad
 
     width, height = map(int, args.size.split("x"))
     rng = np.random.default_rng(0)
@@ -122,8 +122,8 @@ def run(
     runs: int,
     inside: tuple[int, int],
 ) -> tuple[dict, torch.Tensor]:
-    from difiisr_ros.models.published import pad
-    from difiisr_ros.models.published_files import load_published, prepare
+    from difiisr_ros.models.published.files import load_published, prepare
+    from difiisr_ros.models.published.network import pad
 
     model, _ = load_published(str(path))
     if way == "reference":
@@ -163,7 +163,7 @@ def count_work(way: str, shape: tuple[int, ...], inside: tuple[int, int]) -> dic
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    from difiisr_ros.models.published import PublishedModel
+    from difiisr_ros.models.published.network import PublishedModel
     from difiisr_ros.models.swin_unet_blocks import Upsample
 
     with torch.device("meta"):

@@ -22,10 +22,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from difiisr_ros.cli import main as difiisr
-from difiisr_ros.detection.checkpoint import load_detector
-from difiisr_ros.detection.coco import METRICS
-from difiisr_ros.detection.detector import Detector
-from difiisr_ros.detection.model import ThermalDetector
+from difiisr_ros.lab.detection.coco import METRICS
+from difiisr_ros.lab.detection.detector import Detector
+from difiisr_ros.models.detector.checkpoint import load_detector
+from difiisr_ros.models.detector.model import ThermalDetector
 
 METHODS = "bicubic,bicubic_pillow,difiisr"
 ROUNDS = 25

@@ -25,8 +25,9 @@ import numpy as np
 import torch
 
 from difiisr_ros.backends.onnx_session import GraphSession
-from difiisr_ros.backends.torch_backend import TorchBackend, has_native_bf16
+from difiisr_ros.backends.torch_backend import TorchBackend
 from difiisr_ros.core.condition import NOTHING_KNOWN
+from difiisr_ros.core.device import has_native_bf16
 from difiisr_ros.core.resample import (
     back_project,
     downsample_folded,

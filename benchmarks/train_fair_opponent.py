@@ -34,21 +34,21 @@ from torch import Tensor, nn
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.backends.bicubic import BicubicBackend
-from difiisr_ros.backends.torch_backend import has_native_bf16
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
+from difiisr_ros.core.device import has_native_bf16
 from difiisr_ros.core.resample import back_project, fold, unfold, upsample_folded
-from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
-from difiisr_ros.evaluation.metrics import psnr
 from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.lab.scores.metrics import psnr
+from difiisr_ros.lab.training.data import CropSampler, load_frames
+from difiisr_ros.lab.training.degradation import degrade
+from difiisr_ros.lab.training.train import TrainSettings
 from difiisr_ros.models.lite import EMBEDDED_CONFIGS, LiteConfig, LiteDenoiser
 from difiisr_ros.options import UpscaleOptions
-from difiisr_ros.training.data import CropSampler, load_frames
-from difiisr_ros.training.degradation import degrade
-from difiisr_ros.training.train import TrainSettings
 
 SETS = ("m3fd/HR", "roadscene", "hit_uav/test")
-_FLAT_CROP = 1e-3  # as in difiisr_ros.training.losses
+_FLAT_CROP = 1e-3  # as in difiisr_ros.lab.training.losses
 PSNR_SHARE = 0.2
 """Of the time, at its end, in which PSNR itself is the loss."""
 Predict = Callable[[Tensor], Tensor]

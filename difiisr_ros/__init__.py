@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.openmp import wait_politely
+from difiisr_ros.version import __version__
 
 if TYPE_CHECKING:
-    from difiisr_ros.camera import CameraProfile
+    from difiisr_ros.core.camera_profile import CameraProfile
     from difiisr_ros.pipeline import SuperResolver
 
-__version__ = "0.1.0"
 wait_politely()
 __all__ = ["CameraProfile", "SuperResolver", "__version__"]
 
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
 
         return SuperResolver
     if name == "CameraProfile":
-        from difiisr_ros.camera import CameraProfile
+        from difiisr_ros.core.camera_profile import CameraProfile
 
         return CameraProfile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,9 +15,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from difiisr_ros import __version__
 from difiisr_ros.allocator import keep_large_buffers
 from difiisr_ros.errors import DifiisrError
+from difiisr_ros.version import __version__
 
 PROGRAM = "difiisr"
 EXIT_USAGE = 2
@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Measure a camera's noise and blur from its frames and write its profile.",
     ),
     "evaluate": (
-        "difiisr_ros.evaluation.evaluate",
+        "difiisr_ros.commands.evaluate",
         "Measure the gain over bicubic on your own bags and frames: PSNR, SSIM, flicker, time.",
     ),
     "export": (
@@ -51,15 +51,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Time this machine: latency, frame rate, memory, stages, and the distance to its limit.",
     ),
     "train": (
-        "difiisr_ros.training.command",
+        "difiisr_ros.commands.train",
         "Train an embedded model on a folder of frames.",
     ),
     "train-detector": (
-        "difiisr_ros.detection.train_command",
+        "difiisr_ros.commands.train_detector",
         "Train the detector on a folder of frames with boxes.",
     ),
     "detect": (
-        "difiisr_ros.detection.detect_command",
+        "difiisr_ros.commands.detect",
         "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones.",
     ),
     "demo": (

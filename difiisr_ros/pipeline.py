@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.backends import Backend, create, create_instead
-from difiisr_ros.camera import AUTO, CameraProfile, resolve_camera
+from difiisr_ros.backends.base import Backend
+from difiisr_ros.backends.factory import create, create_instead
 from difiisr_ros.core import radiometry
+from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, noise_to_tell
 from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.radiometry import ValueRange
@@ -41,7 +42,7 @@ class SuperResolverInfo:
     guidance: str
     """Terms and gradient in use, as ``visual 0.5, perceptual 0.2 (closed_form)``, or ``none``."""
     camera: str
-    """What is known of the camera: :meth:`difiisr_ros.camera.CameraProfile.describe`."""
+    """What is known of the camera, as :class:`CameraProfile` describes it."""
     fallback: str | None
     """Why another backend than the one asked for runs, or None."""
     memory: str | None

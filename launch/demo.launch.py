@@ -15,7 +15,6 @@ from launch import LaunchDescription
 from launch.actions import LogInfo, OpaqueFunction
 from launch_ros.actions import Node
 
-from difiisr_ros.ros import frame_player_parameters
 from difiisr_ros.ros.launch_actions import (
     EndOnce,
     declare,
@@ -25,7 +24,8 @@ from difiisr_ros.ros.launch_actions import (
     texts_of,
     tool_node,
 )
-from difiisr_ros.ros.launch_arguments import (
+from difiisr_ros.stream import frame_player_parameters
+from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
     LaunchArgument,
     given_parameters,

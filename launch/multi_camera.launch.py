@@ -12,7 +12,7 @@ from launch.actions import OpaqueFunction
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of, until_built
-from difiisr_ros.ros.launch_arguments import (
+from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
     NAMESPACE,
     NODE_PARAMETERS,

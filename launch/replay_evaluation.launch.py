@@ -26,7 +26,8 @@ from difiisr_ros.ros.launch_actions import (
     texts_of,
     tool_node,
 )
-from difiisr_ros.ros.launch_arguments import (
+from difiisr_ros.ros.launch_replay import Replay
+from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
     NODE_PARAMETERS,
     LaunchArgument,
@@ -34,8 +35,7 @@ from difiisr_ros.ros.launch_arguments import (
     of_parameters,
     params_file,
 )
-from difiisr_ros.ros.launch_replay import Replay
-from difiisr_ros.ros.replay import (
+from difiisr_ros.stream.replay import (
     NODE,
     PLAYER,
     RECORDER,

@@ -11,7 +11,7 @@ from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of, until_built
-from difiisr_ros.ros.launch_arguments import (
+from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
     NAMESPACE,
     USE_SIM_TIME,

@@ -16,8 +16,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.io.bag_writer import BagWriter
-from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.ros.conversions import image_to_array
+from difiisr_ros.scene.street import SyntheticScene
 
 #: Small, and not square: a swap of width and height shows.
 WIDTH, HEIGHT = 48, 32

@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros import __version__
+from difiisr_ros.atomic_write import write_whole
 from difiisr_ros.backends.base import Backend
-from difiisr_ros.backends.cache_folder import cache_folder, write_atomically
+from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.backends.machine_load import OtherProcesses
 from difiisr_ros.errors import BackendUnavailable, DifiisrError
 from difiisr_ros.models.model_files import model_path
+from difiisr_ros.version import __version__
 
 FOLDER = "auto"
 SWITCH = "DIFIISR_AUTO_BENCHMARK"
@@ -226,6 +227,6 @@ def _recall(key: dict[str, Any]) -> str | None:
 def _remember(key: dict[str, Any], backend: str, seconds: dict[str, float]) -> None:
     entry = {"backend": backend, "seconds": seconds, "key": key}
     try:
-        write_atomically(_file(key), (json.dumps(entry, indent=2) + "\n").encode())
+        write_whole(_file(key), (json.dumps(entry, indent=2) + "\n").encode(), sync=True)
     except OSError as error:
         _logger.warning("the choice of a backend is not kept: %s", error)

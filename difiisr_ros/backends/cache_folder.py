@@ -1,7 +1,9 @@
 """Where results that are slow to make are kept between runs, and how processes share them.
 
-Three primitives for files of any kind: the folder, an atomic write, and a lock between processes.
-Nothing here ends a run: without a usable folder the caller works without a cache, and says so.
+The folder, and a lock between processes; :mod:`difiisr_ros.atomic_write` writes the files. Others
+may read them, so that what root or the build of an image has made serves the user who runs the
+node. Nothing here ends a run: without a usable folder the caller works without a cache, and says
+so.
 """
 
 from __future__ import annotations
@@ -12,8 +14,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-from difiisr_ros.io.atomic_write import write_whole
 
 _POLL = 0.1  # seconds between two tries to get a lock
 
@@ -37,18 +37,6 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "difiisr_ros"
     except RuntimeError as error:
         raise OSError(f"no folder for a cache ({error}); set DIFIISR_CACHE") from error
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is complete or not there, also after a loss of power.
-
-    Makes the folder. Others may read the file, so that what root or the build of an image has made
-    serves the user who runs the node.
-
-    Raises:
-        OSError: a read-only or full disk, among others; nothing is left behind.
-    """
-    write_whole(path, data, sync=True)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from difiisr_ros.backends.cache_folder import cache_folder, locked, write_atomically
+from difiisr_ros.atomic_write import write_whole
+from difiisr_ros.backends.cache_folder import cache_folder, locked
 
 FORMAT = 1
 FOLDER = "tensorrt"
@@ -147,8 +148,8 @@ class EngineCache:
             "built": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         }
         try:
-            write_atomically(self.file(key, ".plan"), plan)
-            write_atomically(self.file(key, ".json"), json.dumps(facts, indent=1).encode())
+            write_whole(self.file(key, ".plan"), plan, sync=True)
+            write_whole(self.file(key, ".json"), json.dumps(facts, indent=1).encode(), sync=True)
         except OSError as error:
             self._complain(f"the engine is not kept: {error}")
         else:

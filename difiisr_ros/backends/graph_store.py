@@ -15,7 +15,8 @@ from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
-from difiisr_ros.backends.cache_folder import cache_folder, write_atomically
+from difiisr_ros.atomic_write import write_whole
+from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.errors import BackendUnavailable, ModelError
 from difiisr_ros.export.facts import GraphFacts, GraphOptions
 from difiisr_ros.models.model_files import model_path
@@ -57,7 +58,7 @@ def _sources() -> str:
     """A digest of the code that decides what a graph computes."""
     digest = hashlib.sha256()
     for folder in ("core", "export", "models"):
-        for source in sorted((_PACKAGE / folder).glob("*.py")):
+        for source in sorted((_PACKAGE / folder).rglob("*.py")):
             digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()
 
@@ -95,7 +96,7 @@ def _export(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
 def _write(file: Path, data: bytes, facts: GraphFacts) -> None:
     entry = {"sha256": hashlib.sha256(data).hexdigest(), "facts": facts.as_metadata()}
     try:
-        write_atomically(file, data)
-        write_atomically(file.with_suffix(".json"), json.dumps(entry, indent=2).encode())
+        write_whole(file, data, sync=True)
+        write_whole(file.with_suffix(".json"), json.dumps(entry, indent=2).encode(), sync=True)
     except OSError as error:
         _logger.warning("the exported graph is not kept: %s", error)

@@ -9,8 +9,8 @@ from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.guided_step import WeightedTerm
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, PerceptualTerm
 from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
-from difiisr_ros.features import load_features
-from difiisr_ros.features.base import FeatureNetwork
+from difiisr_ros.models.features.base import FeatureNetwork
+from difiisr_ros.models.features.load import load_features
 from difiisr_ros.models.guidance_priors import GuidancePriors
 
 

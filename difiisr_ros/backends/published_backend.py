@@ -11,19 +11,17 @@ from torch import Tensor
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.graph_inputs import camera_rows
 from difiisr_ros.backends.prior_terms import PriorTerms
-from difiisr_ros.backends.torch_backend import choose_device, choose_precision
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
+from difiisr_ros.core.device import DTYPES, choose_device, choose_precision
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import corrected
 from difiisr_ros.core.resample import SCALE, upsample_folded
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.core.visual_guidance import guides_measured_band
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.models.published import PublishedModel
-from difiisr_ros.models.published_files import load_published, prepare
-from difiisr_ros.models.published_frames import Correct, noise_images, upscale_frames
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from difiisr_ros.models.published.files import load_published, prepare
+from difiisr_ros.models.published.frames import Correct, noise_images, upscale_frames
+from difiisr_ros.models.published.network import PublishedModel
 
 
 class PublishedBackend:
@@ -64,7 +62,7 @@ class PublishedBackend:
         if self._num_threads > 0:
             torch.set_num_threads(self._num_threads)
         network, _ = load_published(self.model, self._autoencoder)
-        self._network = prepare(network, self._device, _DTYPES[self.precision])
+        self._network = prepare(network, self._device, DTYPES[self.precision])
         self.max_steps = network.config.steps
         # In float32: beside the network's, their time is nothing.
         self._priors = PriorTerms(network.guidance_priors, self._device, torch.float32)

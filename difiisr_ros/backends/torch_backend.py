@@ -12,6 +12,7 @@ from difiisr_ros.backends.cuda_runner import CudaRunner
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.prior_terms import PriorTerms
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
+from difiisr_ros.core.device import DTYPES, choose_device, choose_precision, has_native_bf16
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
 from difiisr_ros.core.guided_step import Guide, closed_form, exact
 from difiisr_ros.core.resample import SCALE, fold
@@ -22,8 +23,6 @@ from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.lite_frames import upscale_frames
 from difiisr_ros.models.lite_int8 import check_int8, int8_prior
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchBackend:
@@ -44,7 +43,7 @@ class TorchBackend:
         self.model = model
         self._device = choose_device(device)
         self.device = str(self._device)
-        self.precision = choose_precision(precision, self._device)
+        self.precision = _choose_precision(precision, self._device)
         self._num_threads = num_threads
         self._cuda = CudaRunner(self._device) if self._device.type == "cuda" else None
         self._network: LiteDenoiser | None = None
@@ -144,49 +143,15 @@ class TorchBackend:
             self._cuda.clear()
 
 
-def choose_device(device: str) -> torch.device:
-    """``auto``, ``cpu``, ``cuda`` or ``cuda:N`` as a device. Raises BackendUnavailable."""
-    if device == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    if device == "cpu":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise BackendUnavailable(f"device {device} was asked for, but torch sees no CUDA device")
-    chosen = torch.device(device if ":" in device else f"{device}:0")
-    if chosen.index >= torch.cuda.device_count():
-        raise BackendUnavailable(
-            f"{device} does not exist; {torch.cuda.device_count()} device(s) do"
-        )
-    return chosen
-
-
-def choose_precision(precision: str, device: torch.device) -> str:
-    """The precision to run in on a device. Raises BackendUnavailable."""
-    if precision != "auto":
-        if precision == "fp16" and device.type == "cpu":
-            raise BackendUnavailable("fp16 is not for CPUs; use bf16 or fp32")
-        if precision == "int8":
-            check_int8(device)
+def _choose_precision(precision: str, device: torch.device) -> str:
+    if precision == "int8":
+        check_int8(device)
         return precision
-    if device.type == "cuda":
-        return "fp16"
-    # Without native bfloat16 instructions it is emulated and slower than float32.
-    return "bf16" if has_native_bf16() else "fp32"
+    return choose_precision(precision, device)
 
 
 def _compute_dtype(precision: str) -> torch.dtype:
     """Of everything in the network; of all but the prior expert's middle in int8."""
     if precision == "int8":
         return torch.bfloat16 if has_native_bf16() else torch.float32
-    return _DTYPES[precision]
-
-
-def has_native_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself (AVX-512 BF16, AMX, Arm BF16)."""
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return False
-    get_capabilities = getattr(torch.cpu, "get_capabilities", None)
-    if get_capabilities is None:  # torch < 2.10
-        return bool(torch.cpu._is_avx512_bf16_supported())
-    found = get_capabilities()
-    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+    return DTYPES[precision]

@@ -1,7 +1,7 @@
 """``difiisr bench``: how fast this machine upscales, where the time goes, and how near the limit.
 
-Every cell of the table runs in a process of its own (:mod:`difiisr_ros.bench.cell`), which makes
-its peak memory its own.
+Every cell of the table runs in a process of its own (:mod:`difiisr_ros.lab.bench.cell`), which
+makes its peak memory its own.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from difiisr_ros import __version__
-from difiisr_ros.backends import BACKENDS
-from difiisr_ros.bench.cell import Cell
-from difiisr_ros.bench.roofline_limit import near_limit
-from difiisr_ros.bench.table import heading, roofline_lines, row, start_lines
+from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.backends.factory import BACKENDS
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.errors import DifiisrError, OptionError
-from difiisr_ros.io.images import write_atomically
+from difiisr_ros.lab.bench.cell import Cell
+from difiisr_ros.lab.bench.roofline_limit import near_limit
+from difiisr_ros.lab.bench.table import heading, roofline_lines, row, start_lines
+from difiisr_ros.version import __version__
 
 HELP = "Time this machine: latency, frame rate, memory, stages, and the distance to its limit."
 SIZES, BATCHES, STEPS = "160x120,320x256,640x512", "1,4", "1,2,4"
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(cell: Cell) -> dict[str, Any]:
-    return _in_own_process("difiisr_ros.bench.cell", cell.as_json())
+    return _in_own_process("difiisr_ros.lab.bench.cell", cell.as_json())
 
 
 def _in_own_process(module: str, argument: str) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _roofline(
         "steps": sorted({c["info"]["num_steps"] for c in networks}),
         "seconds": seconds,
     }
-    measured = _in_own_process("difiisr_ros.bench.roofline", json.dumps(asked))
+    measured = _in_own_process("difiisr_ros.lab.bench.roofline", json.dumps(asked))
     return {"rates": measured["rates"], "cells": near_limit(networks, measured)}
 
 

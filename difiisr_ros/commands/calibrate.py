@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> int:
         DataError: the source cannot be read or an output cannot be written.
         OptionError: a number of frames below 1.
     """
-    from difiisr_ros.calibration.measure import calibrate, sample_frames
-    from difiisr_ros.calibration.record import as_lines, as_profile
+    from difiisr_ros.atomic_write import write_atomically
     from difiisr_ros.errors import OptionError
     from difiisr_ros.io.frames import open_source
-    from difiisr_ros.io.images import write_atomically
+    from difiisr_ros.lab.calibration.measure import calibrate, sample_frames
+    from difiisr_ros.lab.calibration.record import as_lines, as_profile
 
     if args.frames < 1:
         raise OptionError(f"--frames must be 1 or more, got {args.frames}")
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             args.json, (json.dumps(numbers, indent=2, allow_nan=False) + "\n").encode()
         )
     if args.report:
-        from difiisr_ros.calibration.report_html import write_html
+        from difiisr_ros.lab.calibration.report_html import write_html
 
         write_html(found, source.name, args.report)
         print(f"report         {args.report}")

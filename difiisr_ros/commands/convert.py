@@ -11,7 +11,7 @@ from difiisr_ros.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from difiisr_ros.models.guidance_priors import GuidancePriors
-    from difiisr_ros.models.published_config import PublishedConfig
+    from difiisr_ros.models.published.config import PublishedConfig
 
 HELP = "Make one model file of a published model's checkpoints."
 
@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file. Raises DataError, ModelError and OptionError."""
-    from difiisr_ros.models.published_config import PublishedConfig, read_config_file
-    from difiisr_ros.models.published_files import describe, read_checkpoint, save_published
+    from difiisr_ros.models.published.config import PublishedConfig, read_config_file
+    from difiisr_ros.models.published.files import describe, read_checkpoint, save_published
 
     sources = (args.denoiser, args.autoencoder)
     if args.output.suffix != ".safetensors":
@@ -98,15 +98,16 @@ def _fit(args: argparse.Namespace, config: PublishedConfig) -> tuple[GuidancePri
     """What guidance expects of the model's answers, and how many frames it is from."""
     import torch
 
-    from difiisr_ros.models.published_config import SCALE
-    from difiisr_ros.models.published_files import load_published, prepare
-    from difiisr_ros.training.data import load_frames
-    from difiisr_ros.training.guidance_priors import fit_guidance_priors, published_answer
+    from difiisr_ros.core.device import choose_device
+    from difiisr_ros.lab.training.data import load_frames
+    from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, published_answer
+    from difiisr_ros.models.published.config import SCALE
+    from difiisr_ros.models.published.files import load_published, prepare
 
     # The largest LR frame that is not padded: a larger one would take more time, and tell no more.
     side = SCALE * config.unet["image_size"]
     frames = load_frames(args.frames, side // 2)
-    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     model, _ = load_published(str(args.denoiser), str(args.autoencoder), config)
     answer = published_answer(prepare(model, device, torch.float32))
     count = min(args.frames_count, len(frames))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import difiisr_ros
-from difiisr_ros.camera import AUTO, resolve_camera
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.demo_nodes import node_command, node_environment
 from difiisr_ros.commands.demo_processes import (
     Process,
@@ -25,11 +25,11 @@ from difiisr_ros.commands.demo_processes import (
     termination_raises,
 )
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.core.camera_profile import AUTO, resolve_camera
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
-from difiisr_ros.io.images import write_atomically
-from difiisr_ros.ros.parameter_table import ENGINE
+from difiisr_ros.stream.parameter_table import ENGINE
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from difiisr_ros.commands.demo_picture import Panel, compose
 from difiisr_ros.errors import DifiisrError
-from difiisr_ros.evaluation.methods import bicubic_upscale
-from difiisr_ros.evaluation.metrics import data_range, psnr
 from difiisr_ros.io.bags import IMAGE, BagReader, frame_of
-from difiisr_ros.io.cdr import stamp_of
 from difiisr_ros.io.images import write_image
-from difiisr_ros.ros.stream_match import percentiles
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.scores.metrics import data_range, psnr
+from difiisr_ros.messages.cdr import stamp_of
+from difiisr_ros.stream.matching import percentiles
 
 INPUT, OUTPUT = "/image_raw", "/sr/image_raw"
 PICTURES = 5  # of 600 frames, five different moments of the scene's loop of 300

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from difiisr_ros.backends import BACKENDS, PRECISIONS
-from difiisr_ros.camera import AUTO
+from difiisr_ros.backends.factory import BACKENDS, PRECISIONS
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
 from difiisr_ros.core.radiometry import RANGE_MODES
 from difiisr_ros.errors import OptionError

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.export_tensorrt import (
     add_tensorrt_arguments,
     build_engine,
@@ -17,7 +18,6 @@ from difiisr_ros.commands.export_tensorrt import (
 )
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import PRECISIONS, PROJECTIONS, GraphOptions
-from difiisr_ros.io.images import write_atomically
 
 HELP = "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it."
 EXIT_DIFFERS = 1

@@ -6,9 +6,9 @@ import argparse
 import json
 from typing import Any
 
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import GraphOptions
-from difiisr_ros.io.images import write_atomically
 
 DEFAULT_SIZE = (160, 120)
 

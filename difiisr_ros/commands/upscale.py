@@ -11,17 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import is_bag
-from difiisr_ros.io.images import (
-    IMAGE_SUFFIXES,
-    list_images,
-    read_image,
-    write_atomically,
-    write_image,
-)
+from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image, write_image
 
 HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag x4."
 EXIT_SOME_FAILED = 2

@@ -18,9 +18,9 @@ from difiisr_ros.io.bags import (
     camera_info_topic_for,
     frame_of,
 )
-from difiisr_ros.io.image_encoding import encoding_for
-from difiisr_ros.ros.camera_info import CONVENTIONS, scale_camera_info
-from difiisr_ros.ros.output_encoding import to_output
+from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
+from difiisr_ros.messages.image_encoding import encoding_for
+from difiisr_ros.messages.output_encoding import to_output
 
 STORAGES = ("mcap", "sqlite3")
 

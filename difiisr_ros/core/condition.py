@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.noise_level import estimate_noise
 
 FEATURES = 5

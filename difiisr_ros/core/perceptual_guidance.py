@@ -21,7 +21,7 @@ from difiisr_ros.core.resample import unfold
 
 
 class FeatureMaps(Protocol):
-    """A feature network; see :class:`difiisr_ros.features.base.FeatureNetwork`."""
+    """A feature network; see :class:`difiisr_ros.models.features.base.FeatureNetwork`."""
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """Maps of N x 1 x H x W, differentiable."""
@@ -49,7 +49,7 @@ class FeaturePrior:
     """Expectations of all maps of one feature network, in its order."""
 
     spec: str
-    """Which network: what :func:`difiisr_ros.features.load_features` takes."""
+    """Which network: what :func:`difiisr_ros.models.features.load.load_features` takes."""
     maps: tuple[MapPrior, ...]
 
     def to(self, device: torch.device) -> FeaturePrior:

@@ -11,7 +11,7 @@ import torch
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.export.facts import GraphOptions
 from difiisr_ros.export.graph import build_graph
-from difiisr_ros.models.load import load_network
+from difiisr_ros.export.load import load_network
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 1 / 255}
 """Largest difference of normalised intensity: rounding alone, or one count of 8 bits."""

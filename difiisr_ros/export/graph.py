@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.guided_step import Guide, WeightedTerm, closed_form, corrected
 from difiisr_ros.core.resample import SCALE, fold, upsample_folded
@@ -24,8 +24,8 @@ from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphOptions
 from difiisr_ros.models import lite_frames
 from difiisr_ros.models.lite import LiteDenoiser
-from difiisr_ros.models.published import PublishedModel
-from difiisr_ros.models.published_frames import noise_images, upscale_frames
+from difiisr_ros.models.published.frames import noise_images, upscale_frames
+from difiisr_ros.models.published.network import PublishedModel
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -122,7 +122,7 @@ class LiteGraph(SamplerGraph):
 
 
 class PublishedGraph(SamplerGraph):
-    """A published model: see :mod:`difiisr_ros.models.published_frames`."""
+    """A published model: see :mod:`difiisr_ros.models.published.frames`."""
 
     fixed_size = True  # the padding and the windows are those of the traced size
 

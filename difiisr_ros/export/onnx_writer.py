@@ -12,13 +12,13 @@ from typing import Any
 import onnx
 import torch
 
-from difiisr_ros import __version__
 from difiisr_ros.errors import OptionError
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, SR, GraphFacts, GraphOptions
 from difiisr_ros.export.graph import SamplerGraph, build_graph
+from difiisr_ros.export.load import load_network
 from difiisr_ros.export.simplify import simplify
-from difiisr_ros.models.load import load_network
 from difiisr_ros.models.model_files import model_path
+from difiisr_ros.version import __version__
 
 OPSETS = range(17, 21)
 """What TensorRT 10.0 and newer parse; torch's exporter ends at 20."""

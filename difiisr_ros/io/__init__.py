@@ -1,1 +1,1 @@
-"""Frames in and out of files, bags and image messages, without ROS."""
+"""Frames in and out of files and bags, without ROS."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError
-from difiisr_ros.io.image_encoding import encoding_for
+from difiisr_ros.messages.image_encoding import encoding_for
 
 IMAGE = "sensor_msgs/msg/Image"
 

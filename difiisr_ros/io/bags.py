@@ -25,9 +25,9 @@ from difiisr_ros.io.bag_salvage import (
     storage_files,
 )
 from difiisr_ros.io.bag_writer import IMAGE, BagWriter
-from difiisr_ros.io.image_encoding import decode, to_gray
 from difiisr_ros.io.images import decode_image
 from difiisr_ros.io.storage_scan import has_mcap_index
+from difiisr_ros.messages.image_encoding import decode, to_gray
 
 _log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
 from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image
-from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.scene.street import SyntheticScene
 
 _log = logging.getLogger(__name__)
 

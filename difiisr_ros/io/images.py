@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.errors import DataError
-from difiisr_ros.io.atomic_write import write_whole
-from difiisr_ros.io.image_encoding import luma
+from difiisr_ros.messages.image_encoding import luma
 
 _log = logging.getLogger(__name__)
 
@@ -152,19 +152,6 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     if not ok:
         raise DataError(f"{path}: OpenCV could not encode {image.dtype} {image.shape}")
     write_atomically(path, encoded.tobytes())
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file that appears whole or not at all, making its folder when missing.
-
-    Raises:
-        DataError: It cannot be written (the reason, and the path, are in the message).
-    """
-    path = Path(path)
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def list_images(folder: str | os.PathLike[str]) -> list[Path]:

@@ -7,7 +7,6 @@ bytes, which name what it is instead.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from difiisr_ros.atomic_write import replacing
 from difiisr_ros.errors import ModelError
 from difiisr_ros.models import channel_limits
 from difiisr_ros.models.channel_limits import ChannelLimits
@@ -55,10 +55,8 @@ def write_weights(
     stored = {k: v.detach().to("cpu", dtype).contiguous() for k, v in state.items()}
     stored.update(exact or {})
     metadata = {"format": kind, "config": json.dumps(config), "facts": json.dumps(facts)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file(stored, temporary, metadata)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        save_file(stored, temporary, metadata)
 
 
 def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
@@ -75,7 +73,8 @@ def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
     try:
         network.guidance_priors = GuidancePriors.from_tensors(priors)
         if limits:
-            network.channel_limits = ChannelLimits.from_tensors(limits, network.prior)
+            shape = network.config.prior_blocks, network.config.prior_channels
+            network.channel_limits = ChannelLimits.from_tensors(limits, shape)
     except ValueError as error:
         raise ModelError(f"{path} has unusable entries beside its weights: {error}") from error
     load_state(path, network, state)

@@ -23,7 +23,7 @@ residual's standard deviation ``residual_std`` in the place of sigma_data.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +32,8 @@ from torch import Tensor, nn
 from difiisr_ros.core.condition import FEATURES, NOISE
 from difiisr_ros.core.resample import SCALE, channels_last
 from difiisr_ros.core.schedule import ResidualShiftSchedule
+from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.guidance_priors import GuidancePriors
-
-if TYPE_CHECKING:
-    from difiisr_ros.models.channel_limits import ChannelLimits
 
 FOLDED = SCALE**2
 NOISE_IN_DETAIL = 1.0

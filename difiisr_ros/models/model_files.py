@@ -8,7 +8,7 @@ from difiisr_ros.errors import ModelError
 
 EMBEDDED = ("lite", "nano")
 """Models that are shipped with the package: the better one, and the faster one."""
-_WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
 def model_path(model: str) -> Path:
@@ -18,7 +18,7 @@ def model_path(model: str) -> Path:
         ModelError: no such file.
     """
     shipped = model in EMBEDDED
-    path = _WEIGHTS / f"{model}.safetensors" if shipped else Path(model).expanduser()
+    path = WEIGHTS / f"{model}.safetensors" if shipped else Path(model).expanduser()
     if not path.is_file():
         raise ModelError(
             f"model {model!r} is neither 'lite' nor 'nano' nor a file; "

@@ -19,8 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difiisr_ros.core.radiometry import RangeSmoother
 from difiisr_ros.errors import FrameError
-from difiisr_ros.ros.camera_info import scale_camera_info
-from difiisr_ros.ros.frame_slot import FrameSlots
+from difiisr_ros.messages.camera_info import scale_camera_info
 from difiisr_ros.ros.qos import (
     TopicEvents,
     describe_publishers,
@@ -28,7 +27,8 @@ from difiisr_ros.ros.qos import (
     replay_qos,
     sensor_qos,
 )
-from difiisr_ros.ros.statistics import StreamStatistics, Throttle
+from difiisr_ros.stream.frame_slot import FrameSlots
+from difiisr_ros.stream.statistics import StreamStatistics, Throttle
 
 #: camera_info messages kept to find the one with the image's stamp, which may arrive after it.
 _INFOS_KEPT = 16

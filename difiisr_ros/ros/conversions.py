@@ -13,8 +13,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from difiisr_ros.errors import FrameError
-from difiisr_ros.io.encoding_conversion import convert
-from difiisr_ros.io.image_encoding import (
+from difiisr_ros.messages.encoding_conversion import convert
+from difiisr_ros.messages.image_encoding import (
     ImageError,
     decode,
     generic_name,

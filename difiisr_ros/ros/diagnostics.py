@@ -14,8 +14,8 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from difiisr_ros.ros.camera_stream import CameraStream
-from difiisr_ros.ros.deadline import DeadlineController
-from difiisr_ros.ros.statistics import StreamSnapshot
+from difiisr_ros.stream.deadline import DeadlineController
+from difiisr_ros.stream.statistics import StreamSnapshot
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 #: Share of the camera's rate below which the model is said not to keep up.

@@ -2,7 +2,7 @@
 
 Topics: ``image_raw`` and ``camera_info``, with equal headers; with ``publish_truth`` also
 ``truth/image_raw``, with ``publish_clock`` also ``clock``. With ``max_pending`` it listens to
-``frames_done``. Parameters: :mod:`difiisr_ros.ros.frame_player_parameters`.
+``frames_done``. Parameters: :mod:`difiisr_ros.stream.frame_player_parameters`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header, UInt64
 
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import BagSource, FrameSource, Intrinsics, SourceFrame, open_source
-from difiisr_ros.io.image_encoding import encoding_for
-from difiisr_ros.io.images import write_atomically
+from difiisr_ros.messages.image_encoding import encoding_for
+from difiisr_ros.messages.output_encoding import needs_range, to_output
 from difiisr_ros.ros.conversions import array_to_image
-from difiisr_ros.ros.frame_player_parameters import TABLE
-from difiisr_ros.ros.frames_done import DoneGate
-from difiisr_ros.ros.output_encoding import needs_range, to_output
-from difiisr_ros.ros.pacing import Pacer
+from difiisr_ros.ros.executable import run_executable
 from difiisr_ros.ros.qos import latched_qos
 from difiisr_ros.ros.start_parameters import declare_table
+from difiisr_ros.stream.frame_player_parameters import TABLE
+from difiisr_ros.stream.frames_done import DoneGate
+from difiisr_ros.stream.pacing import Pacer
 
 #: Seconds between the last subscriber's discovery and the first frame: a publisher may know of a
 #: subscription before that one knows of the publisher, and best effort does not send again.
@@ -275,6 +276,4 @@ class FramePlayer(Node):
 
 
 if __name__ == "__main__":
-    from difiisr_ros.ros.main import frame_player
-
-    sys.exit(frame_player())
+    sys.exit(run_executable("frame_player_node", FramePlayer))

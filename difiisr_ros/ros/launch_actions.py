@@ -20,13 +20,13 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from difiisr_ros.errors import DataError
-from difiisr_ros.ros.launch_arguments import (
+from difiisr_ros.stream.launch_arguments import (
     NODE_PARAMETERS,
     LaunchArgument,
     given_parameters,
     likely_slips,
 )
-from difiisr_ros.ros.parameter_table import Value
+from difiisr_ros.stream.parameter_table import Value
 
 PACKAGE = "difiisr_ros"
 

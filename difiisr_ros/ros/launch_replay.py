@@ -23,7 +23,7 @@ from launch_ros.ros_adapters import get_ros_node
 from std_msgs.msg import UInt64
 
 from difiisr_ros.ros.launch_actions import EndOnce
-from difiisr_ros.ros.replay import ReplayProgress, Stage
+from difiisr_ros.stream.replay import ReplayProgress, Stage
 
 
 class NodeReady(Event):

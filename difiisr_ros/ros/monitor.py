@@ -9,7 +9,7 @@ Latency compares the stamp with this machine's clock: it means what it says wher
 driver stamps by the same clock. For recorded stamps there is ``latency_from: publication``.
 
 With ``reliability: reliable`` nothing is lost, and ``frames_done``
-(:mod:`difiisr_ros.ros.frames_done`) tells a player when it may go on.
+(:mod:`difiisr_ros.stream.frames_done`) tells a player when it may go on.
 """
 
 from __future__ import annotations
@@ -29,15 +29,16 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import UInt64
 
+from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
 from difiisr_ros.io.bag_recorder import BagRecorder
-from difiisr_ros.io.cdr import stamp_of
-from difiisr_ros.io.images import write_atomically
-from difiisr_ros.ros.frames_done import without_result
-from difiisr_ros.ros.monitor_parameters import TABLE
+from difiisr_ros.messages.cdr import stamp_of
+from difiisr_ros.ros.executable import run_executable
 from difiisr_ros.ros.qos import latched_qos, replay_qos
 from difiisr_ros.ros.start_parameters import declare_table
-from difiisr_ros.ros.stream_match import StreamMatcher, percentiles
+from difiisr_ros.stream.frames_done import without_result
+from difiisr_ros.stream.matching import StreamMatcher, percentiles
+from difiisr_ros.stream.monitor_parameters import TABLE
 
 INPUT, OUTPUT = "image_raw", "sr/image_raw"
 #: Topic to (message class, type name, whether the publisher is usually reliable).
@@ -223,6 +224,4 @@ def _time_of(info: Any, key: str) -> int:
 
 
 if __name__ == "__main__":
-    from difiisr_ros.ros.main import monitor
-
-    sys.exit(monitor())
+    sys.exit(run_executable("sr_monitor_node", Monitor))

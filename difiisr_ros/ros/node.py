@@ -20,12 +20,12 @@ from difiisr_ros.long_work import interrupting, stop_requested
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
 from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
-from difiisr_ros.ros.frame_slot import FrameSlots, FrameWorker
 from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
-from difiisr_ros.ros.log_bridge import LogBridge
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.ros.qos import forget_overrides
 from difiisr_ros.ros.upscaling import Upscaler
+from difiisr_ros.stream.frame_slot import FrameSlots, FrameWorker
+from difiisr_ros.stream.log_bridge import LogBridge
 
 #: Seconds to wait for the frame in work when deactivating; ros2 launch kills after ten.
 STOP_TIMEOUT = 4.0

@@ -19,7 +19,7 @@ from rcl_interfaces.msg import (
 )
 from rclpy.parameter import Parameter
 
-from difiisr_ros.ros.parameter_table import BY_NAME, TABLE, Change, ParameterSpec, check_together
+from difiisr_ros.stream.parameter_table import BY_NAME, TABLE, Change, ParameterSpec, check_together
 
 # Under this name a combination is rejected whose values are each right by themselves.
 _TOGETHER = "a combination"

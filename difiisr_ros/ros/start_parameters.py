@@ -6,12 +6,14 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rclpy.node import Node
+
 from difiisr_ros.errors import OptionError
-from difiisr_ros.ros.parameter_table import ParameterSpec
 from difiisr_ros.ros.parameters import descriptor
+from difiisr_ros.stream.parameter_table import ParameterSpec
 
 
-def declare_table(node: Any, table: Sequence[ParameterSpec]) -> dict[str, Any]:
+def declare_table(node: Node, table: Sequence[ParameterSpec]) -> dict[str, Any]:
     """Declare a table of start parameters on a node and return the values.
 
     Raises:

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sensor_msgs.msg import CompressedImage, Image
 
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
-from difiisr_ros.io.image_encoding import is_colour, surplus_bytes
+from difiisr_ros.messages.compressed import compressed_to_gray
+from difiisr_ros.messages.image_encoding import is_colour, surplus_bytes
+from difiisr_ros.messages.output_encoding import needs_range, to_output
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
-from difiisr_ros.ros.compressed import array_to_compressed, compressed_to_gray
+from difiisr_ros.ros.compressed import array_to_compressed
 from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
-from difiisr_ros.ros.deadline import DeadlineController
-from difiisr_ros.ros.output_encoding import needs_range, to_output
-from difiisr_ros.ros.parameter_table import engine_options
 from difiisr_ros.ros.parameters import NodeParameters
+from difiisr_ros.stream.deadline import DeadlineController
+from difiisr_ros.stream.parameter_table import engine_options
 
 ValueRange = tuple[float, float]
 #: Standard deviation of the white noise, counts and share of the frame's range.
@@ -166,8 +168,10 @@ class Upscaler:
             self._failed(camera, error)
             return None
 
-    def _decode(self, camera: CameraStream, message: Any) -> tuple[np.ndarray, str]:
-        if not hasattr(message, "encoding"):
+    def _decode(
+        self, camera: CameraStream, message: Image | CompressedImage
+    ) -> tuple[np.ndarray, str]:
+        if isinstance(message, CompressedImage):
             return compressed_to_gray(message, self._values["max_input_pixels"])
         pixels = image_to_gray(message)
         surplus = surplus_bytes(message.height, message.step, message.data)

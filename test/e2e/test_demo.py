@@ -18,11 +18,11 @@ pytest.importorskip("rosbags", reason="the demo records with rosbags: pip instal
 
 from processes import environment, processes_mentioning
 
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.io.bags import BagReader
-from difiisr_ros.io.cdr import stamp_of
 from difiisr_ros.io.images import list_images, read_image
-from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.messages.cdr import stamp_of
+from difiisr_ros.scene.street import SyntheticScene
 
 
 def demo(folder, *arguments):

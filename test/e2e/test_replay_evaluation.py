@@ -18,7 +18,7 @@ from processes import RosProcess
 from difiisr_ros.cli import main
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter
 from difiisr_ros.io.images import list_images, read_image
-from difiisr_ros.ros.replay import NODE, PLAYER, RECORDER
+from difiisr_ros.stream.replay import NODE, PLAYER, RECORDER
 
 COUNT = 10
 T0 = 1_600_000_000_000_000_000

@@ -13,9 +13,9 @@ from browser import Browser, find_chromium
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
 from report_evaluation import METHODS, evaluation
 
-from difiisr_ros.detection.decode import Detections
-from difiisr_ros.evaluation.report_html import write_html
-from difiisr_ros.evaluation.results import BoxScores
+from difiisr_ros.lab.evaluation.results import BoxScores
+from difiisr_ros.lab.report.page import write_html
+from difiisr_ros.models.detector.decode import Detections
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")

@@ -20,8 +20,8 @@ from launch.actions import ExecuteProcess
 from launch_case import ExitsCleanly, describe, share
 from launch_testing.util import KeepAliveProc
 
-from difiisr_ros.evaluation.degrade import degrade_bicubic
 from difiisr_ros.io.bags import BagReader
+from difiisr_ros.lab.frames.degrade import degrade_bicubic
 
 FOLDER = Path(tempfile.mkdtemp())
 COUNT = 12

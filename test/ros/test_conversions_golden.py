@@ -13,7 +13,7 @@ import pytest
 from sensor_msgs.msg import Image
 
 from difiisr_ros.errors import FrameError
-from difiisr_ros.io.image_encoding import parse_encoding
+from difiisr_ros.messages.image_encoding import parse_encoding
 from difiisr_ros.ros.conversions import array_to_image, image_to_array
 
 

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difiisr_ros.errors import FrameError
-from difiisr_ros.io.image_encoding import ACCEPTED_ENCODINGS, parse_encoding
-from difiisr_ros.ros.camera_info import CONVENTIONS, scale_camera_info
-from difiisr_ros.ros.compressed import array_to_compressed, compressed_to_gray
+from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
+from difiisr_ros.messages.compressed import compressed_to_gray
+from difiisr_ros.messages.image_encoding import ACCEPTED_ENCODINGS, parse_encoding
+from difiisr_ros.ros.compressed import array_to_compressed
 from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
 
 # The same examples in every run, and no limit on the time of one: the machine may be busy.

@@ -22,11 +22,11 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.images import write_image
-from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.ros.conversions import image_to_array
 from difiisr_ros.ros.frame_player import FramePlayer
-from difiisr_ros.ros.frame_player_parameters import BY_NAME
-from difiisr_ros.ros.pacing import Pacer
+from difiisr_ros.scene.street import SyntheticScene
+from difiisr_ros.stream.frame_player_parameters import BY_NAME
+from difiisr_ros.stream.pacing import Pacer
 
 SMALL = {"width": 32, "height": 24, "rate": 200.0}
 
@@ -236,7 +236,7 @@ class FakeTime:
 
 def test_pacing_does_not_drift_and_skips_what_it_missed(monkeypatch):
     clock = FakeTime()
-    monkeypatch.setattr("difiisr_ros.ros.pacing.time", clock)
+    monkeypatch.setattr("difiisr_ros.stream.pacing.time", clock)
     pacer = Pacer(10.0)
     published = []
     for i in range(100):

@@ -19,7 +19,7 @@ from std_srvs.srv import SetBool
 
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival
 from difiisr_ros.ros.conversions import array_to_image
-from difiisr_ros.ros.latency import RollingDurations
+from difiisr_ros.stream.rates import RollingDurations
 
 KEEP_ALL = QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)
 

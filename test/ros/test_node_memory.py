@@ -14,7 +14,7 @@ from node_harness import Graph, scene
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.errors import DeviceOutOfMemory
-from difiisr_ros.ros.log_bridge import LogBridge
+from difiisr_ros.stream.log_bridge import LogBridge
 
 
 def test_a_full_device_is_a_warning_with_the_reason():

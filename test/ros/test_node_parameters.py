@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import image_to_array
-from difiisr_ros.ros.parameter_table import TABLE, Change
+from difiisr_ros.stream.parameter_table import TABLE, Change
 
 
 def call(graph, kind, service, request):

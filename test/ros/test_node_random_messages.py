@@ -24,7 +24,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difiisr_ros.errors import FrameError
-from difiisr_ros.ros.compressed import compressed_to_gray
+from difiisr_ros.messages.compressed import compressed_to_gray
 
 # Numbers near the largest of a float32 are no reason to drop a frame.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")

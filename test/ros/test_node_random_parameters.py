@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from node_harness import Graph, scene, wait_for
 from rclpy.parameter import Parameter
 
-from difiisr_ros.ros.parameter_table import BY_NAME, Change
+from difiisr_ros.stream.parameter_table import BY_NAME, Change
 
 LIVE = sorted(name for name, spec in BY_NAME.items() if spec.change is Change.LIVE)
 

@@ -12,8 +12,8 @@ import rclpy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from difiisr_ros.io.synthetic_scene import SyntheticScene
 from difiisr_ros.ros.conversions import array_to_image
+from difiisr_ros.scene.street import SyntheticScene
 
 width, height, rate = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 rclpy.init()

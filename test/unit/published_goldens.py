@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from difiisr_ros.models.published import PublishedModel
-from difiisr_ros.models.published_config import PublishedConfig
+from difiisr_ros.models.published.config import PublishedConfig
+from difiisr_ros.models.published.network import PublishedModel
 from difiisr_ros.models.swin_unet import UNetModelSwin
 from difiisr_ros.models.vq_autoencoder import VQModelTorch
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from difiisr_ros.evaluation.results import (
+from difiisr_ros.lab.evaluation.results import (
     BETTER,
-    SELF_REFERENCED,
     UNDECIDED,
     Difference,
     Estimate,
@@ -16,6 +15,7 @@ from difiisr_ros.evaluation.results import (
     MethodResult,
     Source,
 )
+from difiisr_ros.lab.frames.streams import SELF_REFERENCED
 
 FRAMES = 20
 METHODS = ("bicubic", "difiisr", "other")

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from difiisr_ros import cli
-from difiisr_ros.bench import table
-from difiisr_ros.bench.cell import Cell, example_frames, measure
-from difiisr_ros.bench.memory import peak_rss_mb
-from difiisr_ros.bench.message import image_cdr
-from difiisr_ros.bench.roofline_limit import limit_ms, near_limit
-from difiisr_ros.bench.stages import STAGES, StageClock, watched
 from difiisr_ros.core import radiometry
 from difiisr_ros.errors import OptionError
+from difiisr_ros.lab.bench import table
+from difiisr_ros.lab.bench.cell import Cell, example_frames, measure
+from difiisr_ros.lab.bench.memory import peak_rss_mb
+from difiisr_ros.lab.bench.message import image_cdr
+from difiisr_ros.lab.bench.roofline_limit import limit_ms, near_limit
+from difiisr_ros.lab.bench.stages import STAGES, StageClock, watched
 from difiisr_ros.pipeline import SuperResolver
 
 
@@ -95,7 +95,7 @@ def test_peak_memory_is_this_programs_own():
     # A child of a large process: getrusage would count the parent's memory as the child's.
     code = (
         "import subprocess, sys; hold = b'x' * 400_000_000\n"
-        "child = 'from difiisr_ros.bench.memory import peak_rss_mb; print(peak_rss_mb())'\n"
+        "child = 'from difiisr_ros.lab.bench.memory import peak_rss_mb; print(peak_rss_mb())'\n"
         "print(subprocess.run([sys.executable, '-c', child], capture_output=True, text=True,"
         " check=True).stdout)"
     )
@@ -128,7 +128,7 @@ def test_the_limit_is_the_slower_of_computing_and_moving():
 
 def test_work_is_counted_by_the_operator():
     torch = pytest.importorskip("torch")
-    from difiisr_ros.bench.roofline import machine_rates, work
+    from difiisr_ros.lab.bench.roofline import machine_rates, work
 
     one = work("lite", (32, 24), 1, 1, "bf16")
     # Four blocks of two convolutions of 32 channels, and the others.
@@ -200,7 +200,7 @@ def test_one_step_of_the_largest_camera_stays_under_700_mb(precision):
     pytest.importorskip("torch")
     engine = {"backend": "torch", "device": "cpu", "precision": precision}
     cell = Cell(engine, (640, 512), 1, 0.01, 3)
-    command = [sys.executable, "-m", "difiisr_ros.bench.cell", cell.as_json()]
+    command = [sys.executable, "-m", "difiisr_ros.lab.bench.cell", cell.as_json()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     memory = json.loads(done.stdout.splitlines()[-1])["memory_mb"]
     assert 100 < memory["rss"] < 700

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from difiisr_ros.calibration.measure import Sample, calibrate, sample_frames
-from difiisr_ros.calibration.noise import block_energies
-from difiisr_ros.camera import CameraProfile
 from difiisr_ros.cli import main
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import write_image
+from difiisr_ros.lab.calibration.measure import Sample, calibrate, sample_frames
+from difiisr_ros.lab.calibration.noise import block_energies
 
 SCALE = 4
 

@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from difiisr_ros.camera import CameraProfile
-from difiisr_ros.evaluation.methods import bicubic_upscale, lanczos_upscale
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.io.images import write_image
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale, lanczos_upscale
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from difiisr_ros.errors import OptionError
+from difiisr_ros.messages.camera_info import image_size, scale_camera_info
 from difiisr_ros.pipeline import SuperResolver
-from difiisr_ros.ros.camera_info import image_size, scale_camera_info
 
 WIDTH, HEIGHT, SCALE = 64, 48, 4
 POINTS = [(0.0, 0.0, 2.0), (0.3, -0.2, 2.0), (-0.15, 0.11, 1.5), (0.113, 0.217, 3.0)]

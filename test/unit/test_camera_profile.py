@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from difiisr_ros.camera import CameraProfile, profile_keys, resolve_camera
+from difiisr_ros.core.camera_profile import CameraProfile, profile_keys, resolve_camera
 from difiisr_ros.errors import DataError, OptionError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from difiisr_ros.core.camera_simulation import SimulatedCamera, simulate_camera
-from difiisr_ros.evaluation.degrade import camera_frame, degrade_camera
+from difiisr_ros.lab.frames.degrade import camera_frame, degrade_camera
 
 QUIET = {"blur": 0.0, "noise": 0.0, "pattern": 0.0}
 
@@ -78,7 +78,7 @@ def test_it_needs_no_torch():
 
     code = (
         "import sys; sys.modules['torch'] = None\nimport numpy as np\n"
-        "from difiisr_ros.evaluation.degrade import degrade\n"
+        "from difiisr_ros.lab.frames.degrade import degrade\n"
         "assert degrade(np.zeros((32, 32), np.uint8), 'camera', 0).shape == (8, 8)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -142,7 +142,7 @@ def test_a_failed_write_leaves_the_old_file(small, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("difiisr_ros.models.checkpoint.os.replace", fail)
+    monkeypatch.setattr("difiisr_ros.atomic_write.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(path, model, {})
     assert path.read_bytes() == before

@@ -10,8 +10,9 @@ import types
 
 import pytest
 
-from difiisr_ros import __version__, cli
+from difiisr_ros import cli
 from difiisr_ros.errors import DataError
+from difiisr_ros.version import __version__
 
 
 @pytest.fixture

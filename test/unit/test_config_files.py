@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from difiisr_ros.ros.parameter_table import BY_NAME, check_together
+from difiisr_ros.stream.parameter_table import BY_NAME, check_together
 
 TOPICS = {"/image_raw", "/camera_info", "/sr/image_raw", "/sr/camera_info"}
 

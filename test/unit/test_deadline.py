@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from difiisr_ros.ros.deadline import PATIENCE, PROBE_INTERVAL, RECOVERY, DeadlineController
+from difiisr_ros.stream.deadline import PATIENCE, PROBE_INTERVAL, RECOVERY, DeadlineController
 
 
 class Machine:

@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
-from difiisr_ros.camera import CameraProfile
 from difiisr_ros.commands.demo import Demo, add_arguments
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.images import write_image
-from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.scene.street import SyntheticScene
 
 
 def demo(*arguments):

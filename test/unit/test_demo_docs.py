@@ -8,7 +8,7 @@ import re
 import pytest
 
 from difiisr_ros.commands import demo
-from difiisr_ros.ros import frame_player_parameters, monitor_parameters
+from difiisr_ros.stream import frame_player_parameters, monitor_parameters
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from difiisr_ros.commands.demo_report import (
     stream_figures,
     summary_text,
 )
-from difiisr_ros.evaluation.methods import bicubic_upscale
-from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.scene.street import SyntheticScene
 
 S = 10**9
 

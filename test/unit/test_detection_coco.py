@@ -8,14 +8,14 @@ import io
 import numpy as np
 import pytest
 
-from difiisr_ros.detection.boxes import BoxedImage, BoxSet
-from difiisr_ros.detection.decode import Detections
+from difiisr_ros.lab.detection.boxes import BoxedImage, BoxSet
+from difiisr_ros.models.detector.decode import Detections
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from difiisr_ros.detection.coco import METRICS, coco_results, evaluate_boxes, interval
+from difiisr_ros.lab.detection.coco import METRICS, coco_results, evaluate_boxes, interval
 
 CLASSES = ("person", "car")
 

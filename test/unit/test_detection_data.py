@@ -9,15 +9,15 @@ import pytest
 import torch
 from detection_scenes import CLASSES, write_set
 
-from difiisr_ros.detection.boxes import default_annotations, read_boxes
-from difiisr_ros.detection.data import (
+from difiisr_ros.errors import DataError
+from difiisr_ros.lab.detection.boxes import default_annotations, read_boxes
+from difiisr_ros.lab.detection.data import (
     AnnotatedFrame,
     Augmentation,
     CropSampler,
     frame_weights,
     load_frames,
 )
-from difiisr_ros.errors import DataError
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from difiisr_ros.detection.boxes import read_boxes
-from difiisr_ros.detection.checkpoint import EMBEDDED, FORMAT, JUDGE, PRIOR, detector_path
-from difiisr_ros.detection.detector import Detector
-from difiisr_ros.detection.model import CLASSES
+from difiisr_ros.lab.detection.boxes import read_boxes
+from difiisr_ros.lab.detection.detector import Detector
+from difiisr_ros.models.detector.checkpoint import EMBEDDED, FORMAT, JUDGE, PRIOR, detector_path
+from difiisr_ros.models.detector.model import CLASSES
 
 
 def _metadata(name: str) -> tuple[dict, dict]:
@@ -69,9 +69,9 @@ def real_set(data_dir):
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_reduced_frames_upscaled_by_bicubic_are_seen_worse(real_set, name):
-    from difiisr_ros.detection.coco import evaluate_boxes
-    from difiisr_ros.detection.score import detect_upscaled
-    from difiisr_ros.evaluation.methods import bicubic_upscale
+    from difiisr_ros.lab.detection.coco import evaluate_boxes
+    from difiisr_ros.lab.detection.score import detect_upscaled
+    from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 
     some = replace(real_set, images=real_set.images[::5])
     found = detect_upscaled(Detector.load(name), some, {"bicubic": bicubic_upscale})
@@ -87,8 +87,8 @@ def test_reduced_frames_upscaled_by_bicubic_are_seen_worse(real_set, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_the_figures_in_the_file_are_what_is_measured(real_set, name):
-    from difiisr_ros.detection.score import score
-    from difiisr_ros.evaluation.methods import bicubic_upscale
+    from difiisr_ros.lab.detection.score import score
+    from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 
     report = score(
         Detector.load(name), real_set, {"bicubic": bicubic_upscale}, min_objects=20, resamples=200

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from difiisr_ros.detection.checkpoint import FORMAT, load_detector, save_detector
-from difiisr_ros.detection.model import DetectorConfig, ThermalDetector
 from difiisr_ros.errors import ModelError, OptionError
+from difiisr_ros.models.detector.checkpoint import FORMAT, load_detector, save_detector
+from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
 SMALL = DetectorConfig((4, 6, 8, 10, 12), (0, 1, 1, 1, 1), head_channels=8, classes=("a", "b"))
 

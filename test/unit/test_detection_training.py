@@ -13,18 +13,18 @@ from detection_scenes import CLASSES, scene, write_set
 from PIL import Image
 
 from difiisr_ros.cli import main
-from difiisr_ros.detection.boxes import BoxedImage, default_annotations, read_boxes
-from difiisr_ros.detection.checkpoint import load_detector
-from difiisr_ros.detection.decode import pairwise_iou
-from difiisr_ros.detection.detector import Detector
-from difiisr_ros.detection.draw import COLORS
-from difiisr_ros.detection.model import DetectorConfig, ThermalDetector
-from difiisr_ros.detection.score import score
-from difiisr_ros.detection.train import DetectorTrainer, TrainSettings
 from difiisr_ros.errors import DataError, FrameError, OptionError
-from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
-from difiisr_ros.evaluation.methods import pillow_upscale
 from difiisr_ros.io.images import read_image
+from difiisr_ros.lab.detection.boxes import BoxedImage, default_annotations, read_boxes
+from difiisr_ros.lab.detection.detector import Detector
+from difiisr_ros.lab.detection.draw import COLORS
+from difiisr_ros.lab.detection.score import score
+from difiisr_ros.lab.detection.train import DetectorTrainer, TrainSettings
+from difiisr_ros.lab.evaluation.methods import pillow_upscale
+from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.models.detector.checkpoint import load_detector
+from difiisr_ros.models.detector.decode import pairwise_iou
+from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 SMALL = DetectorConfig((8, 16, 16, 16, 16), (0, 1, 0, 0, 0), head_channels=16, classes=CLASSES)
@@ -137,7 +137,7 @@ def test_the_best_weights_are_kept_not_the_last(folders, tmp_path, monkeypatch):
         def metrics(self):
             return dict.fromkeys(("map50", "map50_95"), next(scores))
 
-    monkeypatch.setattr("difiisr_ros.detection.train.evaluate_boxes", lambda *_: Scores())
+    monkeypatch.setattr("difiisr_ros.lab.detection.train.evaluate_boxes", lambda *_: Scores())
     files = []
     for step in (1, 2, 3):
         trainer.step = step

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from difiisr_ros.ros import frame_player_parameters, monitor_parameters, parameter_table
-from difiisr_ros.ros.launch_arguments import NODE_PARAMETERS
-from difiisr_ros.ros.parameter_table import Change, check_together
+from difiisr_ros.stream import frame_player_parameters, monitor_parameters, parameter_table
+from difiisr_ros.stream.launch_arguments import NODE_PARAMETERS
+from difiisr_ros.stream.parameter_table import Change, check_together
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from difiisr_ros.io.image_encoding import ACCEPTED_ENCODINGS
-from difiisr_ros.ros.parameter_table import BY_NAME
+from difiisr_ros.messages.image_encoding import ACCEPTED_ENCODINGS
+from difiisr_ros.stream.parameter_table import BY_NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from difiisr_ros.backends import cache_folder as folders
-from difiisr_ros.backends.cache_folder import cache_folder, locked, write_atomically
+from difiisr_ros.backends.cache_folder import cache_folder, locked
 from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShapes
 
 SHAPES = EngineShapes((1, 8, 8), (1, 120, 160), (4, 640, 640))
@@ -295,15 +295,6 @@ def test_a_user_without_a_home(monkeypatch, build, caplog):
     cache = EngineCache()
     assert cache.get(KEY, build, load) == "plan 1"
     assert "set DIFIISR_CACHE" in caplog.text
-
-
-def test_a_write_replaces_whole_files(tmp_path):
-    path = tmp_path / "new" / "file"
-    write_atomically(path, b"one")
-    write_atomically(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert path.stat().st_mode & 0o777 == 0o644
-    assert [p.name for p in path.parent.iterdir()] == ["file"]
 
 
 def test_shapes():

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from difiisr_ros import cli
-from difiisr_ros.evaluation import metrics
-from difiisr_ros.evaluation.degrade import degrade_bicubic, known_camera
-from difiisr_ros.evaluation.folder_stream import FolderStream
-from difiisr_ros.evaluation.methods import MethodPlan, bicubic_upscale
-from difiisr_ros.evaluation.metric_table import METRICS
-from difiisr_ros.evaluation.run import Request, evaluate
-from difiisr_ros.evaluation.streams import StreamOptions
 from difiisr_ros.io.images import write_image
+from difiisr_ros.lab.evaluation.methods import MethodPlan, bicubic_upscale
+from difiisr_ros.lab.evaluation.run import Request, evaluate
+from difiisr_ros.lab.frames.degrade import degrade_bicubic, known_camera
+from difiisr_ros.lab.frames.folder_stream import FolderStream
+from difiisr_ros.lab.frames.streams import StreamOptions
+from difiisr_ros.lab.scores import metrics
+from difiisr_ros.lab.scores.metric_table import METRICS
 
 WITH_TRUTH = {
     "psnr", "ssim", "gmsd", "spectrum_distance", "mae", "bias", "consistency",
@@ -171,7 +171,7 @@ def test_the_command_in_the_report_does_the_same_again(folder, tmp_path):
 
 
 def test_a_folder_for_all_outputs(folder, tmp_path):
-    pytest.importorskip("difiisr_ros.evaluation.report_html")
+    pytest.importorskip("difiisr_ros.lab.report.page")
     assert _run(folder, "--backend", "bicubic", "--out", tmp_path / "out") == 0
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == ["frames.csv", "report.html", "results.json"]
@@ -338,7 +338,7 @@ def test_an_output_that_cannot_be_written_is_known_before_the_work(
     def too_late(*_arguments):
         raise AssertionError("frames were read first")
 
-    monkeypatch.setattr("difiisr_ros.evaluation.run.open_streams", too_late)
+    monkeypatch.setattr("difiisr_ros.lab.evaluation.run.open_streams", too_late)
     blocker = tmp_path / "file"
     blocker.write_text("")
     assert _run(folder, "--backend", "bicubic", option, blocker / "r") == 2

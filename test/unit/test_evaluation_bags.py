@@ -15,9 +15,10 @@ from rosbags.typesys import Stores, get_typestore
 
 from difiisr_ros import cli
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.evaluation.degrade import degrade_bicubic, degrade_camera
-from difiisr_ros.evaluation.streams import StreamOptions, first_samples, open_streams
 from difiisr_ros.io.bags import CAMERA_INFO, COMPRESSED_IMAGE, BagWriter
+from difiisr_ros.lab.frames.degrade import degrade_bicubic, degrade_camera
+from difiisr_ros.lab.frames.open_streams import open_streams
+from difiisr_ros.lab.frames.streams import StreamOptions, first_samples
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 T0 = 1_700_000_000_000_000_000

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.evaluation.degrade import degrade_bicubic, degrade_camera
-from difiisr_ros.evaluation.folder_stream import FolderStream
-from difiisr_ros.evaluation.streams import StreamOptions, open_streams
 from difiisr_ros.io.images import read_image, write_image
+from difiisr_ros.lab.frames.degrade import degrade_bicubic, degrade_camera
+from difiisr_ros.lab.frames.folder_stream import FolderStream
+from difiisr_ros.lab.frames.open_streams import open_streams
+from difiisr_ros.lab.frames.streams import StreamOptions
 
 
 def _open(path, **options) -> FolderStream:

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from difiisr_ros.evaluation import score_stream
-from difiisr_ros.evaluation.methods import bicubic_method, lanczos_method
-from difiisr_ros.evaluation.score_stream import StreamJob, make_columns
-from difiisr_ros.evaluation.scoring import ScoreOptions
-from difiisr_ros.evaluation.streams import Sample
+from difiisr_ros.lab.evaluation import score_stream
+from difiisr_ros.lab.evaluation.methods import bicubic_method, lanczos_method
+from difiisr_ros.lab.evaluation.score_stream import StreamJob, make_columns
+from difiisr_ros.lab.evaluation.scoring import ScoreOptions
+from difiisr_ros.lab.frames.streams import Sample
 
 METRICS = ("psnr", "ssim", "spectrum_distance", "mae", "consistency", "flicker", "detail")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.evaluation.methods import (
+from difiisr_ros.lab.evaluation.methods import (
     Method,
     MethodPlan,
     bicubic_upscale,
@@ -16,7 +16,7 @@ from difiisr_ros.evaluation.methods import (
     pillow_upscale,
     super_resolver_methods,
 )
-from difiisr_ros.evaluation.streams import Sample
+from difiisr_ros.lab.frames.streams import Sample
 
 
 def sample(lr: np.ndarray) -> Sample:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from difiisr_ros.errors import DataError
-from difiisr_ros.evaluation import metrics
-from difiisr_ros.evaluation.degrade import degrade_bicubic
-from difiisr_ros.evaluation.methods import bicubic_upscale
-from difiisr_ros.evaluation.spectrum import (
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.frames.degrade import degrade_bicubic
+from difiisr_ros.lab.scores import metrics
+from difiisr_ros.lab.scores.spectrum import (
     COMMON_FREQUENCIES,
     FLOOR,
     LR_NYQUIST,

@@ -12,8 +12,8 @@ pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
 from difiisr_ros import cli
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation import parallel
 from difiisr_ros.io.bags import BagWriter
+from difiisr_ros.lab.evaluation import parallel
 
 T0 = 1_700_000_000_000_000_000
 

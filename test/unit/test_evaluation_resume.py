@@ -12,10 +12,10 @@ pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
 from difiisr_ros import cli
 from difiisr_ros.errors import DataError
-from difiisr_ros.evaluation import score_stream
-from difiisr_ros.evaluation.resume import RunState, run_identity
-from difiisr_ros.evaluation.stream_scores import Batch, StreamScores
 from difiisr_ros.io.bags import BagWriter
+from difiisr_ros.lab.evaluation import score_stream
+from difiisr_ros.lab.evaluation.resume import RunState, run_identity
+from difiisr_ros.lab.evaluation.stream_scores import Batch, StreamScores
 
 T0 = 1_700_000_000_000_000_000
 STEP = 50_000_000
@@ -46,7 +46,7 @@ def run(*arguments) -> int:
 
 def interrupt_at(monkeypatch, number):
     """Ctrl-C while the n-th frame of this run is scored."""
-    from difiisr_ros.evaluation.scoring import FrameScorer
+    from difiisr_ros.lab.evaluation.scoring import FrameScorer
 
     scored = []
     original = FrameScorer.score
@@ -120,7 +120,7 @@ def test_changed_data_start_anew(bag, tmp_path, monkeypatch, capsys):
 
 def test_a_state_that_was_cut_off_while_it_was_written(bag, tmp_path, monkeypatch, capsys):
     out, state = tmp_path / "r.json", tmp_path / "r.json.state"
-    monkeypatch.setattr("difiisr_ros.evaluation.resume.FLUSH_PERIOD_S", 0.0)
+    monkeypatch.setattr("difiisr_ros.lab.evaluation.resume.FLUSH_PERIOD_S", 0.0)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 9)
         assert run(bag, "--json", out) == 130
@@ -136,7 +136,7 @@ def test_a_damaged_line_of_the_state_and_all_behind_it_are_done_again(
     bag, tmp_path, monkeypatch, capsys
 ):
     out, state = tmp_path / "r.json", tmp_path / "r.json.state"
-    monkeypatch.setattr("difiisr_ros.evaluation.resume.FLUSH_PERIOD_S", 0.0)
+    monkeypatch.setattr("difiisr_ros.lab.evaluation.resume.FLUSH_PERIOD_S", 0.0)
     with monkeypatch.context() as patch:
         interrupt_at(patch, 9)
         assert run(bag, "--json", out) == 130
@@ -162,7 +162,7 @@ def test_without_an_output_there_is_no_state(bag, tmp_path, monkeypatch):
 
 def test_an_error_leaves_no_output_but_the_state(bag, tmp_path, monkeypatch, capsys):
     """Half a result must not lie around as if it were a whole one."""
-    from difiisr_ros.evaluation.scoring import FrameScorer
+    from difiisr_ros.lab.evaluation.scoring import FrameScorer
 
     def score(self, sample, results):
         raise DataError("the disk is gone")

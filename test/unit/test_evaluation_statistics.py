@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difiisr_ros.evaluation.aggregate import aggregate, with_mixed
-from difiisr_ros.evaluation.results import BETTER, MIXED, UNDECIDED, WORSE
-from difiisr_ros.evaluation.score_stream import make_columns
-from difiisr_ros.evaluation.statistics import (
+from difiisr_ros.lab.evaluation.aggregate import aggregate, with_mixed
+from difiisr_ros.lab.evaluation.results import BETTER, MIXED, UNDECIDED, WORSE
+from difiisr_ros.lab.evaluation.score_stream import make_columns
+from difiisr_ros.lab.evaluation.stream_scores import TIME, Batch, StreamScores
+from difiisr_ros.lab.scores.statistics import (
     Group,
     autocorrelation_time,
     bootstrap_means,
     intervals,
     make_group,
 )
-from difiisr_ros.evaluation.stream_scores import TIME, Batch, StreamScores
 
 
 def _ar1(rng: np.random.Generator, count: int, rho: float) -> np.ndarray:

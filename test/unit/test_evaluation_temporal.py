@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from difiisr_ros.evaluation.temporal import enlarge, flicker, still_mask
+from difiisr_ros.lab.scores.temporal import enlarge, flicker, still_mask
 
 rng = np.random.default_rng(0)
 SMOOTH = cv2.resize(rng.random((8, 10)).astype(np.float32), (160, 120)) * 800 + 29000

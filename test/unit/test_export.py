@@ -17,7 +17,7 @@ from graph_models import save_variant
 from onnx import TensorProto
 
 from difiisr_ros.backends.torch_backend import TorchBackend
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.errors import ModelError, OptionError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from difiisr_ros.detection.checkpoint import load_detector, save_detector
-from difiisr_ros.detection.model import DetectorConfig, ThermalDetector
 from difiisr_ros.errors import FrameError, ModelError, OptionError
-from difiisr_ros.features import load_features
+from difiisr_ros.models.detector.checkpoint import load_detector, save_detector
+from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
+from difiisr_ros.models.features.load import load_features
 
 
 def _frame(height: int, width: int, count: int = 1) -> torch.Tensor:

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from difiisr_ros.errors import ModelError, OptionError
-from difiisr_ros.features import load_features
-from difiisr_ros.features.sam import SamFeatures
-from difiisr_ros.features.sam_encoder import SamConfig, SamEncoder
+from difiisr_ros.models.features.load import load_features
+from difiisr_ros.models.features.sam import SamFeatures
+from difiisr_ros.models.features.sam_encoder import SamConfig, SamEncoder
 
 WIDTH, HEADS, HIDDEN, PATCH, GRID, WINDOW, NECK = 6, 2, 10, 4, 5, 2, 7
 #: Whether each block's attention stays in windows.

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from difiisr_ros.errors import ModelError, OptionError
-from difiisr_ros.features import load_features
+from difiisr_ros.models.features.load import load_features
 
 #: torchvision's indices of the convolutions, and of the ReLU before every pooling.
 CONVOLUTIONS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from difiisr_ros.ros.frame_slot import FrameSlots, FrameWorker
+from difiisr_ros.stream.frame_slot import FrameSlots, FrameWorker
 
 
 def test_the_newest_frame_wins():

@@ -8,7 +8,7 @@ import pytest
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.frames import open_source
 from difiisr_ros.io.images import write_image
-from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.scene.street import SyntheticScene
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from difiisr_ros.ros.frames_done import DoneGate, without_result
+from difiisr_ros.stream.frames_done import DoneGate, without_result
 
 
 def test_frames_without_a_result_are_counted_from_diagnostics():

@@ -14,11 +14,11 @@ pytest.importorskip("pycocotools", reason="scoring needs pycocotools")
 from detection_scenes import scene
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.detection.boxes import BoxedImage, BoxSet
-from difiisr_ros.detection.decode import Detections
-from difiisr_ros.evaluation.degrade import degrade_bicubic
-from difiisr_ros.evaluation.metrics import psnr
 from difiisr_ros.io.images import write_image
+from difiisr_ros.lab.detection.boxes import BoxedImage, BoxSet
+from difiisr_ros.lab.frames.degrade import degrade_bicubic
+from difiisr_ros.lab.scores.metrics import psnr
+from difiisr_ros.models.detector.decode import Detections
 
 CLASSES = ("person",)
 

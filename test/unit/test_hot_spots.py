@@ -9,15 +9,15 @@ import torch
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
-from difiisr_ros.evaluation.hot_spots import PROMINENCE, HotSpots, noise_level
-from difiisr_ros.evaluation.methods import pillow_upscale
-from difiisr_ros.evaluation.metrics import consistency
 from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.lab.evaluation.methods import pillow_upscale
+from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.lab.scores.hot_spots import PROMINENCE, HotSpots, noise_level
+from difiisr_ros.lab.scores.metrics import consistency
+from difiisr_ros.lab.training.data import Frame
+from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, lite_answer
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.quality import PRESETS
-from difiisr_ros.training.data import Frame
-from difiisr_ros.training.guidance_priors import fit_guidance_priors, lite_answer
 
 NOISE = 4.0
 #: Mean |downsample(SR) - LR| that radiometric results keep to, in counts.

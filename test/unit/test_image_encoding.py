@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from difiisr_ros.errors import FrameError
-from difiisr_ros.io.encoding_conversion import convert
-from difiisr_ros.io.image_encoding import (
+from difiisr_ros.messages.encoding_conversion import convert
+from difiisr_ros.messages.image_encoding import (
     ACCEPTED_ENCODINGS,
     ImageError,
     decode,

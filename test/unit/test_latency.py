@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from difiisr_ros.ros.latency import RateMeter, RollingDurations, percentiles
-from difiisr_ros.ros.statistics import StreamStatistics, Throttle
+from difiisr_ros.stream.rates import RateMeter, RollingDurations, percentiles
+from difiisr_ros.stream.statistics import StreamStatistics, Throttle
 
 
 def test_nearest_rank():

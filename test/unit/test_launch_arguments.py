@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.ros.launch_arguments import (
+from difiisr_ros.stream.launch_arguments import (
     NODE_PARAMETERS,
     given_parameters,
     likely_slips,

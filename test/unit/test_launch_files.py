@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from launch_stand_ins import LAUNCH_FILES, declared, kind, launch_file, nodes, plain, started
 
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.io.synthetic_scene import SyntheticScene
-from difiisr_ros.ros import frame_player_parameters, monitor_parameters
-from difiisr_ros.ros.launch_arguments import NODE_PARAMETERS
-from difiisr_ros.ros.replay import NODE, PLAYER, RECORDER
+from difiisr_ros.scene.street import SyntheticScene
+from difiisr_ros.stream import frame_player_parameters, monitor_parameters
+from difiisr_ros.stream.launch_arguments import NODE_PARAMETERS
+from difiisr_ros.stream.replay import NODE, PLAYER, RECORDER
 
 TABLES = (NODE_PARAMETERS, frame_player_parameters.BY_NAME)
 BOOLEANS = ("true", "True", "false", "False")

@@ -1,10 +1,11 @@
-"""Which part may import which: the engine knows no ROS, and importing the package costs nothing."""
+"""Which room may know which: the engine knows no ROS, and importing the package costs nothing."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,28 +20,45 @@ ROS_ROOTS = {
     "launch_testing", "lifecycle_msgs", "message_filters", "rcl_interfaces", "rclpy", "ros2cli",
     "rosbag2_py", "rosidl_runtime_py", "sensor_msgs", "std_msgs", "std_srvs",
 }  # fmt: skip
-#: Folder -> our own parts that it must not import. Arrows point one way: ros, evaluation, training
-#: and commands know the pipeline, which knows backends and core, which know models.
-FORBIDDEN = {
-    "core": {"backends", "pipeline", "models", "ros", "evaluation", "training", "commands", "cli"},
-    "models": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
-    "backends": {"pipeline", "ros", "evaluation", "training", "commands", "cli"},
-    "export": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
-    "io": {"backends", "pipeline", "models", "ros", "evaluation", "training", "commands", "cli"},
-    "evaluation": {"ros", "cli"},
-    "detection": {"ros", "training", "cli"},
-    "features": {"backends", "pipeline", "ros", "evaluation", "training", "commands", "cli"},
-    "bench": {"ros", "evaluation", "training", "commands", "cli"},
-    "calibration": {"backends", "pipeline", "models", "ros", "training", "commands", "cli"},
-    "training": {"ros", "evaluation", "commands", "cli"},
-    "ros": {"training", "evaluation", "commands", "cli"},
-}
+#: Files of the package's own folder that stand on nothing but each other.
+BASE = {
+    "allocator", "atomic_write", "errors", "long_work", "openmp", "quality", "version",
+}  # fmt: skip
+#: Files of the package's own folder that belong together -> what this test calls them.
+TOGETHER = {**dict.fromkeys(BASE, "base"), "options": "options", "memory_limit": "options"}
+#: Room -> the rooms that it may know, directly or through others. Only ``ros`` knows ``ros``.
+MAY_KNOW: dict[str, set[str]] = {"base": set(), "core": {"base"}}
+MAY_KNOW["options"] = {"base", "core"}
+MAY_KNOW["messages"] = {"base", "core", "options"}
+MAY_KNOW["scene"] = {"base", "core"}
+MAY_KNOW["io"] = {"base", "core", "options", "messages", "scene"}
+MAY_KNOW["models"] = {"base", "core"}
+MAY_KNOW["export"] = {"base", "core", "options", "models"}
+MAY_KNOW["backends"] = {"base", "core", "options", "models", "export"}
+MAY_KNOW["pipeline"] = MAY_KNOW["backends"] | {"backends"}
+MAY_KNOW["stream"] = MAY_KNOW["pipeline"] | {"pipeline", "messages", "io", "scene"}
+MAY_KNOW["lab"] = MAY_KNOW["stream"]
+MAY_KNOW["ros"] = MAY_KNOW["stream"] | {"stream"}
+MAY_KNOW["commands"] = MAY_KNOW["stream"] | {"stream", "lab", "face"}
+MAY_KNOW["cli"] = MAY_KNOW["commands"] | {"commands"}
+MAY_KNOW["face"] = MAY_KNOW["pipeline"] | {"pipeline"}
+#: Files of ros/ that import no ROS themselves: main.py imports the nodes when an executable runs,
+#: so that it can say what is missing.
+WITHOUT_ROS = {"__init__.py", "main.py"}
 
 
 def _files() -> list[Path]:
     files = sorted(PACKAGE.rglob("*.py"))
     assert len(files) > 20
     return files
+
+
+def _module(file: Path) -> str:
+    parts = (PACKAGE.name, *file.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {_module(file): file for file in _files()}
 
 
 def _imports(file: Path, *, top_level_only: bool = False) -> set[str]:
@@ -54,6 +72,8 @@ def _imports(file: Path, *, top_level_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and node.value in set(MODULES) - {PACKAGE.name}:
+            names.add(node.value)  # for importlib, or for python -m
     return names
 
 
@@ -67,33 +87,99 @@ def _executed_on_import(node: ast.AST):
         yield from _executed_on_import(child)
 
 
+def _graph() -> dict[str, set[str]]:
+    """Module -> the package's modules that it imports. That Python runs the face first, whatever
+    is imported, does not count: it is lazy. Who imports from it imports all that it offers.
+    """
+    graph = {}
+    for module, file in MODULES.items():
+        found = {n if n in MODULES else n.rpartition(".")[0] for n in _imports(file)}
+        graph[module] = (found & set(MODULES)) - {module}
+    return graph
+
+
+GRAPH = _graph()
+
+
+def _room(module: str) -> str:
+    first = module.split(".")[1] if "." in module else "face"
+    return TOGETHER.get(first, first)
+
+
+def _folder(module: str) -> str:
+    """Its folder; of a file in the package's own folder, itself."""
+    file = MODULES[module]
+    return module if file.parent == PACKAGE else str(file.parent.relative_to(PACKAGE))
+
+
+def _paths_from(module: str) -> dict[str, list[str]]:
+    """Every module that can be reached -> one way there."""
+    paths = {module: [module]}
+    waiting = [module]
+    while waiting:
+        here = waiting.pop()
+        for there in GRAPH[here] - set(paths):
+            paths[there] = [*paths[here], there]
+            waiting.append(there)
+    return paths
+
+
+def _circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+@pytest.mark.parametrize("room", sorted({_room(module) for module in MODULES}))
+def test_a_room_reaches_no_other_room_than_it_may(room):
+    wrong = [
+        " -> ".join(path)
+        for module in MODULES
+        if _room(module) == room
+        for reached, path in _paths_from(module).items()
+        if _room(reached) not in {room, *MAY_KNOW[room]}
+    ]
+    assert not wrong, "\n".join(sorted(wrong, key=len)[:5])
+
+
+def test_no_files_import_each_other_in_a_circle():
+    assert not _circle(GRAPH)
+
+
+def test_no_folders_import_each_other_in_a_circle():
+    folders: dict[str, set[str]] = {_folder(module): set() for module in MODULES}
+    for module, imported in GRAPH.items():
+        folders[_folder(module)] |= {_folder(other) for other in imported} - {_folder(module)}
+    assert not _circle(folders)
+
+
 @pytest.mark.parametrize("file", _files(), ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_only_the_ros_folder_imports_ros(file):
-    if file.relative_to(PACKAGE).parts[0] == "ros":
-        return
+def test_files_in_the_ros_folder_import_ros_and_no_others_do(file):
     found = {name for name in _imports(file) if name.partition(".")[0] in ROS_ROOTS}
-    assert not found, f"{file.relative_to(PACKAGE)} imports {sorted(found)}"
+    if file.parent == PACKAGE / "ros" and file.name not in WITHOUT_ROS:
+        assert found, f"{file.relative_to(PACKAGE)} needs no ROS: stream/ is its place"
+    else:
+        assert not found, f"{file.relative_to(PACKAGE)} imports {sorted(found)}"
 
 
-@pytest.mark.parametrize("file", _files(), ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_arrows_point_one_way(file):
-    folder = file.relative_to(PACKAGE).parts[0]
-    own = {
-        name.split(".")[1]
-        for name in _imports(file)
-        if name.startswith("difiisr_ros.") and len(name.split(".")) > 1
-    }
-    assert not own & FORBIDDEN.get(folder, set())
-
-
-def test_the_rule_for_ros_is_not_empty():
-    inside = set().union(*(_imports(file) for file in (PACKAGE / "ros").rglob("*.py")))
-    assert any(name.partition(".")[0] == "rclpy" for name in inside)
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGE.glob("*/**/__init__.py")), ids=lambda f: f.parent.name
+)
+def test_a_folder_has_no_code_of_its_own(file):
+    """Whatever imports one of its files runs it, which no arrow shows."""
+    (only,) = ast.parse(file.read_text(encoding="utf-8")).body
+    assert isinstance(only, ast.Expr), "more than a docstring"
 
 
 @pytest.mark.parametrize(
     "file",
-    [f for f in _files() if f.relative_to(PACKAGE).parts[0] in ("ros", "io", "commands")],
+    [
+        f
+        for f in _files()
+        if _room(_module(f)) in ("ros", "stream", "messages", "scene", "io", "commands")
+    ],
     ids=lambda f: str(f.relative_to(PACKAGE)),
 )
 def test_torch_is_imported_only_when_it_is_needed(file):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.resample import upsample_folded
 from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser, keep_detail

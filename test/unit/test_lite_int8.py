@@ -19,11 +19,12 @@ from difiisr_ros.core.condition import NOTHING_KNOWN, features
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.lab.training.channel_limits import measure_limits
 from difiisr_ros.models import lite_int8
-from difiisr_ros.models.channel_limits import ChannelLimits, measure_limits
+from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite_int8 import Int8Conv, check_int8, int8_is_supported, int8_prior
+from difiisr_ros.scene.street import SyntheticScene
 
 needs_vnni = pytest.mark.skipif(not int8_is_supported(), reason="this CPU has no VNNI")
 needs_operators = pytest.mark.skipif(
@@ -187,7 +188,7 @@ def test_limits_are_the_usual_frames_magnitudes_and_survive_a_file(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(again.hiddens, both.hiddens))
     with pytest.raises(ValueError, match=r"int8\.hiddens has the shape \(1, 32\), not \(4, 32\)"):
         ChannelLimits.from_tensors(
-            {"int8.streams": torch.ones(4, 32), "int8.hiddens": torch.ones(1, 32)}, network.prior
+            {"int8.streams": torch.ones(4, 32), "int8.hiddens": torch.ones(1, 32)}, (4, 32)
         )
     with pytest.raises(ValueError, match="no examples"):
         measure_limits(network.prior, [])

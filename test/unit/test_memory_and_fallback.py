@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from difiisr_ros import SuperResolver, pipeline
-from difiisr_ros.backends import create, create_instead
 from difiisr_ros.backends.bicubic import BicubicBackend
+from difiisr_ros.backends.factory import create, create_instead
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError
 from difiisr_ros.options import UpscaleOptions
 

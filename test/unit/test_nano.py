@@ -12,8 +12,8 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.backends.torch_backend import TorchBackend
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.evaluation.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.models import lite_int8
 from difiisr_ros.models.checkpoint import load_model
 

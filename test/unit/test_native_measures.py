@@ -10,11 +10,11 @@ import pytest
 
 from difiisr_ros import cli
 from difiisr_ros.core.camera_simulation import simulate_camera
-from difiisr_ros.evaluation.edge_width import Edges
-from difiisr_ros.evaluation.flat_places import FlatPlaces, noise, noise_above_nyquist
-from difiisr_ros.evaluation.methods import bicubic_upscale
-from difiisr_ros.evaluation.native_measures import NATIVE, NativeMeasures
 from difiisr_ros.io.images import write_image
+from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.scores.edge_width import Edges
+from difiisr_ros.lab.scores.flat_places import FlatPlaces, noise, noise_above_nyquist
+from difiisr_ros.lab.scores.native_measures import NATIVE, NativeMeasures
 
 NOISE = 20.0
 QUIET = {"blur": 0.4, "noise": 0, "pattern": 0, "rng": np.random.default_rng(0)}

@@ -20,7 +20,7 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.backends import onnx_backend, onnx_session
 from difiisr_ros.backends.onnx_backend import OnnxBackend
 from difiisr_ros.backends.torch_backend import TorchBackend
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.errors import (

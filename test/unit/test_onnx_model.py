@@ -15,8 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from difiisr_ros import cli
 from difiisr_ros.errors import ModelError
-from difiisr_ros.evaluation.onnx_model import OnnxModel
 from difiisr_ros.io.images import write_image
+from difiisr_ros.lab.evaluation.onnx_model import OnnxModel
 
 TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difiisr_ros.ros.output_encoding import needs_range, spread, to_output
+from difiisr_ros.messages.output_encoding import needs_range, spread, to_output
 
 COUNTS = np.array([[29000, 30000], [30500, 31000]], np.uint16)
 

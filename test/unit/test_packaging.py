@@ -153,7 +153,7 @@ def test_wheel_holds_weights_launch_files_and_scripts(repository, copy_sources, 
         metadata = archive.read(info).decode()
         entry_points = archive.read(info.replace("METADATA", "entry_points.txt")).decode()
     assert "difiisr_ros/weights/lite.safetensors" in names
-    assert "difiisr_ros/evaluation/report_html.css" in names
+    assert "difiisr_ros/lab/report/page.css" in names
     assert "difiisr_ros/py.typed" in names
     assert not any(name.startswith(("test/", "tools/", "build/")) for name in names)
     share = f"difiisr_ros-{difiisr_ros.__version__}.data/data/share/"

@@ -11,7 +11,7 @@ import yaml
 from difiisr_ros.errors import OptionError
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import CUSTOM, PRESETS, QUALITIES, preset
-from difiisr_ros.ros.parameter_table import (
+from difiisr_ros.stream.parameter_table import (
     BY_NAME,
     ENGINE,
     ENGINE_LIVE,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation import perceptual
-from difiisr_ros.evaluation.scoring import choose_metrics
+from difiisr_ros.lab.evaluation.scoring import choose_metrics
+from difiisr_ros.lab.scores import perceptual
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_ms_ssim(scene):
     assert values == sorted(values, reverse=True)
     assert perceptual.measure("ms_ssim", scene, scene, 255.0) == pytest.approx(1)
     # Coarse structure counts too, so MS-SSIM forgives blur that SSIM does not.
-    from difiisr_ros.evaluation.metrics import ssim
+    from difiisr_ros.lab.scores.metrics import ssim
 
     blurred = cv2.GaussianBlur(scene, (0, 0), 2.0)
     assert values[2] > ssim(scene, blurred, 255.0) + 0.02
@@ -75,7 +75,7 @@ def test_a_torchvision_that_cannot_be_imported_is_a_reason(tmp_path):
     code = """
         import sys
         sys.path.insert(0, sys.argv[1])
-        from difiisr_ros.evaluation.perceptual import why_missing
+        from difiisr_ros.lab.scores.perceptual import why_missing
         print(why_missing("ms_ssim"), why_missing("lpips"), sep="\\n")
     """
     done = _python(code, tmp_path)
@@ -133,7 +133,7 @@ def test_lpips_is_measured_once_its_weights_are_there(tmp_path):
         import sys
         sys.path.insert(0, sys.argv[1])
         import cv2, numpy as np, pathlib, torch, torchvision
-        from difiisr_ros.evaluation import perceptual
+        from difiisr_ros.lab.scores import perceptual
         print(perceptual.why_missing("lpips"))
         perceptual.why_missing.cache_clear()
         folder = pathlib.Path(torch.hub.get_dir()) / "checkpoints"

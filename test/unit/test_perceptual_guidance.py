@@ -7,7 +7,7 @@ import torch
 
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, MapPrior, PerceptualTerm
 from difiisr_ros.core.resample import fold, unfold
-from difiisr_ros.features import load_features
+from difiisr_ros.models.features.load import load_features
 
 
 @pytest.fixture(scope="module")

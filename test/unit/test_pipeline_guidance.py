@@ -79,7 +79,7 @@ def test_guided_frames_of_a_batch_are_those_alone(resolver, num_steps):
 
 @pytest.mark.parametrize("num_steps", [1, 2, 4])
 def test_a_guided_result_still_averages_to_the_measurement(resolver, num_steps):
-    from difiisr_ros.evaluation.degrade import degrade_bicubic
+    from difiisr_ros.lab.frames.degrade import degrade_bicubic
 
     frame = _frame()
     resolver.configure(num_steps=num_steps, visual_scale=2.0, perceptual_scale=2.0)

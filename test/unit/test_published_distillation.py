@@ -12,11 +12,11 @@ from difiisr_ros import cli
 from difiisr_ros.core.condition import WIDTH
 from difiisr_ros.core.resample import upsample_folded
 from difiisr_ros.errors import OptionError
+from difiisr_ros.lab.training.data import CropSampler, load_frames
+from difiisr_ros.lab.training.distill import Teacher
+from difiisr_ros.lab.training.train import Trainer, TrainSettings
 from difiisr_ros.models.checkpoint import load_model
-from difiisr_ros.models.published_files import save_published
-from difiisr_ros.training.data import CropSampler, load_frames
-from difiisr_ros.training.distill import Teacher
-from difiisr_ros.training.train import Trainer, TrainSettings
+from difiisr_ros.models.published.files import save_published
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.export.check import compare_with_torch
 from difiisr_ros.export.facts import GraphOptions
 from difiisr_ros.export.onnx_writer import GraphShape, export_onnx, read_facts
-from difiisr_ros.models.published_files import save_published
+from difiisr_ros.models.published.files import save_published
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,14 @@ from safetensors import safe_open
 from difiisr_ros import SuperResolver, cli
 from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.models import winograd
-from difiisr_ros.models.published_files import (
+from difiisr_ros.models.published.files import (
     assign,
     load_published,
     prepare,
     read_checkpoint,
     save_published,
 )
-from difiisr_ros.models.published_kind import is_published
+from difiisr_ros.models.published.kind import is_published
 
 CPU = torch.device("cpu")
 

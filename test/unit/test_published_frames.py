@@ -11,12 +11,12 @@ from PIL import Image
 from published_goldens import find
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.camera import resolve_camera
+from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.core.resample import fold, upsample_folded
 from difiisr_ros.core.visual_guidance import ring_amplitudes, ring_responses, thermal_spectrum
 from difiisr_ros.errors import BackendUnavailable, OptionError
-from difiisr_ros.models.published_files import load_published, save_published
-from difiisr_ros.models.published_frames import latent_noise
+from difiisr_ros.models.published.files import load_published, save_published
+from difiisr_ros.models.published.frames import latent_noise
 from difiisr_ros.options import UpscaleOptions
 
 
@@ -76,7 +76,7 @@ def test_8_bit_range_gives_the_mean_of_the_recorded_channels(published, goldens)
     backend = published._backend
     network = backend._network
     lq = torch.from_numpy(lr).float()[None, None] / 255
-    from difiisr_ros.models.published import pad
+    from difiisr_ros.models.published.network import pad
 
     with torch.inference_mode():
         padded = pad(lq * 2 - 1, 64).expand(-1, 3, -1, -1)
@@ -266,3 +266,8 @@ def test_close_is_final(model_file):
     resolver.close()
     with pytest.raises(BackendUnavailable, match="closed"):
         resolver.upscale(_frame())
+
+
+def test_int8_is_refused(model_file):
+    with pytest.raises(BackendUnavailable, match="int8 is not for this model; use bf16 or fp32"):
+        SuperResolver.load(model=str(model_file), precision="int8", strict_backend=True)

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from difiisr_ros import SuperResolver, cli
 from difiisr_ros.core.visual_guidance import LR_RINGS
 from difiisr_ros.errors import ModelError
-from difiisr_ros.models.published import general_priors
-from difiisr_ros.models.published_files import load_published, save_published
+from difiisr_ros.models.published.files import load_published, save_published
+from difiisr_ros.models.published.network import general_priors
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 import torch
 from published_goldens import TOLERANCE, difference, find
 
-from difiisr_ros.models.published import PublishedModel, pad, reflect_indices
-from difiisr_ros.models.published_config import PublishedConfig
-from difiisr_ros.models.published_pipeline import chop_starts, upscale_as_published
+from difiisr_ros.models.published.config import PublishedConfig
+from difiisr_ros.models.published.network import PublishedModel, pad, reflect_indices
+from difiisr_ros.models.published.pipeline import chop_starts, upscale_as_published
 
 #: Recorded run -> respacing, stochasticity, and the executed steps whose x_t were kept.
 RUNS = {

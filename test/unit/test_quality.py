@@ -15,9 +15,9 @@ import pytest
 from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.core.camera_simulation import simulate_camera
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.evaluation.degrade import degrade_bicubic
-from difiisr_ros.evaluation.metrics import Ssim, psnr
 from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.lab.frames.degrade import degrade_bicubic
+from difiisr_ros.lab.scores.metrics import Ssim, psnr
 
 FRAMES = Path(__file__).parents[1] / "fixtures" / "hit_uav"
 BLUR = 0.4

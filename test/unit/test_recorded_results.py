@@ -11,12 +11,13 @@ pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 from rosbags.typesys import Stores, get_typestore
 
 from difiisr_ros.errors import DataError
-from difiisr_ros.evaluation.recorded import RecordedResults
-from difiisr_ros.evaluation.replay_input import write_lr
-from difiisr_ros.evaluation.streams import StreamOptions, open_streams
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter
 from difiisr_ros.io.images import write_image
-from difiisr_ros.ros.camera_info import scale_camera_info
+from difiisr_ros.lab.frames.open_streams import open_streams
+from difiisr_ros.lab.frames.recorded import RecordedResults
+from difiisr_ros.lab.frames.replay_input import write_lr
+from difiisr_ros.lab.frames.streams import StreamOptions
+from difiisr_ros.messages.camera_info import scale_camera_info
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 T0 = 1_700_000_000_123_456_789

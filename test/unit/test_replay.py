@@ -6,9 +6,9 @@ import argparse
 
 import pytest
 
+from difiisr_ros.commands import evaluate
 from difiisr_ros.errors import DataError
-from difiisr_ros.evaluation import evaluate
-from difiisr_ros.ros.replay import (
+from difiisr_ros.stream.replay import (
     ReplayProgress,
     Stage,
     bag_play_command,

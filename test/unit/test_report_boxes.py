@@ -16,19 +16,20 @@ from detection_scenes import CLASSES, write_set
 from report_evaluation import METHODS, evaluation
 
 from difiisr_ros.cli import main
-from difiisr_ros.detection.checkpoint import save_detector
-from difiisr_ros.detection.decode import Detections
-from difiisr_ros.detection.model import DetectorConfig, ThermalDetector
 from difiisr_ros.errors import OptionError
-from difiisr_ros.evaluation import box_scores
-from difiisr_ros.evaluation.box_scores import BoxJudge
-from difiisr_ros.evaluation.limits import parse_limit
-from difiisr_ros.evaluation.metric_table import BOX_METRICS
-from difiisr_ros.evaluation.report_html import html_page
-from difiisr_ros.evaluation.report_html_boxes import Counts, count_matches, frame_boxes
-from difiisr_ros.evaluation.results import BoxScores
-from difiisr_ros.evaluation.streams import StreamOptions, open_streams
-from difiisr_ros.evaluation.text_table import text_report
+from difiisr_ros.lab.evaluation import box_scores
+from difiisr_ros.lab.evaluation.box_scores import BoxJudge
+from difiisr_ros.lab.evaluation.limits import parse_limit
+from difiisr_ros.lab.evaluation.results import BoxScores
+from difiisr_ros.lab.frames.open_streams import open_streams
+from difiisr_ros.lab.frames.streams import StreamOptions
+from difiisr_ros.lab.report.boxes import Counts, count_matches, frame_boxes
+from difiisr_ros.lab.report.page import html_page
+from difiisr_ros.lab.report.text_table import text_report
+from difiisr_ros.lab.scores.metric_table import BOX_METRICS
+from difiisr_ros.models.detector.checkpoint import save_detector
+from difiisr_ros.models.detector.decode import Detections
+from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
 CONFIG = DetectorConfig(channels=(4, 4, 4, 4, 4), blocks=(0,) * 5, head_channels=4, classes=CLASSES)
 
@@ -209,7 +210,7 @@ def test_boxes_need_one_folder_and_a_truth(data):
 
 
 def test_the_terminal_shows_the_truth_beside(seen):
-    from difiisr_ros.evaluation.results import Estimate
+    from difiisr_ros.lab.evaluation.results import Estimate
 
     given = seen.given | {"map50": Estimate(0.875, 0.8, 0.9)}
     methods = {

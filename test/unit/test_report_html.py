@@ -12,14 +12,11 @@ import pytest
 from report_evaluation import evaluation, pictures
 
 from difiisr_ros.errors import DataError
-from difiisr_ros.evaluation.report_html import html_page, write_html
-from difiisr_ros.evaluation.report_html_charts import (
-    distribution_chart,
-    histogram_chart,
-    line_chart,
-)
-from difiisr_ros.evaluation.report_html_tags import Html, joined, tag
-from difiisr_ros.evaluation.results import MIXED, NO_REFERENCE, Source
+from difiisr_ros.lab.evaluation.results import MIXED, Source
+from difiisr_ros.lab.frames.streams import NO_REFERENCE
+from difiisr_ros.lab.report.charts import distribution_chart, histogram_chart, line_chart
+from difiisr_ros.lab.report.page import html_page, write_html
+from difiisr_ros.lab.report.tags import Html, joined, tag
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'path' \udcff"
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from report_evaluation import evaluation, pictures
 
-from difiisr_ros.evaluation.report_html_pictures import (
+from difiisr_ros.lab.report.pictures import (
     DETAIL,
     choose_frames,
     choose_regions,

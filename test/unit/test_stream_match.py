@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difiisr_ros.ros.stream_match import StreamMatcher, percentiles
+from difiisr_ros.stream.matching import StreamMatcher, percentiles
 
 MS = 10**6
 S = 10**9
@@ -78,7 +78,7 @@ def test_the_stamp_is_read_from_serialised_messages():
     from rosbags.typesys import Stores, get_typestore
 
     from difiisr_ros.errors import FrameError
-    from difiisr_ros.io.cdr import stamp_of
+    from difiisr_ros.messages.cdr import stamp_of
 
     store = get_typestore(Stores.ROS2_JAZZY)
     stamp = store.types["builtin_interfaces/msg/Time"](1_700_000_000, 123_456_789)

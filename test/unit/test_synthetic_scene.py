@@ -9,7 +9,7 @@ from PIL import Image
 from difiisr_ros.core.camera_simulation import simulate_camera
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import OptionError
-from difiisr_ros.io.synthetic_scene import SyntheticScene
+from difiisr_ros.scene.street import SyntheticScene
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from difiisr_ros.backends.tensorrt_backend import (
     find_gpu,
 )
 from difiisr_ros.backends.torch_backend import TorchBackend
-from difiisr_ros.camera import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.visual_guidance import CONDITIONS, RINGS, SpectrumPrior

@@ -14,19 +14,19 @@ import torch
 from PIL import Image
 
 import difiisr_ros
-from difiisr_ros.camera import CameraProfile
 from difiisr_ros.cli import main
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOISE, Conditions
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
+from difiisr_ros.lab.training import guidance_losses, losses
+from difiisr_ros.lab.training.data import Batch, CropSampler, load_frames
+from difiisr_ros.lab.training.degradation import degrade
+from difiisr_ros.lab.training.muon import orthogonal
+from difiisr_ros.lab.training.targets import FAR_CONTRAST, draw_target
+from difiisr_ros.lab.training.train import Trainer, TrainSettings
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
-from difiisr_ros.training import guidance_losses, losses
-from difiisr_ros.training.data import Batch, CropSampler, load_frames
-from difiisr_ros.training.degradation import degrade
-from difiisr_ros.training.muon import orthogonal
-from difiisr_ros.training.targets import FAR_CONTRAST, draw_target
-from difiisr_ros.training.train import Trainer, TrainSettings
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
 
@@ -272,7 +272,7 @@ def test_two_processes_under_torchrun_hold_the_same_weights(frames_dir, tmp_path
         "import sys, torch\n"
         "from pathlib import Path\n"
         "from difiisr_ros.models.lite import LiteConfig\n"
-        "from difiisr_ros.training.train import Trainer, TrainSettings\n"
+        "from difiisr_ros.lab.training.train import Trainer, TrainSettings\n"
         "torch.set_num_threads(1)\n"
         "config = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8,"
         " refiner_blocks=1)\n"

@@ -20,8 +20,8 @@ from difiisr_ros.core.visual_guidance import (
     ring_responses,
     thermal_spectrum,
 )
-from difiisr_ros.training import guidance_priors
-from difiisr_ros.training.data import load_frames
+from difiisr_ros.lab.training import guidance_priors
+from difiisr_ros.lab.training.data import load_frames
 
 
 def _image(height: int, width: int, seed: int = 0) -> torch.Tensor:

@@ -1,0 +1,184 @@
+"""The backend that was asked for, or what runs in its place."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from difiisr_ros.backends.base import Backend
+from difiisr_ros.errors import BackendUnavailable, OptionError
+from difiisr_ros.models.published.kind import is_published
+
+BACKENDS = ("auto", "torch", "onnx", "tensorrt", "bicubic")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
+#: Backend -> what runs in its place where it cannot; bicubic in that of all others.
+_INSTEAD = {"tensorrt": "torch", "onnx": "torch"}
+
+_logger = logging.getLogger(__name__)
+
+
+def create(
+    name: str,
+    *,
+    model: str,
+    autoencoder: str = "",
+    device: str = "auto",
+    precision: str = "auto",
+    strict: bool = False,
+    num_threads: int = 0,
+) -> tuple[Backend, str | None]:
+    """Load a backend, falling back to the next one where it cannot run and ``strict`` is off.
+
+    Only a backend that is *unavailable* (a library or device that is missing) falls back. A model
+    file that is broken never does: what the user asked for would silently not run.
+
+    Returns:
+        The loaded backend, and the reason of a fallback or None.
+
+    Raises:
+        OptionError: an unknown backend, device or precision.
+        ModelError: the model file is not usable.
+        BackendUnavailable: with ``strict``, the backend cannot run here.
+    """
+    if name not in BACKENDS:
+        raise OptionError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
+    _check_device(name, device)
+    if precision not in PRECISIONS:
+        raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    how: dict[str, Any] = {
+        "model": model, "autoencoder": autoencoder, "device": device, "precision": precision,
+        "num_threads": num_threads,
+    }  # fmt: skip
+    try:
+        return _load(name, **how), None
+    except BackendUnavailable as error:
+        if strict:
+            raise
+        return create_instead(name, error, **how)
+
+
+def _check_device(name: str, device: str) -> None:
+    kind, _, index = device.partition(":")
+    numbered = index.isdecimal() and kind == "cuda"
+    if name == "onnx" and kind == "tensorrt":  # ONNX Runtime's execution provider of that name
+        numbered = index.isdecimal() or device == kind
+    if device not in DEVICES and not numbered:
+        raise OptionError(
+            f"device must be one of {', '.join(DEVICES)} or cuda:N (with backend onnx also "
+            f"tensorrt or tensorrt:N), got {device!r}"
+        )
+
+
+def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Backend, str]:
+    """Load what runs in the place of a backend that does not; says so in the log.
+
+    Args:
+        name: of the backend that does not run.
+        error: why.
+        how: model, autoencoder, device, precision and num_threads, as for :func:`create`.
+
+    Returns:
+        The loaded backend, and the reason.
+    """
+    other = _INSTEAD.get(name, "bicubic")
+    if how["model"].endswith(".onnx"):  # nothing else runs an exported graph
+        other = "bicubic"
+    if how["device"].startswith("tensorrt"):
+        how["device"] = how["device"].replace("tensorrt", "cuda")
+    reason = f"backend {name} is not available, {other} runs instead: {error}"
+    _logger.warning(reason)
+    try:
+        return _load(other, **how), reason
+    except BackendUnavailable as second:
+        last, why = create_instead(other, second, **how)
+        return last, f"{why}; {reason}"
+
+
+def _load(
+    name: str,
+    *,
+    model: str,
+    device: str,
+    precision: str,
+    num_threads: int,
+    autoencoder: str = "",
+) -> Backend:
+    if name == "bicubic":
+        return _bicubic()
+    if is_published(model, autoencoder):
+        if name not in ("auto", "torch"):
+            raise BackendUnavailable(
+                f"backend {name} runs exported graphs of published models only"
+            )
+        return _published(model, autoencoder, device, precision, num_threads)
+    if name == "tensorrt":
+        return _tensorrt(model, device, precision)
+    if name == "onnx":
+        return _onnx(model, device, precision, num_threads)
+    if name == "torch":
+        return _torch(model, device, precision, num_threads)
+    from difiisr_ros.backends.auto_choice import load_fastest
+
+    asked: dict[str, Any] = {
+        "device": device, "precision": precision, "num_threads": num_threads,
+    }  # fmt: skip
+
+    def load(chosen: str, **other: str) -> Backend:
+        return _load(chosen, model=model, **{**asked, **other})
+
+    return load_fastest(load, model, asked)
+
+
+def _bicubic() -> Backend:
+    from difiisr_ros.backends.bicubic import BicubicBackend
+
+    return BicubicBackend()
+
+
+def _torch(model: str, device: str, precision: str, num_threads: int) -> Backend:
+    try:
+        from difiisr_ros.backends.torch_backend import TorchBackend
+    except ImportError as error:
+        import sys
+
+        raise BackendUnavailable(
+            f"torch cannot be imported by {sys.executable} ({error}); "
+            f"install it with: {sys.executable} -m pip install torch"
+        ) from error
+    backend = TorchBackend(model, device=device, precision=precision, num_threads=num_threads)
+    backend.load()
+    return backend
+
+
+def _published(
+    model: str, autoencoder: str, device: str, precision: str, num_threads: int
+) -> Backend:
+    try:
+        from difiisr_ros.backends.published_backend import PublishedBackend
+    except ImportError as error:
+        raise BackendUnavailable(f"published models need torch, and {error}") from error
+    backend = PublishedBackend(model, autoencoder, device, precision, num_threads)
+    backend.load()
+    return backend
+
+
+def _onnx(model: str, device: str, precision: str, num_threads: int) -> Backend:
+    from difiisr_ros.backends.onnx_backend import OnnxBackend
+
+    backend = OnnxBackend(model, device=device, precision=precision, num_threads=num_threads)
+    backend.load()
+    return backend
+
+
+def _tensorrt(model: str, device: str, precision: str) -> Backend:
+    try:
+        from difiisr_ros.backends.tensorrt_backend import TensorRTBackend
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"TensorRT engines are run on PyTorch's CUDA tensors, and {error}"
+        ) from error
+    backend = TensorRTBackend(model, device=device, precision=precision)
+    backend.load()
+    return backend

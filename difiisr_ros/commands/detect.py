@@ -1,0 +1,177 @@
+"""``difiisr detect``: run the detector on frames, or score it against boxes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
+from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.errors import OptionError
+from difiisr_ros.lab.frames.degrade import CAMERA, check_degradation, known_camera
+
+HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
+METHODS = ("bicubic", "bicubic_pillow", "lanczos", "difiisr")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames")
+    parser.add_argument(
+        "--boxes", type=Path, metavar="FILE",
+        help="their boxes in COCO's format: score instead of listing what is found",
+    )  # fmt: skip
+    parser.add_argument(
+        "--detector", default="detector_judge", metavar="NAME",
+        help="detector_judge, detector, or a file of 'difiisr train-detector'",
+    )  # fmt: skip
+    parser.add_argument(
+        "--methods", type=_methods, default=["bicubic"], metavar="NAME[,...]",
+        help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic)",
+    )  # fmt: skip
+    add_degradation_arguments(parser)
+    parser.add_argument("--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)")
+    parser.add_argument(
+        "--min-objects", type=int, default=20, metavar="N",
+        help="classes with fewer objects are left out of the means",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resamples", type=int, default=1000, metavar="N",
+        help="of the bootstrap over images that gives the 95 %% intervals",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-score", type=float, default=0.3, metavar="S",
+        help="weaker objects are not listed; scoring takes all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the numbers, or the boxes found"
+    )
+    parser.add_argument(
+        "--draw", type=Path, metavar="DIR",
+        help="write the frames here with the boxes found; without --boxes",
+    )  # fmt: skip
+    add_engine_arguments(parser)
+    parser.set_defaults(camera=None)  # None: not given, so that the degradation decides
+
+
+def _methods(text: str) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in METHODS]
+    if unknown or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of different ones of {', '.join(METHODS)}"
+        )
+    return names
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code.
+
+    Raises:
+        DifiisrError: input or an option that cannot be used.
+    """
+    if args.min_objects < 1 or args.resamples < 1:
+        raise OptionError("--min-objects and --resamples must be at least 1")
+    if not 0 <= args.min_score < 1:
+        raise OptionError(f"--min-score must be in [0, 1), got {args.min_score}")
+    check_degradation(args.degradation, args.noise)
+    if args.draw and args.boxes:
+        raise OptionError("--draw goes with listing what is found; leave --boxes out")
+    report = _score(args) if args.boxes else _list(args)
+    if args.json:
+        from difiisr_ros.atomic_write import write_atomically
+
+        write_atomically(args.json, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+    return 0
+
+
+def _list(args: argparse.Namespace) -> dict[str, Any]:
+    from difiisr_ros.io.images import list_images, read_image, write_image
+    from difiisr_ros.lab.detection.detector import Detector
+    from difiisr_ros.lab.detection.draw import draw_boxes
+
+    detector = Detector.load(args.detector)
+    frames: dict[str, list[dict[str, Any]]] = {}
+    for path in list_images(args.data):
+        image = read_image(path)
+        found = detector.detect(image, min_score=args.min_score)
+        if args.draw:
+            picture = draw_boxes(image, found, detector.classes)
+            write_image(args.draw / f"{path.stem}.png", picture)
+        frames[path.name] = [
+            {
+                "class": detector.classes[label],
+                "score": round(float(score), 4),
+                "box": [round(float(side), 1) for side in box],
+            }
+            for box, score, label in zip(found.boxes, found.scores, found.labels)
+        ]
+        print(f"{path.name}: {_summary(frames[path.name])}")
+    return {"detector": args.detector, "box": "left, top, right, bottom", "frames": frames}
+
+
+def _summary(objects: list[dict[str, Any]]) -> str:
+    names = [entry["class"] for entry in objects]
+    counts = [f"{names.count(name)} {name}" for name in dict.fromkeys(names)]
+    return ", ".join(counts) or "nothing"
+
+
+def _score(args: argparse.Namespace) -> dict[str, Any]:
+    from difiisr_ros.lab.detection.boxes import read_boxes
+    from difiisr_ros.lab.detection.detector import Detector
+    from difiisr_ros.lab.detection.score import score, score_table
+    from difiisr_ros.lab.evaluation.methods import bicubic_upscale, lanczos_upscale, pillow_upscale
+    from difiisr_ros.lab.evaluation.results import degradation
+    from difiisr_ros.pipeline import SuperResolver
+
+    detector = Detector.load(args.detector)
+    box_set = read_boxes(args.data, args.boxes, detector.classes)
+    methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "bicubic": bicubic_upscale,
+        "bicubic_pillow": pillow_upscale,
+        "lanczos": lanczos_upscale,
+    }
+    resolver = None
+    if "difiisr" in args.methods:
+        # Never another backend than the one asked for: the numbers would be something else's.
+        engine = {
+            **engine_arguments(args),
+            "camera": known_camera(args.camera, args.degradation),
+        }
+        resolver = SuperResolver.load(strict_backend=True, **engine)
+        methods["difiisr"] = resolver.upscale
+    try:
+        report = score(
+            detector,
+            box_set,
+            {name: methods[name] for name in args.methods},
+            degradation=args.degradation,
+            noise_percent=args.noise,
+            min_objects=args.min_objects,
+            resamples=args.resamples,
+        )
+    finally:
+        if resolver is not None:
+            resolver.close()
+    how: dict[str, Any] = {"degradation": args.degradation}
+    if args.degradation == CAMERA:
+        how["noise_percent"] = args.noise
+    print(
+        f"{report['images']} frames of {args.data} ({degradation(how)}), {args.detector}; means "
+        f"over {', '.join(report['averaged'])}; [95 % interval by bootstrap over images]"
+    )
+    print(score_table(report))
+    report["settings"] = {
+        "path": str(args.data),
+        "detector": args.detector,
+        **how,
+        "engine": resolver.info.as_dict() if resolver else None,
+        "resamples": args.resamples,
+        "min_objects": args.min_objects,
+    }
+    return report

@@ -1,0 +1,343 @@
+"""``difiisr evaluate``: does super-resolution help on the user's own camera?"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
+from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.errors import OptionError
+from difiisr_ros.lab.evaluation.export import check_writable, write_csv, write_json
+from difiisr_ros.lab.evaluation.limits import parse_limit
+from difiisr_ros.lab.evaluation.methods import DIFIISR, MethodPlan
+from difiisr_ros.lab.evaluation.results import Evaluation
+from difiisr_ros.lab.evaluation.run import JUDGE, Request, evaluate
+from difiisr_ros.lab.frames.degrade import known_camera
+from difiisr_ros.lab.frames.open_streams import open_streams
+from difiisr_ros.lab.frames.streams import StreamOptions
+from difiisr_ros.lab.report.text_table import text_report
+from difiisr_ros.lab.scores.metric_table import METRICS
+
+HELP = "Measure the gain over bicubic on your own bags and frames: PSNR, SSIM, flicker, time."
+
+_OUT_FILES = {"json": "results.json", "csv": "frames.csv", "report": "report.html"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "data",
+        type=Path,
+        nargs="+",
+        metavar="DATA",
+        help="bags, folders of frames (degraded x4, themselves the truth), or folders with HR/ "
+        "and LR/ paired by file name",
+    )
+    _add_frame_arguments(parser)
+    _add_method_arguments(parser)
+    _add_metric_arguments(parser)
+    _add_output_arguments(parser)
+    add_engine_arguments(parser)
+    # None: not given, so that the degradation decides.
+    parser.set_defaults(evaluate_parser=parser, camera=None)
+
+
+def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("frames")
+    add_degradation_arguments(group)
+    group.add_argument(
+        "--degradation-seed", type=int, default=0, metavar="N",
+        help="of the simulated camera: its blur, pattern and noise",
+    )  # fmt: skip
+    group.add_argument(
+        "--no-reference",
+        action="store_true",
+        help="upscale the recorded frames as they are; there is no truth then: consistency, "
+        "sharpness, flicker, time",
+    )
+    group.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="camera of a bag; may be repeated (all that are found by type)",
+    )
+    group.add_argument(
+        "--reference-topic",
+        metavar="TOPIC",
+        help="topic with the truth, four times the size of the one --topic",
+    )
+    group.add_argument(
+        "--match-tolerance",
+        type=float,
+        default=0.005,
+        metavar="SECONDS",
+        help="how far stamps of --topic and --reference-topic may be apart",
+    )
+    group.add_argument(
+        "--start", type=float, default=0.0, metavar="SECONDS", help="leave out a bag's beginning"
+    )
+    group.add_argument(
+        "--duration", type=float, metavar="SECONDS", help="take this much of a bag (all)"
+    )
+    group.add_argument(
+        "--sequence",
+        action="store_true",
+        help="the frames of a folder are consecutive frames of one camera, as those of a bag are: "
+        "measures flicker, and lets intervals know that neighbours are alike",
+    )
+    group.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
+    group.add_argument("--limit", type=int, metavar="N", help="take at most N frames of a camera")
+
+
+def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("methods")
+    group.add_argument(
+        "--num-steps",
+        "--steps",
+        type=_steps,
+        metavar="N[,N...]",
+        help="sampler steps; several are compared, the first one is 'difiisr' in the JSON (1)",
+    )
+    group.add_argument(
+        "--compare",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another x4 model to put beside it: ONNX, or a model file of this package; may be "
+        "repeated",
+    )
+    group.add_argument(
+        "--results",
+        action="append",
+        default=[],
+        metavar="NAME=BAG[:TOPIC]",
+        help="super-resolved images that were recorded, matched by stamp; may be repeated",
+    )
+
+
+def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("metrics")
+    optional = ", ".join(key for key, metric in METRICS.items() if metric.optional)
+    group.add_argument(
+        "--metrics",
+        type=_names,
+        default=[],
+        metavar="NAME[,NAME...]",
+        help=f"measure these too: {optional}, or all",
+    )
+    group.add_argument(
+        "--data-range",
+        type=float,
+        metavar="COUNTS",
+        help="peak for PSNR and SSIM of 16-bit and float frames (each HR frame's max - min)",
+    )
+    group.add_argument(
+        "--kelvin-per-count",
+        type=float,
+        metavar="K",
+        help="of a radiometric camera, such as 0.01: radiometric values in kelvin",
+    )
+    group.add_argument(
+        "--still-threshold",
+        type=float,
+        metavar="COUNTS",
+        help="largest change of the mean of 5x5 pixels that count as still, for flicker (1 %% of "
+        "the range)",
+    )
+    group.add_argument(
+        "--boxes", type=Path, metavar="FILE",
+        help="the objects in a folder's frames, in COCO's format: measure what a detector finds in "
+        "the results, and show it in the report",
+    )  # fmt: skip
+    group.add_argument(
+        "--detector", default=JUDGE, metavar="NAME",
+        help="detector_judge, detector, or a file of 'difiisr train-detector'",
+    )  # fmt: skip
+    group.add_argument(
+        "--confidence", type=float, default=0.95, metavar="SHARE", help="of the intervals"
+    )
+    for side, example in (("below", "psnr_gain_db=1.0"), ("above", "time_ms_p99=33")):
+        group.add_argument(
+            f"--fail-{side}",
+            action="append",
+            default=[],
+            metavar="[METHOD:]NAME=VALUE",
+            help=f"exit with 1 where a mean is {side} this, such as {example}; may be repeated",
+        )
+
+
+def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output and running")
+    names = ", ".join(_OUT_FILES.values())
+    group.add_argument("--out", type=Path, metavar="FOLDER", help=f"write {names} into it")
+    group.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
+    group.add_argument("--csv", type=Path, metavar="FILE", help="write every frame's numbers here")
+    group.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a report to look at here (HTML)"
+    )
+    group.add_argument(
+        "--write-lr",
+        type=Path,
+        metavar="BAG",
+        help="score nothing: write the frames that would be upscaled as a bag, to play into a node "
+        "whose recorded results --results then scores",
+    )
+    group.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="cameras and bags to score at the same time, by Ray (half of the processors where "
+        "Ray is installed, else 1)",
+    )
+    group.add_argument(
+        "--ray-address", metavar="ADDRESS", help="run on this Ray cluster (auto, ray://HOST:PORT)"
+    )
+
+
+def _steps(text: str) -> list[int]:
+    steps = [int(part) for part in text.split(",")]
+    if len(set(steps)) != len(steps):
+        raise argparse.ArgumentTypeError(f"{text!r} names a number twice")
+    return steps
+
+
+_steps.__name__ = "list of whole numbers"  # argparse names the type when a value does not parse
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code: 1 where a limit is broken.
+
+    Raises:
+        DifiisrError: input or an option that cannot be used.
+    """
+    if args.write_lr is not None:
+        from difiisr_ros.lab.frames.replay_input import write_lr
+
+        print(write_lr(open_streams(args.data, _frame_options(args)), args.write_lr))
+        return 0
+    if args.data_range is not None and not args.data_range > 0:
+        raise OptionError(f"--data-range must be above 0, got {args.data_range}")
+    outputs = _outputs(args)
+    for path in outputs.values():
+        check_writable(path)
+    request = _request(args, outputs)
+    with evaluate(request) as evaluation:
+        print(text_report(evaluation))
+        _write(evaluation, outputs)
+    broken = [limit.broken(evaluation) for limit in request.limits]
+    for sentence in filter(None, broken):
+        print(f"difiisr: failed: {sentence}", file=sys.stderr)
+    return 1 if any(broken) else 0
+
+
+def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
+    limits = [
+        parse_limit(text, DIFIISR, is_lower)
+        for texts, is_lower in ((args.fail_below, True), (args.fail_above, False))
+        for text in texts
+    ]
+    first = next(iter(outputs.values()), None)
+    engine = {
+        **engine_arguments(args),
+        "camera": known_camera(args.camera, None if args.no_reference else args.degradation),
+    }
+    num_steps = args.num_steps or [engine.pop("num_steps", 1)]
+    return Request(
+        paths=tuple(args.data),
+        frames=_frame_options(args),
+        methods=MethodPlan(
+            num_steps=tuple(num_steps),
+            engine=tuple(sorted(engine.items())),
+            compare=tuple(args.compare),
+            results=tuple(map(_recorded, args.results)),
+        ),
+        metrics=tuple(args.metrics),
+        value_range=args.data_range,
+        kelvin_per_count=args.kelvin_per_count,
+        still_threshold=args.still_threshold,
+        confidence=args.confidence,
+        boxes=args.boxes,
+        detector=args.detector,
+        limits=tuple(limits),
+        workers=args.workers,
+        ray_address=args.ray_address,
+        state=None if first is None else first.with_name(f"{first.name}.state"),
+        command=_command(args),
+    )
+
+
+def _frame_options(args: argparse.Namespace) -> StreamOptions:
+    return StreamOptions(
+        degradation=args.degradation,
+        noise_percent=args.noise,
+        seed=args.degradation_seed,
+        no_reference=args.no_reference,
+        sequence=args.sequence,
+        topics=tuple(dict.fromkeys(args.topic)),
+        reference_topic=args.reference_topic,
+        match_tolerance_s=args.match_tolerance,
+        start_s=args.start,
+        duration_s=args.duration,
+        every=args.every,
+        limit=args.limit,
+    )
+
+
+def _recorded(text: str) -> tuple[str, Path, str | None]:
+    name, equals, rest = text.partition("=")
+    if not (name and equals and rest):
+        raise OptionError(f"--results takes NAME=BAG or NAME=BAG:TOPIC, got {text!r}")
+    # A topic starts with a slash, so a colon in a path does not end it.
+    path, colon, topic = rest.rpartition(":/")
+    return (name, Path(path), f"/{topic}") if colon else (name, Path(rest), None)
+
+
+def _outputs(args: argparse.Namespace) -> dict[str, Path]:
+    """What to write, by kind."""
+    found = {} if args.out is None else {kind: args.out / f for kind, f in _OUT_FILES.items()}
+    return found | {k: getattr(args, k) for k in _OUT_FILES if getattr(args, k) is not None}
+
+
+def _write(evaluation: Evaluation, outputs: dict[str, Path]) -> None:
+    for kind, path in outputs.items():
+        if kind == "json":
+            write_json(evaluation, path)
+        elif kind == "csv":
+            write_csv(evaluation, path)
+        else:
+            from difiisr_ros.lab.report.page import write_html
+
+            write_html(evaluation, path)
+        print(f"wrote {path}")
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line that does the same again: what differs from the defaults."""
+    words = ["difiisr", "evaluate", *map(str, args.data)]
+    parser: argparse.ArgumentParser = args.evaluate_parser
+    for action in parser._actions:
+        value = getattr(args, action.dest, action.default)
+        if not action.option_strings or value == parser.get_default(action.dest):
+            continue
+        option = next(o for o in action.option_strings if o.startswith("--"))
+        words += _as_words(option, action, value)
+    return shlex.join(words)
+
+
+def _as_words(option: str, action: argparse.Action, value: Any) -> list[str]:
+    if action.nargs == 0:
+        return [option]
+    if isinstance(value, list) and isinstance(action, argparse._AppendAction):
+        return [word for item in value for word in (option, str(item))]
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [option, text]

@@ -1,0 +1,163 @@
+"""``difiisr train``: train the embedded model on a folder of thermal frames."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.models.model_files import EMBEDDED
+
+if TYPE_CHECKING:
+    from difiisr_ros.lab.training.distill import Teacher
+
+MUON_RATE = 20 / 3
+"""Of Muon, in units of the learning rate of AdamW."""
+HELP = "Train an embedded model on a folder of frames."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("data", type=Path, metavar="DIR", help="folder of high-resolution frames")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/train"), metavar="DIR",
+        help="folder of the run; an interrupted run in it is continued",
+    )  # fmt: skip
+    parser.add_argument(
+        "--minutes", type=float, default=90.0, metavar="N",
+        help="training time, all stages together",
+    )  # fmt: skip
+    parser.add_argument(
+        "--validation", type=Path, metavar="DIR",
+        help="frames to measure PSNR on while training; without it every 50th frame is held out",
+    )  # fmt: skip
+    parser.add_argument(
+        "--degradation", default="camera", metavar="KIND",
+        help="camera (blur, pattern, noise as cameras have, a part reduced by bicubic) or "
+             "reduced (antialiased bicubic alone)",
+    )  # fmt: skip
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops a step")
+    parser.add_argument(
+        "--crop", type=int, default=192, metavar="PX",
+        help="side of the high-resolution crops, a multiple of 8",
+    )  # fmt: skip
+    parser.add_argument(
+        "--learning-rate", type=float, default=3e-3, metavar="LR",
+        help="peak of the schedule, of AdamW; Muon's is 20/3 of it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--init", metavar="MODEL",
+        help="start from this model file, or from lite or nano: fine-tuning to your own camera",
+    )  # fmt: skip
+    parser.add_argument(
+        "--architecture", choices=EMBEDDED, default="lite",
+        help="network to train: of the embedded lite, or of the faster nano; with --init it is "
+             "that model's",
+    )  # fmt: skip
+    parser.add_argument(
+        "--distill", metavar="MODEL",
+        help="learn the results of this published model (a file of 'difiisr convert') instead of "
+             "the frames themselves",
+    )  # fmt: skip
+    parser.add_argument("--distill-steps", type=int, default=1, metavar="N",
+                        help="diffusion steps that it takes")  # fmt: skip
+    parser.add_argument("--distill-fresh", type=int, default=1, metavar="N",
+                        help="crops that it upscales for each training step")  # fmt: skip
+    parser.add_argument("--prior-share", type=float, default=0.6, metavar="F",
+                        help="share of the time for the one-step answer")  # fmt: skip
+    parser.add_argument("--guided-share", type=float, default=0.0, metavar="F",
+                        help="share of that, at its end, in which spectrum and features count "
+                             "beside PSNR")  # fmt: skip
+    parser.add_argument("--few-step-share", type=float, default=0.2, metavar="F",
+                        help="share of the time, at its end, for 2 and 4 steps as run")  # fmt: skip
+    parser.add_argument("--spectrum-weight", type=float, default=0.02, metavar="W",
+                        help="of the spectrum as a loss (n steps: n^2 times)")  # fmt: skip
+    parser.add_argument("--feature-weight", type=float, default=0.2, metavar="W",
+                        help="of the features as a loss")  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of crops, noise and weights"
+    )
+    parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
+    parser.add_argument("--data-licence", default="", help="their licence, for the model file")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (0: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the PSNR history as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code. Raises DataError and OptionError."""
+    import torch
+
+    from difiisr_ros.lab.training.degradation import DEGRADATIONS
+    from difiisr_ros.lab.training.train import Trainer, TrainSettings
+    from difiisr_ros.models.lite import EMBEDDED_CONFIGS
+
+    if args.degradation not in DEGRADATIONS:
+        raise OptionError(
+            f"--degradation is one of {', '.join(DEGRADATIONS)}, got {args.degradation!r}"
+        )
+    if args.crop < 32 or args.crop % 8:
+        raise OptionError(f"--crop must be a multiple of 8 from 32 up, got {args.crop}")
+    for name in ("minutes", "batch", "learning_rate"):
+        if not getattr(args, name) > 0:
+            raise OptionError(f"--{name.replace('_', '-')} must be above 0")
+    if not 0 <= args.guided_share <= 1:
+        raise OptionError(f"--guided-share must be in [0, 1], got {args.guided_share}")
+    for name in ("prior_share", "few_step_share"):
+        if not 0 <= getattr(args, name) <= 1:
+            flag = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{flag} must be in [0, 1], got {getattr(args, name)}")
+    if args.prior_share + args.few_step_share > 1:
+        raise OptionError(
+            f"--prior-share and --few-step-share are at most 1 together, "
+            f"got {args.prior_share} and {args.few_step_share}"
+        )
+    for name in ("spectrum_weight", "feature_weight"):
+        if not 0 <= getattr(args, name) <= 100:
+            flag = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{flag} must be in [0, 100], got {getattr(args, name)}")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
+    settings = TrainSettings(
+        minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
+        learning_rate=args.learning_rate, muon_rate=args.learning_rate * MUON_RATE,
+        guided_share=args.guided_share,
+        few_step_share=args.few_step_share, spectrum_weight=args.spectrum_weight,
+        feature_weight=args.feature_weight,
+        degradation=args.degradation, seed=args.seed,
+        data_name=args.data_name, data_licence=args.data_licence,
+        config=EMBEDDED_CONFIGS[args.architecture],
+    )  # fmt: skip
+    trainer = Trainer(args.data, args.out, settings, args.validation, args.init, _teacher(args))
+    first = int(os.environ.get("RANK", "0")) == 0
+    if trainer.resume() and first:
+        print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
+    path = trainer.run()
+    if first:
+        print(f"wrote {path}")
+        if args.json:
+            report = {"history": trainer.history, "model": str(path)}
+            write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
+    return 0
+
+
+def _teacher(args: argparse.Namespace) -> Teacher | None:
+    if not args.distill:
+        return None
+    from difiisr_ros.core.device import current_device
+    from difiisr_ros.lab.training.distill import Teacher
+
+    if not 1 <= args.distill_fresh <= args.batch:
+        raise OptionError(
+            f"--distill-fresh must be in 1..{args.batch} (--batch), got {args.distill_fresh}"
+        )
+    return Teacher(
+        args.distill, current_device(), num_steps=args.distill_steps, fresh=args.distill_fresh
+    )

@@ -1,0 +1,113 @@
+"""``difiisr train-detector``: train the detector on annotated thermal frames."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from difiisr_ros.errors import DataError, OptionError
+
+HELP = "Train the detector on a folder of frames with boxes."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("data", type=Path, metavar="DIR", help="folder of frames to train on")
+    parser.add_argument(
+        "--boxes", type=Path, metavar="FILE",
+        help="their boxes in COCO's format (default: DIR.json)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--validation", type=Path, required=True, metavar="DIR",
+        help="folder of frames that choose the best weights; never trained on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--validation-boxes", type=Path, metavar="FILE",
+        help="their boxes (default: the folder's name with .json)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/detector"), metavar="DIR",
+        help="folder of the run; an interrupted run in it is continued",
+    )  # fmt: skip
+    parser.add_argument("--steps", type=int, default=10_000, metavar="N", help="training steps")
+    parser.add_argument("--batch", type=int, default=16, metavar="N", help="crops a step")
+    parser.add_argument(
+        "--crop", type=int, default=256, metavar="PX", help="side of the crops, a multiple of 32"
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, default=2e-3, metavar="LR", help="peak of the schedule"
+    )
+    parser.add_argument(
+        "--channels", type=_five_numbers, default=(16, 32, 48, 96, 128), metavar="N,N,N,N,N",
+        help="of the stages at stride 2, 4, 8, 16 and 32 (default: 16,32,48,96,128)",
+    )  # fmt: skip
+    parser.add_argument("--head-channels", type=int, default=32, metavar="N", help="of the head")
+    parser.add_argument(
+        "--classes", default="person,car,bicycle,other_vehicle", metavar="NAME,...",
+        help="category names of the annotation file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rare-below", type=float, default=0.25, metavar="F",
+        help="show classes that a smaller share of the frames has more often; 0: no class",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and crops")
+    parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
+    parser.add_argument("--data-licence", default="", help="their licence, for the model file")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (0: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the mAP history as JSON")
+
+
+def _five_numbers(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(","))
+    if len(numbers) != 5 or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not five whole numbers above 0")
+    return numbers
+
+
+_five_numbers.__name__ = "list of whole numbers"  # argparse names the type in its message
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit code. Raises DataError and OptionError."""
+    import pycocotools.cocoeval  # noqa: F401  # the first validation is too late to miss it
+    import torch
+
+    from difiisr_ros.atomic_write import write_atomically
+    from difiisr_ros.lab.detection.boxes import default_annotations, read_boxes
+    from difiisr_ros.lab.detection.train import DetectorTrainer, TrainSettings
+    from difiisr_ros.models.detector.model import DetectorConfig
+
+    if args.crop < 64 or args.crop % 32:
+        raise OptionError(f"--crop must be a multiple of 32 from 64 up, got {args.crop}")
+    for name in ("steps", "batch", "learning_rate", "head_channels"):
+        if not getattr(args, name) > 0:
+            raise OptionError(f"--{name.replace('_', '-')} must be above 0")
+    if not 0 <= args.rare_below <= 1:
+        raise OptionError(f"--rare-below must be in [0, 1], got {args.rare_below}")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
+    classes = tuple(args.classes.split(","))
+    data = read_boxes(args.data, args.boxes or default_annotations(args.data), classes)
+    validation = read_boxes(
+        args.validation, args.validation_boxes or default_annotations(args.validation), classes
+    )
+    settings = TrainSettings(
+        steps=args.steps, batch=args.batch, crop=args.crop, learning_rate=args.learning_rate,
+        rare_below=args.rare_below, seed=args.seed, data_name=args.data_name or args.data.name,
+        data_licence=args.data_licence,
+        config=DetectorConfig(args.channels, head_channels=args.head_channels, classes=classes),
+    )  # fmt: skip
+    trainer = DetectorTrainer(data, validation, args.out, settings)
+    if trainer.resume():
+        print(f"continuing {args.out} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")
+    path = trainer.run()
+    print(f"wrote {path}")
+    if args.json:
+        report = {"history": trainer.history, "model": str(path)}
+        write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
+    return 0

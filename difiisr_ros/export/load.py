@@ -1,0 +1,26 @@
+"""Any model file as a network, whatever its kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from difiisr_ros.models.checkpoint import load_model
+from difiisr_ros.models.lite import LiteDenoiser
+from difiisr_ros.models.published.files import load_published, prepare
+from difiisr_ros.models.published.kind import is_published
+from difiisr_ros.models.published.network import PublishedModel
+
+
+def load_network(model: str) -> tuple[LiteDenoiser | PublishedModel, dict[str, Any]]:
+    """``lite``, a model file, or a converted published model: float32 on the CPU, and its facts.
+
+    Raises:
+        ModelError: not a usable model.
+    """
+    if not is_published(model):
+        return load_model(model)
+    network, facts = load_published(model)
+    # As it is trained, not as it runs fastest: an exporter finds its own way.
+    return prepare(network, torch.device("cpu"), torch.float32, fast=False), facts

@@ -1,0 +1,234 @@
+"""The methods that an evaluation compares, each from an LR frame to an SR frame."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from difiisr_ros.errors import DataError, ModelError, OptionError
+from difiisr_ros.lab.frames.degrade import SCALE, to_dtype
+from difiisr_ros.lab.frames.streams import Sample
+from difiisr_ros.pipeline import SuperResolver
+
+BICUBIC = "bicubic"
+BICUBIC_PILLOW = "bicubic_pillow"
+LANCZOS = "lanczos"
+DIFIISR = "difiisr"
+#: What the baselines are, for the report: kernels that are called bicubic differ by 0.2-0.3 dB.
+BICUBIC_SETTINGS = "OpenCV INTER_CUBIC: pixel centres aligned, a = -0.75, as torch's interpolate"
+PILLOW_SETTINGS = "Pillow BICUBIC: pixel centres aligned, a = -0.5, as MATLAB's imresize"
+LANCZOS_SETTINGS = "OpenCV INTER_LANCZOS4: pixel centres aligned, 8x8 neighbourhood"
+
+
+@dataclass
+class Method:
+    """A way to upscale."""
+
+    name: str
+    upscale: Callable[[Sample], np.ndarray]
+    """From a sample's LR frame to 4H x 4W of its dtype."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What it is, for the report."""
+    milliseconds: Callable[[Sample], float | None] | None = None
+    """What a frame took where that is not measured here but was recorded; None: measured."""
+    close: Callable[[], None] = lambda: None
+    _warm: set[tuple[int, ...]] = field(default_factory=set)
+
+    def run(self, sample: Sample) -> tuple[np.ndarray, float]:
+        """Upscale; returns the result and the milliseconds that it took (NaN: unknown).
+
+        Raises:
+            DataError: The result has not four times the frame's size, or another type.
+        """
+        if self.milliseconds is not None:
+            result = self._checked(sample)
+            known = self.milliseconds(sample)
+            return result, float("nan") if known is None else known
+        if sample.lr.shape not in self._warm:
+            # The first frame of a size pays for memory and kernel selection, as a node does when it
+            # is configured.
+            self._warm.add(sample.lr.shape)
+            self.upscale(sample)
+        start = time.perf_counter()
+        result = self._checked(sample)
+        return result, (time.perf_counter() - start) * 1e3
+
+    def _checked(self, sample: Sample) -> np.ndarray:
+        result = self.upscale(sample)
+        height, width = sample.lr.shape
+        if result.shape != (height * SCALE, width * SCALE) or result.dtype != sample.lr.dtype:
+            raise DataError(
+                f"{self.name} made {_kind(result)} of {sample.name}, {_kind(sample.lr)}; "
+                f"expected is {width * SCALE}x{height * SCALE} {sample.lr.dtype}"
+            )
+        return result
+
+
+def _kind(frame: np.ndarray) -> str:
+    size = "x".join(map(str, frame.shape[1::-1])) if frame.ndim == 2 else str(frame.shape)
+    return f"{size} {frame.dtype}"
+
+
+@dataclass(frozen=True)
+class MethodPlan:
+    """Which methods to compare; plain data, so that it can be sent to another process."""
+
+    num_steps: tuple[int, ...] = (1,)
+    """Sampler steps of ours; the first is called ``difiisr``."""
+    engine: tuple[tuple[str, Any], ...] = ()
+    """Arguments of :meth:`SuperResolver.load`, as sorted pairs."""
+    compare: tuple[Path, ...] = ()
+    """Model files to put beside it: ONNX, or ours."""
+    results: tuple[tuple[str, Path, str | None], ...] = ()
+    """Recorded results: name, bag, topic."""
+
+    def names(self) -> list[str]:
+        """Names of the methods, in the order of :func:`make_methods`.
+
+        Raises:
+            OptionError: One that occurs twice.
+        """
+        names = [BICUBIC, BICUBIC_PILLOW, LANCZOS]
+        names += [DIFIISR if i == 0 else f"{DIFIISR}@{n}" for i, n in enumerate(self.num_steps)]
+        names += [path.stem for path in self.compare] + [name for name, _, _ in self.results]
+        for name in names:
+            if names.count(name) > 1:
+                raise OptionError(f"there would be two methods called {name!r}; rename one")
+        return names
+
+
+@contextlib.contextmanager
+def make_methods(plan: MethodPlan, example: Sample) -> Iterator[list[Method]]:
+    """Load everything; closes it at the end.
+
+    Args:
+        plan: What to load.
+        example: A frame such as will be upscaled; models are tried on it.
+
+    Raises:
+        ModelError: A file that is not a usable model.
+        OptionError: Options that do not fit the model.
+    """
+    plan.names()
+    with contextlib.ExitStack() as stack:
+        # Never another backend than the one asked for: its numbers would be called this one's.
+        engine = dict(plan.engine)
+        resolver = SuperResolver.load(**engine, strict_backend=True)
+        stack.callback(resolver.close)
+        methods = [bicubic_method(), pillow_method(), lanczos_method()]
+        methods += super_resolver_methods(resolver, plan.num_steps)
+        for path in plan.compare:
+            methods.append(_model_method(path, engine, example, stack))
+        for name, path, topic in plan.results:
+            methods.append(_recorded_method(name, path, topic, stack))
+        yield methods
+
+
+def bicubic_upscale(lr: np.ndarray) -> np.ndarray:
+    """Plain bicubic x4 (see :data:`BICUBIC_SETTINGS`), rounded and limited to the dtype."""
+    import cv2
+
+    return _opencv_upscale(lr, cv2.INTER_CUBIC)
+
+
+def lanczos_upscale(lr: np.ndarray) -> np.ndarray:
+    """Lanczos x4 (see :data:`LANCZOS_SETTINGS`), rounded and limited to the dtype."""
+    import cv2
+
+    return _opencv_upscale(lr, cv2.INTER_LANCZOS4)
+
+
+def _opencv_upscale(lr: np.ndarray, interpolation: int) -> np.ndarray:
+    import cv2
+
+    size = (lr.shape[1] * SCALE, lr.shape[0] * SCALE)
+    # In float: OpenCV's 8-bit path computes with fewer digits.
+    sr = cv2.resize(lr.astype(np.float32), size, interpolation=interpolation)
+    return to_dtype(sr, lr.dtype)
+
+
+def pillow_upscale(lr: np.ndarray) -> np.ndarray:
+    """Bicubic x4 as the literature has it (see :data:`PILLOW_SETTINGS`), rounded and limited."""
+    size = (lr.shape[1] * SCALE, lr.shape[0] * SCALE)
+    image = Image.fromarray(lr.astype(np.float32))
+    return to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), lr.dtype)
+
+
+def bicubic_method() -> Method:
+    """Return the reference: the stronger of the bicubics, and what OpenCV users have already."""
+    return _kernel(BICUBIC, bicubic_upscale, BICUBIC_SETTINGS)
+
+
+def pillow_method() -> Method:
+    """Return the baseline of most papers."""
+    return _kernel(BICUBIC_PILLOW, pillow_upscale, PILLOW_SETTINGS)
+
+
+def lanczos_method() -> Method:
+    """Return the sharpest of OpenCV's kernels."""
+    return _kernel(LANCZOS, lanczos_upscale, LANCZOS_SETTINGS)
+
+
+def _kernel(name: str, upscale: Callable[[np.ndarray], np.ndarray], settings: str) -> Method:
+    return Method(name, lambda sample: upscale(sample.lr), {"resampling": settings})
+
+
+def super_resolver_methods(
+    resolver: SuperResolver, num_steps: tuple[int, ...] | list[int]
+) -> list[Method]:
+    """Return one method for each number of steps; the first is called ``difiisr``.
+
+    Raises:
+        OptionError: a number of steps that the model does not have.
+    """
+    methods = []
+    for position, steps in enumerate(num_steps):
+        resolver.configure(num_steps=steps)
+
+        def upscale(sample: Sample, steps: int = steps) -> np.ndarray:
+            resolver.configure(num_steps=steps)
+            return resolver.upscale(sample.lr)
+
+        name = DIFIISR if position == 0 else f"{DIFIISR}@{steps}"
+        engine = resolver.info.as_dict()
+        methods.append(Method(name, upscale, {**engine, "num_steps": steps}))
+    return methods
+
+
+def _model_method(
+    path: Path, engine: dict[str, Any], example: Sample, stack: contextlib.ExitStack
+) -> Method:
+    if path.suffix.lower() == ".onnx":
+        from difiisr_ros.lab.evaluation.onnx_model import OnnxModel
+
+        model = OnnxModel(path, example.lr, engine.get("device", "auto"), engine["num_threads"])
+        return Method(path.stem, lambda sample: model.upscale(sample.lr), model.details)
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file")
+    resolver = SuperResolver.load(
+        **{**engine, "model": str(path), "backend": "auto"}, strict_backend=True
+    )
+    stack.callback(resolver.close)
+    return Method(path.stem, lambda sample: resolver.upscale(sample.lr), resolver.info.as_dict())
+
+
+def _recorded_method(
+    name: str, path: Path, topic: str | None, stack: contextlib.ExitStack
+) -> Method:
+    from difiisr_ros.lab.frames.recorded import RecordedResults
+
+    recorded = RecordedResults(path, topic)
+    stack.callback(recorded.close)
+    return Method(
+        name,
+        lambda sample: recorded.result(sample.stamp_ns),
+        {"recorded": str(path), "topic": recorded.topic},
+        lambda sample: recorded.milliseconds(sample.stamp_ns),
+    )

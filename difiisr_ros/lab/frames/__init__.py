@@ -1,0 +1,1 @@
+"""The frames that an evaluation goes through, and their truth."""

@@ -1,0 +1,165 @@
+"""Frames to evaluate on from a folder of image files, or of HR and LR pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.lab.frames.degrade import CAMERA, SCALE, crop_to_scale
+from difiisr_ros.lab.frames.streams import (
+    NO_REFERENCE,
+    PAIRED,
+    SELF_REFERENCED,
+    Sample,
+    StreamOptions,
+    check_hr_size,
+    check_pair,
+)
+
+_LR_SUFFIX = "x4"  # 00950x4.png belongs to 00950.png: how super-resolution data sets name files
+
+
+class FolderStream:
+    """The frames of a folder, in the order of their names; see :class:`Stream`.
+
+    Args:
+        path: A folder of HR frames, which are degraded x4; or a folder with ``HR/`` and ``LR/``,
+            paired by file name (without ending, and with an ``x4`` at its end or not).
+        options: With ``no_reference`` the folder's frames (or its ``LR/``) are the LR input.
+
+    Raises:
+        DataError: No such folder, no frames in it, or frames without partner. Iterating raises it
+            for a file that cannot be read or does not fit its partner.
+        OptionError: A degradation where LR frames are given.
+    """
+
+    topic: str | None = None
+
+    def __init__(self, path: Path, options: StreamOptions) -> None:
+        self.path = path
+        self.label = str(path)
+        self.notices: list[str] = []
+        self.in_time = options.sequence
+        self._options = options
+        hr_folder, lr_folder = path / "HR", path / "LR"
+        has_hr, has_lr = hr_folder.is_dir(), lr_folder.is_dir()
+        files: list[tuple[Path, Path | None]]
+        if options.no_reference:
+            self.mode = NO_REFERENCE
+            files = [(file, None) for file in list_images(lr_folder if has_lr else path)]
+            self.settings: dict[str, Any] = {"data": "lr", "degradation": None}
+        elif has_hr and has_lr:
+            for name, value in options.for_degraded.items():
+                raise OptionError(
+                    f"{path} has its own LR frames, so {name} {value!r} has nothing to do"
+                )
+            self.mode = PAIRED
+            files = list(_pairs(hr_folder, lr_folder))
+            self.settings = {"data": "hr_lr_pairs", "degradation": None}
+        else:
+            if has_hr or has_lr:
+                there, missing = ("HR", "LR") if has_hr else ("LR", "HR")
+                raise DataError(
+                    f"{path}: has no {missing}/ beside {there}/ (frames without truth are "
+                    "evaluated by --no-reference)"
+                )
+            self.mode = SELF_REFERENCED
+            files = [(file, None) for file in list_images(path)]
+            self.settings = self_referenced_settings(options)
+        self._files = files[:: options.every][: options.limit]
+
+    def __len__(self) -> int:
+        """See :class:`Stream`."""
+        return len(self._files)
+
+    def samples(self, after: int = -1, done: int = 0) -> Iterator[Sample]:
+        """See :class:`Stream`."""
+        first: Sample | None = None
+        for position in range(len(self._files)):
+            index = position * self._options.every
+            if index <= after and first is not None:
+                continue
+            sample = self.frame(index, -1)
+            first = first or sample
+            if sample.lr.dtype != first.lr.dtype:
+                # Counts of 8 and of 16 bits cannot be averaged.
+                raise DataError(
+                    f"{self.path}: the frames are of different types: {first.name} is "
+                    f"{first.lr.dtype}, {sample.name} is {sample.lr.dtype}; evaluate them "
+                    "separately"
+                )
+            if index > after:
+                yield sample
+
+    def frame(self, index: int, log_time_ns: int) -> Sample:
+        """See :class:`Stream`."""
+        hr_file, lr_file = self._files[index // self._options.every]
+        frame = _finite(read_image(hr_file), hr_file)
+        if self.mode == NO_REFERENCE:
+            return Sample(hr_file.name, index, frame, None)
+        if lr_file is not None:
+            lr = _finite(read_image(lr_file), lr_file)
+            check_pair(frame, lr, str(hr_file), str(lr_file))
+            return Sample(hr_file.name, index, lr, frame)
+        hr = crop_to_scale(frame)
+        check_hr_size(hr, str(hr_file))
+        camera = self.path.name if self.in_time else None
+        return Sample(hr_file.name, index, self._options.degrade(hr, hr_file.name, camera), hr)
+
+    def fingerprint(self) -> list[Any]:
+        """See :class:`Stream`."""
+        return [file_state(file) for pair in self._files for file in pair if file is not None]
+
+
+def self_referenced_settings(options: StreamOptions) -> dict[str, Any]:
+    """What a report says about LR frames that were made here."""
+    settings: dict[str, Any] = {
+        "data": "hr",
+        "degradation": options.degradation,
+        "hr_crop": f"right and bottom, to a multiple of {SCALE}",
+    }
+    if options.degradation == CAMERA:
+        settings["noise_percent"] = options.noise_percent
+        settings["degradation_seed"] = options.seed
+    return settings
+
+
+def file_state(file: Path) -> list[Any]:
+    """Path, size and time of modification (ns) of a file."""
+    state = file.stat()
+    return [str(file.resolve()), state.st_size, state.st_mtime_ns]
+
+
+def _pairs(hr_folder: Path, lr_folder: Path) -> Iterator[tuple[Path, Path]]:
+    hr_files, lr_files = _by_stem(hr_folder), _by_stem(lr_folder)
+    left = dict(lr_files)
+    for stem, hr_file in hr_files.items():
+        partner = stem if stem in lr_files else stem + _LR_SUFFIX
+        if partner not in lr_files:
+            raise DataError(
+                f"{hr_file}: has no partner in {lr_folder}, neither {stem}.* nor {partner}.*"
+            )
+        left.pop(partner, None)
+        yield hr_file, lr_files[partner]
+    if left:
+        raise DataError(f"{next(iter(left.values()))}: has no partner in {hr_folder}")
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for file in list_images(folder):
+        if file.stem in files:
+            raise DataError(f"{file}: {files[file.stem].name} is there too, which one is meant?")
+        files[file.stem] = file
+    return files
+
+
+def _finite(frame: np.ndarray, file: Path) -> np.ndarray:
+    if frame.dtype == np.float32 and not np.isfinite(frame).all():
+        raise DataError(f"{file}: has NaN or infinite pixels, there is nothing to compare there")
+    return frame

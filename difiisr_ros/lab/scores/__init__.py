@@ -1,0 +1,1 @@
+"""One measure each, of a result and its truth or of a result alone."""

@@ -1,0 +1,53 @@
+"""What a method does to a frame as the camera delivered it, without a truth, against bicubic.
+
+Sharpened noise, a lattice of dots and edges that are no sharper than before are what one sees on
+native frames; frames that were reduced by antialiased bicubic show none of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from difiisr_ros.lab.scores.edge_width import Edges
+from difiisr_ros.lab.scores.flat_places import FlatPlaces, noise, noise_above_nyquist
+
+#: Keys of :meth:`NativeMeasures.measure`.
+NATIVE = ("noise_gain", "noise_above_nyquist", "lattice", "edge_width")
+
+
+class NativeMeasures:
+    """Measures results of one camera frame.
+
+    Args:
+        lr: H x W, any real dtype.
+        bicubic: 4H x 4W, the frame upscaled by OpenCV's bicubic, in the results' dtype.
+    """
+
+    def __init__(self, lr: np.ndarray, bicubic: np.ndarray) -> None:
+        self.flat = FlatPlaces(lr)
+        self.edges = Edges(lr, self.flat.noise, bicubic)
+        residual = self.flat.residual(bicubic)
+        self._noise = noise(residual)
+        self._above = noise_above_nyquist(residual)
+
+    def measure(self, sr: np.ndarray) -> dict[str, float]:
+        """Every one of :data:`NATIVE`; NaN where the frame has nothing to measure it by.
+
+        Args:
+            sr: 4H x 4W.
+
+        Returns:
+            ``noise_gain``, ``noise_above_nyquist``: in flat places, over bicubic's.
+            ``lattice``: see :meth:`FlatPlaces.lattice`. ``edge_width``: camera pixels.
+        """
+        residual = self.flat.residual(sr)
+        return {
+            "noise_gain": _ratio(noise(residual), self._noise),
+            "noise_above_nyquist": _ratio(noise_above_nyquist(residual), self._above),
+            "lattice": self.flat.lattice(residual),
+            "edge_width": self.edges.width(sr),
+        }
+
+
+def _ratio(value: float, reference: float) -> float:
+    return value / reference if reference > 0 else float("nan")

@@ -1,0 +1,57 @@
+"""How large a network's channels get, measured on frames of many cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from difiisr_ros.core.bound import shown
+from difiisr_ros.core.condition import FEATURES
+from difiisr_ros.lab.training.data import Frame
+from difiisr_ros.lab.training.guidance_priors import degraded, evenly_chosen
+from difiisr_ros.models.channel_limits import ChannelLimits
+from difiisr_ros.models.lite import CameraNet, LiteDenoiser
+
+FRAMES = 60
+_USUAL = 0.9  # of the frames
+
+Example = tuple[Tensor, Tensor]
+"""What the network reads of LR frames, N x 1 x H x W, and the embedding of their cameras, N x E."""
+
+
+@torch.no_grad()
+def channel_examples(network: LiteDenoiser, frames: Sequence[Frame]) -> Iterator[Example]:
+    """What the prior expert reads of some of the frames, each as another camera sees it."""
+    device = network.prior.head.weight.device
+    for lr, _, camera in degraded(evenly_chosen(frames, FRAMES), device, 0, "camera"):
+        yield shown(lr) - 0.5, network.camera_embedding(camera[:, :FEATURES])
+
+
+@torch.no_grad()
+def measure_limits(network: CameraNet, examples: Iterable[Example]) -> ChannelLimits:
+    """Run the network, float32 in evaluation mode, on examples; ValueError if there are none."""
+    streams: list[list[Tensor]] = [[] for _ in network.blocks]
+    hiddens: list[list[Tensor]] = [[] for _ in network.blocks]
+    for x, embedding in examples:
+        total = network.head(x)
+        for i, block in enumerate(network.blocks):
+            streams[i].append(_largest(total))
+            scale, shift = block.modulation(embedding)[..., None, None].chunk(2, dim=1)  # type: ignore[operator]
+            hidden = F.relu(block.conv1(total) * (1 + scale) + shift)  # type: ignore[operator]
+            hiddens[i].append(_largest(hidden))
+            total = total + block.conv2(hidden)  # type: ignore[operator]
+    if not streams[0]:
+        raise ValueError("no examples to measure channels on")
+    return ChannelLimits(*(tuple(map(_over, maps)) for maps in (streams, hiddens)))
+
+
+def _largest(maps: Tensor) -> Tensor:
+    return maps.abs().amax(dim=(0, 2, 3))
+
+
+def _over(found: list[Tensor]) -> Tensor:
+    # Of all frames the largest would be that of the oddest: ten times as coarse on all others.
+    return torch.stack(found).quantile(_USUAL, dim=0)

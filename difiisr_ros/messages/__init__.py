@@ -1,0 +1,1 @@
+"""Bytes and fields of ROS messages, and arrays: without ROS."""

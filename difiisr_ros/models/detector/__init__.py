@@ -1,0 +1,1 @@
+"""The thermal detector as a network: its file, its maps, its boxes."""

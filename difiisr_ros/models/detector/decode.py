@@ -1,0 +1,110 @@
+"""From the network's maps to boxes: peaks, then non-maximum suppression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from difiisr_ros.models.detector.model import STRIDE, Prediction
+
+MAX_DETECTIONS = 100  # a frame, as COCO's evaluation takes at most
+_CANDIDATES = 300  # peaks looked at, before suppression
+NMS_IOU = 0.6
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Objects found in one frame, best first."""
+
+    boxes: np.ndarray
+    """n x 4, float32, pixels: left, top, right, bottom, inside the frame."""
+    scores: np.ndarray
+    """n, float32, 0..1."""
+    labels: np.ndarray
+    """n, int64: index into the detector's classes."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def cell_centres(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """2 x h x w: x and y in pixels of the middle of every cell."""
+    y = (torch.arange(height, device=device) + 0.5) * STRIDE
+    x = (torch.arange(width, device=device) + 0.5) * STRIDE
+    return torch.stack([x[None, :].expand(height, -1), y[:, None].expand(-1, width)])
+
+
+def corners(distances: Tensor) -> Tensor:
+    """Side distances N x 4 x h x w to boxes N x 4 x h x w: left, top, right, bottom, pixels."""
+    centres = cell_centres(distances.shape[-2], distances.shape[-1], distances.device)
+    return torch.cat([centres - distances[:, :2], centres + distances[:, 2:]], dim=1)
+
+
+def decode(
+    prediction: Prediction, height: int, width: int, min_score: float = 0.01
+) -> list[Detections]:
+    """Detections of every frame of a batch.
+
+    Args:
+        prediction: the network's maps, of frames that may have been padded right and below.
+        height, width: of the frames in pixels, without padding.
+        min_score: weaker peaks are left out.
+    """
+    scores = prediction.logits.detach().sigmoid()
+    # A cell is a peak where no neighbour is higher: CenterNet's substitute for suppression.
+    scores = scores * (F.max_pool2d(scores, 3, stride=1, padding=1) == scores)
+    boxes = corners(prediction.distances.detach())
+    return [_decode_one(s, b, height, width, min_score) for s, b in zip(scores, boxes)]
+
+
+def _decode_one(
+    scores: torch.Tensor, boxes: torch.Tensor, height: int, width: int, min_score: float
+) -> Detections:
+    cells = scores[0].numel()
+    best, where = scores.flatten().topk(min(_CANDIDATES, scores.numel()))
+    where = where[best > min_score]
+    flat = boxes.flatten(1)[:, where % cells].T.cpu().numpy()
+    limits = np.array([width, height, width, height], np.float32)
+    found = Detections(
+        np.clip(flat, 0, limits).astype(np.float32),
+        best[: len(where)].cpu().numpy(),
+        (where // cells).cpu().numpy(),
+    )
+    # What is centred in the padding has no area left inside the frame.
+    inside = (found.boxes[:, 2:] - found.boxes[:, :2]).min(axis=1, initial=np.inf) > 0
+    kept = np.flatnonzero(inside)
+    kept = kept[suppress(found.boxes[kept], found.labels[kept], NMS_IOU)][:MAX_DETECTIONS]
+    return Detections(found.boxes[kept], found.scores[kept], found.labels[kept])
+
+
+def suppress(boxes: np.ndarray, labels: np.ndarray, max_iou: float) -> np.ndarray:
+    """Greedy non-maximum suppression within each class.
+
+    Args:
+        boxes: n x 4, best first.
+        labels: n.
+        max_iou: a box that overlaps a better one of its class by more is left out.
+
+    Returns:
+        Indices of the boxes that stay, in order.
+    """
+    overlap = pairwise_iou(boxes, boxes) > max_iou
+    overlap &= labels[:, None] == labels[None, :]
+    alive = np.ones(len(boxes), bool)
+    for i in range(len(boxes)):
+        if alive[i]:
+            alive[i + 1 :] &= ~overlap[i, i + 1 :]
+    return np.flatnonzero(alive)
+
+
+def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """n x m: intersection over union of boxes n x 4 and m x 4 (left, top, right, bottom)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    intersection = (high - low).clip(min=0).prod(axis=2)
+    area_a, area_b = ((box[:, 2:] - box[:, :2]).prod(axis=1) for box in (a, b))
+    return intersection / np.maximum(area_a[:, None] + area_b[None, :] - intersection, 1e-9)

@@ -1,0 +1,1 @@
+"""Feature networks for perceptual guidance and perceptual losses, from local weight files."""

@@ -1,0 +1,1 @@
+"""The synthetic scene: a street as a thermal camera sees it."""

@@ -1,0 +1,1 @@
+"""What the nodes decide about a stream of frames: without ROS."""

@@ -1,0 +1,179 @@
+"""The arguments of our launch files: what they accept, and what they set. No ROS here.
+
+An argument that sets a parameter is named like it and takes its description and choices from the
+parameter's table. Its default is the empty text, which means "not given": then the YAML file of
+parameters decides, and after it the node's own default.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from difiisr_ros.errors import OptionError
+from difiisr_ros.stream.parameter_table import BY_NAME, Change, ParameterSpec, Value
+
+#: Both spellings, because launch files are written in Python and YAML alike.
+_BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
+
+
+def _items(text: str) -> Value:
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        # An empty camera name is one, but between commas it is a slip.
+        raise ValueError("nothing between two commas, or after the last")
+    return items
+
+
+@dataclass(frozen=True)
+class LaunchArgument:
+    """One argument of a launch file."""
+
+    name: str
+    description: str
+    default: str | None = ""
+    """None: must be given."""
+    choices: tuple[str, ...] = ()
+    """Accepted texts; empty: any."""
+    parameter: ParameterSpec | None = None
+    """The parameter that it sets when it is given."""
+    in_share: bool = False
+    """Whether the default is a path relative to the package's share folder."""
+
+    @property
+    def accepted(self) -> str:
+        """The accepted texts in words, for docs."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.parameter is None or self.parameter.type_name == "string":
+            return "any"
+        return self.parameter.accepted
+
+    @property
+    def accepted_texts(self) -> tuple[str, ...]:
+        """The choices, with the empty text where that is the default; empty: any text."""
+        unset = ("",) if self.choices and self.default == "" else ()
+        return unset + self.choices
+
+    def value(self, text: str) -> Value:
+        """The parameter's value that a text stands for.
+
+        Raises:
+            OptionError: The text is no such value; names the argument and what is accepted.
+        """
+        assert self.parameter is not None
+        kind = type(self.parameter.default)
+        value: Value = text
+        try:
+            if kind is bool:
+                value = _BOOLEANS[text]
+            elif kind is list:
+                value = _items(text)
+            elif kind is not str:
+                value = kind(text)
+        except (KeyError, ValueError) as error:
+            why = f" ({error})" if kind is list else ""
+            raise OptionError(
+                f"{self.name}:={text}: must be of type {self.parameter.type_name}, "
+                f"accepted: {self.parameter.accepted}{why}"
+            ) from None
+        wrong = self.parameter.check(value)
+        if wrong is not None:
+            raise OptionError(f"{self.name}:={text}: {wrong}")
+        return value
+
+
+def of_parameters(
+    *names: str,
+    table: Mapping[str, ParameterSpec] = BY_NAME,
+    unset: str = "as in params_file",
+    defaults: Mapping[str, str | None] | None = None,
+) -> tuple[LaunchArgument, ...]:
+    """Arguments that set the parameters of these names.
+
+    Args:
+        names: of parameters in the table.
+        table: the node's parameters.
+        unset: what applies when the argument is not given, in words.
+        defaults: for arguments that are set unless the user gives something else; None for those
+            that must be given.
+    """
+    arguments = []
+    for name in names:
+        spec = table[name]
+        default = (defaults or {}).get(name, "")
+        choices = tuple(_BOOLEANS) if spec.type_name == "bool" else spec.choices
+        description = spec.description
+        if spec.type_name == "string_array":
+            description += " Separated by commas."
+        if default == "":
+            description += f" Empty: {unset}."
+        arguments.append(LaunchArgument(name, description, default, choices, spec))
+    return tuple(arguments)
+
+
+def given_parameters(
+    arguments: Iterable[LaunchArgument],
+    texts: Mapping[str, str],
+    table: Mapping[str, ParameterSpec],
+) -> dict[str, Value]:
+    """One node's parameters that were given, as values of the right type.
+
+    Args:
+        arguments: of the launch file.
+        texts: what launch made of them, by name.
+        table: the node's parameters.
+
+    Raises:
+        OptionError: A text that is no value of its parameter.
+    """
+    values = {}
+    for argument in arguments:
+        text = texts[argument.name]
+        if text and argument.parameter and argument.parameter is table.get(argument.name):
+            values[argument.name] = argument.value(text)
+    return values
+
+
+def likely_slips(given: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What to say of names given that resemble an argument but are none."""
+    known = list(known)
+    notes = []
+    for name in given:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        if close and name not in known:
+            notes.append(f"launch argument '{name}' does not exist; did you mean '{close[0]}'?")
+    return notes
+
+
+def params_file(name: str) -> LaunchArgument:
+    """The argument that names the YAML file; the default is a file of ``config/``."""
+    return LaunchArgument(
+        "params_file",
+        "YAML file of parameters, keyed /**: so that it fits any namespace.",
+        default=f"config/{name}",
+        in_share=True,
+    )
+
+
+NAMESPACE = LaunchArgument("namespace", "Namespace of the nodes and of their relative topics.")
+
+#: The node's parameters, with the one that every ROS node has.
+NODE_PARAMETERS = {
+    **BY_NAME,
+    "use_sim_time": ParameterSpec(
+        "use_sim_time",
+        False,
+        "Take the time from /clock, as while a bag is played with --clock.",
+        Change.START,
+    ),
+}
+
+(USE_SIM_TIME,) = of_parameters("use_sim_time", table=NODE_PARAMETERS)
+
+LOG_LEVEL = LaunchArgument(
+    "log_level",
+    "Least severity that is logged. Empty: info.",
+    choices=("debug", "info", "warn", "error", "fatal"),
+)

@@ -1,0 +1,422 @@
+"""Every parameter of ``super_resolution_node``, in one table.
+
+The node declares from it; ``config/super_resolution.yaml``, the launch arguments and
+``docs/super_resolution_node.md`` are compared with it by a test. No ROS here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from difiisr_ros.backends.factory import BACKENDS, PRECISIONS
+from difiisr_ros.core.camera_profile import AUTO
+from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
+from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.messages.camera_info import CONVENTIONS
+from difiisr_ros.options import LIMITS, UpscaleOptions
+from difiisr_ros.quality import CUSTOM, QUALITIES, preset
+
+Value = bool | int | float | str | list[str]
+
+#: A name that may be part of a topic's; or none, for topics without one.
+_CAMERA_NAME = r"([A-Za-z][A-Za-z0-9_]*)?"
+
+
+class Change(Enum):
+    """When a parameter may be changed."""
+
+    LIVE = "live"
+    """Any time; takes effect on the next frame."""
+    CONFIGURE = "configure"
+    """Read-only once configured: set it while unconfigured, then configure."""
+    START = "start"
+    """Read-only: read when the node starts."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One row of the table."""
+
+    name: str
+    default: Value
+    description: str
+    change: Change = Change.CONFIGURE
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    item: str = ""
+    """Regular expression that every item of a list must match."""
+    item_rule: str = ""
+    """The same in words."""
+
+    @property
+    def type_name(self) -> str:
+        """``bool``, ``int``, ``double``, ``string`` or ``string_array``, as ROS calls them."""
+        names = {
+            bool: "bool", int: "int", float: "double", str: "string", list: "string_array",
+        }  # fmt: skip
+        return names[type(self.default)]
+
+    @property
+    def accepted(self) -> str:
+        """The accepted values in words, for messages and docs."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.item_rule:
+            return self.item_rule
+        if self.minimum is not None and self.maximum is not None:
+            form = ",d" if self.type_name == "int" else "g"
+            return f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
+        return "true, false" if self.type_name == "bool" else f"any {self.type_name}"
+
+    def check(self, value: Any) -> str | None:
+        """What is wrong with a value, naming what is accepted; None if nothing is."""
+        if type(value) is not type(self.default):
+            return (
+                f"{self.name} is {value!r}, but must be a {self.type_name} "
+                f"(accepted: {self.accepted})"
+            )
+        if isinstance(value, list):
+            return self._check_items(value)
+        wrong = bool(self.choices) and value not in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            wrong = True
+        if self.minimum is not None and value < self.minimum:
+            wrong = True
+        if self.maximum is not None and value > self.maximum:
+            wrong = True
+        return f"{self.name} is {value!r}; accepted: {self.accepted}" if wrong else None
+
+    def _check_items(self, items: list[Any]) -> str | None:
+        wrong = [f"{i!r} is none" for i in items if not self._is_item(i)]
+        wrong += [f"{i!r} is there twice" for i in items if items.count(i) > 1]
+        if wrong or not items:
+            reason = wrong[0] if wrong else "at least one is needed"
+            return f"{self.name} is {items!r}; accepted: {self.accepted}; {reason}"
+        return None
+
+    def _is_item(self, item: Any) -> bool:
+        return type(item) is str and re.fullmatch(self.item, item) is not None
+
+
+_ENGINE_DEFAULTS = UpscaleOptions()
+
+OUTPUT_ENCODINGS = ("same", "mono8", "mono16", "32FC1", "bgr8")
+
+TABLE: tuple[ParameterSpec, ...] = (
+    # What runs.
+    ParameterSpec(
+        "model",
+        "lite",
+        "Model to load: 'lite' or the faster 'nano' (embedded), or the path of a model file.",
+    ),
+    ParameterSpec(
+        "autoencoder",
+        "",
+        "Path of the autoencoder's checkpoint, where model is a published DifIISR's checkpoint.",
+    ),
+    ParameterSpec(
+        "camera",
+        AUTO,
+        "What is known of the camera: 'auto' (nothing; the noise is estimated from each frame), "
+        "the path of a profile that difiisr calibrate wrote, or 'reduced' (frames reduced by "
+        "antialiased bicubic).",
+    ),
+    ParameterSpec(
+        "backend",
+        "auto",
+        "Inference engine; auto takes the fastest that runs here. bicubic needs no model.",
+        choices=BACKENDS,
+    ),
+    ParameterSpec("device", "auto", "auto, cpu, cuda or cuda:N."),
+    ParameterSpec(
+        "precision",
+        "auto",
+        "Arithmetic; auto takes the fastest that keeps the mean error under 0.1 of 255 counts.",
+        choices=PRECISIONS,
+    ),
+    ParameterSpec(
+        "strict_backend",
+        False,
+        "Refuse to configure where the asked backend cannot run, instead of falling back.",
+    ),
+    ParameterSpec(
+        "num_threads",
+        0,
+        "CPU threads for inference; 0 leaves it to the backend.",
+        minimum=0,
+        maximum=256,
+    ),
+    ParameterSpec(
+        "warmup_width",
+        160,
+        "Width in pixels of the frame that configure runs through the model; 0 skips it.",
+        minimum=0,
+        maximum=8192,
+    ),
+    ParameterSpec(
+        "warmup_height",
+        120,
+        "Height in pixels of the frame that configure runs through the model; 0 skips it.",
+        minimum=0,
+        maximum=8192,
+    ),
+    # How a frame is upscaled.
+    ParameterSpec(
+        "num_steps",
+        _ENGINE_DEFAULTS.num_steps,
+        "Diffusion steps, at most the length of the model's schedule: 1 is the fastest and has the "
+        "least error, more add detail.",
+        Change.LIVE,
+        minimum=LIMITS["num_steps"][0],
+        maximum=LIMITS["num_steps"][1],
+    ),
+    ParameterSpec(
+        "quality",
+        CUSTOM,
+        "Preset of num_steps and the guidance scales, for fidelity to the measurement or for "
+        "detail; custom leaves them to their own parameters.",
+        Change.LIVE,
+        choices=QUALITIES,
+    ),
+    ParameterSpec(
+        "guidance.visual_scale",
+        _ENGINE_DEFAULTS.visual_scale,
+        "Visual guidance: how far the spectrum above what the camera resolves is brought to the "
+        "amplitude that thermal frames have there; 0 is off.",
+        Change.LIVE,
+        minimum=SCALE_LIMITS[0],
+        maximum=SCALE_LIMITS[1],
+    ),
+    ParameterSpec(
+        "guidance.perceptual_scale",
+        _ENGINE_DEFAULTS.perceptual_scale,
+        "Perceptual guidance: how far a thermal detector's features are brought to what sharp "
+        "frames have; 0 is off. On the torch backend.",
+        Change.LIVE,
+        minimum=SCALE_LIMITS[0],
+        maximum=SCALE_LIMITS[1],
+    ),
+    ParameterSpec(
+        "guidance.gradient",
+        _ENGINE_DEFAULTS.guidance_gradient,
+        "Gradients of guidance: closed_form, or exact, which goes through the network and takes "
+        "three times as long.",
+        Change.LIVE,
+        choices=GRADIENTS,
+    ),
+    ParameterSpec(
+        "seed",
+        _ENGINE_DEFAULTS.seed,
+        "Seed of the noise; the same frame and seed give the same result.",
+        Change.LIVE,
+        minimum=LIMITS["seed"][0],
+        maximum=LIMITS["seed"][1],
+    ),
+    ParameterSpec(
+        "consistency",
+        _ENGINE_DEFAULTS.consistency,
+        "How often the result is pulled to what the camera measured: in means over many pixels, "
+        "or exactly where camera is 'reduced'.",
+        Change.LIVE,
+        minimum=LIMITS["consistency"][0],
+        maximum=LIMITS["consistency"][1],
+    ),
+    ParameterSpec(
+        "overshoot",
+        _ENGINE_DEFAULTS.overshoot,
+        "How far a result may leave what the camera's 3x3 pixels around span, in units of that "
+        "span: a bound on every result. 0: not at all.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=1.0,
+    ),
+    ParameterSpec(
+        "range_mode",
+        _ENGINE_DEFAULTS.range_mode,
+        "What counts as the scene's range: the frame's 1st to 99th percentile, its minimum and "
+        "maximum, or range_min and range_max.",
+        Change.LIVE,
+        choices=RANGE_MODES,
+    ),
+    ParameterSpec(
+        "range_min",
+        0.0,
+        "Lower end of the scene's range in counts, for range_mode fixed.",
+        Change.LIVE,
+        minimum=-1e9,
+        maximum=1e9,
+    ),
+    ParameterSpec(
+        "range_max",
+        65535.0,
+        "Upper end of the scene's range in counts, for range_mode fixed.",
+        Change.LIVE,
+        minimum=-1e9,
+        maximum=1e9,
+    ),
+    ParameterSpec(
+        "range_time_constant",
+        1.0,
+        "Seconds over which the range that output_encoding maps to black and white is smoothed, so "
+        "that the picture does not pump; 0 measures every frame for itself.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=3600.0,
+    ),
+    ParameterSpec(
+        "tile_size",
+        _ENGINE_DEFAULTS.tile_size,
+        "Frames with a longer side, in input pixels, are upscaled in tiles of this size; 0: never.",
+        Change.LIVE,
+        minimum=LIMITS["tile_size"][0],
+        maximum=LIMITS["tile_size"][1],
+    ),
+    ParameterSpec(
+        "tile_overlap",
+        _ENGINE_DEFAULTS.tile_overlap,
+        "Input pixels by which tiles overlap and are blended.",
+        Change.LIVE,
+        minimum=LIMITS["tile_overlap"][0],
+        maximum=LIMITS["tile_overlap"][1],
+    ),
+    ParameterSpec(
+        "max_input_pixels",
+        _ENGINE_DEFAULTS.max_input_pixels,
+        "Frames with more pixels are dropped with an error.",
+        Change.LIVE,
+        minimum=LIMITS["max_input_pixels"][0],
+        maximum=LIMITS["max_input_pixels"][1],
+    ),
+    # Messages.
+    ParameterSpec(
+        "camera_names",
+        [""],
+        "Cameras that this node serves. Each has its name in front of its topics (front/image_raw, "
+        "front/sr/image_raw); an empty name puts nothing there.",
+        item=_CAMERA_NAME,
+        item_rule="different names of letters, digits and underscores after a letter",
+    ),
+    ParameterSpec(
+        "image_transport",
+        "raw",
+        "Subscribe image_raw, or image_raw/compressed (png of 8 and 16 bits, jpeg of 8).",
+        choices=("raw", "compressed"),
+    ),
+    ParameterSpec(
+        "output_encoding",
+        "same",
+        "Encoding published: same as the input's, or converted; mono8 and bgr8 map the scene's "
+        "range to 0..255, as detectors expect.",
+        Change.LIVE,
+        choices=OUTPUT_ENCODINGS,
+    ),
+    ParameterSpec(
+        "output_transport",
+        "raw",
+        "Publish sr/image_raw, or sr/image_raw/compressed as png (8 and 16 bits, lossless).",
+        choices=("raw", "compressed"),
+    ),
+    ParameterSpec(
+        "camera_info_convention",
+        "pixel_center",
+        "How the principal point is scaled: pixel_center c' = s (c + 0.5) - 0.5, or "
+        "image_proc c' = s c.",
+        choices=CONVENTIONS,
+    ),
+    # Load.
+    ParameterSpec(
+        "drop_policy",
+        "latest",
+        "latest: the newest frame wins, for live cameras. block: every frame is processed, from a "
+        "reliable source, for replay.",
+        choices=("latest", "block"),
+    ),
+    ParameterSpec(
+        "deadline_ms",
+        0.0,
+        "Milliseconds from a frame's arrival to its publication. Where num_steps does not fit, "
+        "fewer steps are taken, then frames are skipped; 0 switches it off.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=60000.0,
+    ),
+    ParameterSpec(
+        "lazy",
+        False,
+        "Unsubscribe, and so do no work, while nobody subscribes to the result.",
+        Change.LIVE,
+    ),
+    ParameterSpec(
+        "stale_after",
+        2.0,
+        "Seconds without an image before diagnostics warn.",
+        Change.LIVE,
+        minimum=0.1,
+        maximum=3600.0,
+    ),
+    ParameterSpec(
+        "autostart",
+        True,
+        "Configure and activate at start; false leaves it to a lifecycle manager.",
+        Change.START,
+    ),
+    ParameterSpec(
+        "build_only",
+        False,
+        "Configure, which builds and keeps what the backend needs (a TensorRT engine takes "
+        "minutes), and end: to prepare a vehicle ahead.",
+        Change.START,
+    ),
+)  # fmt: skip
+
+BY_NAME = {spec.name: spec for spec in TABLE}
+
+#: Parameters handed to ``SuperResolver.load``, and the names that they have there.
+ENGINE = {
+    **{
+        name: name
+        for name in (
+            "model", "autoencoder", "camera", "backend", "device", "precision", "strict_backend",
+            "num_threads", "num_steps", "seed", "consistency", "overshoot", "range_mode",
+            "range_min", "range_max", "tile_size", "tile_overlap", "max_input_pixels",
+        )
+    },
+    "guidance.visual_scale": "visual_scale",
+    "guidance.perceptual_scale": "perceptual_scale",
+    "guidance.gradient": "guidance_gradient",
+}  # fmt: skip
+
+#: The part of them that ``SuperResolver.configure`` changes between two frames.
+ENGINE_LIVE = tuple(name for name in ENGINE if BY_NAME[name].change is Change.LIVE)
+
+
+def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str, Any]:
+    """Keyword arguments of ``SuperResolver.load``, or with ``live`` of ``configure``.
+
+    What ``quality`` presets is as the preset says.
+    """
+    names = ENGINE_LIVE if live else tuple(ENGINE)
+    return {**{ENGINE[name]: values[name] for name in names}, **preset(values["quality"])}
+
+
+def check_together(values: Mapping[str, Any]) -> str | None:
+    """What is wrong with a combination of values, each right by itself; None if nothing is."""
+    if values["range_mode"] == "fixed" and not values["range_min"] < values["range_max"]:
+        return (
+            f"range_mode fixed needs range_min below range_max, "
+            f"not {values['range_min']} and {values['range_max']}"
+        )
+    decided = ("num_steps", "guidance.visual_scale", "guidance.perceptual_scale")
+    chosen = [name for name in decided if values[name] != BY_NAME[name].default]
+    if values["quality"] != CUSTOM and chosen:
+        return (
+            f"{chosen[0]} is {values[chosen[0]]}, but quality {values['quality']} decides it; "
+            f"set quality to {CUSTOM} to choose it yourself"
+        )
+    return None

@@ -1,0 +1,208 @@
+"""Replaying a bag through the node: how it is played, when it is over, how it is scored.
+
+No ROS here; the launch file, and the test that starts the processes itself, share this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.bags import BagReader, camera_info_topic_for
+from difiisr_ros.stream.frames_done import without_result
+
+TASKS = ("backend", "input", "inference")
+
+#: How a replay runs the three: every frame in its own time, none ahead of another.
+NODE = {
+    "drop_policy": "block",
+    "autostart": True,
+    "use_sim_time": True,
+    # What a file of parameters may say for a vehicle, and would make results incomparable.
+    "camera_names": [""],
+    "image_transport": "raw",
+    "output_transport": "raw",
+    "output_encoding": "same",
+    "deadline_ms": 0.0,
+    "lazy": False,
+}
+PLAYER = {
+    "rate": 100.0,  # at most: the next frame comes when the one before is recorded
+    "loop": False,
+    "stamps": "recorded",
+    "publish_clock": True,
+    "reliability": "reliable",
+    "max_pending": 1,
+    "wait_for_subscribers": 2,  # the node and the recorder
+}
+RECORDER = {"reliability": "reliable", "latency_from": "publication", "bag_seconds": 0.0}
+
+
+#: Parameters of the node that are options of ``difiisr evaluate``.
+_ENGINE = {
+    "model": "--model",
+    "autoencoder": "--autoencoder",
+    "backend": "--backend",
+    "device": "--device",
+    "precision": "--precision",
+    "num_threads": "--threads",
+    "num_steps": "--num-steps",
+    "quality": "--quality",
+    "guidance.visual_scale": "--visual-scale",
+    "guidance.perceptual_scale": "--perceptual-scale",
+    "guidance.gradient": "--guidance-gradient",
+    "seed": "--seed",
+    "consistency": "--consistency",
+    "range_mode": "--range-mode",
+    "range_min": "--range-min",
+    "range_max": "--range-max",
+}
+
+
+class Stage(Enum):
+    """How far a replay has come."""
+
+    STARTING = "starting"
+    """The node loads its model, or nobody is there yet to receive its results."""
+    ACTIVE = "active"
+    """The node takes frames and is heard: the player may begin."""
+    FAILED = "failed"
+    """The node could not be configured or activated."""
+    DONE = "done"
+    """The player has ended, the node has nothing left to do, and all results are recorded."""
+
+
+@dataclass
+class ReplayProgress:
+    """Follows the node's diagnostics.
+
+    With ``drop_policy: block`` frames wait in the middleware until the node takes them, so the end
+    of the player says nothing about the end of the work. Diagnostics come again every second, so
+    none of this depends on being there when something happens.
+    """
+
+    node_name: str
+    """Fully qualified, without the leading slash: ``replay/super_resolution``."""
+    played: bool = False
+    """To be set when the player has ended."""
+    recorded: int = 0
+    """To be set to what the recorder says on ``frames_done``."""
+    stage: Stage = Stage.STARTING
+    published: int = 0
+    """Frames whose result was published."""
+    reason: str = ""
+    """Why the node failed."""
+    _idle_at: int | None = None
+
+    def update(self, statuses: Mapping[str, Mapping[str, str]]) -> Stage | None:
+        """The new stage, if this report leads to one.
+
+        Args:
+            statuses: one ``DiagnosticArray``: values by key, by status name. Without the statuses
+                of this node it is ignored.
+        """
+        found = {t: statuses.get(f"{self.node_name}: {t}") for t in TASKS}
+        tasks = {task: values for task, values in found.items() if values is not None}
+        if len(tasks) < len(found):
+            return None
+        before = self.stage
+        if before is Stage.STARTING:
+            self._begin(tasks)
+        elif before is Stage.ACTIVE:
+            self._follow(tasks)
+        return None if self.stage is before else self.stage
+
+    def _begin(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
+        backend = tasks["backend"]
+        # A result that is published before a subscriber was met is lost, also by reliable QoS.
+        if backend["lifecycle state"] == "active" and int(tasks["inference"]["subscribers"]) > 0:
+            self.stage = Stage.ACTIVE
+        elif backend["last transition error"]:
+            self.stage, self.reason = Stage.FAILED, backend["last transition error"]
+
+    def _follow(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
+        received = int(tasks["input"]["frames received"])
+        self.published = int(tasks["inference"]["frames published"])
+        ended = self.published + without_result(tasks)
+        if not self.played or received != ended or self.recorded < ended:
+            self._idle_at = None
+        elif self._idle_at == received:
+            self.stage = Stage.DONE
+        else:  # one report is not enough: a frame may be on its way from the middleware just now
+            self._idle_at = received
+
+
+def engine_options(params_file: str | None, given: Mapping[str, Any]) -> list[str]:
+    """Options that give ``difiisr evaluate`` the engine that the node has.
+
+    Args:
+        params_file: YAML file of parameters, of which the section for all nodes (``/**``) counts.
+        given: Parameters that were given besides, by name; they come first.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    import yaml
+
+    values: dict[str, Any] = {}
+    if params_file:
+        try:
+            sections = yaml.safe_load(Path(params_file).read_text(encoding="utf-8")) or {}
+            values.update(sections.get("/**", {}).get("ros__parameters", {}))
+        except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+            raise DataError(f"params_file:={params_file}: cannot be read: {error}") from error
+    values.update(given)
+    if values.get("range_mode") != "fixed":
+        values = {k: v for k, v in values.items() if k not in ("range_min", "range_max")}
+    return [
+        word
+        for name, option in _ENGINE.items()
+        if name in values
+        for word in (option, str(values[name]))
+    ]
+
+
+def bag_play_command(bag: str, topic: str, namespace: str, rate: float, qos_file: str) -> list[str]:
+    """``ros2 bag play`` of one camera into a namespace, with its clock.
+
+    Args:
+        bag: path of the bag.
+        topic: its image topic; the calibration is expected beside it.
+        namespace: absolute; ``image_raw`` and ``camera_info`` are published in it.
+        rate: factor of the recorded speed.
+        qos_file: YAML file of :func:`replay_qos`.
+    """
+    info = camera_info_topic_for(topic)
+    above = namespace.rstrip("/")
+    return [
+        "ros2", "bag", "play", bag,
+        "--topics", topic, info,
+        "--remap", f"{topic}:={above}/image_raw", f"{info}:={above}/camera_info",
+        f"/clock:={above}/clock",
+        "--qos-profile-overrides-path", qos_file,
+        "--rate", f"{rate:g}",
+        # Discovery first: what is published before it is lost, also by a reliable publisher.
+        "--delay", "2",
+        "--wait-for-all-acked", "10000",
+        "--clock", "100",
+        "--disable-keyboard-controls",
+    ]  # fmt: skip
+
+
+def played_topic(bag: Path) -> str:
+    """The one image topic of a bag that was written to be played."""
+    with BagReader(bag) as reader:
+        return reader.image_topics()[0]
+
+
+def replay_qos(topic: str) -> dict[str, dict[str, str]]:
+    """The QoS to play a bag's topics with: reliable, though they may be recorded best effort.
+
+    ``drop_policy: block`` subscribes reliably, and a best-effort publisher would not match.
+    """
+    profile = {"reliability": "reliable", "history": "keep_all", "durability": "volatile"}
+    return {name: dict(profile) for name in (topic, camera_info_topic_for(topic))}
