@@ -19,8 +19,10 @@ REQUIREMENTS = [
     "rosbags>=0.10",
     "safetensors>=0.4",
     "scikit-image>=0.19",
+    "scipy>=1.8",
     "torch>=2.1",
     "tqdm>=4.60",
+    "zstandard>=0.15",
 ]
 # pip builds through setuptools.build_meta; colcon runs this file itself. In a ROS workspace rosdep
 # installs the libraries, under other distribution names (apt's OpenCV has another one than pip's).

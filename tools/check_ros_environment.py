@@ -20,6 +20,7 @@ NEEDED = {
     "numpy": "apt: python3-numpy",
     "cv2": "apt: python3-opencv",
     "PIL": "apt: python3-pil",
+    "scipy": "apt: python3-scipy",
     "skimage": "apt: python3-skimage",
     "tqdm": "apt: python3-tqdm",
     "torch": "pip: torch",

@@ -6,7 +6,6 @@ follows it; docs/tensorrt.md says what has run on a GPU and what has not.
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,8 +31,6 @@ LEAST, LARGEST = 8, 640
 """Sides in pixels of the frames that an engine takes; longer frames are run in tiles of 640."""
 LARGEST_BATCH = 4
 MAX_ENGINES = 4
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

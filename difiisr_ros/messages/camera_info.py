@@ -87,10 +87,3 @@ def _scale_matrix(
         matrix[i] = matrix[i] * scale
     for i in centre:
         matrix[i] = scale * (matrix[i] + shift) - shift
-
-
-def image_size(info: Any) -> tuple[int, int]:
-    """Width and height of the images that a ``CameraInfo`` belongs to, after ROI and binning."""
-    width = info.roi.width or info.width
-    height = info.roi.height or info.height
-    return width // max(1, info.binning_x), height // max(1, info.binning_y)

@@ -44,7 +44,7 @@ def test_psnr_of_unsigned_differences_does_not_wrap():
 
 def test_a_perfect_frame_has_a_finite_psnr(scene):
     assert metrics.psnr(scene, scene.copy(), 255.0) == metrics.MAX_PSNR_DB
-    assert metrics.ssim(scene, scene.copy(), 255.0) == pytest.approx(1.0)
+    assert metrics.Ssim(scene, 255.0)(scene.copy()) == pytest.approx(1.0)
 
 
 KINDS = [(np.uint8, 1, 0), (np.uint16, 4, 29000), (np.float32, 0.05, 290.0)]
@@ -62,15 +62,15 @@ def test_psnr_and_ssim_agree_with_scikit_image(scene, dtype, gain, offset):
     psnr = peak_signal_noise_ratio(a, b, data_range=peak)
     assert metrics.psnr(hr, sr, peak) == pytest.approx(psnr, abs=1e-4)
     ssim = structural_similarity(a, b, data_range=peak, **metrics.SSIM_SETTINGS)
-    assert metrics.ssim(hr, sr, peak) == pytest.approx(ssim, abs=1e-5)
+    assert metrics.Ssim(hr, peak)(sr) == pytest.approx(ssim, abs=1e-5)
     assert metrics.ssim_scikit_image(hr, sr, peak) == ssim
 
 
 def test_ssim_without_opencvs_contrib_modules_is_scikit_images(scene, monkeypatch):
     other = cv2.GaussianBlur(scene, (0, 0), 1.2)
-    with_opencv = metrics.ssim(scene, other, 255.0)
+    with_opencv = metrics.Ssim(scene, 255.0)(other)
     monkeypatch.setattr(metrics, "has_opencv_quality", lambda: False)
-    assert metrics.ssim(scene, other, 255.0) == pytest.approx(with_opencv, abs=1e-5)
+    assert metrics.Ssim(scene, 255.0)(other) == pytest.approx(with_opencv, abs=1e-5)
 
 
 @pytest.mark.parametrize(("dtype", "gain", "offset"), KINDS)
@@ -129,7 +129,7 @@ def test_ssim_is_wangs(scene):
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     each = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
     expected = each[5:-5, 5:-5].mean()
-    assert metrics.ssim(scene, other, 255.0) == pytest.approx(expected, abs=1e-5)
+    assert metrics.Ssim(scene, 255.0)(other) == pytest.approx(expected, abs=1e-5)
 
 
 def test_data_range():

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from difiisr_ros import SuperResolver
+from difiisr_ros import SuperResolver, cli
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_images, read_image, write_image
+from difiisr_ros.lab.evaluation import methods
 from difiisr_ros.lab.evaluation.methods import pillow_upscale
 from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
-from difiisr_ros.lab.scores.hot_spots import PROMINENCE, HotSpots, noise_level
+from difiisr_ros.lab.scores.hot_spots import HEAT, PROMINENCE, HotSpots, noise_level
 from difiisr_ros.lab.scores.metrics import consistency
 from difiisr_ros.lab.training.data import Frame
 from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, lite_answer
@@ -122,6 +126,39 @@ def test_frames_without_any_structure_have_no_spots():
         heat = HotSpots(frame).compare(np.zeros((64, 64), frame.dtype))
         assert (heat.spots, heat.created, heat.removed) == (0, 0, 0)
         assert np.isnan(heat.peak_error)
+
+
+def _evaluated(folder: Path, out: Path, *more: str) -> dict:
+    command = ["evaluate", str(folder), "--no-reference", "--backend", "bicubic", *more]
+    assert cli.main([*command, "--metrics", ",".join(HEAT), "--out", str(out)]) == 0
+    return json.loads((out / "results.json").read_text())
+
+
+def test_an_evaluation_counts_them(tmp_path, monkeypatch):
+    folder, out = tmp_path / "frames", tmp_path / "out"
+    folder.mkdir()
+    for i in range(6):
+        write_image(folder / f"{i}.png", np.roll(_scene(SPOTS), 2 * i, axis=1))
+    lanczos = methods.lanczos_upscale
+
+    def one_more(lr):
+        result = lanczos(lr)
+        result[8:16, 8:16] += 600  # no camera pixel was as hot there
+        return result
+
+    monkeypatch.setattr(methods, "lanczos_upscale", one_more)
+    found = _evaluated(folder, out)
+    bicubic, other = found["methods"]["bicubic"], found["methods"]["lanczos"]
+    assert bicubic["hot_spots_created"] == bicubic["hot_spots_removed"] == 0
+    assert other["hot_spots_created"] == 1 and other["hot_spots_removed"] == 0
+    assert 0 < bicubic["hot_spot_error"] < 40
+    assert found["differences"]["lanczos"]["hot_spots_created"]["verdict"] == "worse"
+    assert "hot spots created" in (out / "report.html").read_text()
+    assert "hot_spot_error" in (out / "frames.csv").read_text().splitlines()[0]
+    kelvin = _evaluated(folder, tmp_path / "kelvin", "--kelvin-per-count", "0.01")
+    in_kelvin = kelvin["methods"]["bicubic"]
+    assert in_kelvin["hot_spot_error"] == pytest.approx(bicubic["hot_spot_error"] / 100)
+    assert kelvin["methods"]["lanczos"]["hot_spots_created"] == 1  # no counts of a camera
 
 
 # Real frames, through the engine.

@@ -22,9 +22,9 @@ EXECUTABLES = {"difiisr", "super_resolution_node", "frame_player_node", "sr_moni
 ROSDEP_KEYS = {
     "ament_index_python", "cv_bridge", "diagnostic_msgs", "launch", "launch_ros", "launch_testing",
     "launch_testing_ros", "lifecycle_msgs", "python3-numpy", "python3-opencv", "python3-pil",
-    "python3-psutil", "python3-pytest", "python3-pytest-timeout", "python3-skimage",
-    "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy", "ros2launch", "rosgraph_msgs",
-    "sensor_msgs", "std_msgs", "std_srvs",
+    "python3-psutil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
+    "python3-skimage", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy", "ros2launch",
+    "rosgraph_msgs", "sensor_msgs", "std_msgs", "std_srvs",
 }  # fmt: skip
 
 
@@ -92,6 +92,26 @@ def test_every_ros_package_that_the_nodes_import_is_declared(repository, manifes
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
     assert "rclpy" in imported
     assert imported & ROSDEP_KEYS <= declared
+
+
+def test_every_library_that_the_package_imports_is_declared(repository):
+    names = {
+        "PIL": "pillow", "cv2": "opencv-contrib-python-headless", "skimage": "scikit-image",
+        "yaml": "pyyaml",
+    }  # fmt: skip
+    from_ros = {"cv_bridge", "launch", "launch_ros", "rclpy", "ament_index_python"}
+    beside = {"torchvision"}  # for LPIPS alone, which says so
+    ours = {"difiisr_ros", *sys.stdlib_module_names, *from_ros, *beside}
+    declared = set(re.findall(r'"([\w-]+)[>=]', (repository / "setup.py").read_text()))
+    imported = set()
+    for file in (repository / "difiisr_ros").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+    libraries = {n for n in imported - ours if not n.endswith(("_msgs", "_srvs", "_interfaces"))}
+    assert {names.get(name, name) for name in libraries} <= declared
 
 
 def test_executables(repository, setup_arguments):

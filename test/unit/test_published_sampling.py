@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from published_goldens import TOLERANCE, difference, find
+from published_release import chop_starts, upscale_as_published
 
 from difiisr_ros.models.published.config import PublishedConfig
 from difiisr_ros.models.published.network import PublishedModel, pad, reflect_indices
-from difiisr_ros.models.published.pipeline import chop_starts, upscale_as_published
 
 #: Recorded run -> respacing, stochasticity, and the executed steps whose x_t were kept.
 RUNS = {
@@ -127,12 +127,6 @@ def test_padding_reflects_as_often_as_is_needed():
     x = torch.rand(1, 3, 40, 72)
     expected = torch.nn.functional.pad(x, (0, 56, 0, 24), mode="reflect")
     assert torch.equal(pad(x, 64), expected)
-
-
-def test_the_release_takes_8_bit_gray_alone(model):
-    for image in (np.zeros((4, 4), np.uint16), np.zeros((4, 4, 3), np.uint8)):
-        with pytest.raises(ValueError, match="H x W uint8"):
-            upscale_as_published(model, image, lambda tile, shape: torch.zeros(shape))
 
 
 def test_reduced_precision_stays_near(model, io, lq):

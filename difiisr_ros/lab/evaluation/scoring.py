@@ -13,6 +13,7 @@ from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 from difiisr_ros.lab.frames.degrade import SCALE
 from difiisr_ros.lab.frames.streams import Sample, has_truth
 from difiisr_ros.lab.scores import metrics, perceptual
+from difiisr_ros.lab.scores.hot_spots import HEAT, HotSpots
 from difiisr_ros.lab.scores.metric_table import COUNTS, METRICS
 from difiisr_ros.lab.scores.native_measures import NATIVE, NativeMeasures
 from difiisr_ros.lab.scores.spectrum import (
@@ -168,6 +169,11 @@ class FrameScorer:
             native = NativeMeasures(sample.lr, bicubic_upscale(sample.lr))
             for name, sr in results.items():
                 measured = native.measure(sr)
+                found.values[name] |= {k: v for k, v in measured.items() if k in wanted}
+        if wanted.intersection(HEAT):
+            spots = HotSpots(sample.lr)
+            for name, sr in results.items():
+                measured = spots.measure(sr)
                 found.values[name] |= {k: v for k, v in measured.items() if k in wanted}
         if hr is None:
             return

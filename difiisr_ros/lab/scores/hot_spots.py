@@ -19,6 +19,8 @@ import numpy as np
 
 from difiisr_ros.lab.scores.metrics import downsample
 
+#: Keys of :meth:`HotSpots.measure`.
+HEAT = ("hot_spots_created", "hot_spots_removed", "hot_spot_error")
 #: Hot spots are not below this percentile of the frame.
 PERCENTILE = 99.5
 #: Prominence of a hot spot, in noise units.
@@ -90,6 +92,11 @@ class HotSpots:
         return HeatComparison(
             len(self._strict), created, removed, max(errors) if errors else float("nan")
         )
+
+    def measure(self, sr: np.ndarray) -> dict[str, float]:
+        """Every one of :data:`HEAT` of a result, as :meth:`compare` finds it."""
+        found = self.compare(sr)
+        return dict(zip(HEAT, (float(found.created), float(found.removed), found.peak_error)))
 
     def _find(self, frame: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Tops of the hot spots, as masks: of those claimed, and of all that may be found."""

@@ -131,6 +131,21 @@ METRICS: dict[str, Metric] = {
         "10 to 90 % distance of the sharpest edges (15th percentile), in camera pixels",
         optional=True,
     ),
+    "hot_spots_created": Metric(
+        "hot spots created", "", 3, LOWER,
+        "hot spots of the result, on the camera's grid, that the camera's frame does not have",
+        optional=True,
+    ),
+    "hot_spots_removed": Metric(
+        "hot spots removed", "", 3, LOWER,
+        "hot spots of the camera's frame that the result, on the camera's grid, does not have",
+        optional=True,
+    ),
+    "hot_spot_error": Metric(
+        "hot spot error", COUNTS, 3, LOWER,
+        "largest |difference| of a hot spot's peak, on the camera's grid, to the camera's frame",
+        optional=True,
+    ),
 }  # fmt: skip
 
 #: What a detector sees in the results, where the frames' boxes are given. Measured on all frames

@@ -94,11 +94,6 @@ class Ssim:
         return total / count
 
 
-def ssim(hr: np.ndarray, sr: np.ndarray, value_range: float) -> float:
-    """Mean structural similarity of one pair; see :class:`Ssim`."""
-    return Ssim(hr, value_range)(sr)
-
-
 def ssim_scikit_image(hr: np.ndarray, sr: np.ndarray, value_range: float) -> float:
     """The same by scikit-image, an independent implementation."""
     from skimage.metrics import structural_similarity
