@@ -18,8 +18,8 @@ from difiisr_ros.models.published_files import load_published, save_published
 
 
 @pytest.fixture(scope="module")
-def goldens(data_dir):
-    return find(data_dir)
+def goldens(data_folder):
+    return find(data_folder)
 
 
 @pytest.fixture(scope="module")
