@@ -52,6 +52,10 @@ lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 
+.PHONY: goldens
+goldens: setup ## write anew what the models make of two small frames, when that was to change
+	@$(PY) test/unit/model_goldens.py
+
 .PHONY: clean
 clean: ## remove what builds, tests and the demo left
 	rm -rf build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -91,9 +91,20 @@ def copy_sources(repository: Path) -> Callable[[Path], Path]:
 
 
 @pytest.fixture(scope="session")
-def data_dir() -> Path:
-    """Folder of the real thermal frames: `DIFIISR_DATA`, or `shared/data` beside the repository."""
-    folder = Path(os.environ.get("DIFIISR_DATA") or REPOSITORY.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no real frames in {folder} (DIFIISR_DATA can name another folder)")
-    return folder
+def data_folder() -> Path:
+    """`DIFIISR_DATA`, or `shared/data` beside the repository, whether it is there or not."""
+    return Path(os.environ.get("DIFIISR_DATA") or REPOSITORY.parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def data_dir(data_folder: Path) -> Path:
+    """Folder of the real thermal frames that are no part of the repository; skips without."""
+    if not data_folder.is_dir():
+        pytest.skip(f"no real frames in {data_folder} (DIFIISR_DATA can name another folder)")
+    return data_folder
+
+
+@pytest.fixture(scope="session")
+def drone_frames() -> list[Path]:
+    """Twenty real frames of 320x256, 8 bits, that every clone has; see their README."""
+    return sorted((REPOSITORY / "test" / "fixtures" / "hit_uav").glob("*.jpg"))

@@ -16,6 +16,7 @@ from difiisr_ros.io.images import write_image
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 from difiisr_ros.lab.scores.metrics import data_range, psnr
 from difiisr_ros.messages.cdr import stamp_of
+from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.matching import percentiles
 
 INPUT, OUTPUT = "/image_raw", "/sr/image_raw"
@@ -66,8 +67,9 @@ def stream_figures(played: dict[str, Any], measured: dict[str, Any]) -> dict[str
 
 def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
     """What the node said of itself in its last diagnostics."""
-    inference, backend = diagnostics.get("inference", {}), diagnostics.get("backend", {})
-    noise = backend.get("noise (counts)")
+    inference = diagnostics.get(keys.INFERENCE, {})
+    backend = diagnostics.get(keys.BACKEND, {})
+    noise = backend.get(keys.NOISE_COUNTS)
 
     def number(key: str) -> float | None:
         text = inference.get(key, "")
@@ -82,8 +84,8 @@ def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
         "camera": backend.get("camera"),
         "noise_counts": float(noise) if noise else None,
         "fallback": backend.get("fallback") or None,
-        "node_latency_ms": {p: number(f"latency {p} (ms)") for p in ("p50", "p95", "p99")},
-        "upscale_ms": {p: number(f"upscale {p} (ms)") for p in ("p50", "p95", "p99")},
+        "node_latency_ms": {p: number(keys.duration("latency", p)) for p in ("p50", "p95", "p99")},
+        "upscale_ms": {p: number(keys.duration("upscale", p)) for p in ("p50", "p95", "p99")},
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from difiisr_ros.ros.camera_stream import CameraStream
+from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.statistics import StreamSnapshot
 
@@ -63,7 +64,7 @@ class DiagnosticsReport:
     ) -> DiagnosticStatus:
         return DiagnosticStatus(
             level=level,
-            name=f"{self.node_name}: {task}",
+            name=keys.status_name(self.node_name, task),
             message=message,
             hardware_id=hardware,
             values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
@@ -98,22 +99,22 @@ class DiagnosticsReport:
         elif not snapshot.received:
             message = f"waiting for the first image on {camera.image_topic}"
         values = {
-            "topic": camera.image_topic,
+            keys.TOPIC: camera.image_topic,
             "camera_info topic": camera.info_topic,
             "publishers": who,
             "matched publishers": camera.input_events.matched,
             "incompatible QoS": conflict,
             "input": snapshot.last_input,
             "input rate (Hz)": snapshot.input_hz,
-            "frames received": snapshot.received,
-            "frames displaced by newer ones": snapshot.displaced,
+            keys.FRAMES_RECEIVED: snapshot.received,
+            keys.FRAMES_DISPLACED: snapshot.displaced,
             "messages lost before the node": camera.input_events.lost,
-            "frames rejected": rejected,
+            keys.FRAMES_REJECTED: rejected,
         }
         values.update({f"rejected: {k}": n for k, n in sorted(snapshot.rejected.items())})
         values.update({f"noticed: {k}": n for k, n in sorted(snapshot.noticed.items())})
         values["last error"] = snapshot.last_error
-        return self._status(_task(camera, "input"), level, message, camera.image_topic, values)
+        return self._status(_task(camera, keys.INPUT), level, message, camera.image_topic, values)
 
     def _inference(
         self, camera: CameraStream, snapshot: StreamSnapshot, state: NodeState
@@ -141,15 +142,15 @@ class DiagnosticsReport:
         if conflict:
             level, message = WARN, f"{message}; {conflict}"
         values: dict[str, Any] = {
-            "topic": camera.output_topic,
+            keys.TOPIC: camera.output_topic,
             "output rate (Hz)": snapshot.output_hz,
-            "frames published": snapshot.published,
-            "subscribers": camera.output_subscribers(),
+            keys.FRAMES_PUBLISHED: snapshot.published,
+            keys.SUBSCRIBERS: camera.output_subscribers(),
             "incompatible QoS": conflict,
             "num_steps": deadline.num_steps,
             "num_steps in use": deadline.steps,
             "deadline (ms)": 1e3 * deadline.deadline,
-            "frames skipped for the deadline": snapshot.skipped,
+            keys.FRAMES_SKIPPED: snapshot.skipped,
             "frames published late": snapshot.late,
         }
         for name, durations in (
@@ -157,17 +158,17 @@ class DiagnosticsReport:
             ("upscale", snapshot.upscale_ms),
             ("overhead", snapshot.overhead_ms),
         ):
-            values.update({f"{name} {key} (ms)": value for key, value in durations.items()})
-        task = _task(camera, "inference")
+            values.update({keys.duration(name, key): value for key, value in durations.items()})
+        task = _task(camera, keys.INFERENCE)
         return self._status(task, level, message, camera.output_topic, values)
 
     def _backend(self, state: NodeState) -> DiagnosticStatus:
-        values: dict[str, Any] = {"lifecycle state": state.lifecycle}
+        values: dict[str, Any] = {keys.LIFECYCLE_STATE: state.lifecycle}
         level, message, hardware = OK, f"the node is {state.lifecycle}", "none"
         if state.info is not None:
             values.update(state.info.as_dict())
             if state.noise is not None:
-                values["noise (counts)"] = f"{state.noise[0]:.4g}"
+                values[keys.NOISE_COUNTS] = f"{state.noise[0]:.4g}"
                 values["noise (% of range)"] = 100 * state.noise[1]
             hardware = str(state.info.device)
             message = f"{state.info.backend} on {hardware} ({state.info.precision})"
@@ -180,10 +181,10 @@ class DiagnosticsReport:
             level, message = WARN, f"{message}; {clock}"
         if state.failure:
             level, message = ERROR, state.failure
-        values["last transition error"] = state.failure
+        values[keys.LAST_TRANSITION_ERROR] = state.failure
         values["clock"] = clock
         values["clock jumps back"] = state.clock_jumps_back
-        return self._status("backend", level, message, hardware, values)
+        return self._status(keys.BACKEND, level, message, hardware, values)
 
 
 def _task(camera: CameraStream, task: str) -> str:

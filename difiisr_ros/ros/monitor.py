@@ -36,6 +36,7 @@ from difiisr_ros.messages.cdr import stamp_of
 from difiisr_ros.ros.executable import run_executable
 from difiisr_ros.ros.qos import latched_qos, replay_qos
 from difiisr_ros.ros.start_parameters import declare_table
+from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.frames_done import without_result
 from difiisr_ros.stream.matching import StreamMatcher, percentiles
 from difiisr_ros.stream.monitor_parameters import TABLE
@@ -170,13 +171,17 @@ class Monitor(Node):
         mine = {self._names[INPUT], self._names[OUTPUT]}
         mine |= {f"{topic}/compressed" for topic in mine}
         # Other cameras' nodes publish here too, and another camera of the same node.
-        tasks = {name for name, values in found.items() if values.get("topic") in mine}
+        tasks = {name for name, values in found.items() if values.get(keys.TOPIC) in mine}
         nodes = {name.partition(": ")[0] for name in tasks}
-        for name in tasks | {f"{node}: backend" for node in nodes}:
+        for name in tasks | {keys.status_name(node, keys.BACKEND) for node in nodes}:
             if name in found:
                 self.diagnostics[name.rpartition(" ")[2]] = found[name]
         if tasks:
             self._say_done()
+
+    @property
+    def _inference(self) -> dict[str, str]:
+        return self.diagnostics.get(keys.INFERENCE, {})
 
     def _say_done(self) -> None:
         """Publish how many frames are done, once the node's results are sure to arrive here."""
@@ -184,7 +189,7 @@ class Monitor(Node):
             return
         if self._done is None:
             # Only the publisher knows whom it sends to: it must have met all that there are.
-            met = int(self.diagnostics.get("inference", {}).get("subscribers", 0))
+            met = int(self._inference.get(keys.SUBSCRIBERS, 0))
             if met < self.count_subscribers(self._names[OUTPUT]):
                 return
         m = self.matcher
@@ -205,7 +210,7 @@ class Monitor(Node):
         latency = "no output"
         if p["p50"] is not None:
             latency = f"latency p50 {p['p50']:.1f} p95 {p['p95']:.1f} p99 {p['p99']:.1f} ms"
-        node = self.diagnostics.get("inference", {}).get("latency p50 (ms)")
+        node = self._inference.get(keys.duration("latency", "p50"))
         print(
             f"{self._lines * self.values['period']:5.0f} s   in {interval.inputs_per_second:5.1f} "
             f"out {interval.outputs_per_second:5.1f} fps   {latency}"

@@ -11,11 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from difiisr_ros.stream import diagnostic_keys as keys
+
 #: What becomes of a frame that the node has received without a result, by diagnostics task and key.
 WITHOUT_RESULT = (
-    ("input", "frames rejected"),
-    ("input", "frames displaced by newer ones"),
-    ("inference", "frames skipped for the deadline"),
+    (keys.INPUT, keys.FRAMES_REJECTED),
+    (keys.INPUT, keys.FRAMES_DISPLACED),
+    (keys.INFERENCE, keys.FRAMES_SKIPPED),
 )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for
+from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.frames_done import without_result
 
-TASKS = ("backend", "input", "inference")
+TASKS = (keys.BACKEND, keys.INPUT, keys.INFERENCE)
 
 #: How a replay runs the three: every frame in its own time, none ahead of another.
 NODE = {
@@ -105,7 +106,7 @@ class ReplayProgress:
             statuses: one ``DiagnosticArray``: values by key, by status name. Without the statuses
                 of this node it is ignored.
         """
-        found = {t: statuses.get(f"{self.node_name}: {t}") for t in TASKS}
+        found = {t: statuses.get(keys.status_name(self.node_name, t)) for t in TASKS}
         tasks = {task: values for task, values in found.items() if values is not None}
         if len(tasks) < len(found):
             return None
@@ -117,16 +118,16 @@ class ReplayProgress:
         return None if self.stage is before else self.stage
 
     def _begin(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
-        backend = tasks["backend"]
+        backend, met = tasks[keys.BACKEND], int(tasks[keys.INFERENCE][keys.SUBSCRIBERS])
         # A result that is published before a subscriber was met is lost, also by reliable QoS.
-        if backend["lifecycle state"] == "active" and int(tasks["inference"]["subscribers"]) > 0:
+        if backend[keys.LIFECYCLE_STATE] == "active" and met > 0:
             self.stage = Stage.ACTIVE
-        elif backend["last transition error"]:
-            self.stage, self.reason = Stage.FAILED, backend["last transition error"]
+        elif backend[keys.LAST_TRANSITION_ERROR]:
+            self.stage, self.reason = Stage.FAILED, backend[keys.LAST_TRANSITION_ERROR]
 
     def _follow(self, tasks: Mapping[str, Mapping[str, str]]) -> None:
-        received = int(tasks["input"]["frames received"])
-        self.published = int(tasks["inference"]["frames published"])
+        received = int(tasks[keys.INPUT][keys.FRAMES_RECEIVED])
+        self.published = int(tasks[keys.INFERENCE][keys.FRAMES_PUBLISHED])
         ended = self.published + without_result(tasks)
         if not self.played or received != ended or self.recorded < ended:
             self._idle_at = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from processes import environment, processes_mentioning
 
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.io.bags import BagReader
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_images, read_image, write_image
 from difiisr_ros.messages.cdr import stamp_of
 from difiisr_ros.scene.street import SyntheticScene
 
@@ -111,9 +110,11 @@ def test_the_demo_on_the_synthetic_scene(tmp_path):
     assert processes_mentioning(str(tmp_path)) == []
 
 
-def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, data_dir):
+def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames):
     frames = tmp_path / "two words: ä"  # paths are passed as they are
-    shutil.copytree(data_dir / "lepton", frames)
+    for path in drone_frames:
+        small = cv2.resize(read_image(path), (160, 128), interpolation=cv2.INTER_AREA)
+        write_image(frames / f"{path.stem}.png", 27_000 + 20 * small.astype(np.uint16))
     arguments = ("--input", frames, "--seconds", 1.5, "--rate", 20, "--backend", "bicubic")
     for bag_seconds in (60, 0):
         left = tmp_path / "out" / "camera.yaml"  # as of a run with the synthetic scene

@@ -81,17 +81,18 @@ class Subscriber:
         return self.received[topic][:count]
 
 
-def lepton(data_dir, folder):
-    """Real 16-bit radiometric frames, 160x120."""
-    for path in list_images(data_dir / "lepton")[:FRAMES]:
-        write_image(folder / f"{path.stem}.png", read_image(path))
-
-
-def hit_uav(data_dir, folder):
-    """Real 8-bit frames from a drone, reduced to the size of a small camera, 160x128."""
-    for path in list_images(data_dir / "hit_uav" / "test")[:FRAMES]:
+def bits_8(paths, folder):
+    """Real frames from a drone, reduced to the size of a small camera, 160x128."""
+    for path in paths[:FRAMES]:
         small = cv2.resize(read_image(path), (160, 128), interpolation=cv2.INTER_AREA)
         write_image(folder / f"{path.stem}.png", small)
+
+
+def bits_16(paths, folder):
+    """The same as a radiometric camera would give them."""
+    bits_8(paths, folder)
+    for path in list_images(folder):
+        write_image(path, 27_000 + 20 * read_image(path).astype(np.uint16))
 
 
 def stamp(message):
@@ -101,18 +102,18 @@ def stamp(message):
 @pytest.mark.parametrize(
     ("source", "encoding", "engine"),
     [
-        pytest.param(lepton, "mono16", {"backend": "bicubic"}, id="lepton-bicubic"),
-        pytest.param(lepton, "mono16", {"range_mode": "minmax"}, id="lepton-minmax"),
+        pytest.param(bits_16, "mono16", {"backend": "bicubic"}, id="16-bits-bicubic"),
+        pytest.param(bits_16, "mono16", {"range_mode": "minmax"}, id="16-bits-minmax"),
         # what the node smooths over time is for looking at, and must not change the counts
         pytest.param(
-            hit_uav, "mono8", {"range_mode": "percentile", "num_steps": 2}, id="hit_uav-2-steps"
+            bits_8, "mono8", {"range_mode": "percentile", "num_steps": 2}, id="8-bits-2-steps"
         ),
     ],
 )
-def test_frames_come_out_as_the_engine_makes_them(tmp_path, data_dir, source, encoding, engine):
+def test_frames_come_out_as_the_engine_makes_them(tmp_path, drone_frames, source, encoding, engine):
     folder = tmp_path / "frames"
     folder.mkdir()
-    source(data_dir, folder)
+    source(drone_frames, folder)
     files = list_images(folder)
     assert len(files) == FRAMES
     report = tmp_path / "report.json"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from processes import RosProcess
 
 from difiisr_ros.cli import main
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import read_image
 from difiisr_ros.stream.replay import NODE, PLAYER, RECORDER
 
 COUNT = 10
@@ -34,14 +35,15 @@ def header(stamp_ns):
 
 
 @pytest.fixture
-def bag(tmp_path, data_dir):
-    """Real 16-bit frames, recorded years ago, stamped unevenly."""
-    files = list_images(data_dir / "lepton")[:COUNT]
+def bag(tmp_path, drone_frames):
+    """Real frames in 16 bits, recorded years ago, stamped unevenly."""
+    files = drone_frames[:COUNT]
     with BagWriter(tmp_path / "bag") as writer:
         for i, path in enumerate(files):
             stamp = T0 + i * 37_000_003 + (i % 3) * 1_000_000
             head, types = header(stamp)
-            frame = read_image(path)
+            small = cv2.resize(read_image(path), (160, 120), interpolation=cv2.INTER_AREA)
+            frame = 27_000 + 20 * small.astype(np.uint16)
             writer.write_image("/flir/image_raw", stamp + 5_000_000, frame, head)
             info = types[CAMERA_INFO](
                 header=head, height=frame.shape[0], width=frame.shape[1],

@@ -46,6 +46,11 @@ def asked(graph, topic):
     return graph.tester.get_subscriptions_info_by_topic(topic)[0].qos_profile
 
 
+def override(graph, entity, policy):
+    """What is in use: the defaults are those of the profile. The graph does not tell of history."""
+    return graph.node.get_parameter(f"qos_overrides.{entity}.{policy}").value
+
+
 def endpoints(graph, *topics):
     for topic in topics:
         wait_for(
@@ -65,16 +70,22 @@ def test_sensor_data_in_reliable_out():
         for topic in ("/sr/image_raw", "/sr/camera_info"):
             assert offered(graph, topic).reliability is ReliabilityPolicy.RELIABLE
             assert offered(graph, topic).durability is DurabilityPolicy.VOLATILE
-        depths = {n: p.value for n, p in graph.node._parameters.items() if n.endswith(".depth")}
-        assert depths["qos_overrides./image_raw.subscription.depth"] == 1
-        assert depths["qos_overrides./sr/image_raw.publisher.depth"] == 1
+        depths = {
+            "/image_raw.subscription": 1, "/camera_info.subscription": 5,
+            "/sr/image_raw.publisher": 1, "/sr/camera_info.publisher": 1,
+        }  # fmt: skip
+        for entity, depth in depths.items():
+            assert override(graph, entity, "depth") == depth, entity
+            # A publisher that keeps all waits for its slowest subscriber, and grows.
+            history = HistoryPolicy[override(graph, entity, "history").upper()]
+            assert history is HistoryPolicy.KEEP_LAST, entity
 
 
 def test_blocking_subscribes_reliably():
     with Graph(drop_policy="block") as graph:
         endpoints(graph, "/image_raw")
         assert asked(graph, "/image_raw").reliability is ReliabilityPolicy.RELIABLE
-        history = graph.node.get_parameter("qos_overrides./image_raw.subscription.history").value
+        history = override(graph, "/image_raw.subscription", "history")
         assert HistoryPolicy[history.upper()] is HistoryPolicy.KEEP_ALL
 
 

@@ -18,6 +18,29 @@ from difiisr_ros.models.vq_autoencoder import VQModelTorch
 #: Two float32 implementations of these networks differ by 1e-5; another mask or order by 0.1.
 TOLERANCE = 1e-4
 
+#: The small networks' configurations, as the records have them too.
+UNET: dict[str, Any] = {
+    "image_size": 64, "in_channels": 6, "model_channels": 32, "out_channels": 3, "cond_lq": True,
+    "attention_resolutions": [64, 32, 16, 8], "dropout": 0, "channel_mult": [1, 2, 2, 4],
+    "num_res_blocks": [2, 2, 2, 2], "conv_resample": True, "dims": 2, "use_fp16": False,
+    "num_head_channels": 16, "use_scale_shift_norm": True, "resblock_updown": False,
+    "swin_depth": 2, "swin_embed_dim": 64, "window_size": 8, "mlp_ratio": 4,
+}  # fmt: skip
+AUTOENCODER: dict[str, Any] = {
+    "embed_dim": 3, "n_embed": 64,
+    "ddconfig": {
+        "double_z": False, "z_channels": 3, "resolution": 256, "in_channels": 3, "out_ch": 3,
+        "ch": 32, "ch_mult": [1, 1, 2], "num_res_blocks": 2, "attn_resolutions": [],
+        "dropout": 0.0, "padding_mode": "zeros",
+    },
+}  # fmt: skip
+DIFFUSION: dict[str, Any] = {
+    "sf": 4, "schedule_name": "exponential", "schedule_kwargs": {"power": 0.3}, "etas_end": 0.99,
+    "steps": 15, "min_noise_level": 0.04, "kappa": 2.0, "weighted_mse": False,
+    "predict_type": "xstart", "timestep_respacing": None, "scale_factor": 1.0,
+    "normalize_input": True, "latent_flag": True,
+}  # fmt: skip
+
 
 class Goldens:
     """The folder's files, read when they are asked for."""
@@ -78,12 +101,51 @@ class Goldens:
         return network.eval().requires_grad_(False)
 
 
-def find(data_dir: Path) -> Goldens:
-    """The goldens beside the real frames; skips where there are none."""
-    folder = data_dir.parent / "golden" / "difiisr"
-    if not (folder / "unet_small.json").is_file():
-        pytest.skip(f"no recorded outputs of the published networks in {folder}")
-    return Goldens(folder)
+class _Recorded(dict):
+    """What is not known without the records skips the test that asks for it."""
+
+    def __missing__(self, key: str) -> Any:
+        pytest.skip(f"no recorded outputs of the published networks ({key})")
+
+
+class Drawn(Goldens):
+    """Networks of the same size with weights drawn here, and nothing recorded of them.
+
+    For what any published model must do; what needs a recorded output skips.
+    """
+
+    def json(self, name: str) -> Any:
+        known = {
+            "unet_small": {"config": UNET},
+            "vq_small": {"config": AUTOENCODER},
+            "sampler_small": {"diffusion": DIFFUSION},
+        }
+        return _Recorded(_Recorded(known)[name])
+
+    def arrays(self, name: str) -> dict[str, torch.Tensor]:
+        pytest.skip(f"no recorded outputs of the published networks in {self.folder} ({name})")
+
+    def state(self, name: str) -> dict[str, torch.Tensor]:
+        """No layer is left at a zero initialisation; all is exact in float16, as recorded ones."""
+        network = UNetModelSwin(**UNET) if name == "unet_small" else VQModelTorch(**AUTOENCODER)
+        generator = torch.Generator().manual_seed(0)
+        state = network.state_dict()
+        for key, parameter in network.named_parameters():
+            drawn = torch.randn(parameter.shape, generator=generator)
+            if parameter.dim() > 1:
+                drawn = drawn * max(1, parameter[0].numel()) ** -0.5
+            elif key.endswith("weight"):
+                drawn = 1 + 0.2 * drawn
+            else:
+                drawn = 0.1 * drawn
+            state[key] = drawn.half().float()
+        return state
+
+
+def find(data_folder: Path) -> Goldens:
+    """The records beside the real frames, or networks of the same kind without records."""
+    folder = data_folder.parent / "golden" / "difiisr"
+    return Goldens(folder) if (folder / "unet_small.json").is_file() else Drawn(folder)
 
 
 def difference(a: torch.Tensor, b: torch.Tensor) -> float:

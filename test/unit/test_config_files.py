@@ -98,7 +98,6 @@ def test_foxglove_shows_topics_and_diagnostics_that_exist(config, repository):
     used = {image[key] for image in images for key in ("imageTopic", "calibrationTopic")}
     assert used == TOPICS
     documented = (repository / "docs" / "super_resolution_node.md").read_text()
-    source = (repository / "difiisr_ros" / "ros" / "diagnostics.py").read_text()
     paths = [path["value"] for name, panel in panels.items() if name.startswith("Plot!")
              for path in panel["paths"]]  # fmt: skip
     assert paths
@@ -109,8 +108,9 @@ def test_foxglove_shows_topics_and_diagnostics_that_exist(config, repository):
     for path in paths:
         task, key = form.fullmatch(path).groups()
         assert f"`super_resolution: {task}`" in documented
-        match = re.fullmatch(r"(latency|upscale|overhead) (p50|p95|p99) \(ms\)", key)
-        assert match or f'"{key}"' in source, key
+        # A test compares the page's keys with those of a running node.
+        section = documented.split(f"\n### {task}\n")[1].split("\n##")[0]
+        assert f"`{key}`" in section, key
 
 
 def test_every_file_is_documented(config, repository):

@@ -165,22 +165,24 @@ def test_an_evaluation_counts_them(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def frames(data_dir) -> dict[str, list[np.ndarray]]:
+def sharp(drone_frames) -> list[np.ndarray]:
+    return [crop_to_scale(read_image(path)) for path in drone_frames[::3]]
+
+
+@pytest.fixture(scope="module", params=["lepton", "hit_uav"])
+def frames(request, sharp) -> list[np.ndarray]:
     """LR frames as a camera gives them: 16-bit radiometric ones, and reduced 8-bit ones."""
-    drone = [crop_to_scale(read_image(p)) for p in list_images(data_dir / "hit_uav/test")[::50]]
-    return {
-        "lepton": [read_image(path) for path in list_images(data_dir / "lepton")[::15]],
-        "hit_uav": [degrade_bicubic(frame) for frame in drone],
-    }
+    if request.param == "hit_uav":
+        return [degrade_bicubic(frame) for frame in sharp]
+    folder = request.getfixturevalue("data_dir") / "lepton"
+    return [read_image(path) for path in list_images(folder)[::15]]
 
 
 @pytest.fixture(scope="module")
-def resolvers(data_dir, tmp_path_factory) -> dict[str, SuperResolver]:
+def resolvers(sharp, tmp_path_factory) -> dict[str, SuperResolver]:
     """The embedded model, and the same with priors fitted here: those know the test's frames."""
     network, facts = load_model("lite")
-    files = list_images(data_dir / "hit_uav/test")[::50]
-    images = [crop_to_scale(read_image(path)) for path in files]
-    pixels = [Frame(image, *measure_range(image)) for image in images]
+    pixels = [Frame(image, *measure_range(image)) for image in sharp]
     network.guidance_priors = fit_guidance_priors(
         lite_answer(network),
         torch.device("cpu"),
@@ -224,14 +226,12 @@ RUNS = [(quality, model) for model in ("embedded", "nano") for quality in PRESET
 RUNS += [(quality, "fitted") for quality in GUIDED]
 
 
-@pytest.mark.parametrize("data", ["lepton", "hit_uav"])
 @pytest.mark.parametrize(("quality", "model"), RUNS)
-def test_presets_keep_every_hot_spot(resolvers, frames, quality, model, data):
+def test_presets_keep_every_hot_spot(resolvers, frames, quality, model):
     resolvers[model].configure(**BASE | PRESETS[quality])
-    _check(resolvers[model], frames[data])
+    _check(resolvers[model], frames)
 
 
-@pytest.mark.parametrize("data", ["lepton", "hit_uav"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -239,22 +239,20 @@ def test_presets_keep_every_hot_spot(resolvers, frames, quality, model, data):
         for name, o in STRONGEST.items()
     ],
 )
-def test_the_strongest_guidance_keeps_every_hot_spot(resolvers, frames, options, data):
+def test_the_strongest_guidance_keeps_every_hot_spot(resolvers, frames, options):
     resolvers["fitted"].configure(**BASE | options)
-    _check(resolvers["fitted"], frames[data])
+    _check(resolvers["fitted"], frames)
 
 
 def test_guidance_without_back_projection_does_not(resolvers, frames):
     """The check above sees what back-projection prevents."""
     resolvers["fitted"].configure(**BASE | STRONGEST["both"] | {"consistency": 0})
-    for data in ("lepton", "hit_uav"):
-        with pytest.raises(AssertionError):
-            _check(resolvers["fitted"], frames[data])
+    with pytest.raises(AssertionError):
+        _check(resolvers["fitted"], frames)
 
 
-@pytest.mark.parametrize("data", ["lepton", "hit_uav"])
-def test_a_false_hot_spot_on_a_real_frame_is_seen(frames, data):
-    frame = frames[data][1]
+def test_a_false_hot_spot_on_a_real_frame_is_seen(frames):
+    frame = frames[1]
     spots = HotSpots(frame)
     truth = pillow_upscale(frame).astype(np.float32)
     before = spots.compare(truth)

@@ -8,6 +8,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io import images
@@ -103,6 +104,17 @@ def test_several_pages_warn(tmp_path, frames, caplog, monkeypatch):
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(read_image(tmp_path / "a.tiff"), frames["uint8"])
     assert "pages" in caplog.text
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_jpeg_is_written_at_quality_95(tmp_path, colour):
+    """By the tables in the file, which are those of the JPEG standard scaled by the quality."""
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (32, 48, 3) if colour else (32, 48), dtype=np.uint8)
+    write_image(tmp_path / "ours.jpg", frame)
+    Image.fromarray(frame).save(tmp_path / "pillow.jpg", quality=95)
+    with Image.open(tmp_path / "ours.jpg") as ours, Image.open(tmp_path / "pillow.jpg") as expected:
+        assert ours.quantization == expected.quantization
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff", ".jpg", ".bmp", ".pgm"])

@@ -22,8 +22,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def goldens(data_dir):
-    return find(data_dir)
+def goldens(data_folder):
+    return find(data_folder)
 
 
 @pytest.fixture(scope="module")

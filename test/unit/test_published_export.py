@@ -16,8 +16,8 @@ from difiisr_ros.models.published.files import save_published
 
 
 @pytest.fixture(scope="module")
-def model_file(data_dir, tmp_path_factory):
-    goldens = find(data_dir)
+def model_file(data_folder, tmp_path_factory):
+    goldens = find(data_folder)
     path = tmp_path_factory.mktemp("published") / "small.safetensors"
     states = goldens.state("unet_small"), goldens.state("vq_small")
     save_published(path, states, goldens.config(), {})

@@ -18,8 +18,8 @@ from difiisr_ros.models.published.network import general_priors
 
 
 @pytest.fixture(scope="module")
-def goldens(data_dir):
-    return find(data_dir)
+def goldens(data_folder):
+    return find(data_folder)
 
 
 @pytest.fixture(scope="module")

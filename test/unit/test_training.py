@@ -19,7 +19,7 @@ from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOISE, Conditions
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
-from difiisr_ros.lab.training import guidance_losses, losses
+from difiisr_ros.lab.training import distributed, guidance_losses, losses
 from difiisr_ros.lab.training.data import Batch, CropSampler, load_frames
 from difiisr_ros.lab.training.degradation import degrade
 from difiisr_ros.lab.training.muon import orthogonal
@@ -210,6 +210,38 @@ def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_pat
         assert torch.equal(value, trainer.ema[key]), key
     longer.run()
     assert longer.step > trainer.step
+
+
+def test_after_a_resume_every_process_draws_crops_and_noise_of_its_own(
+    frames_dir, tmp_path, monkeypatch
+):
+    def trainer(rank: int, step: int | None = None) -> Trainer:
+        monkeypatch.setattr(distributed, "start", lambda: (rank, 3))
+        made = Trainer(frames_dir, tmp_path, _settings())
+        if step is not None:
+            assert made.resume()
+            assert made.step == step
+        return made
+
+    def draws(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
+        return trainer.sampler.draw(2).hr, torch.randn(8, generator=trainer.generator)
+
+    first = trainer(0)
+    begun = [draws(first), draws(trainer(1)), draws(trainer(2))]
+    first.step = 7
+    first._save()
+    continued = [draws(trainer(rank, step=7)) for rank in range(3)]
+    for ours, uninterrupted in zip(continued[0], draws(first)):
+        assert torch.equal(ours, uninterrupted)
+    everything = begun + continued
+    for kind in (0, 1):
+        seen = {drawn[kind].numpy().tobytes() for drawn in everything}
+        assert len(seen) == len(everything)
+    again = draws(trainer(1, step=7))
+    assert all(torch.equal(a, b) for a, b in zip(again, continued[1]))
+    first.step = 9
+    first._save()
+    assert not torch.equal(draws(trainer(1, step=9))[1], continued[1][1])
 
 
 def test_training_can_start_from_a_model(frames_dir, tmp_path):

@@ -156,9 +156,9 @@ def test_lr_amplitudes_follow_the_contrast():
                                atol=1e-6)  # fmt: skip
 
 
-def test_what_thermal_frames_have_is_about_what_a_set_of_them_has(data_dir):
+def test_what_thermal_frames_have_is_about_what_a_set_of_them_has(drone_frames):
     """Of no network's answer; on frames that the regression has not seen."""
-    frames = load_frames(data_dir / "hit_uav/val", 64)[::8]
+    frames = load_frames(drone_frames[0].parent, 64)
     prior, errors = thermal_spectrum(), []
     for lr, hr, _ in guidance_priors._pairs(frames, torch.device("cpu"), 0, "reduced"):
         residual = hr - upsample_folded(lr)

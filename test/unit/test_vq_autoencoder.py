@@ -16,8 +16,8 @@ DD = {
 
 
 @pytest.fixture(scope="module")
-def goldens(data_dir):
-    return find(data_dir)
+def goldens(data_folder):
+    return find(data_folder)
 
 
 @pytest.fixture(scope="module")

@@ -31,22 +31,26 @@ def _window(device: torch.device) -> Tensor:
 @lru_cache(maxsize=4)
 @torch.inference_mode(False)
 def _rings(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Which rfft2 coefficients lie above the LR Nyquist frequency, and averages over rings."""
-    vertical = torch.fft.fftfreq(PATCH, device=device)[:, None] * PATCH
-    horizontal = torch.fft.rfftfreq(PATCH, device=device)[None, :] * PATCH
+    """Which rfft2 coefficients lie above the LR Nyquist frequency, and averages over rings.
+
+    The former as indices of the flattened spectrum: a mask's length would be asked of the device.
+    """
+    vertical = torch.fft.fftfreq(PATCH)[:, None] * PATCH
+    horizontal = torch.fft.rfftfreq(PATCH)[None, :] * PATCH
     radius = torch.hypot(vertical, horizontal).round().long()
     inside = (radius > _LR_NYQUIST) & (radius <= PATCH // 2)
     ring = radius[inside] - _LR_NYQUIST - 1
     average = nn.functional.one_hot(ring).float()
-    return inside, average / average.sum(dim=0)
+    where = inside.flatten().nonzero()[:, 0]
+    return where.to(device), (average / average.sum(dim=0)).to(device)
 
 
 def _spectrum(image: Tensor) -> Tensor:
     """Complex coefficients above the LR Nyquist frequency of every patch: N x P x K."""
     patches = image[:, 0].unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE).flatten(1, 2)
     patches = patches.float() - patches.float().mean(dim=(-2, -1), keepdim=True)
-    inside, _ = _rings(image.device)
-    return torch.fft.rfft2(patches * _window(image.device))[..., inside]
+    where, _ = _rings(image.device)
+    return torch.fft.rfft2(patches * _window(image.device)).flatten(-2)[..., where]
 
 
 def spectrum_loss(image: Tensor, hr: Tensor) -> Tensor:

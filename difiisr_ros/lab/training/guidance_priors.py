@@ -62,7 +62,8 @@ class LeastSquares:
         """Conditions x targets, float32."""
         if self._square is None or self._cross is None:
             raise ValueError("there is nothing to fit")
-        ridge = _RIDGE * self._square.diagonal().mean() * torch.eye(len(self._square))
+        unit = torch.eye(len(self._square), dtype=self._square.dtype, device=self._square.device)
+        ridge = _RIDGE * self._square.diagonal().mean() * unit
         return torch.linalg.solve(self._square + ridge, self._cross).float()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +62,11 @@ def _visible(x0: Tensor, hr: Tensor) -> Tensor:
     return (x0 - hr) / (1 + F.relu((hr - 0.5).abs() - 1))
 
 
+def _normal(shape: Sequence[int], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Standard-normal noise, drawn where the generator is: the same numbers on every device."""
+    return torch.randn(shape, generator=generator).to(device)
+
+
 def _read(lr: Tensor) -> tuple[Tensor, Tensor]:
     """What the network is shown of LR frames, and bicubic without their stuck pixels, folded."""
     calm = without_lone_pixels(lr, *neighbours(lr))
@@ -113,10 +119,8 @@ def few_step_loss(
     with torch.no_grad():
         seen, y0 = _read(lr)
         prior = model.predict_prior(seen, camera)
-    noise = [
-        torch.randn(y0.shape, generator=generator).to(y0.device)
-        for _ in range(num_steps if model.config.stochasticity > 0 else 1)
-    ]
+    draws = num_steps if model.config.stochasticity > 0 else 1
+    noise = [_normal(y0.shape, generator, y0.device) for _ in range(draws)]
     denoise = LiteDenoise(model, seen, y0, full, camera, prior)
     x0 = sample(
         denoise, y0, noise, full.respaced(num_steps), stochasticity=model.config.stochasticity
@@ -139,9 +143,9 @@ def refiner_loss(
         prior = model.predict_prior(seen, camera)
     residual = hr - upsample_folded(lr)
     std = model.config.residual_std
-    spread = _LEVEL_CENTRE + _LEVEL_SPREAD * torch.randn(len(lr), generator=generator)
+    spread = _LEVEL_CENTRE + _LEVEL_SPREAD * _normal((len(lr),), generator, lr.device)
     level = std * torch.exp(spread).clamp(*_LEVEL_LIMITS)
-    noise = torch.randn(residual.shape, generator=generator)
+    noise = _normal(residual.shape, generator, residual.device)
     scale = level[:, None, None, None]
     estimate = model.refine(residual + scale * noise, seen, prior, level, camera)
     ratio = scale / std

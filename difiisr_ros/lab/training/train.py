@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -158,15 +159,27 @@ class Trainer:
             self.ema = {k: v.to(self.device) for k, v in state["ema"].items()}
             self.step, self.elapsed = state["step"], state["elapsed"]
             self.history = state["history"]
-            self.generator.set_state(state["generator"])
             if self.rank == 0:
+                self.generator.set_state(state["generator"])
                 self.sampler.set_state(state["sampler"])
+            else:
+                self._draw_anew()
         except Exception as error:
             raise DataError(
                 f"{self._state_file} cannot be continued ({error}); "
                 "remove it, or choose another folder, to start anew"
             ) from error
         return True
+
+    def _draw_anew(self) -> None:
+        """Crops and noise of a process whose generators were not kept: only the first's are.
+
+        Neither those of another process nor those that this one began with.
+        """
+        seeds = np.random.SeedSequence([self.settings.seed, self.rank, self.step])
+        crops, noise = (int(seed) for seed in seeds.generate_state(2))
+        self.sampler = CropSampler(self._frames, self.settings.crop, crops)
+        self.generator.manual_seed(noise)
 
     def _save(self) -> None:
         if self.rank != 0:

@@ -1,0 +1,30 @@
+"""Tasks and keys of ``/diagnostics`` that other programs of this package read. No ROS here.
+
+:mod:`difiisr_ros.ros.diagnostics` writes them; monitor, replay and demo read them. The backend's
+other keys are the fields of :class:`difiisr_ros.pipeline.SuperResolverInfo`.
+"""
+
+from __future__ import annotations
+
+INPUT, INFERENCE, BACKEND = "input", "inference", "backend"
+
+TOPIC = "topic"  # of the input's images, and of the results
+FRAMES_RECEIVED = "frames received"
+FRAMES_DISPLACED = "frames displaced by newer ones"
+FRAMES_REJECTED = "frames rejected"
+FRAMES_PUBLISHED = "frames published"
+FRAMES_SKIPPED = "frames skipped for the deadline"
+SUBSCRIBERS = "subscribers"
+LIFECYCLE_STATE = "lifecycle state"
+LAST_TRANSITION_ERROR = "last transition error"
+NOISE_COUNTS = "noise (counts)"
+
+
+def status_name(node: str, task: str) -> str:
+    """Name of the status of a task, as ``super_resolution: input``."""
+    return f"{node}: {task}"
+
+
+def duration(what: str, percentile: str) -> str:
+    """Key of ``latency``, ``upscale`` or ``overhead`` at ``p50``, ``p95`` or ``p99``."""
+    return f"{what} {percentile} (ms)"
