@@ -18,16 +18,16 @@ DETECTION = {"map50": "mAP50", "map50_95": "mAP50-95", "recall50_small": "recall
 
 def models(found: Mapping[str, tuple[Any, Json]]) -> str:
     """Size and training of the embedded models, from their files' metadata."""
-    rows: list[list[str]] = [["parameters"], ["trained on"], ["minutes"], ["stages"]]
-    for network, facts in found.values():
-        rows[0].append(f"{sum(p.numel() for p in network.parameters()):,}")
-        rows[1].append(f"{facts['frames']:,} frames, {facts['trained_on']} ({facts['licence']})")
-        rows[2].append(f"{facts['minutes']:g}")
+    rows = []
+    for name, (network, facts) in found.items():
         stages = facts.get("stages") or [{"stage": "all", **facts}]
-        rows[3].append("; ".join(
-            f"{s['stage']}: {s['minutes']:g} min, {s.get('steps', 0):,} steps" for s in stages
-        ))  # fmt: skip
-    return table(["", *(f"`{name}`" for name in found)], rows)
+        rows.append([
+            f"`{name}`",
+            f"{sum(p.numel() for p in network.parameters()):,}",
+            f"{facts['frames']:,} frames, {facts['trained_on']} ({facts['licence']})",
+            "; ".join(f"{s['stage']} {s['minutes']:g} min, {s['steps']:,} steps" for s in stages),
+        ])  # fmt: skip
+    return table(["", "parameters", "trained on", "for"], rows)
 
 
 def steps(found: Mapping[str, tuple[Any, Json]]) -> str:
@@ -76,11 +76,10 @@ def native(result: Json) -> str:
     rows = []
     for check in result["checks"]:
         least = check.get("least")
-        wanted = f"{check['limit']:g}" if least is None else f"{least:g} to {check['limit']:g}"
-        rows.append(
-            [check["name"], f"{check['value']:.3g}", wanted, "" if check["passes"] else "no"]
-        )
-    return table(["of bicubic's, unless said otherwise", "is", "at most", "reached"], rows)
+        wanted = f"≤{check['limit']:g}" if least is None else f"{least:g}–{check['limit']:g}"
+        reached = "" if check["passes"] else ": not reached"
+        rows.append([check["name"], f"{check['value']:.3g}", wanted + reached])
+    return table(["of bicubic's, if nothing else stands there", "is", "wanted"], rows)
 
 
 def native_sentence(result: Json) -> str:
@@ -112,12 +111,23 @@ def speed(result: Json, *, short: bool = False) -> str:
         name = f"{model}{info['backend']} {info['precision']}"
         name += f", {cell['num_steps']} steps" if cell["num_steps"] > 1 else ""
         rows.setdefault(name, {})[tuple(cell["size"])] = cell
+    if short:  # of each model the faster backend
+        best: dict[str, str] = {}
+        for name, row in rows.items():
+            model = name.partition(",")[0]
+            if model not in best or _rates(row) > _rates(rows[best[model]]):
+                best[model] = name
+        rows = {name: rows[name] for name in best.values()}
     show = _rate if short else _cell
-    head = ["frames a second" if short else "ms, median (99 %); frames a second; MB"]
+    head = ["frames a second" if short else "median ms; frames a second; MB"]
     return table(
         [*head, *(f"{w}x{h}" for w, h in sizes)],
         [[name, *(show(row.get(size)) for size in sizes)] for name, row in rows.items()],
     )
+
+
+def _rates(row: dict[tuple[int, ...], Json]) -> float:
+    return sum(cell["fps"] for cell in row.values())
 
 
 def _short(value: float) -> str:
@@ -133,25 +143,29 @@ def _cell(cell: Json | None) -> str:
     if cell is None:
         return ""
     latency = cell["latency_ms"]
-    times = f"{_short(latency['p50'])} ({_short(latency['p99'])})"
-    return f"{times}; {_short(cell['fps'])}; {cell['memory_mb']['rss']}"
+    return f"{_short(latency['p50'])}; {_short(cell['fps'])}; {cell['memory_mb']['rss']}"
 
 
-def peers(result: Json) -> str:
-    """Shortest time and CPU time relative to ours, by network and size."""
-    sizes = [key for key, value in result.items() if isinstance(value, dict)]
-    names = [n for n in result[sizes[0]] if "opponent" not in n and "steps" not in n]
+def peers(results: Mapping[str, Json]) -> str:
+    """Shortest time, and CPU time over ours, by network and machine, for the smallest frames."""
+    found, size = {}, ""
+    for machine, result in results.items():
+        size = next(key for key, value in result.items() if isinstance(value, dict))
+        for name, row in result[size].items():
+            if "opponent" not in name and "steps" not in name:
+                found.setdefault(name, {})[machine] = row
     rows = [
-        [
-            f"{name} {result[sizes[0]][name]['precision']}".strip(),
-            *(
-                f"{_short(result[s][name]['best_ms'])}; {result[s][name]['cpu_ratio']:.2f}"
-                for s in sizes
-            ),
-        ]
-        for name in names
+        [name, *(_peer(of_machine.get(machine)) for machine in results)]
+        for name, of_machine in found.items()
     ]
-    return table(["best ms; CPU time over ours", *sizes], rows)
+    return table([f"{size}: best ms; CPU time over ours", *results], rows)
+
+
+def _peer(row: Json | None) -> str:
+    if row is None:
+        return ""
+    precision = f"; {row['precision']}" if row["precision"] else ""
+    return f"{_short(row['best_ms'])}; {row['cpu_ratio']:.2f}{precision}"
 
 
 def detectors(found: Mapping[str, Json]) -> str:
@@ -168,7 +182,7 @@ def detectors(found: Mapping[str, Json]) -> str:
 
 
 def _interval(entry: Json) -> str:
-    return f"{entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f})"
+    return f"{entry['value']:.3f} ({entry['low']:.3f}–{entry['high']:.3f})"
 
 
 def features(result: Json) -> str:

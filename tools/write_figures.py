@@ -37,33 +37,29 @@ README_COLUMNS = ("camera 0 %", "camera 1 %", "camera 3 %")
 _HEAD = """\
 # Figures
 
-Everything that was measured, on one page. A script writes it (`python tools/write_figures.py`)
-from the model files' metadata and from `docs/figures/*.json`. Under each title: the command that
-prints the figures, the machine, and the version of the package that was measured, which may be
-older than this one. Machines are virtual ones on AMD EPYC that other work shared: compare figures
-of one table, not of two."""
+Everything that was measured, written by `tools/write_figures.py` from the model files' metadata
+and `docs/figures/*.json`: with the command, the machine (virtual, shared with other work: compare
+within a table) and the version of the package that was measured, which may be older than this."""
 _GRID = """\
-Gain over OpenCV's bicubic of the same frame; mean of hit_uav/test, roadscene and m3fd (the last
-two never trained on). Simulated cameras: blur 0.2 to 0.6 camera pixels, the pixel's own area, row
-and column pattern up to 1 %, white noise of the column in % of the range, whole counts; `reduced`
-is antialiased bicubic. *told*: the model knows noise and blur; *auto*: nothing."""
+Gain over OpenCV's bicubic, mean of hit_uav/test, roadscene and m3fd (the last two never trained
+on). Blur 0.2 to 0.6 camera pixels, pattern up to 1 %, white noise of the column, whole counts;
+`reduced` is antialiased bicubic. *told*: the model knows noise and blur; *auto*: nothing."""
 _NATIVE = """\
-Frames as cameras deliver them, `camera: auto`, nothing reduced and no truth known. The last
-column says where what is wanted is not reached yet."""
+Frames as cameras deliver them, `camera: auto`, against what is wanted."""
 _STEPS = """\
 Means of the same sets: gain in PSNR (dB) and SSIM over bicubic; spectrum distance (dB, lower is
 better; bicubic's in its own column). *camera*: simulated, 1 % of noise, `auto`; *reduced* by
 bicubic, and told so."""
 _DETECTORS = """\
-`hr`: sharp frames; the others after reduction x4 by antialiased bicubic and upscaling. Means over
-classes with at least 20 objects, 95 % intervals over images; *small* is below 32x32 pixels."""
+`hr`: sharp frames; the others reduced x4 by antialiased bicubic, then upscaled. Means over classes
+with at least 20 objects, 95 % intervals; *small*: below 32x32 pixels."""
+
+_PEERS = """\
+Of the others the network alone, with random weights; of this package everything."""
 
 #: JSON files by the start of their names: title, text and table.
 _PARTS: tuple[tuple[str, str, str, Callable[[Json], str]], ...] = (
-    ("bench", "Speed", "Whole upscales of 16-bit frames, message and all.", tables.speed),
-    ("start", "Start", "", tables.plain),
-    ("peers", "Beside other networks", "Of the others the network alone, with random weights, in "
-     "its faster precision; of this package everything, 16 bits to 16 bits.", tables.peers),
+    ("bench", "Speed", "16-bit frames one at a time, message and all.", tables.speed),
     ("guidance", "Steps and guidance", "", tables.guidance),
     ("published_speed", "The published DifIISR", "One step of one frame, random weights.",
      tables.published),
@@ -93,7 +89,7 @@ def page() -> str:
         f"Of every set and camera: {tables.least_gains(cameras['result'])}.",
         "## Native frames", source(frames), _NATIVE, tables.native(frames["result"]),
         "## More steps", record, _STEPS, tables.steps(models),
-        "## Models", "Size and training, from the models' files.", tables.models(models),
+        "## Models", "From the models' files.", tables.models(models),
     ]  # fmt: skip
     for start, title, text, make in _PARTS:
         entries = [json.loads(path.read_text()) for path in sorted(FOLDER.glob(f"{start}*.json"))]
@@ -101,9 +97,17 @@ def page() -> str:
             parts += [f"## {title}", *filter(None, [text])]
         for entry in entries:
             parts += [source(entry), make(entry["result"])]
+    parts += peers()
     parts += ["## Detectors", source(detector), _DETECTORS, tables.detectors(detectors),
               tables.features(detector["result"])]  # fmt: skip
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def peers() -> list[str]:
+    """The section on other people's networks: one table for all machines."""
+    entries = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("peers*.json"))]
+    made = tables.peers({entry["machine"]: entry["result"] for entry in entries})
+    return ["## Beside other networks", _PEERS, *map(source, entries), made]
 
 
 def readme(text: str) -> str:

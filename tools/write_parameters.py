@@ -94,7 +94,7 @@ def shown(value: Value) -> str:
 def parameters(specs: Sequence[ParameterSpec]) -> str:
     """A node's parameters as a Markdown list."""
     return "\n".join(
-        f"- `{s.name}` ({shown(s.default)}; {accepted(s)}): {s.description}" for s in specs
+        f"- `{s.name}` ({shown(s.default)}{accepted(s)}): {s.description}" for s in specs
     )
 
 
@@ -105,10 +105,9 @@ def by_change(specs: Sequence[ParameterSpec]) -> str:
 
 
 def accepted(spec: ParameterSpec) -> str:
-    """What is accepted; the type where that says it. Defaults show the type of numbers."""
-    if spec.accepted in (f"any {spec.type_name}", "true, false"):
-        return spec.type_name
-    return spec.accepted
+    """What is accepted, after the default; nothing where the default's type says it."""
+    by_type = spec.accepted in (f"any {spec.type_name}", "true, false")
+    return "" if by_type else f"; {spec.accepted}"
 
 
 def arguments(given: Sequence[LaunchArgument], shared: Sequence[LaunchArgument] = ()) -> str:
