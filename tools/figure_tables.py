@@ -78,8 +78,9 @@ def native(result: Json) -> str:
         least = check.get("least")
         wanted = f"≤{check['limit']:g}" if least is None else f"{least:g}–{check['limit']:g}"
         reached = "" if check["passes"] else ": not reached"
-        rows.append([check["name"], f"{check['value']:.3g}", wanted + reached])
-    return table(["of bicubic's, if nothing else stands there", "is", "wanted"], rows)
+        value = "" if check["value"] is None else f"{check['value']:.3g}"  # nothing to measure on
+        rows.append([check["name"], value, wanted + reached])
+    return table(["times bicubic's, where no unit is named", "is", "wanted"], rows)
 
 
 def native_sentence(result: Json) -> str:
@@ -93,7 +94,7 @@ def native_sentence(result: Json) -> str:
         f"{title} {check['value']:.2f}"
         for start, title in wanted.items()
         for check in result["checks"]
-        if check["name"].startswith(start)
+        if check["name"].startswith(start) and check["value"] is not None
     ]
     return f"Median of native cameras, times bicubic's: {', '.join(parts)}."
 

@@ -6,8 +6,8 @@
 
 Figures of models and detectors come from their files' metadata (benchmarks/record_quality.py and
 record_detector.py write it), all others from docs/figures/NAME.json: command, machine and version
-of the package, and under "result" what the command wrote by its own --json. --record puts such a
-file there; of several, their cells are joined.
+of the package, and under "result" what the command wrote by its own --json. --record puts such
+files there, those of several runs joined.
 """
 
 from __future__ import annotations
@@ -125,12 +125,22 @@ def files() -> dict[Path, str]:
     return {PAGE: page(), README: readme(README.read_text())}
 
 
+def joined(parts: list[Json]) -> Json:
+    """What several runs of a benchmark wrote: the cells of ``difiisr bench``, detectors' costs."""
+    result = dict(parts[0])
+    for part in parts[1:]:
+        if "cells" in part:
+            result["cells"] = result["cells"] + part["cells"]
+        elif "cost" in part:
+            result["cost"] = {**result["cost"], **part["cost"]}
+        else:
+            raise SystemExit("only files of difiisr bench or record_detector.py can be joined")
+    return result
+
+
 def record(name: str, results: list[Path], machine: str | None, command: str | None) -> None:
     """Put a benchmark's JSON into docs/figures/, with what must be known of it."""
-    found = [json.loads(path.read_text()) for path in results]
-    result = found[0]
-    if len(found) > 1:
-        result = {**result, "cells": [cell for part in found for cell in part["cells"]]}
+    result = joined([json.loads(path.read_text()) for path in results])
     path = FOLDER / f"{name}.json"
     before = json.loads(path.read_text()) if path.is_file() else {}
     here = f"{os.cpu_count()} CPUs, {platform.processor() or platform.machine()}"

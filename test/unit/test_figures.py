@@ -56,6 +56,10 @@ def test_a_benchmarks_json_is_recorded(script, tmp_path, monkeypatch):
     for name in ("lite", "nano"):
         parts.append(tmp_path / f"{name}.part")
         parts[-1].write_text(json.dumps({"cells": [name]}))
+    costs = [{"size": [8, 8], "cost": {name: []}} for name in ("detector", "detector_judge")]
+    assert script.joined(costs)["cost"] == {"detector": [], "detector_judge": []}
+    with pytest.raises(SystemExit, match="joined"):
+        script.joined([{"mean": {}}, {"mean": {}}])
     with pytest.raises(SystemExit, match="--command"):
         script.record("bench_here", parts, None, None)
     script.record("bench_here", parts, "a machine", "difiisr bench")
@@ -64,6 +68,17 @@ def test_a_benchmarks_json_is_recorded(script, tmp_path, monkeypatch):
     assert entry["result"]["cells"] == ["lite", "nano"]
     assert entry["command"] == "difiisr bench"
     assert entry["machine"] != "a machine" and "CPUs" in entry["machine"]
+
+
+def test_a_check_without_a_value_has_an_empty_cell(script):
+    checks = [
+        {"name": "flicker of still clips, all, mean", "value": None, "limit": 1.0, "passes": False},
+        {"name": "edge widths, median", "value": 0.7, "limit": 0.9, "least": None, "passes": True},
+    ]
+    table = script.tables.native({"checks": checks})
+    assert "| flicker of still clips, all, mean |  | ≤1: not reached |" in table
+    assert "| edge widths, median | 0.7 | ≤0.9 |" in table
+    assert "flicker" not in script.tables.native_sentence({"checks": checks})
 
 
 def test_a_place_without_both_markers_is_named(script):
