@@ -6,8 +6,8 @@
 Frames are reduced x4 (by a simulated camera, or --degradation reduced: antialiased bicubic) and
 restored by OpenCV's bicubic and by every setting of the sampler, each once; the judge detects on
 what comes out. Prints Markdown: means with 95 % intervals by bootstrap over images, drawn jointly
-for all metrics and methods, then paired differences. The tables of docs/guidance.md are this
-script's output.
+for all metrics and methods, then paired differences. `tools/write_figures.py --record guidance`
+takes its --json into docs/figures.md.
 """
 
 from __future__ import annotations

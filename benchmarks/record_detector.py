@@ -3,8 +3,8 @@
     python benchmarks/record_detector.py FILE --data FOLDER --boxes FILE --name hit_uav/test
 
 Scored by ``difiisr detect`` on HR frames, and on frames reduced by antialiased bicubic and
-upscaled; the figures in docs/detector.md are this script's output. A second table gives what the
-network costs here.
+upscaled; docs/figures.md shows what is in the files. A second table gives what the network costs
+here; --json writes it for `tools/write_figures.py --record detector`.
 """
 
 from __future__ import annotations
@@ -64,12 +64,9 @@ def _cell(entry: dict, sign: str = "") -> str:
     return f"{entry['value']:{sign}.3f} ({entry['low']:{sign}.3f} to {entry['high']:{sign}.3f})"
 
 
-def cost(detector: str) -> str:
-    """Markdown: work and best time of the features up to each map, and of all output maps."""
-    lines = [
-        "| what | multiply-adds, G | fp32, ms | bf16, ms | bf16 with gradient, ms |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+def cost(detector: str) -> list[dict]:
+    """Work and best time of the features up to each map, and of all output maps."""
+    rows = []
     network, _ = load_detector(detector)
     work: list[int] = []
     for module in network.modules():
@@ -94,10 +91,22 @@ def cost(detector: str) -> str:
         title = "detection" if count is None else f"features to {names[count - 1]}"
         work.clear()
         _run(network, count)
-        cells = [f"{sum(work) / 1e9:.2f}", *(f"{milliseconds:.1f}" for milliseconds in row)]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return f"{parameters / 1e6:.2f} M parameters, {SIZE[1]}x{SIZE[0]}:\n\n" + "\n".join(lines)
+        times_ms = zip(("fp32_ms", "bf16_ms", "bf16_gradient_ms"), row)
+        rows.append(
+            {"what": title, "gmac": round(sum(work) / 1e9, 2)}
+            | {key: round(float(value), 1) for key, value in times_ms}
+        )
+    return rows
+
+
+def cost_table(rows: list[dict]) -> str:
+    """Markdown."""
+    size = f"{SIZE[1]}x{SIZE[0]}"
+    lines = [
+        f"| {size} | multiply-adds, G | fp32, ms | bf16, ms | bf16 with gradient, ms |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, r.values())) + " |" for r in rows)])
 
 
 def _run(network: ThermalDetector, count: int | None, gradient: bool = False) -> float:
@@ -118,6 +127,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--boxes", type=Path, required=True, metavar="FILE")
     parser.add_argument("--name", required=True, help="what to call the data in the file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what it costs")
     args = parser.parse_args()
     report = measure(str(args.detector), args.data, args.boxes)
     with safe_open(str(args.detector), "pt") as file:
@@ -129,7 +139,11 @@ def main() -> None:
     args.detector.chmod(0o644)
     print(table(report))
     print()
-    print(cost(str(args.detector)))
+    rows = cost(str(args.detector))
+    print(cost_table(rows))
+    if args.json:
+        result = {"size": [SIZE[1], SIZE[0]], "cost": {args.detector.stem: rows}}
+        args.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

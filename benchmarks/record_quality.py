@@ -3,7 +3,7 @@
     python benchmarks/record_quality.py MODEL --data FOLDER
 
 FOLDER holds m3fd/, roadscene/, hit_uav/test/ and lepton/. Everything is measured by
-``difiisr evaluate``; the figures in docs/models.md are this script's output.
+``difiisr evaluate``; ``tools/write_figures.py`` takes them from the file into docs/figures.md.
 """
 
 from __future__ import annotations

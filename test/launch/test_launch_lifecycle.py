@@ -1,4 +1,4 @@
-"""The lifecycle manager's way: the example of docs/launch.md, then further events."""
+"""The lifecycle manager's way: the example of docs/examples, then further events."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ import pytest
 
 pytest.importorskip("launch_testing", reason="launch_testing is missing: it comes with ROS 2")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
-
-import re
-import tempfile
 
 import launch_testing
 from behaviours import check_silent, check_upscales
@@ -27,12 +24,8 @@ from ros_peer import Stream
 @pytest.mark.launch_test
 def generate_test_description():
     share()
-    (example,) = re.findall(
-        r"```python\n(.*?)```", (REPOSITORY / "docs" / "launch.md").read_text(), re.DOTALL
-    )
-    assert '"autostart": "false"' in example
-    file = Path(tempfile.mkdtemp()) / "example.launch.py"
-    file.write_text(example)
+    file = REPOSITORY / "docs" / "examples" / "lifecycle.launch.py"
+    assert '"autostart": "false"' in file.read_text()
     return describe(
         SetLaunchConfiguration("backend", "bicubic"),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(str(file))),

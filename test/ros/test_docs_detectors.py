@@ -1,9 +1,8 @@
-"""The complete node of docs/detectors.md, behind the real node: boxes and rays are the camera's."""
+"""The complete node of docs/examples, behind the real node: boxes and rays are the camera's."""
 
 from __future__ import annotations
 
 import importlib.util
-import re
 import sys
 import types
 
@@ -59,15 +58,15 @@ class TimeSynchronizer:
 
 @pytest.fixture
 def example(repository, monkeypatch):
-    """The page's node as a module."""
+    """The example as a module."""
     if importlib.util.find_spec("message_filters") is None:
         stand_in = types.ModuleType("message_filters")
         stand_in.Subscriber, stand_in.TimeSynchronizer = Subscriber, TimeSynchronizer
         monkeypatch.setitem(sys.modules, "message_filters", stand_in)
-    text = (repository / "docs" / "detectors.md").read_text()
-    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    module = types.ModuleType("detectors_example")
-    exec(compile(code, "docs/detectors.md", "exec"), module.__dict__)
+    file = repository / "docs" / "examples" / "hot_spot_detector.py"
+    spec = importlib.util.spec_from_file_location("hot_spot_detector", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 
@@ -116,7 +115,7 @@ def detect_in(example, graph, **info):
 
 @pytest.mark.parametrize("encoding", ["same", "mono8", "bgr8"])
 def test_box_and_ray_are_those_of_the_camera_pixel(example, encoding):
-    # By percentile an even scene has no extent; the page's example fixes the range, too.
+    # By percentile an even scene has no extent; docs/tasks/yolo.md fixes the range, too.
     fixed = {"range_mode": "fixed", "range_min": 27315.0, "range_max": 31315.0}
     with Graph(output_encoding=encoding, **fixed) as graph:
         corners, ray, _ = detect_in(example, graph)

@@ -32,11 +32,11 @@ REFUSED = {
 
 
 def documented(repository, task):
-    """Keys by the tables of docs/super_resolution_node.md."""
+    """Keys by the lists of docs/super_resolution_node.md."""
     text = (repository / "docs" / "super_resolution_node.md").read_text()
     section = text.split(f"\n### {task}\n")[1].split("\n##")[0]
-    cells = re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
-    return [key for cell in cells for key in re.findall(r"`([^`]+)`", cell)]
+    items = re.findall(r"^- ((?:`[^`]+`(?:, )?)+):", section, re.MULTILINE)
+    return [key for item in items for key in re.findall(r"`([^`]+)`", item)]
 
 
 def test_diagnostics_keys_are_those_that_are_documented(repository):

@@ -115,6 +115,6 @@ def test_foxglove_shows_topics_and_diagnostics_that_exist(config, repository):
 
 def test_every_file_is_documented(config, repository):
     text = (repository / "docs" / "launch.md").read_text().split("## Files in config/")[1]
-    assert set(re.findall(r"^\| `(\S+)` \|", text, re.MULTILINE)) == {
+    assert set(re.findall(r"^- `(\S+)`: ", text, re.MULTILINE)) == {
         file.name for file in config.iterdir() if file.is_file()
     }

@@ -46,10 +46,12 @@ def test_the_docs_show_the_figures_and_recipe_of_the_file(name, repository):
     assert ", ".join(map(str, config["channels"])) in text
     assert f"--seed {facts['settings']['seed']}" in text
     assert f"--steps {facts['settings']['steps']}" in text
+    figures = (repository / "docs" / "figures.md").read_text()
     quality = facts["quality"]["hit_uav/test"]
     for method in ("hr", "bicubic", "difiisr"):
         v = quality[method]["map50"]
-        assert f"| {method} | {v['value']:.3f} ({v['low']:.3f} to {v['high']:.3f}) |" in text
+        interval = f"{v['value']:.3f} ({v['low']:.3f}–{v['high']:.3f})"
+        assert f"| `{name}`, hit_uav/test, {method} | {interval} |" in figures
 
 
 def test_judge_and_prior_are_different_networks():

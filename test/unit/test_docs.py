@@ -14,7 +14,8 @@ from difiisr_ros.stream.launch_arguments import NODE_PARAMETERS
 from difiisr_ros.stream.parameter_table import Change, check_together
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+PAGES = (*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+TASKS = tuple(page for page in PAGES if page.parent.name == "tasks")
 if not (ROOT / "README.md").is_file():
     pytest.skip("the package's sources are not here", allow_module_level=True)
 TABLES = (NODE_PARAMETERS, frame_player_parameters.BY_NAME, monitor_parameters.BY_NAME)
@@ -57,10 +58,11 @@ def test_every_page_is_found_from_the_index_and_the_readme():
     index = (ROOT / "docs" / "README.md").read_text()
     readme = (ROOT / "README.md").read_text()
     assert "(docs/README.md)" in readme
+    assert len(TASKS) > 5
     for page in PAGES:
-        if page.parent.name == "docs" and page.name != "README.md":
-            assert f"({page.name})" in index
-            assert f"(docs/{page.name}" in readme
+        if page.is_relative_to(ROOT / "docs") and page.name != "README.md":
+            assert f"({page.relative_to(ROOT / 'docs')})" in index
+            assert page not in TASKS or f"(docs/tasks/{page.name})" in readme
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)
