@@ -76,6 +76,7 @@ class SuperResolver:
         self._lock = threading.Lock()
         self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
         self._options = self.check(options)
+        backend.check_camera(self.camera)
 
     @classmethod
     def load(

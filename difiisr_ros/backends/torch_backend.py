@@ -11,6 +11,7 @@ from torch import Tensor
 from difiisr_ros.backends.cuda_runner import CudaRunner
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.prior_terms import PriorTerms
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.device import DTYPES, choose_device, choose_precision, has_native_bf16
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
@@ -69,6 +70,9 @@ class TorchBackend:
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
         if self._cuda is not None:
             self._cuda.wait_for_others()
+
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Every camera."""
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run twice: the first run chooses kernels, the second allocates what stays."""
