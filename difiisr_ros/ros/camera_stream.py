@@ -49,7 +49,8 @@ class RoomInSlot(MutuallyExclusiveCallbackGroup):
     """Lets a subscription take a message only while its slot has room.
 
     What is not taken stays in the middleware's history, so that nothing is lost and the executor
-    never blocks. Whoever empties the slot must wake the executor.
+    never blocks. Nothing else keeps a frame from being displaced. Whoever empties the slot must
+    wake the executor.
     """
 
     def __init__(self, slots: FrameSlots[Arrival], name: str) -> None:

@@ -102,10 +102,11 @@ class SuperResolutionNode(GuardedLifecycleNode):
     def activate(self) -> None:
         """Start the worker and subscribe."""
         block = self.parameters["drop_policy"] == "block"
-        depth = BLOCK_DEPTH if block else 1
-        slots: FrameSlots[Arrival] = FrameSlots(list(self.cameras), depth, keep_all=block)
+        names = list(self.cameras)
+        slots: FrameSlots[Arrival]
+        slots = FrameSlots(names, BLOCK_DEPTH, self._wake_executor) if block else FrameSlots(names)
         self._slots = slots
-        self._worker = FrameWorker(slots, self._work, self._worker_failed)
+        self._worker = FrameWorker(slots, self._upscaler.work, self._worker_failed)
         self._follow_demand()
 
     def deactivate(self) -> None:
@@ -190,10 +191,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self.get_logger().info(f"{state} by service")
         return response
 
-    def _work(self, arrivals: dict[str, Arrival]) -> None:
-        self._upscaler.work(arrivals)
-        if self.parameters["drop_policy"] == "block" and self.executor is not None:
-            self.executor.wake()  # a slot has room again
+    def _wake_executor(self) -> None:
+        """A slot has room again, so a subscription that was held back may take a message."""
+        if self.executor is not None:
+            self.executor.wake()
 
     def _worker_failed(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))
