@@ -18,11 +18,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.messages.compressed import compressed_to_gray
-from difiisr_ros.messages.image_encoding import is_colour, surplus_bytes
-from difiisr_ros.messages.output_encoding import needs_range, to_output
+from difiisr_ros.messages.read import ImageFormat, image_to_gray
+from difiisr_ros.messages.write import OutputFormat, output_format, to_output
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
 from difiisr_ros.ros.compressed import array_to_compressed
-from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
+from difiisr_ros.ros.conversions import array_to_image, demosaic
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.parameter_table import engine_options
@@ -39,7 +39,8 @@ class Frame:
     camera: CameraStream
     arrival: Arrival
     pixels: np.ndarray
-    encoding: str
+    format: ImageFormat
+    output: OutputFormat
     waited: float
     """Seconds from its arrival until it was begun."""
     value_range: ValueRange | None = None
@@ -159,9 +160,10 @@ class Upscaler:
             camera.statistics.skipped()
             return None
         try:
-            pixels, encoding = self._decode(camera, arrival.message)
-            frame = Frame(camera, arrival, pixels, encoding, waited)
-            if needs_range(pixels.dtype, self._values["output_encoding"]):
+            pixels, found = self._decode(camera, arrival.message)
+            output = output_format(found.encoding, self._values["output_encoding"])
+            frame = Frame(camera, arrival, pixels, found, output, waited)
+            if output.needs_range:
                 frame.value_range = self._smooth_range(camera, arrival, pixels)
             return frame
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
@@ -170,25 +172,13 @@ class Upscaler:
 
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
-    ) -> tuple[np.ndarray, str]:
+    ) -> tuple[np.ndarray, ImageFormat]:
         if isinstance(message, CompressedImage):
             return compressed_to_gray(message, self._values["max_input_pixels"])
-        pixels = image_to_gray(message)
-        surplus = surplus_bytes(message.height, message.step, message.data)
-        if surplus:
-            self._notice(
-                camera,
-                "surplus_data",
-                f"data has {surplus} bytes more than step x height; they are ignored",
-            )
-        if message.encoding[:3] in ("rgb", "bgr") and is_colour(image_to_array(message)):
-            self._notice(
-                camera,
-                "colour_input",
-                f"the {message.encoding} image has colour; its luma is upscaled, which is not a "
-                "temperature (publish the camera's mono16 or 16UC1 image for that)",
-            )
-        return pixels, message.encoding
+        pixels, found = image_to_gray(message, demosaic)
+        for notice in found.notices:
+            self._notice(camera, notice.cause, notice.words)
+        return pixels, found
 
     def _smooth_range(
         self, camera: CameraStream, arrival: Arrival, pixels: np.ndarray
@@ -237,10 +227,8 @@ class Upscaler:
         )
 
     def _publish(self, frame: Frame, result: np.ndarray, seconds: float) -> None:
-        camera, values = frame.camera, self._values
-        array, encoding = to_output(
-            result, frame.encoding, values["output_encoding"], frame.value_range
-        )
+        camera, values, encoding = frame.camera, self._values, frame.output.name
+        array = to_output(result, frame.output, frame.value_range)
         header = frame.arrival.message.header
         if values["output_transport"] == "compressed":
             message = array_to_compressed(array, encoding, header)
@@ -255,8 +243,8 @@ class Upscaler:
             (height, width), (out_height, out_width) = frame.pixels.shape, array.shape[:2]
             info = self.engine.info
             self._logger.info(
-                f"first frame of {camera.image_topic}: {frame.encoding} {width}x{height}; "
-                f"publishing {encoding} {out_width}x{out_height} on "
+                f"first frame of {camera.image_topic}: {frame.format.encoding.name} "
+                f"{width}x{height}; publishing {encoding} {out_width}x{out_height} on "
                 f"{camera.output_topic}; backend {info.backend} on {info.device} "
                 f"({info.precision}), {1e3 * seconds:.1f} ms; camera: {info.camera}"
                 f"{_noise_in_words(frame.noise)}"
