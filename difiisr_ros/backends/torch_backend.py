@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -111,13 +112,16 @@ class TorchBackend:
         if num_steps not in self._schedules:
             self._schedules[num_steps] = self._full.respaced(num_steps)
         schedule = self._schedules[num_steps]
-        band = guides_measured_band(num_steps, consistency, camera.exact)
+        make_guide = None
+        if guidance.terms:
+            band = guides_measured_band(num_steps, consistency, camera.exact)
+            make_guide = partial(self._guide, guidance, band)
 
         def compute(frames: Tensor, images: Tensor, told: Tensor) -> Tensor:
             return upscale_frames(
                 network, frames, told, [fold(image[None, None]) for image in images],
                 self._full, schedule, consistency=consistency, exact=camera.exact,
-                make_guide=lambda lr, y0: self._guide(guidance, lr, y0, band),
+                make_guide=make_guide,
             )  # fmt: skip
 
         with torch.no_grad() if by_autograd else torch.inference_mode():
@@ -131,11 +135,7 @@ class TorchBackend:
                 )
                 return compute(*inputs).numpy()
 
-    def _guide(
-        self, guidance: Guidance, lr: Tensor, y0: Tensor, measured_band: bool
-    ) -> Guide | None:
-        if not guidance.terms:
-            return None
+    def _guide(self, guidance: Guidance, measured_band: bool, lr: Tensor, y0: Tensor) -> Guide:
         assert self._priors is not None
         terms = self._priors.weighted(guidance, lr, y0, measured_band=measured_band)
         return exact(terms) if guidance.exact else closed_form(terms)
