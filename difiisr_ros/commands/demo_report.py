@@ -67,7 +67,7 @@ def stream_figures(played: dict[str, Any], measured: dict[str, Any]) -> dict[str
 def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
     """What the node said of itself in its last diagnostics."""
     inference, backend = diagnostics.get("inference", {}), diagnostics.get("backend", {})
-    noise = backend.get("noise (counts)")
+    noise = inference.get("noise (counts)")
 
     def number(key: str) -> float | None:
         text = inference.get(key, "")

@@ -233,13 +233,13 @@ class CameraStream:
     ) -> Callable[[Any], None]:
         def store(message: Any) -> None:
             now = time.monotonic()
+            self._notice_stamp(message.header.stamp)
             if compressed:
                 self.statistics.received(f"compressed ({message.format[:40]})")
             else:
                 self.statistics.received(
                     f"{message.encoding[:40]} {message.width}x{message.height}"
                 )
-            self._notice_stamp(message.header.stamp)
             displaced = slots.put(self.name, Arrival(message, now))
             if displaced:
                 self.statistics.displaced(displaced)
