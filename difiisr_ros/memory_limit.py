@@ -19,12 +19,9 @@ class MemoryLimit:
     def __init__(self) -> None:
         #: What is reduced, and why, for SuperResolver.info; None: nothing is.
         self.reason: str | None = None
-        self._one_by_one = False
+        #: Whether frames are run one at a time.
+        self.one_by_one = False
         self._tile = 0
-
-    def batch(self, frames: int) -> int:
-        """How many of so many frames to run at once."""
-        return 1 if self._one_by_one else frames
 
     def applied(self, options: UpscaleOptions) -> UpscaleOptions:
         """The options with tiles that may fit."""
@@ -44,8 +41,8 @@ class MemoryLimit:
             options: with which they did not.
             error: what the backend said; raised where nothing is left to reduce.
         """
-        if shape[0] > 1 and not self._one_by_one:
-            self._one_by_one = True
+        if shape[0] > 1 and not self.one_by_one:
+            self.one_by_one = True
             what = "frames are run one at a time"
         else:
             side = max(shape[-2:])
@@ -59,4 +56,4 @@ class MemoryLimit:
 
     def forget(self) -> None:
         """Try again as asked."""
-        self.reason, self._one_by_one, self._tile = None, False, 0
+        self.reason, self.one_by_one, self._tile = None, False, 0

@@ -6,6 +6,7 @@ The node's parameters and the commands' flags take their ranges and choices from
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 from difiisr_ros.core.condition import DEFAULT_OVERSHOOT
@@ -79,7 +80,7 @@ class UpscaleOptions:
         if self.tile_size:
             tile_starts(1, self.tile_size, self.tile_overlap)
 
-    @property
+    @cached_property
     def guidance(self) -> Guidance:
         """The three options on guidance as backends take them."""
         return Guidance(self.visual_scale, self.perceptual_scale, self.guidance_gradient)

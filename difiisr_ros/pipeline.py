@@ -18,7 +18,7 @@ from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.factory import create, create_instead
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
-from difiisr_ros.core.condition import Conditions, noise_to_tell
+from difiisr_ros.core.condition import Conditions, FrameMeasurement, noise_to_tell
 from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.tiling import upscale_tiled
@@ -69,13 +69,15 @@ class SuperResolver:
     ) -> None:
         self._backend = backend
         self.camera = resolve_camera(camera)
-        self._noise_told: tuple[float, float] | None = None  # counts, share of the range
+        #: What was measured of the frames of the newest call, in their order; empty before it.
+        self.measurements: tuple[FrameMeasurement, ...] = ()
         self._fallback = fallback
         self._instead = instead  # makes another backend when this one turns out not to run
         self._memory = MemoryLimit()
         self._lock = threading.Lock()
         self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
         self._options = self.check(options)
+        backend.check_camera(self.camera)
 
     @classmethod
     def load(
@@ -144,12 +146,6 @@ class SuperResolver:
         return self._options
 
     @property
-    def noise_told(self) -> tuple[float, float] | None:
-        """White noise that was told or found of the newest frame, counts and share of its range;
-        None before the first, and for frames without a camera (``reduced``)."""
-        return self._noise_told
-
-    @property
     def max_steps(self) -> int:
         """Length of the model's schedule: the largest num_steps."""
         return self._backend.max_steps
@@ -201,7 +197,7 @@ class SuperResolver:
         frame[0, 0] = 255
         for _ in range(3 if self._backend.device.startswith("cuda") else 1):
             self.upscale(frame)
-        self._noise_told = None  # no camera's frame has come yet
+        self.measurements = ()  # no camera's frame has come yet
 
     def upscale(
         self,
@@ -240,48 +236,47 @@ class SuperResolver:
         """
         options = self._options
         self._check_batch(frames, options)
-        if value_ranges is None:
-            mode, low, high = options.range_mode, options.range_min, options.range_max
-            value_ranges = [radiometry.measure_range(f, mode, low, high) for f in frames]
-        elif len(value_ranges) != len(frames):
+        if value_ranges is not None and len(value_ranges) != len(frames):
             raise FrameError(
                 f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}"
             )
-        else:
-            value_ranges = [radiometry.check_fixed_range(*pair) for pair in value_ranges]
-        lr = np.stack([radiometry.normalize(f, r) for f, r in zip(frames, value_ranges)])[:, None]
-        conditions = self._conditions(frames, value_ranges, camera or self.camera, options)
+        camera = camera or self.camera
+        mode, low, high = options.range_mode, options.range_min, options.range_max
+        normalised, measurements = [], []
+        for i, frame in enumerate(frames):
+            if value_ranges is None:
+                value_range = radiometry.measure_range(frame, mode, low, high)
+            else:
+                value_range = radiometry.check_fixed_range(*value_ranges[i])
+            normalised.append(radiometry.normalize(frame, value_range))
+            noise = noise_to_tell(frame, camera)
+            measurements.append(FrameMeasurement(value_range, noise, camera))
+        conditions = Conditions.of(
+            camera, [measured.noise_share for measured in measurements], options.overshoot
+        )
         with self._lock:
             results = self._run_where_it_fits(
-                lr, frames[0].dtype, value_ranges, options, conditions
+                np.stack(normalised)[:, None],
+                frames[0].dtype,
+                [measured.value_range for measured in measurements],
+                options,
+                conditions,
             )
+            self.measurements = tuple(measurements)
         for result, frame in zip(results, frames):
             radiometry.restore_missing(result, frame, self._backend.scale)
         return results
-
-    def _conditions(
-        self,
-        frames: Sequence[np.ndarray],
-        value_ranges: Sequence[ValueRange],
-        camera: CameraProfile,
-        options: UpscaleOptions,
-    ) -> Conditions:
-        """What is told of the frames; the noise of those whose camera's is not known is found."""
-        shares = []
-        for frame, (low, high) in zip(frames, value_ranges):
-            counts = noise_to_tell(frame, camera)
-            shares.append(counts / (high - low))
-        self._noise_told = None if camera.is_reduced else (counts, shares[-1])
-        return Conditions.of(camera, shares, options.overshoot)
 
     @staticmethod
     def _check_batch(frames: Sequence[np.ndarray], options: UpscaleOptions) -> None:
         if len(frames) == 0:
             raise FrameError("no frames given")
+        first = frames[0]
+        alike = True
         for frame in frames:
             radiometry.check_frame(frame)
-        first = frames[0]
-        if any(f.shape != first.shape or f.dtype != first.dtype for f in frames):
+            alike = alike and frame.shape == first.shape and frame.dtype == first.dtype
+        if not alike:
             kinds = ", ".join(sorted({f"{f.shape} {f.dtype}" for f in frames}))
             raise FrameError(f"a batch needs frames of one shape and dtype, got {kinds}")
         if first.size > options.max_input_pixels:
@@ -300,11 +295,14 @@ class SuperResolver:
     ) -> list[np.ndarray]:
         """Again in smaller parts where the device is full, or on another backend."""
         while True:
-            limited, size = self._memory.applied(options), self._memory.batch(len(lr))
-            parts = [slice(first, first + size) for first in range(0, len(lr), size)]
+            limited = options if self._memory.reason is None else self._memory.applied(options)
             try:
-                results = [
-                    self._run(lr[p], dtype, value_ranges[p], limited, camera.part(p)) for p in parts
+                if not self._memory.one_by_one:
+                    return self._run(lr, dtype, value_ranges, limited, camera)
+                parts = [slice(i, i + 1) for i in range(len(lr))]
+                return [
+                    self._run(lr[p], dtype, value_ranges[p], limited, camera.part(p))[0]
+                    for p in parts
                 ]
             except DeviceOutOfMemory as error:
                 self._memory.reduce(lr.shape, limited, error)
@@ -313,9 +311,8 @@ class SuperResolver:
                     raise
                 failed = self._backend
                 self._backend, self._fallback = self._instead(failed, error)
+                self._noise.clear()  # another backend may read another number of images
                 failed.close()
-            else:
-                return [result for part in results for result in part]
 
     def _run(
         self,
@@ -328,7 +325,7 @@ class SuperResolver:
         backend, shape = self._backend, lr.shape[-2:]
         steps = min(options.num_steps, backend.max_steps)
         if not options.tile_size or max(shape) <= options.tile_size:
-            noise = self._whole_noise(options.seed, shape, backend.noise_count(steps))
+            noise = self._whole_noise(options.seed, shape, steps)
             how = steps, options.consistency, options.guidance, camera
             sr = backend.run(lr, noise, *how)
             return [radiometry.restore(s[0], r, dtype) for s, r in zip(sr, value_ranges)]
@@ -369,10 +366,10 @@ class SuperResolver:
             radiometry.restore(rows, value_range, dtype, out=result[first : first + len(rows)])
         return result
 
-    def _whole_noise(self, seed: int, shape: tuple[int, int], count: int) -> np.ndarray:
-        key = (seed, shape, count)
+    def _whole_noise(self, seed: int, shape: tuple[int, int], steps: int) -> np.ndarray:
+        key = (seed, shape, steps)
         if key not in self._noise:
-            scale = self._backend.scale
+            scale, count = self._backend.scale, self._backend.noise_count(steps)
             self._noise[key] = noise_field(seed, (shape[0] * scale, shape[1] * scale), count)
             while len(self._noise) > _NOISE_CACHE:
                 self._noise.popitem(last=False)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 
@@ -38,6 +39,9 @@ class Backend(Protocol):
 
     def load(self) -> None:
         """Load weights; slow. Raises BackendUnavailable or ModelError with the reason."""
+
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Raise OptionError where the model was made for frames of another kind of camera."""
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run once at this frame size, so that the first real frame is not the slow one."""

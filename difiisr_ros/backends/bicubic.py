@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 
@@ -26,6 +27,9 @@ class BicubicBackend:
 
     def load(self) -> None:
         """Nothing to load."""
+
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Every camera."""
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Nothing to warm up."""

@@ -8,10 +8,11 @@ from difiisr_ros.core.condition import Conditions
 from difiisr_ros.export.facts import PROJECTIONS
 
 
-def projection_of(camera: Conditions) -> str:
-    """Which of :data:`difiisr_ros.export.facts.PROJECTIONS` frames of this camera need."""
-    wide, exact = PROJECTIONS
-    return exact if camera.exact else wide
+def projection_of(*, exact: bool) -> str:
+    """Which of :data:`difiisr_ros.export.facts.PROJECTIONS` frames need that are to be projected
+    exactly, or not."""
+    wide, back_projected = PROJECTIONS
+    return back_projected if exact else wide
 
 
 def camera_rows(camera: Conditions, frames: int) -> np.ndarray:

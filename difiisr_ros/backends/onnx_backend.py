@@ -16,6 +16,7 @@ import numpy as np
 from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
 from difiisr_ros.backends.graph_store import stored_graph
 from difiisr_ros.backends.onnx_session import GraphSession, find_device, graph_facts
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.errors import BackendUnavailable, ModelError, OptionError
@@ -91,6 +92,14 @@ class OnnxBackend:
             f"ONNX Runtime on {self.device} runs {can} here, not {self.precision}"
         )
 
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Raise OptionError where the model is a graph for another kind of camera."""
+        if self._is_graph and self._loaded:
+            held = next(iter(self._sessions))
+            asked = replace(held, projection=projection_of(exact=camera.is_reduced))
+            if asked != held:
+                raise OptionError(_refusal(self.model, held, asked))
+
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run twice: the first run plans and allocates."""
         side = (self.scale * height, self.scale * width)
@@ -129,7 +138,7 @@ class OnnxBackend:
         if self._is_graph:  # one that holds guidance is given its scale, also 0
             visual = "".join(self.guidance_terms)
         options = GraphOptions(
-            num_steps, consistency, self.precision, visual, projection_of(camera)
+            num_steps, consistency, self.precision, visual, projection_of(exact=camera.exact)
         )
         told = camera_rows(camera, len(lr))
         return self._session(options).run(lr, noise, guidance.visual_scale, told)

@@ -11,6 +11,7 @@ from torch import Tensor
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.graph_inputs import camera_rows
 from difiisr_ros.backends.prior_terms import PriorTerms
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.device import DTYPES, choose_device, choose_precision
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
@@ -67,6 +68,9 @@ class PublishedBackend:
         # In float32: beside the network's, their time is nothing.
         self._priors = PriorTerms(network.guidance_priors, self._device, torch.float32)
         self.guidance_terms = self._priors.names
+
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Every camera."""
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run once: what follows costs the same, and that is seconds on a CPU."""

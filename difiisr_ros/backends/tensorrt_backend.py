@@ -21,6 +21,7 @@ from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShap
 from difiisr_ros.backends.engine_run import LoadedEngine
 from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
 from difiisr_ros.backends.graph_store import stored_graph
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.errors import BackendUnavailable, FrameError
@@ -99,6 +100,9 @@ class TensorRTBackend:
         self.max_steps = facts.max_steps
         self.guidance_terms = tuple(filter(None, (facts.model_guidance,)))
 
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Every camera: the engine of its projection is built."""
+
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Build or load the engine for this number of steps, and run it twice."""
         side = (self.scale * height, self.scale * width)
@@ -131,7 +135,7 @@ class TensorRTBackend:
         visual = guidance.visual_scale > 0
         options = GraphOptions(
             num_steps, consistency, self.precision, "visual" if visual else "",
-            projection_of(camera),
+            projection_of(exact=camera.exact),
         )  # fmt: skip
         engine = self._engine(options, (len(lr), *lr.shape[-2:]))
         shared = {

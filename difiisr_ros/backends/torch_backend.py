@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from difiisr_ros.backends.cuda_runner import CudaRunner
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.prior_terms import PriorTerms
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.device import DTYPES, choose_device, choose_precision, has_native_bf16
 from difiisr_ros.core.guidance import GRADIENTS, NO_GUIDANCE, Guidance
@@ -70,6 +72,9 @@ class TorchBackend:
         if self._cuda is not None:
             self._cuda.wait_for_others()
 
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Every camera."""
+
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run twice: the first run chooses kernels, the second allocates what stays."""
         side = SCALE * height, SCALE * width
@@ -107,13 +112,16 @@ class TorchBackend:
         if num_steps not in self._schedules:
             self._schedules[num_steps] = self._full.respaced(num_steps)
         schedule = self._schedules[num_steps]
-        band = guides_measured_band(num_steps, consistency, camera.exact)
+        make_guide = None
+        if guidance.terms:
+            band = guides_measured_band(num_steps, consistency, camera.exact)
+            make_guide = partial(self._guide, guidance, band)
 
         def compute(frames: Tensor, images: Tensor, told: Tensor) -> Tensor:
             return upscale_frames(
                 network, frames, told, [fold(image[None, None]) for image in images],
                 self._full, schedule, consistency=consistency, exact=camera.exact,
-                make_guide=lambda lr, y0: self._guide(guidance, lr, y0, band),
+                make_guide=make_guide,
             )  # fmt: skip
 
         with torch.no_grad() if by_autograd else torch.inference_mode():
@@ -127,11 +135,7 @@ class TorchBackend:
                 )
                 return compute(*inputs).numpy()
 
-    def _guide(
-        self, guidance: Guidance, lr: Tensor, y0: Tensor, measured_band: bool
-    ) -> Guide | None:
-        if not guidance.terms:
-            return None
+    def _guide(self, guidance: Guidance, measured_band: bool, lr: Tensor, y0: Tensor) -> Guide:
         assert self._priors is not None
         terms = self._priors.weighted(guidance, lr, y0, measured_band=measured_band)
         return exact(terms) if guidance.exact else closed_form(terms)

@@ -69,7 +69,7 @@ def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
     """What the node said of itself in its last diagnostics."""
     inference = diagnostics.get(keys.INFERENCE, {})
     backend = diagnostics.get(keys.BACKEND, {})
-    noise = backend.get(keys.NOISE_COUNTS)
+    noise = inference.get(keys.NOISE_COUNTS)
 
     def number(key: str) -> float | None:
         text = inference.get(key, "")

@@ -19,8 +19,8 @@ from difiisr_ros.io.bags import (
     frame_of,
 )
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
-from difiisr_ros.messages.image_encoding import encoding_for
-from difiisr_ros.messages.output_encoding import to_output
+from difiisr_ros.messages.image_encoding import encoding_for, parse_encoding
+from difiisr_ros.messages.write import output_format, to_output
 
 STORAGES = ("mcap", "sqlite3")
 
@@ -120,7 +120,8 @@ def _upscale(message: Any, kind: str, topic: str, resolver: Any) -> tuple[np.nda
     """The result in the layout of the message that it is made of, and its encoding."""
     result = resolver.upscale(frame_of(message, kind, topic))
     encoding = encoding_for(result.dtype) if kind == COMPRESSED_IMAGE else message.encoding
-    return to_output(result, encoding, "same", None)
+    output = output_format(parse_encoding(encoding), "same")
+    return to_output(result, output), output.name
 
 
 def _choose(reader: BagReader, topics: Sequence[str] | None, namespace: str) -> dict[str, str]:

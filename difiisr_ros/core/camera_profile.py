@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class CameraProfile:
                 f"camera profile: calibration must be a mapping, got {self.calibration!r}"
             )
 
-    @property
+    @cached_property
     def is_reduced(self) -> bool:
         """Whether frames are antialiased-bicubic reductions and not a camera's."""
         return self.source == REDUCED

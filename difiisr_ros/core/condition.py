@@ -13,6 +13,7 @@ import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.noise_level import estimate_noise
+from difiisr_ros.core.radiometry import ValueRange
 
 FEATURES = 5
 """Numbers that networks read: noise (logarithm, and as it is), blur, its error, reduced or not."""
@@ -60,6 +61,23 @@ def noise_to_tell(frame: np.ndarray, profile: CameraProfile) -> float:
     else:
         noise = estimate_noise(frame) if profile.noise is None else profile.noise
     return noise if frame.dtype == np.float32 else float(np.hypot(noise, _ROUNDING))
+
+
+@dataclass(frozen=True)
+class FrameMeasurement:
+    """What was measured of one frame, or is known of its camera, and told to the network."""
+
+    value_range: ValueRange
+    """What became 0 and 1, counts."""
+    noise: float
+    """Standard deviation of its white noise, counts; of reduced frames rounding's alone."""
+    camera: CameraProfile
+
+    @property
+    def noise_share(self) -> float:
+        """The noise as a share of the range."""
+        low, high = self.value_range
+        return self.noise / (high - low)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ A gradient is taken in one of two ways:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from difiisr_ros.errors import OptionError
 
@@ -50,7 +51,7 @@ class Guidance:
                 f"guidance_gradient must be one of {', '.join(GRADIENTS)}, got {self.gradient!r}"
             )
 
-    @property
+    @cached_property
     def terms(self) -> tuple[str, ...]:
         """Names of the terms in use."""
         scales = {"visual": self.visual_scale, "perceptual": self.perceptual_scale}
@@ -64,7 +65,7 @@ class Guidance:
         scales = ", ".join(f"{name} {getattr(self, f'{name}_scale'):g}" for name in used)
         return f"{scales} ({self.gradient})"
 
-    @property
+    @cached_property
     def exact(self) -> bool:
         """Whether gradients are taken through the network."""
         return self.gradient == "exact"

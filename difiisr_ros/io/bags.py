@@ -27,7 +27,7 @@ from difiisr_ros.io.bag_salvage import (
 from difiisr_ros.io.bag_writer import IMAGE, BagWriter
 from difiisr_ros.io.images import decode_image
 from difiisr_ros.io.storage_scan import has_mcap_index
-from difiisr_ros.messages.image_encoding import decode, to_gray
+from difiisr_ros.messages.read import image_to_gray
 
 _log = logging.getLogger(__name__)
 
@@ -323,9 +323,7 @@ def frame_of(message: Any, msgtype: str, topic: str) -> np.ndarray:
     try:
         if msgtype == COMPRESSED_IMAGE:
             return _decompress(message)
-        m = message
-        array = decode(m.encoding, m.height, m.width, m.step, m.is_bigendian, m.data)
-        return to_gray(array, m.encoding)
+        return image_to_gray(message)[0]
     except (FrameError, DataError) as error:
         raise FrameError(f"{topic}: {error}") from error
     except (AttributeError, TypeError) as error:  # a damaged definition names other fields

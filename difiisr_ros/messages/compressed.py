@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.messages.image_encoding import ImageError, shown, to_gray
+from difiisr_ros.messages.image_encoding import ImageError, parse_encoding, shown
+from difiisr_ros.messages.read import ImageFormat, to_gray
 from difiisr_ros.options import LIMITS
 
 _MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
@@ -26,7 +27,7 @@ _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 
 def compressed_to_gray(
     message: Any, max_pixels: int = LIMITS["max_input_pixels"][1]
-) -> tuple[np.ndarray, str]:
+) -> tuple[np.ndarray, ImageFormat]:
     """Decode a compressed image to intensity.
 
     Args:
@@ -36,7 +37,7 @@ def compressed_to_gray(
             file of 1 MB may hold 2**29 equal pixels.
 
     Returns:
-        The frame, ``(H, W)`` uint8 or uint16, and the encoding it stands for.
+        The frame, ``(H, W)`` uint8 or uint16, and what it stands for.
 
     Raises:
         ImageError: another codec, data that does not decode, too many pixels, or a jpeg of a
@@ -83,9 +84,9 @@ def compressed_to_gray(
     bits = 8 * decoded.dtype.itemsize
     channels = decoded.shape[2] if decoded.ndim == 3 else 1
     layout = {1: f"mono{bits}", 3: f"bgr{bits}", 4: f"bgra{bits}"}.get(channels, f"{bits}UC2")
-    gray = to_gray(decoded, layout)
+    gray, _ = to_gray(decoded, parse_encoding(layout))
     same_name = original in (f"mono{bits}", f"{bits}UC1")
-    return gray, original if same_name else f"mono{bits}"
+    return gray, ImageFormat(parse_encoding(original if same_name else f"mono{bits}"))
 
 
 def _promised_size(data: Any, codec: str) -> tuple[int, int] | None:

@@ -22,7 +22,7 @@ def convert(array: np.ndarray, source: str, target: str) -> np.ndarray:
     """Convert a decoded frame from encoding ``source`` to encoding ``target``.
 
     Args:
-        array: ``(H, W)`` or ``(H, W, C)``, as :func:`~difiisr_ros.messages.image_encoding.decode`
+        array: ``(H, W)`` or ``(H, W, C)``, as :func:`~difiisr_ros.messages.read.decode`
             returns it.
         source, target: encoding names; ``target`` may be ``passthrough`` or empty for no change.
 
@@ -32,7 +32,7 @@ def convert(array: np.ndarray, source: str, target: str) -> np.ndarray:
     if target in ("passthrough", "", source):
         return array
     have, want = parse_encoding(source), parse_encoding(target)
-    if "bayer" in (have.family, want.family) or "yuv" in (have.family, want.family):
+    if have.is_mosaic or want.is_mosaic:
         raise FrameError(f"no conversion from '{source}' to '{target}' without cv_bridge")
     if have.family == "color" and want.family == "color":
         return _convert_colour(array, have, want)

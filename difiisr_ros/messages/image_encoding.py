@@ -1,15 +1,10 @@
-"""What the fields of a ``sensor_msgs/Image`` mean, in numpy alone.
-
-Encoding names are those of ``sensor_msgs/image_encodings.hpp``. Nothing here knows ROS: the node
-and the bag reader both hand over the message's fields, and get an array that looks into the
-message's own memory. Rows may be padded (``step`` larger than the row), also by a number of bytes
-that is not a multiple of the pixel.
-"""
+"""What the names of image encodings mean: those of ``sensor_msgs/image_encodings.hpp``."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,12 +59,18 @@ class Encoding:
     channels: int
     family: str
 
-    @property
+    @cached_property
     def pixel_bytes(self) -> int:
         """Bytes of one pixel, all channels."""
         return self.dtype.itemsize * self.channels
 
+    @cached_property
+    def is_mosaic(self) -> bool:
+        """Whether it needs decoding before pixels are pixels."""
+        return self.family in ("bayer", "yuv")
 
+
+@lru_cache(maxsize=64)
 def parse_encoding(name: str) -> Encoding:
     """The layout behind an encoding name, which is case-sensitive as in ROS.
 
@@ -124,106 +125,6 @@ def encoding_for(dtype: Any) -> str:
     return name
 
 
-def decode(
-    encoding: str, height: int, width: int, step: int, is_bigendian: bool | int, data: Any
-) -> np.ndarray:
-    """View an image message's bytes as an array, ``(H, W)`` or ``(H, W, C)``.
-
-    Args:
-        encoding: ROS encoding name.
-        height, width: pixels.
-        step: bytes from one row to the next, padding included.
-        is_bigendian: byte order of 16-bit and larger pixels.
-        data: any buffer of bytes; bytes beyond ``step * height`` are left alone
-            (:func:`surplus_bytes` counts them).
-
-    Returns:
-        An array in native byte order that shares ``data``'s memory; only big-endian pixels of
-        more than one byte are copied.
-
-    Raises:
-        FrameError: unknown encoding, no pixels, a row that does not fit ``step``, or too few
-            bytes.
-    """
-    layout = parse_encoding(encoding)
-    if height <= 0 or width <= 0:
-        raise ImageError(
-            "zero_size",
-            f"the image is {width}x{height} pixels; width and height must be at least 1",
-        )
-    row = width * layout.pixel_bytes
-    if step < row:
-        raise ImageError(
-            "wrong_step",
-            f"step is {step} bytes, but a row of {width} {encoding} pixels needs at least {row}",
-        )
-    available = _byte_count(data)
-    if available < step * height:
-        raise ImageError(
-            "short_data",
-            f"data has {available} bytes, but step {step} x height {height} is {step * height}",
-        )
-    swapped = bool(is_bigendian) == np.little_endian and layout.dtype.itemsize > 1
-    dtype = layout.dtype.newbyteorder("S") if swapped else layout.dtype
-    strides: tuple[int, ...] = (step, layout.pixel_bytes)
-    shape: tuple[int, ...] = (height, width)
-    if layout.channels > 1:
-        strides += (layout.dtype.itemsize,)
-        shape += (layout.channels,)
-    view: np.ndarray = np.ndarray(shape, dtype, data, strides=strides)
-    return view.astype(layout.dtype) if swapped else view
-
-
-def surplus_bytes(height: int, step: int, data: Any) -> int:
-    """How many bytes ``data`` holds beyond ``step * height``: a sign of a faulty driver."""
-    return max(0, _byte_count(data) - step * height)
-
-
-def to_gray(array: np.ndarray, encoding: str) -> np.ndarray:
-    """The intensity image in a decoded frame: ``(H, W)``, uint8, uint16 or float32.
-
-    Thermal cameras often publish intensity as three equal channels: then one channel is
-    returned, exactly. A colour image is weighted to luma (ITU-R BT.601, as OpenCV does), which is
-    not radiometric: see :func:`is_colour`.
-
-    Raises:
-        FrameError: an encoding that holds no intensity (``16SC1``, ``8UC2``, bayer, yuv ...).
-    """
-    layout = parse_encoding(encoding)
-    if layout.family in ("bayer", "yuv"):
-        raise ImageError(
-            "unsupported_encoding",
-            f"encoding '{encoding}' is a colour mosaic; "
-            f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
-        )
-    if layout.channels == 1:
-        if layout.dtype.name in ("uint8", "uint16", "float32"):
-            return array
-    elif layout.channels >= 3 and layout.dtype.name in ("uint8", "uint16"):
-        if not is_colour(array):
-            return array[..., 0]
-        if layout.family == "color":
-            return luma(array, encoding)
-        raise ImageError(
-            "unsupported_encoding",
-            f"encoding '{encoding}' does not say which channel is which colour, and the channels "
-            f"differ; publish rgb{8 * layout.dtype.itemsize}, or an intensity image such as mono16",
-        )
-    raise ImageError(
-        "unsupported_encoding",
-        f"encoding '{encoding}' is not an intensity image; "
-        f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
-    )
-
-
-def is_colour(array: np.ndarray) -> bool:
-    """Whether the first three channels of an ``(H, W, C)`` frame differ anywhere."""
-    if array.ndim != 3 or array.shape[2] < 3:
-        return False
-    first = array[..., 0]
-    return not (np.array_equal(first, array[..., 1]) and np.array_equal(first, array[..., 2]))
-
-
 def luma(array: np.ndarray, encoding: str) -> np.ndarray:
     """Luma of an RGB-like frame in OpenCV's fixed point, ``(H, W)`` of the same dtype.
 
@@ -234,7 +135,3 @@ def luma(array: np.ndarray, encoding: str) -> np.ndarray:
     channel = [array[..., i].astype(np.uint32) for i in range(3)]
     total = 9798 * channel[red] + 19235 * channel[1] + 3735 * channel[blue]
     return ((total + (1 << 14)) >> 15).astype(array.dtype)
-
-
-def _byte_count(data: Any) -> int:
-    return memoryview(data).nbytes

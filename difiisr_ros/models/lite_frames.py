@@ -51,12 +51,13 @@ def upscale_frames(
     """
     low, high = neighbours(lr)
     calm = without_lone_pixels(lr, low, high)
+    read = compressed(calm)
     base = lr if exact else calm
     y0 = upsample_folded(base)
-    denoise = LiteDenoise(network, compressed(calm), y0, full, camera)
+    denoise = LiteDenoise(network, read, y0, full, camera)
     guide = None if make_guide is None else make_guide(base, y0)
-    last = len(full) - 1
-    if len(schedule) > 1:
+    last, more_than_one = full.steps - 1, len(schedule.timesteps) > 1
+    if more_than_one:
         x0 = sample(
             denoise, y0, noise, schedule,
             stochasticity=network.config.stochasticity, guide=guide,
@@ -65,7 +66,7 @@ def upscale_frames(
         x0 = guide(denoise, None, last, 1.0)
     else:
         x0 = denoise(None, last)  # the last timestep's expert reads no x_T
-    if len(schedule) > 1 or guide is not None:
+    if more_than_one or guide is not None:
         x0 = keep_detail(denoise.plain(), x0, camera)
     if exact:
         x0 = back_project(x0, lr, consistency)

@@ -49,7 +49,8 @@ class RoomInSlot(MutuallyExclusiveCallbackGroup):
     """Lets a subscription take a message only while its slot has room.
 
     What is not taken stays in the middleware's history, so that nothing is lost and the executor
-    never blocks. Whoever empties the slot must wake the executor.
+    never blocks. Nothing else keeps a frame from being displaced. Whoever empties the slot must
+    wake the executor.
     """
 
     def __init__(self, slots: FrameSlots[Arrival], name: str) -> None:
@@ -232,13 +233,13 @@ class CameraStream:
     ) -> Callable[[Any], None]:
         def store(message: Any) -> None:
             now = time.monotonic()
+            self._notice_stamp(message.header.stamp)
             if compressed:
                 self.statistics.received(f"compressed ({message.format[:40]})")
             else:
                 self.statistics.received(
                     f"{message.encoding[:40]} {message.width}x{message.height}"
                 )
-            self._notice_stamp(message.header.stamp)
             displaced = slots.put(self.name, Arrival(message, now))
             if displaced:
                 self.statistics.displaced(displaced)

@@ -16,11 +16,10 @@ from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.encoding_conversion import convert
 from difiisr_ros.messages.image_encoding import (
     ImageError,
-    decode,
     generic_name,
     parse_encoding,
-    to_gray,
 )
+from difiisr_ros.messages.read import decode
 
 
 def image_to_array(message: Any, desired_encoding: str = "passthrough") -> np.ndarray:
@@ -36,29 +35,18 @@ def image_to_array(message: Any, desired_encoding: str = "passthrough") -> np.nd
     Raises:
         FrameError: a malformed message, an unknown encoding, or no such conversion.
     """
+    encoding = parse_encoding(message.encoding)
     array = decode(
-        message.encoding,
+        encoding,
         message.height,
         message.width,
         message.step,
         message.is_bigendian,
         message.data,
     )
-    if _is_mosaic(message.encoding) and desired_encoding not in ("passthrough", ""):
-        return _through_cv_bridge(message, desired_encoding)
+    if encoding.is_mosaic and desired_encoding not in ("passthrough", ""):
+        return demosaic(message, desired_encoding)
     return convert(array, message.encoding, desired_encoding)
-
-
-def image_to_gray(message: Any) -> np.ndarray:
-    """The intensity image in a message: ``(H, W)``, uint8, uint16 or float32.
-
-    Raises:
-        FrameError: a malformed message, or an encoding without intensity.
-    """
-    if _is_mosaic(message.encoding):
-        wide = message.encoding.endswith("16")
-        return image_to_array(message, "mono16" if wide else "mono8")
-    return to_gray(image_to_array(message), message.encoding)
 
 
 def array_to_image(
@@ -79,15 +67,14 @@ def array_to_image(
         raise FrameError(f"an image is an array of (H, W) or (H, W, C) pixels, not {shape}")
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
-    stored = generic_name(array.dtype, channels)
     if encoding == "passthrough":
-        encoding = stored
+        encoding = generic_name(array.dtype, channels)
     else:
-        layout = parse_encoding(encoding)
-        if generic_name(layout.dtype, layout.channels) != stored:
+        stores = parse_encoding(encoding)
+        if (stores.dtype, stores.channels) != (array.dtype.newbyteorder("="), channels):
             raise FrameError(
-                f"encoding '{encoding}' stores {generic_name(layout.dtype, layout.channels)}, "
-                f"but the array is {stored}"
+                f"encoding '{encoding}' stores {generic_name(stores.dtype, stores.channels)}, "
+                f"but the array is {generic_name(array.dtype, channels)}"
             )
     message = Image()
     if header is not None:
@@ -102,11 +89,12 @@ def array_to_image(
     return message
 
 
-def _is_mosaic(encoding: str) -> bool:
-    return parse_encoding(encoding).family in ("bayer", "yuv")
+def demosaic(message: Any, desired_encoding: str) -> np.ndarray:
+    """A bayer or yuv message as an array of another encoding, by cv_bridge.
 
-
-def _through_cv_bridge(message: Any, desired_encoding: str) -> np.ndarray:
+    Raises:
+        ImageError: there is no cv_bridge here, or it cannot.
+    """
     try:
         from cv_bridge import CvBridge, CvBridgeError
     except ImportError as error:

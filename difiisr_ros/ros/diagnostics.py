@@ -13,6 +13,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.ros.camera_stream import CameraStream
 from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.deadline import DeadlineController
@@ -38,8 +39,6 @@ class NodeState:
     clock: tuple[str, bool]
     """What the clock does, in words, and whether it is to be looked at."""
     clock_jumps_back: int
-    noise: tuple[float, float] | None = None
-    """White noise told for the newest frame, counts and share of the range; None: of none."""
 
 
 @dataclass
@@ -159,6 +158,8 @@ class DiagnosticsReport:
             ("overhead", snapshot.overhead_ms),
         ):
             values.update({keys.duration(name, key): value for key, value in durations.items()})
+        if snapshot.measurement is not None:
+            values.update(_told(snapshot.measurement))
         task = _task(camera, keys.INFERENCE)
         return self._status(task, level, message, camera.output_topic, values)
 
@@ -167,9 +168,6 @@ class DiagnosticsReport:
         level, message, hardware = OK, f"the node is {state.lifecycle}", "none"
         if state.info is not None:
             values.update(state.info.as_dict())
-            if state.noise is not None:
-                values[keys.NOISE_COUNTS] = f"{state.noise[0]:.4g}"
-                values["noise (% of range)"] = 100 * state.noise[1]
             hardware = str(state.info.device)
             message = f"{state.info.backend} on {hardware} ({state.info.precision})"
             if state.info.fallback:
@@ -185,6 +183,20 @@ class DiagnosticsReport:
         values["clock"] = clock
         values["clock jumps back"] = state.clock_jumps_back
         return self._status(keys.BACKEND, level, message, hardware, values)
+
+
+def _told(measured: FrameMeasurement) -> dict[str, Any]:
+    """What the model was told of a camera with its newest frame."""
+    camera = measured.camera
+    if camera.is_reduced:
+        return {"camera profile": camera.source}
+    return {
+        "camera profile": camera.source,
+        keys.NOISE_COUNTS: f"{measured.noise:.4g}",
+        "noise (% of range)": 100 * measured.noise_share,
+        "noise source": "estimated" if camera.noise is None else "profile",
+        "blur (camera pixels)": "unknown" if camera.blur is None else f"{camera.blur:.3g}",
+    }
 
 
 def _task(camera: CameraStream, task: str) -> str:

@@ -26,8 +26,8 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import BagSource, FrameSource, Intrinsics, SourceFrame, open_source
-from difiisr_ros.messages.image_encoding import encoding_for
-from difiisr_ros.messages.output_encoding import needs_range, to_output
+from difiisr_ros.messages.image_encoding import encoding_for, parse_encoding
+from difiisr_ros.messages.write import output_format, to_output
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.executable import run_executable
 from difiisr_ros.ros.qos import latched_qos
@@ -233,10 +233,9 @@ class FramePlayer(Node):
         encoding = self.values["encoding"]
         if encoding == "auto":
             return image, encoding_for(image.dtype)
-        value_range = None
-        if needs_range(image.dtype, encoding):
-            value_range = measure_range(image, "percentile", None, None)
-        return to_output(image, encoding_for(image.dtype), encoding, value_range)
+        output = output_format(parse_encoding(encoding_for(image.dtype)), encoding)
+        value_range = measure_range(image) if output.needs_range else None
+        return to_output(image, output, value_range), output.name
 
     def _camera_info(self, header: Header, height: int, width: int) -> CameraInfo:
         known = self._source.camera_info()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -24,6 +25,7 @@ from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.ros.qos import forget_overrides
 from difiisr_ros.ros.upscaling import Upscaler
+from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.frame_slot import FrameSlots, FrameWorker
 from difiisr_ros.stream.log_bridge import LogBridge
 
@@ -41,10 +43,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         super().__init__(node_name, **kwargs)
         #: The streams by camera name.
         self.cameras: dict[str, CameraStream] = {}
-        self._upscaler = Upscaler(self.cameras, self.get_logger())
+        self._upscaler: Upscaler | None = None  # while configured
         self._log_bridge = LogBridge(self.get_logger())
         self.parameters = NodeParameters(
-            self, lambda: self.state_label in ("inactive", "active"), self._upscaler.objection
+            self, lambda: self.state_label in ("inactive", "active"), self._objection
         )
         for note in self.parameters.unknown():
             self.get_logger().warning(note)
@@ -81,8 +83,9 @@ class SuperResolutionNode(GuardedLifecycleNode):
         if rejected:
             raise OptionError("; ".join(rejected.values()))
         self._create_cameras()
-        self._upscaler.load(self.parameters)
-        info = self._upscaler.engine.info
+        upscaler = Upscaler.load(self.cameras, self.get_logger(), self.parameters)
+        self._upscaler = upscaler
+        info = upscaler.engine.info
         self.get_logger().info(
             f"model {info.model}, backend {info.backend} on {info.device} ({info.precision})"
         )
@@ -93,6 +96,11 @@ class SuperResolutionNode(GuardedLifecycleNode):
                 self.never_fatal(self._follow_demand),
             )
 
+    def _objection(self, values: Mapping[str, Any]) -> str | None:
+        """Why what is loaded cannot take these parameters; None if it can, or nothing is."""
+        upscaler = self._upscaler
+        return None if upscaler is None else upscaler.objection(values)
+
     def _create_cameras(self) -> None:
         names = self.parameters["camera_names"]
         if names != list(self.cameras):
@@ -101,11 +109,13 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def activate(self) -> None:
         """Start the worker and subscribe."""
+        assert self._upscaler is not None, "configured"
         block = self.parameters["drop_policy"] == "block"
-        depth = BLOCK_DEPTH if block else 1
-        slots: FrameSlots[Arrival] = FrameSlots(list(self.cameras), depth, keep_all=block)
+        names = list(self.cameras)
+        slots: FrameSlots[Arrival]
+        slots = FrameSlots(names, BLOCK_DEPTH, self._wake_executor) if block else FrameSlots(names)
         self._slots = slots
-        self._worker = FrameWorker(slots, self._work, self._worker_failed)
+        self._worker = FrameWorker(slots, self._upscaler.work, self._worker_failed)
         self._follow_demand()
 
     def deactivate(self) -> None:
@@ -124,7 +134,9 @@ class SuperResolutionNode(GuardedLifecycleNode):
         for camera in self.cameras.values():
             camera.destroy()
         forget_overrides(self)
-        self._upscaler.close()
+        upscaler, self._upscaler = self._upscaler, None
+        if upscaler is not None:
+            upscaler.close()
 
     def destroy_node(self) -> None:
         """Stop the worker and free everything, in whatever state."""
@@ -153,10 +165,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
             )
 
     def _end_after_build(self, configured: bool) -> None:
-        engine = self._upscaler.engine
         trouble = self.transition_error
         if configured:
-            trouble = engine.info.fallback or ""
+            assert self._upscaler is not None
+            trouble = self._upscaler.engine.info.fallback or ""
             if not self.parameters["warmup_width"] * self.parameters["warmup_height"]:
                 trouble = "warmup_width and warmup_height are 0, so there was nothing to build for"
         if trouble:
@@ -190,10 +202,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self.get_logger().info(f"{state} by service")
         return response
 
-    def _work(self, arrivals: dict[str, Arrival]) -> None:
-        self._upscaler.work(arrivals)
-        if self.parameters["drop_policy"] == "block" and self.executor is not None:
-            self.executor.wake()  # a slot has room again
+    def _wake_executor(self) -> None:
+        """A slot has room again, so a subscription that was held back may take a message."""
+        if self.executor is not None:
+            self.executor.wake()
 
     def _worker_failed(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))
@@ -202,17 +214,16 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self.get_logger().error(f"upscaling failed:\n{text}", throttle_duration_sec=10.0)
 
     def _publish_diagnostics(self) -> None:
-        engine = self._upscaler.engine
+        upscaler = self._upscaler
         state = NodeState(
             lifecycle=self.state_label,
             failure=self.transition_error,
             parameters=self.parameters.values(),
-            info=None if engine is None else engine.info,
-            deadline=self._upscaler.deadline,
+            info=None if upscaler is None else upscaler.engine.info,
+            deadline=DeadlineController(0.0, 1) if upscaler is None else upscaler.deadline,
             enabled=self._enabled,
             clock=self._clock_watch.describe(),
             clock_jumps_back=self._clock_watch.jumps_back,
-            noise=None if engine is None else engine.noise_told,
         )
         message = self._report.build(dict(self.cameras), state)
         message.header.stamp = self.get_clock().now().to_msg()

@@ -20,6 +20,7 @@ from rcl_interfaces.msg import (
 from rclpy.parameter import Parameter
 
 from difiisr_ros.stream.parameter_table import BY_NAME, TABLE, Change, ParameterSpec, check_together
+from difiisr_ros.stream.settings import StreamSettings
 
 # Under this name a combination is rejected whose values are each right by themselves.
 _TOGETHER = "a combination"
@@ -69,7 +70,6 @@ class NodeParameters:
         self._objection = objection
         self._lock = threading.Lock()
         self._values: dict[str, Any] = {}
-        self._version = 0
         #: Wrong values from the command line or a YAML file, by parameter.
         self.rejected: dict[str, str] = {}
         for spec in TABLE:
@@ -77,6 +77,8 @@ class NodeParameters:
         wrong = check_together(self._values)
         if wrong is not None:
             self.rejected[_TOGETHER] = wrong
+        #: What every frame reads; another object after every accepted change.
+        self.settings = StreamSettings.of(self._values)
         node.add_on_set_parameters_callback(self._on_set)
 
     def _declare(self, spec: ParameterSpec) -> None:
@@ -105,11 +107,6 @@ class NodeParameters:
                 notes.append(f"parameter '{name}' does not exist; did you mean '{close[0]}'?")
         return notes
 
-    @property
-    def version(self) -> int:
-        """Grows with every accepted change."""
-        return self._version
-
     def values(self) -> dict[str, Any]:
         """All parameters as one consistent set."""
         with self._lock:
@@ -130,7 +127,7 @@ class NodeParameters:
                 self.rejected.pop(name, None)
             if check_together(self._values) is None:
                 self.rejected.pop(_TOGETHER, None)
-            self._version += 1
+            self.settings = StreamSettings.of(self._values)
         return SetParametersResult(successful=True)
 
     def _refusal(self, changes: dict[str, Any]) -> str | None:

@@ -1,7 +1,7 @@
 """What the worker does with the frames it finds: decode, upscale, convert, publish.
 
 Runs in the worker's thread, except for loading and closing, which the transitions do while no
-worker runs.
+worker runs. An :class:`Upscaler` is made by *configure* and ends with *cleanup*.
 """
 
 from __future__ import annotations
@@ -10,26 +10,27 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from difiisr_ros.core.radiometry import measure_range
+from difiisr_ros.core.condition import FrameMeasurement
+from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.messages.compressed import compressed_to_gray
-from difiisr_ros.messages.image_encoding import is_colour, surplus_bytes
-from difiisr_ros.messages.output_encoding import needs_range, to_output
+from difiisr_ros.messages.read import ImageFormat, image_to_gray
+from difiisr_ros.messages.write import OutputFormat, output_format, to_output
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
 from difiisr_ros.ros.compressed import array_to_compressed
-from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
+from difiisr_ros.ros.conversions import array_to_image, demosaic
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.parameter_table import engine_options
+from difiisr_ros.stream.settings import StreamSettings
 
-ValueRange = tuple[float, float]
-#: Standard deviation of the white noise, counts and share of the frame's range.
-Noise = tuple[float, float]
+if TYPE_CHECKING:
+    from difiisr_ros.pipeline import SuperResolver
 
 
 @dataclass
@@ -39,29 +40,45 @@ class Frame:
     camera: CameraStream
     arrival: Arrival
     pixels: np.ndarray
-    encoding: str
+    format: ImageFormat
+    """What its message holds."""
+    output: OutputFormat
+    """How its result is published."""
     waited: float
     """Seconds from its arrival until it was begun."""
-    value_range: ValueRange | None = None
-    noise: Noise | None = None
-    """Told to the engine; None where it is not known: of all but the last of a batch."""
     latency: float | None = None
     """Seconds from its arrival to its publication; None if it has not been published."""
 
 
 class Upscaler:
-    """The engine with its live parameters, and the way of a batch of frames through it."""
+    """The engine with its live parameters, and the way of a batch of frames through it.
 
-    def __init__(self, cameras: Mapping[str, CameraStream], logger: Any) -> None:
+    Args:
+        cameras: by name.
+        logger: of the node.
+        parameters: those that the engine was loaded with.
+        engine: closed with this.
+    """
+
+    def __init__(
+        self,
+        cameras: Mapping[str, CameraStream],
+        logger: Any,
+        parameters: NodeParameters,
+        engine: SuperResolver,
+    ) -> None:
         self._cameras = cameras
         self._logger = logger
-        self._parameters: NodeParameters | None = None
-        self._applied = -1
-        self._values: dict[str, Any] = {}
-        self.engine: Any = None
-        self.deadline = DeadlineController(0.0, 1)
+        self._parameters = parameters
+        self._settings = settings = parameters.settings
+        self._steps = settings.num_steps
+        self.engine = engine
+        self.deadline = DeadlineController(settings.deadline, settings.num_steps)
 
-    def load(self, parameters: NodeParameters) -> None:
+    @classmethod
+    def load(
+        cls, cameras: Mapping[str, CameraStream], logger: Any, parameters: NodeParameters
+    ) -> Upscaler:
         """Load the engine that the parameters name and run a frame through it.
 
         Raises:
@@ -69,9 +86,7 @@ class Upscaler:
         """
         from difiisr_ros.pipeline import SuperResolver
 
-        self.close()
-        self._parameters = parameters
-        version, values = parameters.version, parameters.values()
+        values = parameters.values()
         options = engine_options(values)
         engine = SuperResolver.load(**options)
         height, width = values["warmup_height"], values["warmup_width"]
@@ -81,16 +96,14 @@ class Upscaler:
             for steps in range(1 if values["deadline_ms"] > 0 else most, most + 1):
                 engine.configure(num_steps=steps)
                 engine.warmup(height, width)
-            engine.configure(num_steps=options["num_steps"])
-        self.engine, self._applied, self._values = engine, version, values
-        self.deadline = DeadlineController(values["deadline_ms"] / 1e3, options["num_steps"])
+        upscaler = cls(cameras, logger, parameters, engine)
+        # Also what was set while it was loaded.
+        upscaler._apply(parameters.settings)
+        return upscaler
 
     def objection(self, values: Mapping[str, Any]) -> str | None:
-        """Why the loaded engine cannot take these live parameters; None if it can."""
-        engine = self.engine
-        if engine is None:
-            return None
-        options = engine_options(values, live=True)
+        """Why the engine cannot take these live parameters; None if it can."""
+        engine, options = self.engine, engine_options(values, live=True)
         if engine.info.backend != "bicubic" and options["num_steps"] > engine.max_steps:
             return f"num_steps is {options['num_steps']}; this model takes 1 to {engine.max_steps}"
         try:
@@ -101,9 +114,7 @@ class Upscaler:
 
     def close(self) -> None:
         """Free the engine. Idempotent."""
-        engine, self.engine = self.engine, None
-        if engine is not None:
-            engine.close()
+        self.engine.close()
 
     def work(self, arrivals: Mapping[str, Arrival]) -> None:
         """Upscale and publish one frame of every camera that has one.
@@ -111,8 +122,10 @@ class Upscaler:
         Frames of one shape and dtype are one batch. What is wrong with one camera's frame costs
         the others nothing.
         """
-        self._apply_parameters()
-        self._take_steps()
+        if self._parameters.settings is not self._settings:
+            self._apply(self._parameters.settings)
+        if self.deadline.steps != self._steps:
+            self._take_steps(self.deadline.steps)
         groups: dict[tuple[Any, ...], list[Frame]] = {}
         for name, arrival in arrivals.items():
             frame = self._prepare(self._cameras[name], arrival)
@@ -120,32 +133,23 @@ class Upscaler:
                 groups.setdefault((frame.pixels.shape, frame.pixels.dtype), []).append(frame)
         for frames in groups.values():
             self._upscale(frames)
-        published = [f for group in groups.values() for f in group if f.latency is not None]
-        if published:
-            self.deadline.observe(
-                max(f.waited for f in published), max(f.latency for f in published)
-            )
+        if self.deadline.deadline > 0:
+            self._observe([f for group in groups.values() for f in group])
 
-    def _apply_parameters(self) -> None:
-        version = self._parameters.version
-        if version == self._applied:
-            return
-        self._values = self._parameters.values()
-        self._applied = version
-        options, deadline = engine_options(self._values, live=True), self.deadline
-        wanted = self._values["deadline_ms"] / 1e3, options["num_steps"]
-        if wanted != (deadline.deadline, deadline.num_steps):
+    def _apply(self, settings: StreamSettings) -> None:
+        self._settings = settings
+        wanted = settings.deadline, settings.num_steps
+        if wanted != (self.deadline.deadline, self.deadline.num_steps):
             self.deadline = DeadlineController(*wanted)
         try:
-            self.engine.configure(**options)
+            self.engine.configure(**settings.engine)
+            self._steps = settings.num_steps
         except OptionError as error:
             self._logger.error(f"parameters not applied: {error}")
 
-    def _take_steps(self) -> None:
-        steps = self.deadline.steps
-        if self.engine.options.num_steps == steps:
-            return
+    def _take_steps(self, steps: int) -> None:
         self.engine.configure(num_steps=steps)
+        self._steps = steps
         if self.deadline.deadline > 0 and steps != self.deadline.num_steps:
             self._logger.warning(
                 f"{steps} of {self.deadline.num_steps} steps, to keep deadline_ms "
@@ -153,55 +157,35 @@ class Upscaler:
                 throttle_duration_sec=10.0,
             )
 
+    def _observe(self, frames: list[Frame]) -> None:
+        """Tell the deadline's controller how long the published ones took."""
+        published = [(f.waited, f.latency) for f in frames if f.latency is not None]
+        if published:
+            waited, latencies = zip(*published)
+            self.deadline.observe(max(waited), max(latencies))
+
     def _prepare(self, camera: CameraStream, arrival: Arrival) -> Frame | None:
         waited = time.monotonic() - arrival.time
-        if not self.deadline.admit(waited):
+        if self.deadline.skipping and not self.deadline.admit(waited):
             camera.statistics.skipped()
             return None
         try:
-            pixels, encoding = self._decode(camera, arrival.message)
-            frame = Frame(camera, arrival, pixels, encoding, waited)
-            if needs_range(pixels.dtype, self._values["output_encoding"]):
-                frame.value_range = self._smooth_range(camera, arrival, pixels)
-            return frame
+            pixels, found = self._decode(camera, arrival.message)
+            output = output_format(found.encoding, self._settings.output_encoding)
+            return Frame(camera, arrival, pixels, found, output, waited)
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
             self._failed(camera, error)
             return None
 
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
-    ) -> tuple[np.ndarray, str]:
+    ) -> tuple[np.ndarray, ImageFormat]:
         if isinstance(message, CompressedImage):
-            return compressed_to_gray(message, self._values["max_input_pixels"])
-        pixels = image_to_gray(message)
-        surplus = surplus_bytes(message.height, message.step, message.data)
-        if surplus:
-            self._notice(
-                camera,
-                "surplus_data",
-                f"data has {surplus} bytes more than step x height; they are ignored",
-            )
-        if message.encoding[:3] in ("rgb", "bgr") and is_colour(image_to_array(message)):
-            self._notice(
-                camera,
-                "colour_input",
-                f"the {message.encoding} image has colour; its luma is upscaled, which is not a "
-                "temperature (publish the camera's mono16 or 16UC1 image for that)",
-            )
-        return pixels, message.encoding
-
-    def _smooth_range(
-        self, camera: CameraStream, arrival: Arrival, pixels: np.ndarray
-    ) -> ValueRange:
-        """The range of a picture that is shown, where a jump of the range would be seen."""
-        values = self._values
-        measured = measure_range(
-            pixels, values["range_mode"], values["range_min"], values["range_max"]
-        )
-        if values["range_mode"] == "fixed":
-            return measured
-        camera.smoother.time_constant_s = values["range_time_constant"]
-        return camera.smoother.update(measured, arrival.time)
+            return compressed_to_gray(message, self._settings.max_input_pixels)
+        pixels, found = image_to_gray(message, demosaic)
+        for notice in found.notices:
+            self._notice(camera, notice.cause, notice.words)
+        return pixels, found
 
     def _upscale(self, frames: list[Frame]) -> None:
         begin = time.monotonic()
@@ -215,52 +199,66 @@ class Upscaler:
                     self._upscale([frame])
             return
         seconds = time.monotonic() - begin
-        for frame, result in zip(frames, results):
+        for frame, result, measured in zip(frames, results, self.engine.measurements):
             try:
-                self._publish(frame, result, seconds)
+                self._publish(frame, result, seconds, measured)
             except Exception as error:  # noqa: BLE001
                 self._failed(frame.camera, error)
 
     def _run(self, frames: list[Frame]) -> list[np.ndarray]:
-        results = self._upscaled(frames)
-        frames[-1].noise = self.engine.noise_told
-        return results
-
-    def _upscaled(self, frames: list[Frame]) -> list[np.ndarray]:
         if len(frames) == 1:
-            frame = frames[0]
-            return [self.engine.upscale(frame.pixels, value_range=frame.value_range)]
-        ranges = [frame.value_range for frame in frames]
-        return self.engine.upscale_batch(
-            [frame.pixels for frame in frames],
-            value_ranges=None if None in ranges else ranges,
-        )
+            return [self.engine.upscale(frames[0].pixels)]
+        return self.engine.upscale_batch([frame.pixels for frame in frames])
 
-    def _publish(self, frame: Frame, result: np.ndarray, seconds: float) -> None:
-        camera, values = frame.camera, self._values
-        array, encoding = to_output(
-            result, frame.encoding, values["output_encoding"], frame.value_range
-        )
+    def _publish(
+        self, frame: Frame, result: np.ndarray, seconds: float, measured: FrameMeasurement
+    ) -> None:
+        camera, settings, output = frame.camera, self._settings, frame.output
+        shown = self._shown_range(frame, measured.value_range) if output.needs_range else None
+        array = to_output(result, output, shown)
         header = frame.arrival.message.header
-        if values["output_transport"] == "compressed":
-            message = array_to_compressed(array, encoding, header)
+        if settings.compressed:
+            message = array_to_compressed(array, output.name, header)
         else:
-            message = array_to_image(array, encoding, header)
-        camera.publish(message, self.engine.info.scale, values["camera_info_convention"])
+            message = array_to_image(array, output.name, header)
+        scale = len(result) // len(frame.pixels)
+        camera.publish(message, scale, settings.camera_info_convention)
         frame.latency = latency = time.monotonic() - frame.arrival.time
         late = 0 < self.deadline.deadline < latency
-        camera.statistics.published(latency, seconds, late)
+        camera.statistics.published(latency, seconds, late, measured)
         if not camera.greeted:
-            camera.greeted = True
-            (height, width), (out_height, out_width) = frame.pixels.shape, array.shape[:2]
-            info = self.engine.info
-            self._logger.info(
-                f"first frame of {camera.image_topic}: {frame.encoding} {width}x{height}; "
-                f"publishing {encoding} {out_width}x{out_height} on "
-                f"{camera.output_topic}; backend {info.backend} on {info.device} "
-                f"({info.precision}), {1e3 * seconds:.1f} ms; camera: {info.camera}"
-                f"{_noise_in_words(frame.noise)}"
+            self._greet(frame, array, seconds, measured)
+
+    def _shown_range(self, frame: Frame, measured: ValueRange) -> ValueRange:
+        """What becomes black and white, where a jump of the range would be seen.
+
+        The engine never sees it: what is measured does not depend on how it is shown.
+        """
+        if self._settings.fixed_range:
+            return measured
+        smoother = frame.camera.smoother
+        smoother.time_constant_s = self._settings.range_time_constant
+        return smoother.update(measured, frame.arrival.time)
+
+    def _greet(
+        self, frame: Frame, array: np.ndarray, seconds: float, measured: FrameMeasurement
+    ) -> None:
+        camera, info = frame.camera, self.engine.info
+        camera.greeted = True
+        (height, width), (out_height, out_width) = frame.pixels.shape, array.shape[:2]
+        noise = ""
+        if not measured.camera.is_reduced:
+            noise = (
+                f"; noise of this frame {measured.noise:.3g} counts "
+                f"({100 * measured.noise_share:.2g} % of its range)"
             )
+        self._logger.info(
+            f"first frame of {camera.image_topic}: {frame.format.encoding.name} "
+            f"{width}x{height}; publishing {frame.output.name} {out_width}x{out_height} on "
+            f"{camera.output_topic}; backend {info.backend} on {info.device} "
+            f"({info.precision}), {1e3 * seconds:.1f} ms; camera: "
+            f"{measured.camera.describe()}{noise}"
+        )
 
     def _failed(self, camera: CameraStream, error: Exception) -> None:
         """A frame is lost: by its own fault, or by a bug of ours, which is logged in full."""
@@ -281,10 +279,3 @@ class Upscaler:
         camera.statistics.noticed(cause)
         if camera.complaints.allow(cause) is not None:
             self._logger.warning(f"frame of {camera.image_topic}: {message}")
-
-
-def _noise_in_words(noise: Noise | None) -> str:
-    if noise is None:
-        return ""
-    counts, share = noise
-    return f"; noise of this frame {counts:.3g} counts ({100 * share:.2g} % of its range)"

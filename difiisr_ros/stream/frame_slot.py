@@ -18,16 +18,22 @@ Frame = TypeVar("Frame")
 class FrameSlots(Generic[Frame]):
     """Thread-safe slots, by default of one frame each, in which the newest frame wins."""
 
-    def __init__(self, names: Sequence[str], depth: int = 1, keep_all: bool = False) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        depth: int = 1,
+        on_room: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         Args:
             names: one slot for each.
-            depth: frames a slot holds before it is full.
-            keep_all: never discard a frame; whoever puts must watch :meth:`full`.
+            depth: frames a slot holds; one more displaces the oldest, so whoever wants to lose
+                none puts none while the slot is :meth:`full`.
+            on_room: called in the taker's thread when a full slot has room again.
         """
         self._frames: dict[str, deque[Frame]] = {name: deque() for name in names}
         self._depth = depth
-        self._keep_all = keep_all
+        self._on_room = on_room
         self._closed = False
         self._changed = threading.Condition()
 
@@ -37,19 +43,17 @@ class FrameSlots(Generic[Frame]):
             if self._closed:
                 return 0
             waiting = self._frames[name]
-            displaced = 0
-            if not self._keep_all:
-                while len(waiting) >= self._depth:
-                    waiting.popleft()
-                    displaced += 1
+            displaced = int(len(waiting) == self._depth)
+            if displaced:
+                waiting.popleft()
             waiting.append(frame)
             self._changed.notify()
             return displaced
 
     def full(self, name: str) -> bool:
-        """Whether the slot holds ``depth`` frames or more."""
+        """Whether the slot holds ``depth`` frames."""
         with self._changed:
-            return len(self._frames[name]) >= self._depth
+            return len(self._frames[name]) == self._depth
 
     def take(self, timeout: float | None = None) -> dict[str, Frame]:
         """Wait for a frame, then take the oldest one of every slot that has any.
@@ -60,7 +64,11 @@ class FrameSlots(Generic[Frame]):
             self._changed.wait_for(lambda: self._closed or any(self._frames.values()), timeout)
             if self._closed:
                 return {}
-            return {name: waiting.popleft() for name, waiting in self._frames.items() if waiting}
+            had_room = all(len(waiting) < self._depth for waiting in self._frames.values())
+            taken = {name: waiting.popleft() for name, waiting in self._frames.items() if waiting}
+        if not had_room:
+            self._on_room()
+        return taken
 
     def close(self) -> int:
         """Discard what waits, refuse what comes, wake the taker; returns the number discarded."""

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
+from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.stream.rates import RateMeter, RollingDurations
 
 
@@ -32,6 +33,8 @@ class StreamSnapshot:
     overhead_ms: dict[str, float]
     last_error: str
     last_input: str
+    measurement: FrameMeasurement | None
+    """Of the newest frame that was published; None before the first."""
 
 
 @dataclass
@@ -53,6 +56,7 @@ class StreamStatistics:
         self._input_rate, self._output_rate = RateMeter(), RateMeter()
         self._since = time.monotonic()
         self._last_error = self._last_input = ""
+        self._measurement: FrameMeasurement | None = None
 
     def start(self) -> None:
         """The stream begins (again): waiting for input counts from now."""
@@ -67,10 +71,17 @@ class StreamStatistics:
             self._last_input = description
         self._input_rate.tick()
 
-    def published(self, latency: float, upscale: float, late: bool) -> None:
+    def published(
+        self,
+        latency: float,
+        upscale: float,
+        late: bool,
+        measurement: FrameMeasurement | None = None,
+    ) -> None:
         """A result was published, perhaps after its deadline; durations in seconds."""
         with self._lock:
             self._published += 1
+            self._measurement = measurement
             self._late += late
         self._output_rate.tick()
         self.latency.add(latency)
@@ -120,6 +131,7 @@ class StreamStatistics:
                 overhead_ms=overhead,
                 last_error=self._last_error,
                 last_input=self._last_input,
+                measurement=self._measurement,
             )
 
 

@@ -10,7 +10,13 @@ import pytest
 from sensor_msgs.msg import Image
 
 from difiisr_ros.errors import FrameError
-from difiisr_ros.ros.conversions import array_to_image, image_to_array, image_to_gray
+from difiisr_ros.messages import read
+from difiisr_ros.ros.conversions import array_to_image, demosaic, image_to_array
+
+
+def image_to_gray(message):
+    """As the node reads it."""
+    return read.image_to_gray(message, demosaic)[0]
 
 
 def test_reading_does_not_copy():

@@ -16,7 +16,7 @@ def test_a_camera_profile_is_used_and_told_of(tmp_path, log):
     profile.write_text("noise: 7.0\nblur: 0.4\n")
     with Graph(camera=str(profile), backend="torch", overshoot=0.25) as running:
         running.connect()
-        values, _ = running.status("backend", lambda v, _: "camera" in v)
+        values, _ = running.status("inference")
         assert "noise (counts)" not in values  # the frame of the warm-up is none
         engine = running.node._upscaler.engine
         assert engine.camera.blur == 0.4
@@ -24,9 +24,12 @@ def test_a_camera_profile_is_used_and_told_of(tmp_path, log):
         running.roundtrip(scene())
         told = f"camera: noise 7 counts, blur 0.4 px ({profile}); noise of this frame 7.01 counts"
         assert told in log.wait("first frame")
-        values, _ = running.status("backend", lambda v, _: "noise (counts)" in v)
+        values, _ = running.status("backend")
         assert values["camera"] == f"noise 7 counts, blur 0.4 px ({profile})"
-        assert values["noise (counts)"] == "7.006"
+        values, _ = running.status("inference", lambda v, _: "noise (counts)" in v)
+        assert values["camera profile"] == str(profile)
+        assert (values["noise (counts)"], values["noise source"]) == ("7.006", "profile")
+        assert values["blur (camera pixels)"] == "0.4"
         assert float(values["noise (% of range)"]) > 0
 
 
@@ -78,5 +81,6 @@ def test_of_reduced_frames_no_noise_is_told(log):
         running.roundtrip(scene())
         said = log.wait("first frame")
         assert said.endswith("camera: reduced by antialiased bicubic")
-        values, _ = running.status("backend", lambda v, _: "camera" in v)
+        values, _ = running.status("inference", lambda v, _: v["frames published"] == "1")
+        assert values["camera profile"] == "reduced"
         assert "noise (counts)" not in values

@@ -157,6 +157,44 @@ def test_frames_that_wait_together_are_one_batch(monkeypatch):
         assert gate.batches == [1, 3, 1]
 
 
+def test_the_noise_of_each_camera_is_its_own(monkeypatch, log):
+    """Also of those that were taken together in one batch."""
+    noise = {"calm": 2.0, "busy": 40.0}
+    with Graph(camera_names=list(noise)) as graph:
+        cameras = cameras_of(graph, *noise)
+        gate = Gate(graph, monkeypatch)
+        frames = {
+            name: (scene(96, 128) + np.random.default_rng(1).normal(0, sigma, (96, 128)))
+            for name, sigma in noise.items()
+        }
+        frames = {name: np.rint(frame).astype(np.uint16) for name, frame in frames.items()}
+        cameras[0].send(frames["calm"], 1)
+        gate.wait_until_held()
+        for camera, count in zip(cameras, (2, 1)):
+            camera.send(frames[camera.name], 2)
+            received(graph, camera.name, count)
+        gate.opened.set()
+        engine = SuperResolver.load(backend="bicubic")
+        for camera in cameras:
+            camera.answers(2)
+            frame = frames[camera.name]
+            engine.upscale(frame)
+            (alone,) = engine.measurements
+            values, _ = camera.status("inference", lambda v, s: "noise (counts)" in v)
+            assert values["noise (counts)"] == f"{alone.noise:.4g}"
+            assert values["noise (% of range)"] == f"{100 * alone.noise_share:.2f}"
+            assert (values["noise source"], values["blur (camera pixels)"]) == (
+                "estimated",
+                "unknown",
+            )
+            assert values["camera profile"] == "auto"
+            said = log.wait(f"first frame of /{camera.name}/image_raw")
+            assert f"noise of this frame {alone.noise:.3g} counts" in said
+        assert gate.batches == [1, 2]
+        backend, _ = graph.status("backend")
+        assert "noise (counts)" not in backend
+
+
 def test_a_stalled_camera_does_not_hold_up_the_others():
     with Graph(camera_names=["front", "rear"], stale_after=0.5) as graph:
         front, rear = cameras_of(graph, "front", "rear")

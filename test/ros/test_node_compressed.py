@@ -30,15 +30,15 @@ def test_png_is_lossless(dtype):
     bits = 8 * np.dtype(dtype).itemsize
     pixels = scene(dtype=dtype)
     for name in ("png", f"mono{bits}; png compressed mono{bits}", f"{bits}UC1; png compressed"):
-        gray, encoding = compressed_to_gray(compressed(pixels, "png", name))
+        gray, found = compressed_to_gray(compressed(pixels, "png", name))
         np.testing.assert_array_equal(gray, pixels)
-        assert encoding == (f"{bits}UC1" if "UC1" in name else f"mono{bits}")
+        assert found.encoding.name == (f"{bits}UC1" if "UC1" in name else f"mono{bits}")
 
 
 def test_jpeg_of_8_bits():
     pixels = scene(dtype=np.uint8)
-    gray, encoding = compressed_to_gray(compressed(pixels, "jpg", "mono8; jpeg compressed"))
-    assert encoding == "mono8"
+    gray, found = compressed_to_gray(compressed(pixels, "jpg", "mono8; jpeg compressed"))
+    assert found.encoding.name == "mono8"
     assert np.abs(gray.astype(int) - pixels).mean() < 6
 
 
@@ -92,7 +92,7 @@ def test_compressed_in_and_out():
         publisher.publish(message)
         got = wait_for(lambda: results, "a compressed result")[0]
         assert got.header == message.header
-        gray, encoding = compressed_to_gray(got)
-        assert (gray.shape, encoding) == ((96, 128), "mono16")
+        gray, found = compressed_to_gray(got)
+        assert (gray.shape, found.encoding.name) == ((96, 128), "mono16")
         publisher.publish(CompressedImage(format="jpeg"))
         graph.status("input", lambda v, s: "rejected: unsupported_compression" in v)

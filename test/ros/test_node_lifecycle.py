@@ -89,7 +89,7 @@ def test_shutdown_from_every_state():
             assert graph.transition("shutdown")
             assert graph.node.state_label == "finalized"
             assert not graph.transition("shutdown")
-            assert graph.node._upscaler.engine is None
+            assert graph.node._upscaler is None
 
 
 def test_nothing_of_a_destroyed_node_stays_in_the_graph():

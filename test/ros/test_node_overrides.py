@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from lifecycle_msgs.msg import Transition
 from node_harness import Graph, scene
 from rclpy.parameter import Parameter
 
+from difiisr_ros.core.radiometry import measure_range
+from difiisr_ros.messages.write import spread
 from difiisr_ros.ros.conversions import image_to_array
 
 
@@ -87,3 +90,25 @@ def test_the_picture_does_not_pump():
 
     assert jump(0.0) > 50
     assert jump(3600.0) < 5
+
+
+def test_what_is_measured_does_not_depend_on_how_it_is_shown():
+    """A warm object enters: mono8 is smoothed over an hour, and maps the very counts that are
+    published as they are otherwise."""
+    cold = scene(48, 48)
+    hot = cold.copy()
+    hot[:24] += 20000
+
+    def results(encoding):
+        with Graph(
+            backend="torch", precision="fp32", output_encoding=encoding, range_time_constant=3600.0
+        ) as graph:
+            graph.connect()
+            return [image_to_array(graph.roundtrip(f, stamp=i)) for i, f in enumerate((cold, hot))]
+
+    first_range = measure_range(cold)  # what an hour makes of it within a second
+    for counts, picture in zip(results("same"), results("mono8")):
+        shown = spread(counts, first_range, np.dtype(np.uint8))
+        # The range has moved by a few counts of thousands.
+        assert np.abs(shown.astype(int) - picture).max() <= 1
+        assert np.ptp(picture) > 100

@@ -201,7 +201,7 @@ def test_shutdown_after_every_order_frees_everything():
             assert node.state_label == "finalized"
             for name in (*TRANSITIONS, "shutdown"):
                 assert not graph.in_executor(node.transition, name)
-            assert node._upscaler.engine is None
+            assert node._upscaler is None
             graph.executor.remove_node(node)
             graph.in_executor(node.destroy_node)
             if count == 9:

@@ -47,13 +47,12 @@ def test_nothing_out_is_no_division_by_zero():
 def test_diagnostics_are_understood_and_may_be_missing():
     figures = node_figures(
         {
-            "inference": {"latency p99 (ms)": "12.50"},
+            "inference": {"latency p99 (ms)": "12.50", "noise (counts)": "7.006"},
             "backend": {
                 "backend": "torch",
                 "num_steps": "2",
                 "fallback": "",
                 "camera": "noise 7 counts",
-                "noise (counts)": "7.006",
             },
         }
     )

@@ -22,13 +22,26 @@ def test_frames_that_wait_together_are_taken_together():
     assert slots.take() == {"a": 1, "c": 2}
 
 
-def test_keep_all_keeps_order_and_reports_when_full():
-    slots = FrameSlots(["a"], depth=2, keep_all=True)
+def test_a_deeper_slot_keeps_order_says_when_it_is_full_and_then_displaces():
+    slots = FrameSlots(["a"], depth=2)
     for i in range(3):
         assert slots.full("a") is (i == 2)
-        assert slots.put("a", i) == 0
-    assert [slots.take()["a"] for _ in range(3)] == [0, 1, 2]
+        assert slots.put("a", i) == (i == 2)
+    assert [slots.take()["a"] for _ in range(2)] == [1, 2]
     assert not slots.full("a")
+
+
+def test_who_waits_for_room_is_told_when_a_full_slot_has_some():
+    room = []
+    slots = FrameSlots(["a", "b"], depth=2, on_room=lambda: room.append(slots.full("a")))
+    slots.put("a", 1)
+    slots.put("b", 1)
+    slots.take()
+    assert room == []  # nobody was held back
+    slots.put("a", 2)
+    slots.put("a", 3)
+    slots.take()
+    assert room == [False]
 
 
 def test_taking_waits_for_a_frame():

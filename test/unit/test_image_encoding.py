@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import array
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from difiisr_ros.errors import FrameError
+from difiisr_ros.messages import read
 from difiisr_ros.messages.encoding_conversion import convert
 from difiisr_ros.messages.image_encoding import (
     ACCEPTED_ENCODINGS,
     ImageError,
-    decode,
     encoding_for,
-    is_colour,
     parse_encoding,
-    surplus_bytes,
-    to_gray,
 )
+from difiisr_ros.messages.read import ImageFormat, Notice, image_to_gray
 
 COUNTS = np.array([[29000, 30000, 1], [30500, 31000, 65535]], np.uint16)
+
+
+def decode(name, *fields):
+    return read.decode(parse_encoding(name), *fields)
+
+
+def to_gray(pixels, name):
+    return read.to_gray(pixels, parse_encoding(name))
 
 
 def test_decode_looks_into_the_buffer():
@@ -79,7 +86,7 @@ def test_every_accepted_encoding_gives_a_gray_frame():
     for name in ACCEPTED_ENCODINGS:
         layout = parse_encoding(name)
         data = np.zeros(6 * layout.pixel_bytes, np.uint8)
-        gray = to_gray(decode(name, 2, 3, 3 * layout.pixel_bytes, 0, data), name)
+        gray, _ = to_gray(decode(name, 2, 3, 3 * layout.pixel_bytes, 0, data), name)
         assert gray.shape == (2, 3), name
         assert gray.dtype in (np.uint8, np.uint16, np.float32), name
 
@@ -94,13 +101,13 @@ def test_what_holds_no_intensity_is_refused(name):
 
 def test_equal_channels_are_exact_and_colours_are_weighted():
     equal = np.repeat(np.arange(6, dtype=np.uint16).reshape(2, 3, 1) * 9999, 3, axis=2)
-    np.testing.assert_array_equal(to_gray(equal, "rgb16"), equal[..., 0])
-    assert not is_colour(equal)
+    gray, is_luma = to_gray(equal, "rgb16")
+    np.testing.assert_array_equal(gray, equal[..., 0])
+    assert not is_luma
     red = np.zeros((1, 1, 3), np.uint8)
     red[..., 0] = 255
-    assert is_colour(red)
-    assert to_gray(red, "rgb8") == 76  # 0.299 x 255
-    assert to_gray(red, "bgr8") == 29  # 0.114 x 255
+    assert to_gray(red, "rgb8") == (76, True)  # 0.299 x 255
+    assert to_gray(red, "bgr8") == (29, True)  # 0.114 x 255
     with pytest.raises(ImageError, match="rgb8"):
         to_gray(red, "8UC3")
 
@@ -108,12 +115,46 @@ def test_equal_channels_are_exact_and_colours_are_weighted():
 def test_alpha_is_no_colour():
     pixels = np.full((2, 2, 4), 8, np.uint8)
     pixels[..., 3] = 255
-    np.testing.assert_array_equal(to_gray(pixels, "rgba8"), np.full((2, 2), 8))
+    np.testing.assert_array_equal(to_gray(pixels, "rgba8")[0], np.full((2, 2), 8))
 
 
-def test_surplus_bytes():
-    assert surplus_bytes(2, 6, b"\0" * 12) == 0
-    assert surplus_bytes(2, 6, b"\0" * 23) == 11
+def message(pixels, encoding, surplus=0, big_endian=0):
+    height, width = pixels.shape[:2]
+    return SimpleNamespace(
+        encoding=encoding, height=height, width=width, step=pixels.nbytes // height,
+        is_bigendian=big_endian, data=pixels.tobytes() + b"\0" * surplus,
+    )  # fmt: skip
+
+
+def test_what_a_message_holds_is_found_when_it_is_read():
+    gray, found = image_to_gray(message(COUNTS.astype(">u2"), "mono16", big_endian=1))
+    np.testing.assert_array_equal(gray, COUNTS)
+    assert found == ImageFormat(parse_encoding("mono16"), big_endian=True, notices=())
+    assert (found.encoding.dtype, found.encoding.channels) == (np.uint16, 1)
+    red = np.zeros((1, 1, 3), np.uint8)
+    red[..., 0] = 255
+    gray, found = image_to_gray(message(red, "rgb8", surplus=11))
+    assert gray == 76
+    surplus, colour = found.notices
+    words = "data has 11 bytes more than step x height; they are ignored"
+    assert surplus == Notice("surplus_data", words)
+    assert colour.cause == "colour_input" and "the rgb8 image has colour" in colour.words
+    assert image_to_gray(message(red * 0, "rgb8"))[1].notices == ()
+
+
+def test_a_mosaic_is_refused_or_decoded_by_who_can():
+    def demosaic(asked, encoding):
+        return np.full((asked.height, asked.width), {"mono8": 8, "mono16": 16}[encoding])
+
+    for name, dtype, depth in (("bayer_rggb8", np.uint8, 8), ("bayer_rggb16", np.uint16, 16)):
+        mosaic = message(np.zeros((2, 2), dtype), name)
+        assert (image_to_gray(mosaic, demosaic)[0] == depth).all()
+        with pytest.raises(ImageError, match="is a colour mosaic"):
+            image_to_gray(mosaic)
+
+
+def test_an_encoding_is_parsed_once():
+    assert parse_encoding("mono16") is parse_encoding("mono16")
 
 
 def test_encoding_for():

@@ -20,7 +20,7 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.backends import onnx_backend, onnx_session
 from difiisr_ros.backends.onnx_backend import OnnxBackend
 from difiisr_ros.backends.torch_backend import TorchBackend
-from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.camera_profile import CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.errors import (
@@ -198,10 +198,12 @@ def test_a_graph_is_for_one_kind_of_camera(tmp_path, projection):
     ours._backend.warmup(8, 8)
     difference = ours.upscale(frame()).astype(int) - theirs.upscale(frame())
     assert np.abs(difference).max() <= 1
-    with pytest.raises(
-        OptionError, match=rf"graph\.onnx was exported for .*--projection {projection}"
-    ):
-        SuperResolver.load(str(file), "onnx", camera=wrong).upscale(frame())
+    refusal = rf"graph\.onnx was exported for .*--projection {projection}"
+    with pytest.raises(OptionError, match=refusal) as at_load:
+        SuperResolver.load(str(file), "onnx", camera=wrong)
+    with pytest.raises(OptionError, match=refusal) as at_a_frame:
+        ours.upscale(frame(), camera=resolve_camera(wrong))
+    assert str(at_load.value) == str(at_a_frame.value)
 
 
 def test_reduced_frames_are_projected_exactly():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def lite():
 
 @pytest.fixture(autouse=True)
 def _defaults(lite):
-    lite.configure(**vars(UpscaleOptions()))
+    lite.configure(**asdict(UpscaleOptions()))
 
 
 def _frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:
@@ -294,3 +295,30 @@ def test_close_is_final_and_may_be_repeated():
     resolver.close()
     with pytest.raises(BackendUnavailable, match="closed"):
         resolver.upscale(_frame())
+
+
+def test_what_was_measured_of_each_frame_is_kept(lite):
+    frames = [_frame(seed=1), _frame(seed=2) + 500]
+    lite.upscale_batch(frames, camera=CameraProfile(noise=7.0))
+    batch = lite.measurements
+    for frame, measured in zip(frames, batch, strict=True):
+        lite.upscale(frame, camera=CameraProfile(noise=7.0))
+        assert lite.measurements == (measured,)
+        low, high = measured.value_range
+        assert measured.noise == pytest.approx(np.hypot(7.0, 12**-0.5))
+        assert measured.noise_share == measured.noise / (high - low)
+        assert measured.camera == CameraProfile(noise=7.0)
+    assert batch[0].value_range != batch[1].value_range
+    lite.upscale(frames[0])
+    assert lite.measurements[0].camera == lite.camera
+    lite.warmup(8, 8)
+    assert lite.measurements == ()
+
+
+def test_guidance_is_made_when_options_are(lite):
+    lite.configure(visual_scale=0.5)
+    guidance = lite.options.guidance
+    lite.upscale(_frame())
+    assert lite.options.guidance is guidance
+    lite.configure(visual_scale=0.25)
+    assert lite.options.guidance.visual_scale == 0.25

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def published(model_file):
 
 @pytest.fixture(autouse=True)
 def _defaults(published):
-    published.configure(**vars(UpscaleOptions()))
+    published.configure(**asdict(UpscaleOptions()))
 
 
 def _frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difiisr_ros.messages.output_encoding import needs_range, spread, to_output
+from difiisr_ros.messages import write
+from difiisr_ros.messages.image_encoding import encoding_for, parse_encoding
+from difiisr_ros.messages.write import output_format, spread
 
 COUNTS = np.array([[29000, 30000], [30500, 31000]], np.uint16)
+
+
+def to_output(frame, input_encoding, output_encoding, value_range):
+    output = output_format(parse_encoding(input_encoding), output_encoding)
+    return write.to_output(frame, output, value_range), output.name
 
 
 def test_same_is_the_result_itself():
@@ -79,4 +86,19 @@ def test_float_output_keeps_the_counts():
     ],
 )
 def test_needs_range(dtype, encoding, expected):
-    assert needs_range(np.dtype(dtype), encoding) is expected
+    came_as = parse_encoding(encoding_for(dtype))
+    assert output_format(came_as, encoding).needs_range is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("rgb8", 3), ("bgra16", 4), ("8UC3", 3), ("16UC4", 4)]
+)
+def test_same_repeats_the_intensity_in_every_channel_but_opacity(name, channels):
+    dtype = parse_encoding(name).dtype
+    result, encoding = to_output(COUNTS.astype(dtype), name, "same", None)
+    assert (encoding, result.shape) == (name, (2, 2, channels))
+    for channel in range(3):
+        np.testing.assert_array_equal(result[..., channel], COUNTS.astype(dtype))
+    if channels == 4:
+        last = np.iinfo(dtype).max if name == "bgra16" else COUNTS.astype(dtype)
+        assert (result[..., 3] == last).all()

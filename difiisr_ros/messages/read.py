@@ -1,0 +1,167 @@
+"""Image messages as intensity: what the fields of a ``sensor_msgs/Image`` mean, in numpy alone.
+
+Nothing here knows ROS: the node and the bag reader both hand over a message, and get an array that
+looks into the message's own memory. Rows may be padded (``step`` larger than the row), also by a
+number of bytes that is not a multiple of the pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.messages.image_encoding import (
+    ACCEPTED_ENCODINGS,
+    Encoding,
+    ImageError,
+    luma,
+    parse_encoding,
+)
+
+Demosaic = Callable[[Any, str], np.ndarray]
+"""``demosaic(message, encoding)``: a bayer or yuv message as an array of another encoding."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something odd about a message that is used all the same."""
+
+    cause: str
+    """A short word to count it under."""
+    words: str
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """What an image message holds: found when it is read, and kept with the frame from then on."""
+
+    encoding: Encoding
+    """Name, dtype, channels and family; of a compressed image what its pixels stand for."""
+    big_endian: bool = False
+    """Byte order of the message's pixels; that of the frame is the machine's."""
+    notices: tuple[Notice, ...] = ()
+
+
+def image_to_gray(message: Any, demosaic: Demosaic | None = None) -> tuple[np.ndarray, ImageFormat]:
+    """The intensity image in a message.
+
+    Args:
+        message: the fields of ``sensor_msgs/Image``.
+        demosaic: decodes bayer and yuv, which are refused without it.
+
+    Returns:
+        The frame, ``(H, W)`` uint8, uint16 or float32, and what the message holds.
+
+    Raises:
+        FrameError: a malformed message, or an encoding without intensity.
+    """
+    encoding, data = parse_encoding(message.encoding), message.data
+    height, step = message.height, message.step
+    array = decode(encoding, height, message.width, step, message.is_bigendian, data)
+    notices = []
+    if surplus := memoryview(data).nbytes - step * height:  # a sign of a faulty driver
+        words = f"data has {surplus} bytes more than step x height; they are ignored"
+        notices.append(Notice("surplus_data", words))
+    if encoding.is_mosaic and demosaic is not None:
+        gray = demosaic(message, "mono16" if encoding.dtype.itemsize == 2 else "mono8")
+    else:
+        gray, has_colour = to_gray(array, encoding)
+        if has_colour:
+            words = (
+                f"the {encoding.name} image has colour; its luma is upscaled, which is not a "
+                "temperature (publish the camera's mono16 or 16UC1 image for that)"
+            )
+            notices.append(Notice("colour_input", words))
+    return gray, ImageFormat(encoding, bool(message.is_bigendian), tuple(notices))
+
+
+def decode(
+    encoding: Encoding, height: int, width: int, step: int, is_bigendian: bool | int, data: Any
+) -> np.ndarray:
+    """View an image message's bytes as an array, ``(H, W)`` or ``(H, W, C)``.
+
+    Args:
+        encoding: see :func:`~difiisr_ros.messages.image_encoding.parse_encoding`.
+        height, width: pixels.
+        step: bytes from one row to the next, padding included.
+        is_bigendian: byte order of 16-bit and larger pixels.
+        data: any buffer of bytes; bytes beyond ``step * height`` are left alone.
+
+    Returns:
+        An array in native byte order that shares ``data``'s memory; only big-endian pixels of
+        more than one byte are copied.
+
+    Raises:
+        FrameError: no pixels, a row that does not fit ``step``, or too few bytes.
+    """
+    if height <= 0 or width <= 0:
+        raise ImageError(
+            "zero_size",
+            f"the image is {width}x{height} pixels; width and height must be at least 1",
+        )
+    row = width * encoding.pixel_bytes
+    if step < row:
+        raise ImageError(
+            "wrong_step",
+            f"step is {step} bytes, but a row of {width} {encoding.name} pixels needs at least "
+            f"{row}",
+        )
+    available = memoryview(data).nbytes
+    if available < step * height:
+        raise ImageError(
+            "short_data",
+            f"data has {available} bytes, but step {step} x height {height} is {step * height}",
+        )
+    swapped = bool(is_bigendian) == np.little_endian and encoding.dtype.itemsize > 1
+    dtype = encoding.dtype.newbyteorder("S") if swapped else encoding.dtype
+    strides: tuple[int, ...] = (step, encoding.pixel_bytes)
+    shape: tuple[int, ...] = (height, width)
+    if encoding.channels > 1:
+        strides += (encoding.dtype.itemsize,)
+        shape += (encoding.channels,)
+    view: np.ndarray = np.ndarray(shape, dtype, data, strides=strides)
+    return view.astype(encoding.dtype) if swapped else view
+
+
+def to_gray(array: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, bool]:
+    """The intensity image in a decoded frame, and whether it is the luma of a colour image.
+
+    Thermal cameras often publish intensity as three equal channels: then one channel is
+    returned, exactly. A colour image is weighted to luma (ITU-R BT.601, as OpenCV does), which is
+    not radiometric.
+
+    Returns:
+        ``(H, W)``, uint8, uint16 or float32, and True for luma.
+
+    Raises:
+        FrameError: an encoding that holds no intensity (``16SC1``, ``8UC2``, bayer, yuv ...).
+    """
+    if encoding.is_mosaic:
+        raise ImageError(
+            "unsupported_encoding",
+            f"encoding '{encoding.name}' is a colour mosaic; "
+            f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
+        )
+    if encoding.channels == 1:
+        if encoding.dtype.name in ("uint8", "uint16", "float32"):
+            return array, False
+    elif encoding.channels >= 3 and encoding.dtype.name in ("uint8", "uint16"):
+        first = array[..., 0]
+        if np.array_equal(first, array[..., 1]) and np.array_equal(first, array[..., 2]):
+            return first, False
+        if encoding.family == "color":
+            return luma(array, encoding.name), True
+        raise ImageError(
+            "unsupported_encoding",
+            f"encoding '{encoding.name}' does not say which channel is which colour, and the "
+            f"channels differ; publish rgb{8 * encoding.dtype.itemsize}, or an intensity image "
+            "such as mono16",
+        )
+    raise ImageError(
+        "unsupported_encoding",
+        f"encoding '{encoding.name}' is not an intensity image; "
+        f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
+    )

@@ -1,0 +1,46 @@
+"""The parameters that every frame reads, typed: made when they change, not for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from difiisr_ros.stream.parameter_table import engine_options
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """One consistent set."""
+
+    engine: Mapping[str, Any]
+    """What ``SuperResolver.configure`` is given."""
+    num_steps: int
+    """As asked for, by itself or by ``quality``."""
+    deadline: float
+    """Seconds from a frame's arrival to its publication; 0: none."""
+    max_input_pixels: int
+    output_encoding: str
+    compressed: bool
+    """Whether results are published as png."""
+    camera_info_convention: str
+    fixed_range: bool
+    """Whether the range is given instead of measured."""
+    range_time_constant: float
+    """Seconds over which the range that is shown is smoothed."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> StreamSettings:
+        """Made from all values of :data:`difiisr_ros.stream.parameter_table.TABLE`."""
+        engine = engine_options(values, live=True)
+        return cls(
+            engine=engine,
+            num_steps=engine["num_steps"],
+            deadline=values["deadline_ms"] / 1e3,
+            max_input_pixels=values["max_input_pixels"],
+            output_encoding=values["output_encoding"],
+            compressed=values["output_transport"] == "compressed",
+            camera_info_convention=values["camera_info_convention"],
+            fixed_range=values["range_mode"] == "fixed",
+            range_time_constant=values["range_time_constant"],
+        )

@@ -1,0 +1,32 @@
+"""What every frame reads of the parameters."""
+
+from __future__ import annotations
+
+from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.stream.parameter_table import TABLE
+from difiisr_ros.stream.settings import StreamSettings
+
+DEFAULTS = {spec.name: spec.default for spec in TABLE}
+
+
+def test_the_defaults():
+    settings = StreamSettings.of(DEFAULTS)
+    assert (settings.num_steps, settings.deadline, settings.compressed) == (1, 0.0, False)
+    assert settings.max_input_pixels == UpscaleOptions().max_input_pixels
+    assert not settings.fixed_range
+    UpscaleOptions().changed(**settings.engine)  # every name is an option
+
+
+def test_values_come_in_the_units_that_are_used():
+    changed = {
+        "deadline_ms": 250.0, "output_transport": "compressed", "output_encoding": "mono8",
+        "quality": "detail", "range_mode": "fixed", "range_time_constant": 3.0,
+        "camera_info_convention": "image_proc", "max_input_pixels": 77,
+    }  # fmt: skip
+    settings = StreamSettings.of({**DEFAULTS, **changed})
+    assert settings.deadline == 0.25
+    assert settings.compressed and settings.fixed_range
+    assert settings.num_steps == settings.engine["num_steps"] == 4  # quality decides
+    assert (settings.output_encoding, settings.range_time_constant) == ("mono8", 3.0)
+    assert settings.camera_info_convention == "image_proc"
+    assert settings.max_input_pixels == 77
