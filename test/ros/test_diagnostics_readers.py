@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("diagnostic_msgs")
 
 from difiisr_ros.commands.demo_report import node_figures
+from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.pipeline import SuperResolverInfo
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.monitor import INPUT, OUTPUT, Monitor
@@ -18,6 +20,7 @@ from difiisr_ros.stream.frames_done import without_result
 from difiisr_ros.stream.replay import ReplayProgress, Stage
 from difiisr_ros.stream.statistics import StreamSnapshot
 
+MEASURED = FrameMeasurement((0.0, 7006.0), 7.006, CameraProfile())
 NODE = "rig/super_resolution"
 NAMES = {INPUT: "/rig/image_raw", OUTPUT: "/rig/sr/image_raw"}
 INFO = SuperResolverInfo(
@@ -32,7 +35,7 @@ def _message(lifecycle: str = "active", failure: str = "", subscribers: int = 1,
         noticed={}, input_hz=30.0, output_hz=10.0, seconds_since_input=0.0,
         latency_ms={p: 10.0 * n for p, n in durations.items()},
         upscale_ms={p: 1.0 * n for p, n in durations.items()},
-        overhead_ms={}, last_error="", last_input="mono8 8x8",
+        overhead_ms={}, last_error="", last_input="mono8 8x8", measurement=MEASURED,
     )  # fmt: skip
     stream = SimpleNamespace(
         name=camera, image_topic=NAMES[INPUT], info_topic="/rig/camera_info",
@@ -44,7 +47,7 @@ def _message(lifecycle: str = "active", failure: str = "", subscribers: int = 1,
     )  # fmt: skip
     deadline = SimpleNamespace(skipping=False, steps=2, num_steps=2, deadline=0.0)
     state = NodeState(
-        lifecycle, failure, {"stale_after": 5.0}, INFO, deadline, True, ("", False), 0, (7.006, 0.1)
+        lifecycle, failure, {"stale_after": 5.0}, INFO, deadline, True, ("", False), 0
     )
     return DiagnosticsReport(NODE).build({"": stream}, state)
 
