@@ -120,13 +120,18 @@ class Upscaler:
                 groups.setdefault((frame.pixels.shape, frame.pixels.dtype), []).append(frame)
         for frames in groups.values():
             self._upscale(frames)
-        published = [f for group in groups.values() for f in group if f.latency is not None]
+        published = [
+            (f.waited, f.latency)
+            for group in groups.values()
+            for f in group
+            if f.latency is not None
+        ]
         if published:
-            self.deadline.observe(
-                max(f.waited for f in published), max(f.latency for f in published)
-            )
+            waited, latencies = zip(*published)
+            self.deadline.observe(max(waited), max(latencies))
 
     def _apply_parameters(self) -> None:
+        assert self._parameters is not None, "load() comes first"
         version = self._parameters.version
         if version == self._applied:
             return
