@@ -28,11 +28,6 @@ def every_step(progress: float) -> float:
     return 1.0
 
 
-def last_step(progress: float) -> float:
-    """Weight at the last step only, whose prediction is the result."""
-    return 1.0 if progress >= 1.0 else 0.0
-
-
 @dataclass(frozen=True)
 class WeightedTerm:
     """A term, and how much of it."""

@@ -16,7 +16,7 @@ from rosbags.typesys import Stores, get_typestore
 from difiisr_ros import cli
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import CAMERA_INFO, COMPRESSED_IMAGE, BagWriter
-from difiisr_ros.lab.frames.degrade import degrade_bicubic, degrade_camera
+from difiisr_ros.lab.frames.degrade import camera_frame, degrade_bicubic
 from difiisr_ros.lab.frames.open_streams import open_streams
 from difiisr_ros.lab.frames.streams import StreamOptions, first_samples
 
@@ -78,7 +78,7 @@ def test_camera_degradation_does_not_depend_on_what_else_is_taken(bag):
         np.testing.assert_array_equal(sample.lr, whole[sample.index].lr)
     assert (whole[0].lr != samples(bag, degradation="camera", seed=4)[0].lr).any()
     assert (whole[0].lr != degrade_bicubic(scene(0))).any()
-    assert degrade_camera(scene(0), 1).dtype == np.uint16
+    assert camera_frame(scene(0), 1)[0].dtype == np.uint16
 
 
 def test_the_camera_is_the_default_and_its_noise_can_be_chosen(bag):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.images import read_image, write_image
-from difiisr_ros.lab.frames.degrade import degrade_bicubic, degrade_camera
+from difiisr_ros.lab.frames.degrade import camera_frame, degrade_bicubic
 from difiisr_ros.lab.frames.folder_stream import FolderStream
 from difiisr_ros.lab.frames.open_streams import open_streams
 from difiisr_ros.lab.frames.streams import StreamOptions
@@ -194,7 +194,7 @@ def test_no_reference_takes_the_frames_as_they_are(tmp_path, pairs):
 
 def test_camera_degradation_is_seeded_and_noisy(tmp_path):
     hr = _frame(dtype=np.uint16)
-    a, b, c = degrade_camera(hr, 1), degrade_camera(hr, 1), degrade_camera(hr, 2)
+    a, b, c = camera_frame(hr, 1)[0], camera_frame(hr, 1)[0], camera_frame(hr, 2)[0]
     np.testing.assert_array_equal(a, b)
     assert (a != c).any()
     assert a.dtype == np.uint16 and a.shape == (16, 20)

@@ -11,7 +11,6 @@ from difiisr_ros.core.guided_step import (
     clip_norm,
     closed_form,
     exact,
-    last_step,
 )
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.core.schedule import ResidualShiftSchedule
@@ -80,12 +79,12 @@ def test_the_schedule_decides_at_which_steps_a_term_counts():
             return super().gradient(x0)
 
     y0, noise = torch.zeros(SHAPE), [_random(1)]
-    for weight, expected in ((last_step, 1), (lambda progress: 1.0, 4), (lambda p: 0.0, 0)):
+    weights = ((lambda p: float(p >= 1), 1), (lambda p: 1.0, 4), (lambda p: 0.0, 0))
+    for weight, expected in weights:
         calls.clear()
         guide = closed_form([WeightedTerm(Counting(y0), 1.0, weight)])
         sample(lambda x, t: 0.1 * x, y0, noise, schedule, guide=guide)
         assert len(calls) == expected
-    assert [last_step(k / 4) for k in (1, 2, 3, 4)] == [0.0, 0.0, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("kind", [closed_form, exact])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from difiisr_ros.lab.frames.streams import NO_REFERENCE
-from difiisr_ros.lab.scores.metric_table import BOX_METRICS, METRICS, Metric, metric_of
+from difiisr_ros.lab.scores.metric_table import BOX_METRICS, Metric, metric_of
 
 if TYPE_CHECKING:
     from difiisr_ros.models.detector.decode import Detections
@@ -201,29 +201,6 @@ class Evaluation:
     def all_metrics(self) -> tuple[str, ...]:
         """:attr:`metrics`, and what a detector saw, which only all frames together have."""
         return self.metrics if self.boxes is None else (*self.metrics, *BOX_METRICS)
-
-    def unit_of(self, key: str) -> str:
-        """Unit of a metric's values, empty for a plain number."""
-        return self.metric(key).unit
-
-    def worst_median_best(self, metric: str, method: str) -> dict[str, int]:
-        """Rows of the worst, the median and the best frame, by a metric with a good direction.
-
-        Returns:
-            ``{"worst": row, "median": row, "best": row}``; empty where the metric has no direction
-            or no value.
-        """
-        values = self.methods[method].values.get(metric)
-        goodness = None if values is None else METRICS[metric].goodness(values)
-        if goodness is None or not np.isfinite(goodness).any():
-            return {}
-        rows = np.flatnonzero(np.isfinite(goodness))
-        order = rows[np.argsort(goodness[rows], kind="stable")]
-        return {
-            "worst": int(order[0]),
-            "median": int(order[len(order) // 2]),
-            "best": int(order[-1]),
-        }
 
     def gains(self, metric: str, method: str) -> np.ndarray:
         """Per-frame difference of a method to the reference, method minus reference, (frames,)."""

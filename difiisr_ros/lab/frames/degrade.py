@@ -83,11 +83,6 @@ def degrade_bicubic(hr: np.ndarray) -> np.ndarray:
     return to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), hr.dtype)
 
 
-def degrade_camera(hr: np.ndarray, seed: int, noise_percent: float = NOISE_PERCENT) -> np.ndarray:
-    """Reduce x4 by a simulated camera, in whole counts: 4H x 4W to H x W, the same dtype."""
-    return camera_frame(hr, seed, noise_percent)[0]
-
-
 def camera_frame(
     hr: np.ndarray,
     seed: int,
