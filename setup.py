@@ -48,10 +48,10 @@ setup(
     extras_require={
         "detection": ["pycocotools>=2.0.6"],
         "metrics": ["torchmetrics>=1.0"],
-        "onnx": ["onnx>=1.14", "onnxruntime>=1.18"],
+        "onnx": ["onnx>=1.14", "onnxruntime>=1.18", "onnxslim>=0.1.80"],
         "ray": ["ray>=2.10"],
         # TensorRT's wheels come from NVIDIA's own index, which pip is led to by this one.
-        "tensorrt": ["onnx>=1.15", "tensorrt>=10.0"],
+        "tensorrt": ["onnx>=1.15", "onnxslim>=0.1.80", "tensorrt>=10.0"],
         "test": ["pytest>=7,<8.4", "pytest-timeout", "hypothesis"],
     },
     python_requires=">=3.10",

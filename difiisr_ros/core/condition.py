@@ -50,6 +50,24 @@ def features(
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
+def told(
+    noise: np.ndarray | float,
+    blur: np.ndarray | float = UNKNOWN_BLUR,
+    blur_error: np.ndarray | float = UNKNOWN_ERROR,
+    reduced: np.ndarray | float = 0.0,
+    overshoot: float = DEFAULT_OVERSHOOT,
+) -> np.ndarray:
+    """All numbers of frames, ... x :data:`WIDTH` float32: :func:`features`, and what these lack.
+
+    Args:
+        noise, blur, blur_error, reduced: see :func:`features`.
+        overshoot: see :func:`difiisr_ros.core.bound.bound`.
+    """
+    known = features(noise, blur, blur_error, reduced)
+    rest = np.stack(np.broadcast_arrays(noise, overshoot), axis=-1).astype(np.float32)
+    return np.concatenate([known, rest], axis=-1)
+
+
 def noise_to_tell(frame: np.ndarray, profile: CameraProfile) -> float:
     """White noise of a frame (H x W) in its unit, that of rounding to whole counts included.
 
@@ -105,14 +123,13 @@ class Conditions:
             overshoot: see :func:`difiisr_ros.core.bound.bound`.
         """
         level = np.asarray(noise, np.float32)
+        blur, error = UNKNOWN_BLUR, UNKNOWN_ERROR
         if profile.is_reduced:
-            told = features(level, 0.0, 0.0, 1.0)
-        elif profile.blur is None:
-            told = features(level)
-        else:
-            told = features(level, profile.blur, profile.blur_error or 0.0)
-        rest = np.stack([level, np.full_like(level, overshoot)], axis=-1)
-        return cls(np.concatenate([told, rest], axis=-1), profile.is_reduced)
+            blur = error = 0.0
+        elif profile.blur is not None:
+            blur, error = profile.blur, profile.blur_error or 0.0
+        values = told(level, blur, error, float(profile.is_reduced), overshoot)
+        return cls(values, profile.is_reduced)
 
 
 NOTHING_KNOWN = Conditions.of(CameraProfile(), [0.005])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 import threading
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import onnx
@@ -16,7 +18,6 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, SR, GraphFacts, GraphOptions
 from difiisr_ros.export.graph import SamplerGraph, build_graph
 from difiisr_ros.export.load import load_network
-from difiisr_ros.export.simplify import simplify
 from difiisr_ros.models.model_files import model_path
 from difiisr_ros.version import __version__
 
@@ -24,6 +25,7 @@ OPSETS = range(17, 21)
 """What TensorRT 10.0 and newer parse; torch's exporter ends at 20."""
 DEFAULT_OPSET = 17
 _EXAMPLE = (1, 6, 10)  # any size: nothing of it stays in a graph whose size is open
+_logger = logging.getLogger(__name__)
 _one_at_a_time = threading.Lock()  # torch keeps the state of an export in globals
 
 
@@ -70,7 +72,7 @@ def export_onnx(
     graph = build_graph(network, options)
     if graph.fixed_size and shape.height is None:
         raise OptionError("the graph of a published model is for one size of frames: give its size")
-    result = simplify(_trace(graph, shape, opset))
+    result = _simplified(_trace(graph, shape, opset))
     path = model_path(model)
     facts = GraphFacts(
         num_steps=options.num_steps,
@@ -148,14 +150,29 @@ def _open_axes(graph: SamplerGraph, shape: GraphShape) -> dict[str, dict[int, st
 
 
 def _space_to_depth(g: Any, image: Any, factor: Any) -> Any:
-    """pixel_unshuffle as one operator: it orders the channels as (pixel of the block, channel)."""
-    # The traced node knows its shapes; what has been translated of it before does not always.
-    channels = g.original_node.output().type().sizes()[1]
-    block = int(factor.node().t("value"))
-    square = block**2
-    channels //= square
-    folded = g.op("SpaceToDepth", image, blocksize_i=block)
-    if channels == 1:
-        return folded
-    order = torch.arange(square * channels).reshape(square, channels).T.flatten()
-    return g.op("Gather", folded, g.op("Constant", value_t=order), axis_i=1)
+    """pixel_unshuffle of one channel as one operator, which orders those of several otherwise."""
+    assert g.original_node.output().type().sizes()[1] == int(factor.node().t("value")) ** 2
+    return g.op("SpaceToDepth", image, blocksize_i=int(factor.node().t("value")))
+
+
+def _simplified(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without what a trace also records: how constants and shapes come about.
+
+    A runtime leaves out most of that too. Results stay as they are.
+    """
+    onnxslim = _onnxslim()
+    return model if onnxslim is None else onnxslim.slim(model)
+
+
+@cache
+def _onnxslim() -> Any | None:
+    """The library, or None where it is not installed; that is said once."""
+    try:
+        import onnxslim
+    except ImportError as error:
+        _logger.warning(
+            "exported graphs are not simplified (%s): pip install onnxslim; they compute the same",
+            error,
+        )
+        return None
+    return onnxslim

@@ -51,6 +51,7 @@ def refused_by_tensorrt(model: onnx.ModelProto) -> list[str]:
         elif opset.version not in OPSETS:
             refused.append(f"opset {opset.version}")
     constants = {tensor.name for tensor in model.graph.initializer}
+    constants |= {node.output[0] for node in model.graph.node if node.op_type == "Constant"}
     for node in model.graph.node:
         if node.op_type not in SUPPORTED:
             refused.append(f"operator {node.op_type}")

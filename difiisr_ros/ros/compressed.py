@@ -23,5 +23,5 @@ def array_to_compressed(
     message.format, data = encode_png(array, encoding)
     if header is not None:
         message.header = header
-    message.data.frombytes(memoryview(data))
+    message.data.frombytes(data.data)
     return message

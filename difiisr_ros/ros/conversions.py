@@ -85,7 +85,7 @@ def array_to_image(
     message.is_bigendian = int(big)
     # frombytes appends, so it needs the empty array of a fresh message. uint8: the buffer protocol
     # has no format for big-endian elements.
-    message.data.frombytes(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+    message.data.frombytes(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return message
 
 

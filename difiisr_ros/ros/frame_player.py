@@ -89,13 +89,14 @@ class FramePlayer(Node):
         self._clock_times = self.create_publisher(Clock, "clock", 1) if v["publish_clock"] else None
         self._gate = DoneGate()
         if v["max_pending"]:
-            self.create_subscription(
-                UInt64, "frames_done", lambda m: self._gate.update(m.data), latched_qos()
-            )
+            self.create_subscription(UInt64, "frames_done", self._on_done, latched_qos())
         self._published: list[tuple[int, int, str]] = []
         self._pacer = Pacer(v["rate"])
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
+
+    def _on_done(self, count: UInt64) -> None:
+        self._gate.update(count.data)
 
     @property
     def published(self) -> int:
@@ -223,7 +224,7 @@ class FramePlayer(Node):
         # The calibration first: who needs both then has it when the image comes.
         self._infos.publish(self._camera_info(header, *frame.image.shape))
         self._images.publish(array_to_image(pixels, encoding, header))
-        if self._truths is not None:
+        if self._truths is not None and self._truth_of is not None:
             truth = self._truth_of(frame.index)
             self._truths.publish(array_to_image(truth, encoding_for(truth.dtype), header))
         stamp = header.stamp.sec * 10**9 + header.stamp.nanosec

@@ -151,8 +151,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         super().destroy_node()
 
     def _autostart(self) -> None:
-        self.destroy_timer(self._start_timer)
-        self._start_timer = None
+        timer, self._start_timer = self._start_timer, None
+        if timer is None:  # it had fired once more before it was destroyed
+            return
+        self.destroy_timer(timer)
         configured = self.transition("configure")
         if self.parameters["build_only"]:
             self._end_after_build(configured)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,16 +114,16 @@ class StreamMatcher:
             self.unmatched += not matched
 
 
-def percentiles(latencies_ms: np.ndarray) -> dict[str, float | None]:
+def percentiles(latencies_ms: Sequence[float] | np.ndarray) -> dict[str, float | None]:
     """p50, p95 and p99 by the nearest rank: each is a value that occurred. None without any.
 
     NaN, a latency that is not known, is left out.
     """
-    latencies_ms = np.asarray(latencies_ms, np.float64)
-    latencies_ms = latencies_ms[np.isfinite(latencies_ms)]
-    if len(latencies_ms) == 0:
+    known = np.asarray(latencies_ms, np.float64)
+    known = known[np.isfinite(known)]
+    if len(known) == 0:
         return {"p50": None, "p95": None, "p99": None}
-    ordered = np.sort(latencies_ms)
+    ordered = np.sort(known)
     return {
         f"p{p}": round(float(ordered[max(0, int(np.ceil(p / 100 * len(ordered))) - 1)]), 3)
         for p in (50, 95, 99)

@@ -79,7 +79,8 @@ def test_the_schedule_decides_at_which_steps_a_term_counts():
             return super().gradient(x0)
 
     y0, noise = torch.zeros(SHAPE), [_random(1)]
-    for weight, expected in ((lambda p: float(p == 1), 1), (lambda p: 1.0, 4), (lambda p: 0.0, 0)):
+    weights = ((lambda p: float(p >= 1), 1), (lambda p: 1.0, 4), (lambda p: 0.0, 0))
+    for weight, expected in weights:
         calls.clear()
         guide = closed_form([WeightedTerm(Counting(y0), 1.0, weight)])
         sample(lambda x, t: 0.1 * x, y0, noise, schedule, guide=guide)

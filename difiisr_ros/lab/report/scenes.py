@@ -57,7 +57,7 @@ def scene_figure(
         ),
         tag(
             "div",
-            [_detail_row(scene, values, region) for region in range(len(scene.regions))],
+            [_detail_row(scene, region) for region in range(len(scene.regions))],
             class_="details",
         ),
         class_="scene",
@@ -140,7 +140,7 @@ def _choices(scene: Scene, left: str, right: str, number: int, objects: FrameBox
     return tag("div", parts, class_="choices")
 
 
-def _detail_row(scene: Scene, values: Mapping[str, str], region: int) -> Html:
+def _detail_row(scene: Scene, region: int) -> Html:
     x, y, width, height = scene.regions[region]
     figures = [
         tag(

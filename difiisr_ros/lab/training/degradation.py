@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from difiisr_ros.core import condition
 from difiisr_ros.core.camera_simulation import SCALE, simulate_camera
-from difiisr_ros.core.condition import DEFAULT_OVERSHOOT, UNKNOWN_BLUR, UNKNOWN_ERROR, features
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.lab.training.data import Batch
 from difiisr_ros.lab.training.targets import FAR_CONTRAST, log_uniform
@@ -104,13 +104,11 @@ def _tell(
 ) -> np.ndarray:
     if told:
         blur_told = 0.0 if reduced else blur + 0.01 * rng.standard_normal()
-        what = features(noise, blur_told, 0.0, float(reduced))
-    elif not reduced and rng.random() < ROUGHLY_TOLD / (1 - TOLD):
+        return condition.told(noise, blur_told, 0.0, float(reduced))
+    if not reduced and rng.random() < ROUGHLY_TOLD / (1 - TOLD):
         error = rng.uniform(0.03, 0.2)
-        what = features(noise, blur + error * rng.standard_normal(), error)
-    else:
-        what = features(noise, UNKNOWN_BLUR, UNKNOWN_ERROR)
-    return np.concatenate([what, np.array([noise, DEFAULT_OVERSHOOT], np.float32)])
+        return condition.told(noise, blur + error * rng.standard_normal(), error)
+    return condition.told(noise)
 
 
 def _pattern(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
