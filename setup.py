@@ -19,6 +19,7 @@ REQUIREMENTS = [
     "rosbags>=0.10",
     "safetensors>=0.4",
     "scikit-image>=0.19",
+    "tifffile>=2022.10",
     "torch>=2.1",
     "tqdm>=4.60",
 ]
