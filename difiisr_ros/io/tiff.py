@@ -60,8 +60,10 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
     unused = []
     if len(images) < len(pages):
         unused.append(f"{len(pages) - len(images)} thumbnails or masks")
-    if said:
-        unused.append(f"damaged: {said[0]}")
+    # A value for "no measurement" that the type cannot hold is common, and harms nothing.
+    damage = [sentence for sentence in said if "GDAL_NODATA" not in sentence]
+    if damage:
+        unused.append(f"what is damaged ({damage[0]})")
     unused += not_carried(images)
     if any(page.photometric == _MIN_IS_WHITE for page in images):
         unused.append("MinIsWhite (values are as stored)")

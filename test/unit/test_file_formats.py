@@ -147,7 +147,8 @@ REFUSED = {
     "24 bits": (packed_tiff(FRAME.astype(np.int64), 24), "24 bits.*accepted"),
     "4 bits": (packed_tiff(FRAME % 16, 4), "4 bits.*accepted"),
     "complex": (as_tiff(FRAME.astype(np.complex64)), "format.*accepted"),
-    "compression that nobody knows": (patched(as_tiff(FRAME), 259, 34712), "compressed by .*deflate|cannot be decoded"),
+    "compression that nobody knows": (
+        patched(as_tiff(FRAME), 259, 34712), "compressed by .*deflate|cannot be decoded"),
     "PGM, maximum 0": (b"P5 1 1 0\n\0", "maximum is 0.*1 to 65535"),
     "PGM, maximum 70000": (b"P5 1 1 70000\n\0\0\0", "70000"),
     "PGM, value above": (b"P2 2 1 200 3 201", "3 to 201, its maximum is 200"),
