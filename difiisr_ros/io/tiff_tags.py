@@ -35,8 +35,8 @@ def not_carried(pages: Iterable[Any]) -> list[str]:
             if tag.code not in _KEPT | _FITTED | _STORAGE:
                 name = tag.name if tag.name != str(tag.code) else "unknown"
                 names[f"{name} ({tag.code})"] = None
-        if _DESCRIPTION in page.tags and not _description(page):
-            names["ImageDescription that tells sizes"] = None
+        if _DESCRIPTION in page.tags and not _description(page) and not page.is_shaped:
+            names["ImageDescription (OME)"] = None
     return [f"tags {', '.join(names)}"] if names else []
 
 
