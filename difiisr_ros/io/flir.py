@@ -1,7 +1,7 @@
 """FLIR's FFF container: the sensor's raw frame and the constants that make it temperatures.
 
-It is a file of its own (``.fff``) or lies in the APP1 segments of a radiometric JPEG. The layout is
-as ExifTool documents it (https://exiftool.org/TagNames/FLIR.html):
+It is a file of its own (``.fff``), one after the other in a recording (``.seq``), or lies in the
+APP1 segments of a radiometric JPEG. The layout is as ExifTool documents it (https://exiftool.org/TagNames/FLIR.html):
 
 - header of 64 bytes: ``FFF`` and 0 at 0, version at 0x14, offset of the record directory at 0x18,
   number of its entries at 0x1c, all uint32. The version, 100 to 199, tells the byte order.
@@ -13,6 +13,7 @@ as ExifTool documents it (https://exiftool.org/TagNames/FLIR.html):
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,11 +116,32 @@ def decode_fff(data: bytes, name: str, options: ReadOptions) -> np.ndarray:
     return kelvin - np.float32(_ZERO_CELSIUS) if options.unit == CELSIUS else kelvin
 
 
+def containers(data: bytes | mmap.mmap) -> list[tuple[int, int]]:
+    """Begin and end of the containers that follow each other in a file.
+
+    None says how long it is: the next one begins where there is its mark with a known version.
+    """
+    starts, at = [], data.find(MAGIC)
+    while at >= 0:
+        if _byte_order(data[at : at + 64]) is not None:
+            starts.append(at)
+        at = data.find(MAGIC, at + 4)
+    return list(zip(starts, [*starts[1:], len(data)]))
+
+
+def _byte_order(header: bytes) -> str | None:
+    if len(header) < 64:
+        return None
+    return next(
+        (o for o in "><" if 100 <= struct.unpack_from(f"{o}I", header, 0x14)[0] < 200), None
+    )
+
+
 def _records(data: bytes, name: str) -> Iterator[tuple[int, bytes]]:
     """Type and content of the records; of several of one type the first counts."""
     if data[:4] != MAGIC or len(data) < 64:
         raise DataError(f"{name}: is no FLIR container, it starts with {data[:4]!r}")
-    order = next((o for o in "><" if 100 <= struct.unpack_from(f"{o}I", data, 0x14)[0] < 200), None)
+    order = _byte_order(data[:64])
     if order is None:
         raise DataError(f"{name}: is a FLIR container of an unknown version")
     at, count = struct.unpack_from(f"{order}II", data, 0x18)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import mmap
 from pathlib import Path
+
+import numpy as np
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.arrays import open_csv, open_npy, open_npz
-from difiisr_ros.io.flir import MAGIC, decode_fff
+from difiisr_ros.io.flir import MAGIC, containers, decode_fff
 from difiisr_ros.io.jpeg import parse_jpeg
 from difiisr_ros.io.pgm import decode_pgm
 from difiisr_ros.io.pictures import decode_bmp, decode_jpeg, decode_png
-from difiisr_ros.io.stack import COUNTS, ReadOptions, Stack, single
+from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
 from difiisr_ros.io.tiff import open_tiff
 
 ACCEPTED = (
-    "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's radiometric JPEG and FFF, NumPy's .npy and .npz, "
-    ".csv of numbers"
+    "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's radiometric JPEG, FFF and SEQ, NumPy's .npy and "
+    ".npz, .csv of numbers"
 )
 #: What the content starts with -> what it is.
 _SIGNATURES = (
@@ -66,6 +70,8 @@ def open_stack(path: Path, options: ReadOptions) -> Stack:
             stack = open_npy(path, options)
         elif kind == "NPZ":
             stack = open_npz(path, options)
+        elif kind == "FFF":
+            stack = _open_fff(path, options)
         elif kind is None and path.suffix.lower() == ".csv":
             stack = open_csv(path, options)
         else:
@@ -98,6 +104,23 @@ def open_bytes(data: bytes, name: str, options: ReadOptions) -> Stack:
     if kind in _DECODERS:
         return single(name, kind, *_DECODERS[kind](data, name, options))
     raise DataError(f"{name}: is not an image, it starts with {data[:12]!r} ({ACCEPTED})")
+
+
+def _open_fff(path: Path, options: ReadOptions) -> Stack:
+    """A container, or a recording of several, which stays on disk."""
+    name, closing = str(path), contextlib.ExitStack()
+    with path.open("rb") as file:
+        data = closing.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    places = containers(data) or [(0, len(data))]
+
+    def read(index: int) -> np.ndarray:
+        begin, end = places[index]
+        label = name if len(places) == 1 else f"{name}, frame {index + 1}"
+        return decode_fff(data[begin:end], label, options)
+
+    stack = Stack(name, "FLIR", [Part(len(places), flat=len(places) == 1)], read)
+    stack.closing = closing
+    return stack
 
 
 def _open_jpeg(data: bytes, name: str, options: ReadOptions) -> Stack:

@@ -31,7 +31,8 @@ class ReadOptions:
             raise DataError(f"{name}: has no pixels, it says {width}x{height}")
         if width * height > self.max_pixels:
             raise DataError(
-                f"{name}: {width}x{height} pixels are more than max_input_pixels, {self.max_pixels}"
+                f"{name}: {width}x{height} pixels are more than {self.max_pixels} "
+                "(max_input_pixels, --max-input-pixels)"
             )
 
 

@@ -69,20 +69,58 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
         unused.append("MinIsWhite (values are as stored)")
     if any(_ALPHA[0] in page.extrasamples or _ALPHA[1] in page.extrasamples for page in images):
         unused.append("alpha channel")
-    declared = int((tiff.imagej_metadata or {}).get("images", 1)) if tiff.is_imagej else 1
-    if declared > len(images):
-        unused.append(f"{declared - len(images)} ImageJ frames without a page of their own")
+    further = _frames_behind(tiff, images, name)
+    count = further or len(images)
 
     def read(index: int) -> np.ndarray:
+        if further:
+            return _read_behind(tiff, images[0], index, f"{name}, frame {index + 1}", options)
         label = name if len(images) == 1 else f"{name}, page {index + 1}"
         return _read_page(tiff, images[index], label, options)
 
     def tags(index: int, scale: int) -> dict[str, Any]:
-        return carried_tags(images[index], scale)
+        return carried_tags(images[0 if further else index], scale)
 
-    stack = Stack(name, "TIFF", [Part(len(images), flat=len(images) == 1)], read, unused)
+    stack = Stack(name, "TIFF", [Part(count, flat=count == 1)], read, unused)
     stack.tags, stack.nodata, stack.closing = tags, nodata_of(images[0]), closing
     return stack
+
+
+def _frames_behind(tiff: Any, images: list[Any], name: str) -> int:
+    """How many frames lie one after the other behind the only page, or 0 where it is one.
+
+    ImageJ and tifffile write large stacks so, and say in the description how many there are.
+
+    Raises:
+        DataError: they say so and the frames are not there.
+    """
+    if len(images) != 1 or not (tiff.is_imagej or tiff.is_shaped):
+        return 0
+    page = images[0]
+    with _quiet_tifffile():
+        count = int(tiff.series[0].size) // max(int(page.size), 1) if tiff.series else 1
+    if count < 2:
+        return 0
+    size = int(page.size) * page.dtype.itemsize
+    plain = page.compression == 1 and page.samplesperpixel == 1 and page.is_contiguous
+    if not plain or page.dataoffsets[0] + count * size > tiff.filehandle.size:
+        raise DataError(
+            f"{name}: says that it has {count} frames behind its page, which are not there"
+        )
+    return count
+
+
+def _read_behind(tiff: Any, page: Any, index: int, name: str, options: ReadOptions) -> np.ndarray:
+    """One of the frames that follow each other without pages."""
+    options.check_size(page.imagewidth, page.imagelength, name)
+    dtype = _stored_type(page, name)
+    size = page.imagewidth * page.imagelength * dtype.itemsize
+    tiff.filehandle.seek(page.dataoffsets[0] + index * size)
+    data = tiff.filehandle.read(size)
+    if len(data) < size:
+        raise DataError(f"{name}: is truncated")
+    pixels = np.frombuffer(data, dtype.newbyteorder(tiff.byteorder))
+    return pixels.reshape(page.imagelength, page.imagewidth).astype(dtype)
 
 
 def _read_page(tiff: Any, page: Any, name: str, options: ReadOptions) -> np.ndarray:
@@ -95,7 +133,7 @@ def _read_page(tiff: Any, page: Any, name: str, options: ReadOptions) -> np.ndar
     dtype = _stored_type(page, name)
     samples, extra = page.samplesperpixel, tuple(page.extrasamples)
     photometric = page.photometric
-    named = f"photometric {getattr(photometric, 'name', photometric)}, {samples} samples"
+    named = f"photometric {_name_of(photometric)}, {samples} samples"
     if page.imagedepth != 1:
         raise DataError(f"{name}: is a volume ({page.imagedepth} planes in a page); {_ACCEPTED}")
     pixels = _samples(tiff, page, dtype, name)
@@ -176,9 +214,9 @@ def _by_opencv(tiff: Any, page: Any, dtype: np.dtype, name: str, reason: str) ->
     gray = samples == 1 and page.photometric in (_MIN_IS_WHITE, _MIN_IS_BLACK)
     colour = samples == 3 and page.photometric in (_RGB, _YCBCR) and page.planarconfig == 1
     refused = (
-        f"{name}: is compressed by {getattr(page.compression, 'name', page.compression)} "
-        f"({bits} bits, {samples} samples, photometric {page.photometric.name}), which cannot be "
-        f"read here: {reason}; save it uncompressed or as deflate"
+        f"{name}: is compressed by {_name_of(page.compression)} "
+        f"({bits} bits, {samples} samples, photometric {_name_of(page.photometric)}), which "
+        f"cannot be read here: {reason}; save it uncompressed or as deflate"
     )
     file = tiff.filehandle
     if not (gray or colour) or file.size > _LARGEST_FOR_OPENCV:
@@ -201,6 +239,10 @@ def _by_opencv(tiff: Any, page: Any, dtype: np.dtype, name: str, reason: str) ->
     if pixels.shape != (page.imagelength, page.imagewidth, samples) or pixels.dtype != dtype:
         raise DataError(refused)
     return pixels
+
+
+def _name_of(value: Any) -> str:
+    return str(getattr(value, "name", value))
 
 
 def _short(error: Exception) -> str:

@@ -143,3 +143,20 @@ def test_upscaled_files_are_in_the_unit_asked_for(tmp_path, name, unit):
     truth = decoded(data, unit)
     assert result.dtype == truth.dtype and result.shape == (48, 64)
     assert abs(float(result.mean()) - float(truth.mean())) < 0.01 * float(np.ptp(truth))
+
+
+def test_a_recording_is_all_its_frames(tmp_path):
+    frames = [COUNTS, COUNTS + 7, COUNTS[::-1].copy()]
+    data = b"".join(container(f, raw="swapped png") for f in frames)
+    (tmp_path / "a.seq").write_bytes(data)
+    with open_stack(tmp_path / "a.seq", ReadOptions()) as stack:
+        np.testing.assert_array_equal(list(stack.frames()), frames)
+    arguments = [str(tmp_path / "a.seq"), str(tmp_path / "out"), "--unit", "kelvin"]
+    assert main(["upscale", *arguments, "--backend", "bicubic"]) == 0
+    with open_stack(tmp_path / "out" / "a.tiff", ReadOptions()) as stack:
+        results = list(stack.frames())
+    truth = [decoded(container(f), "kelvin") for f in frames]
+    assert [r.shape for r in results] == [(48, 64)] * 3
+    assert np.abs(np.mean(results, (1, 2)) - np.mean(truth, (1, 2))).max() < 0.1
+    (tmp_path / "a.seq").write_bytes(data[:-200])
+    assert main(["upscale", *arguments, "--backend", "bicubic"]) == 2
