@@ -46,7 +46,7 @@ def decode_png(data: bytes, name: str, options: ReadOptions) -> Decoded:
     unused = list(dict.fromkeys(_PNG_BESIDE[k] for k, _ in chunks if k in _PNG_BESIDE))
     if colour in (_PNG_GRAY_ALPHA, _PNG_RGBA):
         unused.append("alpha channel")
-    frame = _gray(image, name)
+    frame = _gray(image, name, unused)
     if colour == _PNG_GRAY and depth < 8:
         frame = frame // np.uint8(255 // ((1 << depth) - 1))
     return frame, unused
@@ -79,7 +79,7 @@ def decode_jpeg(data: bytes, name: str, options: ReadOptions) -> Decoded:
         unused.append(f"raw frame ({raw}): the 8-bit preview was taken")
     image = decode_by_opencv(data, name, "JPEG")
     _check(image, np.uint8, "8-bit JPEG", name)
-    return _gray(image, name), unused
+    return _gray(image, name, unused), unused
 
 
 def decode_bmp(data: bytes, name: str, options: ReadOptions) -> Decoded:
@@ -94,7 +94,8 @@ def decode_bmp(data: bytes, name: str, options: ReadOptions) -> Decoded:
         raise DataError(f"{name}: is a BMP of {bits} bits a pixel, accepted are 1, 4, 8, 24 and 32")
     image = decode_by_opencv(data, name, "BMP")
     _check(image, np.uint8, f"{bits}-bit BMP", name)
-    return _gray(image, name), []
+    unused: list[str] = []
+    return _gray(image, name, unused), unused
 
 
 def decode_by_opencv(data: bytes | bytearray, name: str, kind: str) -> np.ndarray:
@@ -122,9 +123,9 @@ def _check(image: np.ndarray, dtype: type, what: str, name: str) -> None:
         raise DataError(f"{name}: is a {what} and was decoded as {image.dtype} {image.shape}")
 
 
-def _gray(image: np.ndarray, name: str) -> np.ndarray:
+def _gray(image: np.ndarray, name: str, unused: list[str]) -> np.ndarray:
     # gray with alpha arrives as four channels too
-    return image if image.ndim == 2 else one_channel(image[..., 2::-1], name)
+    return image if image.ndim == 2 else one_channel(image[..., 2::-1], name, unused)
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -76,7 +76,7 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
         if further:
             return _read_behind(tiff, images[0], index, f"{name}, frame {index + 1}", options)
         label = name if len(images) == 1 else f"{name}, page {index + 1}"
-        return _read_page(tiff, images[index], label, options)
+        return _read_page(tiff, images[index], label, options, unused)
 
     def tags(index: int, scale: int) -> dict[str, Any]:
         return carried_tags(images[0 if further else index], scale)
@@ -123,7 +123,9 @@ def _read_behind(tiff: Any, page: Any, index: int, name: str, options: ReadOptio
     return pixels.reshape(page.imagelength, page.imagewidth).astype(dtype)
 
 
-def _read_page(tiff: Any, page: Any, name: str, options: ReadOptions) -> np.ndarray:
+def _read_page(
+    tiff: Any, page: Any, name: str, options: ReadOptions, unused: list[str]
+) -> np.ndarray:
     """One page as H x W in its stored type.
 
     Raises:
@@ -143,12 +145,13 @@ def _read_page(tiff: Any, page: Any, name: str, options: ReadOptions) -> np.ndar
             raise DataError(f"{name}: has {named}, unnamed; {_ACCEPTED}")
         return np.ascontiguousarray(pixels[..., 0])
     if photometric in (_RGB, _YCBCR) and samples - len(extra) == 3:
-        return one_channel(pixels[..., :3], name)
+        return one_channel(pixels[..., :3], name, unused)
     if gray and samples == 3 and (pixels == pixels[..., :1]).all():
         return np.ascontiguousarray(pixels[..., 0])
     if photometric == _PALETTE and samples == 1 and page.colormap is not None:
         # the map has 16 bits, of which its writers mean the upper 8
-        return one_channel((page.colormap >> 8).astype(np.uint8).T[pixels[..., 0]], name)
+        colours = (page.colormap >> 8).astype(np.uint8).T[pixels[..., 0]]
+        return one_channel(colours, name, unused)
     raise DataError(f"{name}: has {named}; {_ACCEPTED}")
 
 

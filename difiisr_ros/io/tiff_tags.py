@@ -15,8 +15,13 @@ _DESCRIPTION, _DATE, _X, _Y, _UNIT = 270, 306, 282, 283, 296
 _PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION, _GEO_KEYS = 33550, 33922, 34264, 34735
 _NODATA = 42113
 _RASTER_TYPE, _IS_POINT = 1025, 2  # a GeoKey and its value
-#: Taken over as they are: names, make, model, artist, copyright, GeoTIFF's keys, GDAL's metadata.
-_KEPT = {269, 271, 272, 274, 315, 316, 33432, _GEO_KEYS, 34736, 34737, 42112, _NODATA}
+#: Taken over as they are: names, make, model, artist, host, copyright, GeoTIFF's keys, GDAL's
+#: metadata; and the orientation. Code -> type that it is written in (2 text, 3 uint16, 12 double).
+_KEPT = {
+    **dict.fromkeys((269, 271, 272, 315, 316, 33432, 34737, 42112, _NODATA), 2),
+    **dict.fromkeys((274, _GEO_KEYS), 3),
+    34736: 12,
+}
 _FITTED = {_DESCRIPTION, _DATE, _X, _Y, _UNIT, _PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION}
 #: How the pixels are stored, which the result says of itself, and the program that wrote the file.
 _STORAGE = {
@@ -32,7 +37,7 @@ def not_carried(pages: Iterable[Any]) -> list[str]:
     names: dict[str, None] = {}
     for page in pages:
         for tag in page.tags:
-            if tag.code not in _KEPT | _FITTED | _STORAGE:
+            if tag.code not in _KEPT and tag.code not in _FITTED | _STORAGE:
                 name = tag.name if tag.name != str(tag.code) else "unknown"
                 names[f"{name} ({tag.code})"] = None
         if _DESCRIPTION in page.tags and not _description(page) and not page.is_shaped:
@@ -62,25 +67,34 @@ def carried_tags(page: Any, scale: int) -> dict[str, Any]:
     description = _description(page)
     if description:
         tags["description"] = description
-    if _DATE in page.tags:
-        tags["extratags"].append((_DATE, 2, 0, str(page.tags[_DATE].value), True))
     if _X in page.tags and _Y in page.tags:
-        tags["resolution"] = tuple(_finer(page.tags[code].value, scale) for code in (_X, _Y))
-        tags["resolutionunit"] = int(page.tags[_UNIT].value) if _UNIT in page.tags else 2
+        values = [page.tags[code].value for code in (_X, _Y)]
+        if all(isinstance(value, tuple) and len(value) == 2 for value in values):
+            tags["resolution"] = tuple(_finer(value, scale) for value in values)
+            tags["resolutionunit"] = int(page.tags[_UNIT].value) if _UNIT in page.tags else 2
     shift = 0.5 * (scale - 1) if _is_point(page) else 0.0
     for tag in page.tags:
-        value = tag.value
-        if tag.code == _PIXEL_SCALE:
-            value = (value[0] / scale, value[1] / scale, *value[2:])
-        elif tag.code == _TIE_POINTS:
-            value = _tie_points(value, scale, shift)
-        elif tag.code == _TRANSFORMATION:
-            value = _transformation(value, scale, shift)
-        elif tag.code not in _KEPT:
+        code, value = tag.code, tag.value
+        numbers = value if isinstance(value, tuple) else (value,)
+        if code in (_DATE, *_KEPT) and _KEPT.get(code, 2) == 2:
+            if isinstance(value, (str, bytes)):
+                text = value.encode("utf-8") if isinstance(value, str) else value
+                tags["extratags"].append((code, 2, len(text) + 1, text + b"\0", True))
             continue
-        count = 0 if isinstance(value, str) else len(value) if isinstance(value, tuple) else 1
-        kind = int(tag.dtype)
-        tags["extratags"].append((tag.code, kind, count, value, True))
+        if not all(isinstance(number, (int, float)) for number in numbers):
+            continue  # damaged: none of these is anything else
+        if code in _KEPT:
+            tags["extratags"].append((code, _KEPT[code], len(numbers), numbers, True))
+            continue
+        if code == _PIXEL_SCALE and len(numbers) >= 2:
+            fitted = (numbers[0] / scale, numbers[1] / scale, *numbers[2:])
+        elif code == _TIE_POINTS:
+            fitted = _tie_points(numbers, scale, shift)
+        elif code == _TRANSFORMATION and len(numbers) == 16:
+            fitted = _transformation(numbers, scale, shift)
+        else:
+            continue
+        tags["extratags"].append((code, 12, len(fitted), fitted, True))
     return tags
 
 
@@ -104,6 +118,8 @@ def _finer(value: tuple[int, int], scale: int) -> tuple[int, int]:
 
 def _is_point(page: Any) -> bool:
     keys = page.tags[_GEO_KEYS].value if _GEO_KEYS in page.tags else ()
+    if not isinstance(keys, tuple):
+        return False
     entries = [tuple(keys[i : i + 4]) for i in range(4, len(keys) - 3, 4)]
     return (_RASTER_TYPE, 0, 1, _IS_POINT) in entries
 

@@ -117,6 +117,8 @@ class _Arrays:
             self._archive = open_files.enter_context(
                 zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
             )
+            # Before the archive, which cannot be closed while an array in it is open.
+            open_files.callback(self._close_array)
         else:
             self._file = open_files.enter_context(path.open("wb"))
         self._left = [(part, i) for part in parts for i in range(part.count)]
@@ -143,4 +145,8 @@ class _Arrays:
             )
         self._file.write(np.ascontiguousarray(image).tobytes())
         if self._archive is not None and index == part.count - 1:
+            self._close_array()
+
+    def _close_array(self) -> None:
+        if self._file is not None:
             self._file.close()

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import struct
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -195,6 +197,26 @@ def test_places_without_a_measurement_stay_so_and_do_not_bleed(tmp_path, dtype, 
     assert rest.min() > 900 and rest.max() < 1300
 
 
+def test_tags_of_other_types_than_usual_do_no_harm(tmp_path):
+    strange = [(33550, 2, 0, "x", True), (34735, 3, 1, 7, True), (271, 3, 2, (1, 2), True),
+               (272, 2, 0, "caf\u00e9".encode(), True)]  # fmt: skip
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], metadata=None, extratags=strange,
+                     description="caf\u00e9".encode())  # fmt: skip
+    assert run(tmp_path / "a.tif", tmp_path / "b.tif") == 0
+    tags = tags_of(tmp_path / "b.tif")
+    assert 33550 not in tags and 271 not in tags
+    assert tags[270] == tags[272] == tags_of(tmp_path / "a.tif")[272]
+
+
+def test_colour_is_named(tmp_path, capsys):
+    picture = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    tifffile.imwrite(tmp_path / "b.tif", picture, photometric="rgb")
+    for name in ("a.png", "b.tif"):
+        assert run(tmp_path / name, tmp_path / "out") == 0
+        assert f"not used: colour (luma was taken): {tmp_path / name}" in capsys.readouterr().err
+
+
 def test_min_is_white_stays_so(tmp_path, expected):
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], photometric="miniswhite")
     assert run(tmp_path / "a.tif", tmp_path / "b.tif") == 0
@@ -272,6 +294,22 @@ def test_a_full_disk_ends_it_at_the_first_frame(tmp_path, folder, capsys, monkey
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "cannot be written: No space left on device" in line
     assert len(tried) == 1 and files_below(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("name", ["x.tif", "x.npy", "x.npz"])
+def test_a_disk_that_gets_full_within_a_file_leaves_nothing(tmp_path, name):
+    """In a process of its own, whose files may have 20 KB; the result has three times as much."""
+    noise = np.random.default_rng(0).integers(0, 65536, (6, 16, 16), dtype=np.uint16)
+    np.save(tmp_path / "a.npy", noise)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20480, 20480))"
+    code = f"{limit}\nimport sys\nfrom difiisr_ros.cli import main\nsys.exit(main(sys.argv[1:]))"
+    out = tmp_path / "out"
+    arguments = ["upscale", str(tmp_path / "a.npy"), str(out / name), "--backend", "bicubic"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert f"{name}: cannot be written: File too large" in line
+    assert list(out.iterdir()) == []
 
 
 def test_a_target_that_cannot_be_written_is_known_before_anything_is_computed(
