@@ -108,8 +108,9 @@ def run(args: argparse.Namespace) -> int:
     bag = is_bag(args.input)
     outcome = Outcome()
     if bag:
-        if args.output.resolve() == args.input.resolve():
-            raise DataError(f"{args.output}: is the input, which is never overwritten")
+        if args.output.resolve().is_relative_to(args.input.resolve()):
+            raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
+        _refuse_what_is_for_files(args)
         jobs = []
     else:
         options = ReadOptions(args.unit, args.allow_preview, args.max_input_pixels)
@@ -147,6 +148,15 @@ def run(args: argparse.Namespace) -> int:
     _print(report, outcome)
     nothing = outcome.failed and not outcome.done and not outcome.skipped
     return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed) else 0
+
+
+def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
+    """Raise OptionError for an option that a bag has no use for."""
+    for name, default in (
+        ("recursive", False), ("skip_existing", False), ("unit", COUNTS), ("allow_preview", False),
+    ):  # fmt: skip
+        if getattr(args, name) != default:
+            raise OptionError(f"--{name.replace('_', '-')} is for files, {args.input} is a bag")
 
 
 def _memory_arguments(args: argparse.Namespace) -> dict[str, int]:

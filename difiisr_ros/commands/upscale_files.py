@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ _KEPT = (".png", *STACK_SUFFIXES)
 #: Ending of the result -> of other files. Lossy and rare picture formats become PNG.
 _OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff"}
 _WRITTEN = (*IMAGE_SUFFIXES, ".npy", ".npz")
+_ORIENTATION = 274  # a TIFF tag
 _PEEK = 1 << 18  # bytes in which a FLIR JPEG names itself, after its EXIF
 
 
@@ -100,9 +100,11 @@ def _plan_folder(
             f"{source}: no image in this folder (endings: {', '.join(FRAME_SUFFIXES)})"
             + (f"; it has {others}" if others else "")
         )
+    groups: dict[Path, list[Path]] = {}
+    for path in files:
+        groups.setdefault(path.parent, []).append(path)
     jobs = []
-    for folder, group in itertools.groupby(files, key=lambda path: path.parent):
-        members = list(group)
+    for folder, members in groups.items():
         targets = _targets(members, output / folder.relative_to(source), options)
         jobs += [Job(path, target, False) for path, target in zip(members, targets)]
     return jobs
@@ -117,8 +119,9 @@ def _targets(files: list[Path], folder: Path, options: ReadOptions) -> list[Path
         if path.suffix.lower() not in _KEPT:
             ending = _ending(path, options)
             name = f"{path.stem}{ending}"
-            if name.lower() in kept:  # a.jpg beside a.png
-                name = f"{path.stem}_{path.suffix[1:]}{ending}"
+            unlike = f"{path.stem}_{path.suffix[1:]}"  # a.jpg beside a.png
+            while name.lower() in kept:
+                name, unlike = f"{unlike}{ending}", f"{unlike}_"
             kept.add(name.lower())
         names.append(folder / name)
     return names
@@ -151,6 +154,8 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
         try:
             with open_stack(job.source, options) as stack:
                 done = _upscale_stack(stack, job.target, resolver)
+                if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
+                    stack.unused.append("TIFF's tags, which only a TIFF holds")
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
         except OutputError as error:
             raise _about(job.source, error, OutputError) from error
@@ -160,6 +165,13 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
             outcome.fail(str(job.source), error)
         else:
             outcome.done += done
+
+
+def _has_tags(stack: Stack) -> bool:
+    """Whether there is more to take over than how to show the picture."""
+    tags = stack.tags(0, 1) if stack.tags is not None else {}
+    codes = {code for code, *_ in tags.get("extratags", ())}
+    return "description" in tags or bool(codes - {_ORIENTATION})
 
 
 def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:

@@ -249,6 +249,8 @@ def test_bags_that_cannot_be_upscaled(tmp_path, bag, capsys):
         assert words in capsys.readouterr().err
 
     says("never overwritten", bag, bag)
+    says("never overwritten", bag, bag / "x4")
+    says("--recursive is for files", bag, tmp_path / "x", "--recursive")
     says("no images on /other; it has /cam/image_raw", bag, tmp_path / "x", "--topic", "/other")
     assert run(bag, tmp_path / "out") == 0
     capsys.readouterr()

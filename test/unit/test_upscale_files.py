@@ -266,6 +266,24 @@ def test_sub_folders_are_mirrored_and_results_that_are_there_stay(tmp_path, fold
     assert (written["skipped"], written["frames"]) == (3, 3)
 
 
+def test_no_two_results_have_one_name(tmp_path):
+    source = tmp_path / "in"
+    for name in ("a.tiff", "a_csv.tiff", "a.d/x.png"):
+        write_image(source / name, STACK[0])
+    np.savetxt(source / "a.csv", STACK[0], delimiter=",", fmt="%d")
+    assert run(source, tmp_path / "out", "--recursive") == 0
+    assert files_below(tmp_path / "out") == ["a.d/x.png", "a.tiff", "a_csv.tiff", "a_csv_.tiff"]
+
+
+def test_tags_that_the_result_s_format_has_no_place_for_are_named(tmp_path, capsys):
+    geotiff(tmp_path / "a.tif", STACK[0])
+    assert run(tmp_path / "a.tif", tmp_path / "b.png") == 0
+    assert "not used: TIFF's tags, which only a TIFF holds" in capsys.readouterr().err
+    tifffile.imwrite(tmp_path / "plain.tif", STACK[0])
+    assert run(tmp_path / "plain.tif", tmp_path / "c.png") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_folder_with_frames_in_sub_folders_alone_says_how_to_take_them(tmp_path, folder, capsys):
     for name in ("a.png", "a.csv"):
         (folder / name).unlink()
