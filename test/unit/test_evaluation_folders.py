@@ -156,6 +156,15 @@ def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
         list(open_streams([tmp_path], StreamOptions(strict=True))[0].samples())
 
 
+def test_files_of_frames_that_are_not_taken_are_named(tmp_path):
+    write_image(tmp_path / "a.png", _frame())
+    (tmp_path / "notes.txt").write_text("notes")
+    assert _open(tmp_path).notices == []
+    np.save(tmp_path / "b.npy", _frame())
+    (notice,) = _open(tmp_path).notices
+    assert "not used: 1 files" in notice and "b.npy" in notice
+
+
 def test_a_pair_with_a_file_that_cannot_be_read_is_left_out(tmp_path):
     for i in range(2):
         write_image(tmp_path / "HR" / f"f{i}.png", _frame())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image, survey_folder
 from difiisr_ros.lab.frames.degrade import CAMERA, SCALE, crop_to_scale
 from difiisr_ros.lab.frames.streams import (
     NO_REFERENCE,
@@ -77,6 +77,15 @@ class FolderStream:
             files = [(file, None) for file in list_images(path)]
             self.settings = self_referenced_settings(options)
         self._files = files[:: options.every][: options.limit]
+        for folder in sorted({file.parent for pair in files for file in pair if file is not None}):
+            others = [
+                f for f in survey_folder(folder, False)[0] if f.suffix.lower() not in IMAGE_SUFFIXES
+            ]
+            if others:
+                self.notices.append(
+                    f"not used: {len(others)} files of frames that are no image files, as "
+                    f"{others[0]} (one frame a file is taken)"
+                )
 
     def __len__(self) -> int:
         """See :class:`Stream`."""
