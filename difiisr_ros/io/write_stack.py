@@ -21,6 +21,7 @@ from difiisr_ros.io.stack import Part
 #: Endings of files that hold any number of frames, in any type.
 STACK_SUFFIXES = (".tif", ".tiff", ".npy", ".npz")
 _CLASSIC_TIFF_LIMIT = 1 << 31  # bytes of pixels; a classic TIFF has offsets up to 4 GiB
+_FAST = {"level": 1}  # a quarter of the default's time, for files a fifth larger
 #: Arguments of ``tifffile.TiffWriter.write`` for a frame by its number.
 Tags = Callable[[int], dict[str, Any]]
 Write = Callable[[np.ndarray], None]
@@ -99,8 +100,9 @@ class _TiffPages:
         tags = {"photometric": "minisblack"}
         tags |= self._tags(self._index) if self._tags else {}
         self._file.write(
-            image, compression="zlib", predictor=image.dtype.kind in "iu", metadata=None,
-            software=False, contiguous=False, **tags,
+            image, compression="zlib", compressionargs=_FAST,
+            predictor=image.dtype.kind in "iu", metadata=None, software=False, contiguous=False,
+            **tags,
         )  # fmt: skip
         self._index += 1
 
