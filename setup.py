@@ -20,6 +20,7 @@ REQUIREMENTS = [
     "safetensors>=0.4",
     "scikit-image>=0.19",
     "scipy>=1.8",
+    "tifffile>=2022.10",
     "torch>=2.1",
     "tqdm>=4.60",
     "zstandard>=0.15",

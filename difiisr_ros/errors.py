@@ -23,6 +23,10 @@ class DataError(DifiisrError, ValueError):
     """An input file, folder or bag that cannot be read, or an output that cannot be written."""
 
 
+class OutputError(DataError):
+    """An output that cannot be written, so that those after it could not be either."""
+
+
 class ModelError(DifiisrError, ValueError):
     """A file that is not a usable model."""
 

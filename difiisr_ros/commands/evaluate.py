@@ -92,6 +92,10 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
     group.add_argument("--limit", type=int, metavar="N", help="take at most N frames of a camera")
+    group.add_argument(
+        "--strict", action="store_true",
+        help="end with exit code 2 at a file that cannot be read, instead of leaving it out",
+    )  # fmt: skip
 
 
 def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
@@ -290,6 +294,7 @@ def _frame_options(args: argparse.Namespace) -> StreamOptions:
         duration_s=args.duration,
         every=args.every,
         limit=args.limit,
+        strict=args.strict,
     )
 
 

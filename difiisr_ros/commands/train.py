@@ -83,6 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
+    parser.add_argument(
+        "--strict", action="store_true",
+        help="end with exit code 2 at a file that cannot be read, instead of leaving it out",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (0: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the PSNR history as JSON")
 
@@ -135,15 +139,22 @@ def run(args: argparse.Namespace) -> int:
         data_name=args.data_name, data_licence=args.data_licence,
         config=EMBEDDED_CONFIGS[args.architecture],
     )  # fmt: skip
-    trainer = Trainer(args.data, args.out, settings, args.validation, args.init, _teacher(args))
+    trainer = Trainer(
+        args.data, args.out, settings, args.validation, args.init, _teacher(args), args.strict
+    )
     first = int(os.environ.get("RANK", "0")) == 0
     if trainer.resume() and first:
         print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
     path = trainer.run()
     if first:
-        print(f"wrote {path}")
+        left_out = f", {len(trainer.left_out)} files left out" if trainer.left_out else ""
+        print(f"wrote {path}{left_out}")
         if args.json:
-            report = {"history": trainer.history, "model": str(path)}
+            report = {
+                "history": trainer.history,
+                "model": str(path),
+                "left_out": trainer.left_out,
+            }
             write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0
 

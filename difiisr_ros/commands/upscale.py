@@ -1,48 +1,28 @@
-"""``difiisr upscale IN OUT``: an image, a folder of frames, or a bag, four times the size."""
+"""``difiisr upscale IN OUT``: a file or a folder of frames, or a bag, four times the size."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
-from difiisr_ros.errors import DataError, DifiisrError
+from difiisr_ros.commands.upscale_files import plan_files, upscale_files
+from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
-from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image, write_image
+from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
+from difiisr_ros.io.write_stack import check_target
+from difiisr_ros.options import UpscaleOptions
 
 HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag x4."
 EXIT_SOME_FAILED = 2
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass
-class Outcome:
-    """What has been done so far."""
-
-    done: int = 0
-    #: Name and reason of every frame that could not be upscaled.
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    #: What a bag has lost, in sentences.
-    notices: list[str] = field(default_factory=list)
-
-    def fail(self, name: str, error: DifiisrError) -> None:
-        """Note a frame that could not be upscaled, and say so at once."""
-        self.failed.append((name, str(error)))
-        _log.error("left out: %s", error if name in str(error) else f"{name}: {error}")
-
-    def notice(self, sentence: str) -> None:
-        """Note what was missing before we came, and say so."""
-        self.notices.append(sentence)
-        _log.warning("%s", sentence)
+_ALIGN = 8  # of the pixels that tiles share
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,19 +31,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="IN",
-        help="an image (PNG, TIFF, JPEG, BMP, PGM; 8 or 16 bits, float32 TIFF), a folder of them, "
-        "or a bag",
+        help="a file of frames (PNG, TIFF with any number of pages, JPEG, BMP, PGM, FLIR's "
+        "radiometric JPEG, FFF and SEQ, .npy, .npz, .csv of numbers), a folder of them, or a bag",
     )
     parser.add_argument(
         "output",
         type=Path,
         metavar="OUT",
-        help="an image file or a folder for an image, a folder for a folder, a new bag for a bag",
+        help="a file or a folder for a file, a folder for a folder, a new bag for a bag; never "
+        "the input or in it",
     )
     parser.add_argument(
         "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
+    parser.add_argument(
+        "--strict", action="store_true",
+        help="exit with 2 where anything had to be left out, not only where nothing is left",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-input-pixels", type=int, metavar="N", default=UpscaleOptions().max_input_pixels,
+        help="refuse larger frames, rather than run the machine out of memory",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tile-size", type=int, metavar="PX", default=UpscaleOptions().tile_size,
+        help="upscale frames with a longer side in tiles of this size, which bounds memory; 0: "
+        "never",
+    )  # fmt: skip
+    files = parser.add_argument_group("files")
+    files.add_argument(
+        "--recursive", action="store_true", help="take a folder's sub-folders too; OUT mirrors them"
+    )
+    files.add_argument(
+        "--skip-existing", action="store_true", help="leave results as they are that are there"
+    )
+    files.add_argument(
+        "--unit", choices=UNITS, default=COUNTS,
+        help="of FLIR's files: the sensor's counts, or temperatures by the camera's constants "
+        "(float32)",
+    )  # fmt: skip
+    files.add_argument(
+        "--allow-preview", action="store_true",
+        help="take the 8-bit picture of a radiometric JPEG, without its temperatures",
+    )  # fmt: skip
     group = parser.add_argument_group("bags")
     group.add_argument(
         "--topic",
@@ -87,23 +97,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Upscale; 0 when all of it was, 2 when something had to be left out.
+    """Upscale; 0 when done, 2 when nothing could be used, or, with --strict, not all.
 
     Raises:
-        DataError, OptionError, ModelError, BackendUnavailable: Nothing could be done.
+        DataError, OptionError, ModelError, BackendUnavailable: Nothing could be done, or a result
+            could not be written.
     """
     from difiisr_ros.pipeline import SuperResolver
 
     bag = is_bag(args.input)
-    targets = [] if bag else _image_targets(args.input, args.output)
-    if bag and args.output.resolve() == args.input.resolve():
-        raise DataError(f"{args.output}: is the input, which is never overwritten")
-    resolver = SuperResolver.load(**engine_arguments(args))
     outcome = Outcome()
+    if bag:
+        if args.output.resolve().is_relative_to(args.input.resolve()):
+            raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
+        _refuse_what_is_for_files(args)
+        jobs = []
+    else:
+        options = ReadOptions(args.unit, args.allow_preview, args.max_input_pixels)
+        jobs = plan_files(
+            args.input, args.output, options, outcome,
+            recursive=args.recursive, skip_existing=args.skip_existing,
+        )  # fmt: skip
+    if args.json:
+        check_target(args.json)
+    resolver = SuperResolver.load(**{**engine_arguments(args), **_memory_arguments(args)})
     try:
         info = resolver.info
         if info.fallback:
-            _log.warning("running %s instead: %s", info.backend, info.fallback)
+            outcome.warn(f"running {info.backend} instead: {info.fallback}")
         started = time.perf_counter()
         if bag:
             upscale_bag(
@@ -117,78 +138,45 @@ def run(args: argparse.Namespace) -> int:
                 storage=args.storage,
             )
         else:
-            _upscale_images(targets, resolver, outcome)
+            upscale_files(jobs, resolver, options, outcome)
         seconds = time.perf_counter() - started
     finally:
         resolver.close()
     report = _report(args, info.as_dict(), outcome, seconds)
     if args.json:
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
-    _print(report)
-    return EXIT_SOME_FAILED if outcome.failed else 0
+    _print(report, outcome)
+    nothing = outcome.failed and not outcome.done and not outcome.skipped
+    return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed) else 0
 
 
-def _image_targets(source: Path, output: Path) -> list[tuple[Path, Path]]:
-    """What to read and where to write it.
+def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
+    """Raise OptionError for an option that a bag has no use for."""
+    for name, default in (
+        ("recursive", False), ("skip_existing", False), ("unit", COUNTS), ("allow_preview", False),
+    ):  # fmt: skip
+        if getattr(args, name) != default:
+            raise OptionError(f"--{name.replace('_', '-')} is for files, {args.input} is a bag")
+
+
+def _memory_arguments(args: argparse.Namespace) -> dict[str, int]:
+    """What bounds memory; tiles share a quarter at most, which small ones need.
 
     Raises:
-        DataError: The input is missing or unusable, or an output would overwrite an input.
+        OptionError: a tile that is too small to have neighbours.
     """
-    if not source.exists():
-        raise DataError(f"{source}: no such file or folder")
-    if source.is_dir():
-        if output.is_file():
-            raise DataError(f"{output}: is a file, but the results of a folder need a folder")
-        files = list_images(source)
-        targets = list(zip(files, _names(files, output)))
-    elif output.is_dir() or not output.suffix:
-        targets = [(source, _names([source], output)[0])]
-    else:
-        if output.suffix.lower() not in IMAGE_SUFFIXES:
-            raise DataError(
-                f"{output}: unknown image format {output.suffix}; accepted are "
-                f"{', '.join(IMAGE_SUFFIXES)}"
+    overlap = UpscaleOptions().tile_overlap
+    if args.tile_size:
+        if args.tile_size < 4 * _ALIGN:
+            raise OptionError(
+                f"--tile-size must be 0, or {4 * _ALIGN} or more, got {args.tile_size}"
             )
-        targets = [(source, output)]
-    inputs = {path.resolve() for path, _ in targets}
-    for _, target in targets:
-        if target.resolve() in inputs:
-            raise DataError(
-                f"{target}: is an input, which is never overwritten; choose another OUT"
-            )
-    return targets
-
-
-def _names(files: list[Path], folder: Path) -> list[Path]:
-    """Output files in a folder: names kept, lossy and rare formats as PNG, all different."""
-    kept = {p.name.lower() for p in files if p.suffix.lower() in (".png", ".tif", ".tiff")}
-    names = []
-    for path in files:
-        name = path.name
-        if name.lower() not in kept:
-            name = f"{path.stem}.png"
-            if name.lower() in kept:  # a.jpg beside a.png
-                name = f"{path.stem}_{path.suffix[1:]}.png"
-            kept.add(name.lower())
-        names.append(folder / name)
-    return names
-
-
-def _upscale_images(targets: list[tuple[Path, Path]], resolver: Any, outcome: Outcome) -> None:
-    from tqdm import tqdm
-
-    single = len(targets) == 1
-    for source, target in tqdm(targets, unit="frame", disable=True if single else None):
-        try:
-            write_image(target, resolver.upscale(read_image(source)))
-        except DifiisrError as error:
-            if single:
-                raise DataError(
-                    str(error) if str(source) in str(error) else f"{source}: {error}"
-                ) from error
-            outcome.fail(str(source), error)
-        else:
-            outcome.done += 1
+        overlap = min(overlap, args.tile_size // 4 // _ALIGN * _ALIGN)
+    return {
+        "max_input_pixels": args.max_input_pixels,
+        "tile_size": args.tile_size,
+        "tile_overlap": overlap,
+    }
 
 
 def _report(
@@ -199,6 +187,8 @@ def _report(
         "output": str(args.output),
         "frames": outcome.done,
         "failed": [{"name": name, "reason": reason} for name, reason in outcome.failed],
+        "skipped": outcome.skipped,
+        "not_used": [{"name": name, "what": what} for name, what in outcome.not_used],
         "notices": outcome.notices,
         "seconds": round(seconds, 3),
         "frames_per_second": round(outcome.done / max(seconds, 1e-9), 2),
@@ -213,12 +203,16 @@ def _report(
     }
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: dict[str, Any], outcome: Outcome) -> None:
     engine = report["engine"]
     frames = "1 frame" if report["frames"] == 1 else f"{report['frames']} frames"
+    skipped = f" ({outcome.skipped} files were there already)" if outcome.skipped else ""
     print(
         f"{frames} -> {report['output']} in {report['seconds']:.1f} s "
         f"({engine['model']}, {engine['backend']} on {engine['device']}, {engine['precision']})"
+        f"{skipped}"
     )
-    if report["failed"]:
-        print(f"{len(report['failed'])} left out, see above", file=sys.stderr)
+    if outcome.failed:
+        print(f"{len(outcome.failed)} left out, see above", file=sys.stderr)
+    if outcome.not_used:
+        print(f"not used: {outcome.not_used_in_words()}", file=sys.stderr)

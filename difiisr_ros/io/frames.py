@@ -19,7 +19,10 @@ import numpy as np
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
-from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image
+from difiisr_ros.io.images import FRAME_SUFFIXES, list_images
+from difiisr_ros.io.numbers import to_computed
+from difiisr_ros.io.open_stack import open_stack
+from difiisr_ros.io.stack import ReadOptions
 from difiisr_ros.scene.street import SyntheticScene
 
 _log = logging.getLogger(__name__)
@@ -121,7 +124,7 @@ def open_source(
 
 
 class ImageSource:
-    """An image, or the images of a folder in the order of their names.
+    """An image, or the images of a folder in the order of their names; of each file every page.
 
     Files that cannot be read are left out with a warning, once each; sizes may differ.
     """
@@ -133,28 +136,32 @@ class ImageSource:
         self.name = str(path)
         if path.is_dir():
             self._paths = list_images(path)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
+        elif path.suffix.lower() in FRAME_SUFFIXES:
             self._paths = [path]
         else:
-            raise DataError(f"{path}: is neither a folder, a bag, nor one of {IMAGE_SUFFIXES}")
+            raise DataError(f"{path}: is neither a folder, a bag, nor one of {FRAME_SUFFIXES}")
         self._bad: set[Path] = set()
 
     def frames(self) -> Iterator[SourceFrame]:
         """See :class:`FrameSource`."""
-        usable = False
-        for index, path in enumerate(self._paths):
+        usable, index = False, 0
+        for path in self._paths:
             if path in self._bad:
+                index += 1
                 continue
             try:
-                image = read_image(path)
+                with open_stack(path, ReadOptions()) as stack:
+                    for number, image in enumerate(stack.frames(), 1):
+                        name = path.name if stack.count == 1 else f"{path.name} {number}"
+                        usable = True
+                        yield SourceFrame(to_computed(image, stack.name), name, index)
+                        index += 1
             except DataError as error:
                 if len(self._paths) == 1:
                     raise
                 self._bad.add(path)
+                index += 1
                 _log.warning("left out: %s", error)
-                continue
-            usable = True
-            yield SourceFrame(image, path.name, index)
         if not usable:
             raise DataError(f"{self.name}: none of its {len(self._paths)} images can be read")
 

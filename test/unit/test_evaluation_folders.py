@@ -11,7 +11,7 @@ from difiisr_ros.io.images import read_image, write_image
 from difiisr_ros.lab.frames.degrade import camera_frame, degrade_bicubic
 from difiisr_ros.lab.frames.folder_stream import FolderStream
 from difiisr_ros.lab.frames.open_streams import open_streams
-from difiisr_ros.lab.frames.streams import StreamOptions
+from difiisr_ros.lab.frames.streams import StreamOptions, first_samples
 
 
 def _open(path, **options) -> FolderStream:
@@ -139,19 +139,53 @@ def test_mixed_types_are_refused(tmp_path):
         _samples(tmp_path)
 
 
-def test_a_text_file_named_png(tmp_path):
-    write_image(tmp_path / "a.png", _frame())
+def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
+    for name in ("a.png", "c.png", "d.png"):
+        write_image(tmp_path / name, _frame())
     (tmp_path / "b.png").write_text("not a picture")
+    (stream,) = open_streams([tmp_path], StreamOptions())
+    assert [s.name for s in stream.samples()] == ["a.png", "c.png", "d.png"]
+    list(stream.samples())
+    (notice,) = stream.notices  # once, however often it is gone through
+    assert notice.startswith("left out: ") and "b.png: is not an image" in notice
+    # an interrupted run, continued: what it had left out is still said
+    (again,) = open_streams([tmp_path], StreamOptions())
+    assert [s.name for s in again.samples(2, 2)] == ["d.png"]
+    assert again.notices == [notice]
     with pytest.raises(DataError, match=r"b\.png"):
-        _samples(tmp_path)
+        list(open_streams([tmp_path], StreamOptions(strict=True))[0].samples())
+
+
+def test_files_of_frames_that_are_not_taken_are_named(tmp_path):
+    write_image(tmp_path / "a.png", _frame())
+    (tmp_path / "notes.txt").write_text("notes")
+    assert _open(tmp_path).notices == []
+    np.save(tmp_path / "b.npy", _frame())
+    (notice,) = _open(tmp_path).notices
+    assert "not used: 1 files" in notice and "b.npy" in notice
+
+
+def test_a_pair_with_a_file_that_cannot_be_read_is_left_out(tmp_path):
+    for i in range(2):
+        write_image(tmp_path / "HR" / f"f{i}.png", _frame())
+        write_image(tmp_path / "LR" / f"f{i}.png", _frame()[::4, ::4].copy())
+    (tmp_path / "LR" / "f0.png").write_text("not a picture")
+    (stream,) = open_streams([tmp_path], StreamOptions())
+    assert [s.name for s in stream.samples()] == ["f1.png"]
+    assert len(stream.notices) == 1
 
 
 def test_non_finite_truth_is_refused(tmp_path):
     hr = _frame(dtype=np.float32)
     hr[3, 5] = np.nan
     write_image(tmp_path / "a.tif", hr)
+    stream = _open(tmp_path)
+    assert list(stream.samples()) == []
+    assert "a.tif: has NaN" in stream.notices[0]
     with pytest.raises(DataError, match=r"a\.tif: has NaN"):
-        _samples(tmp_path)
+        first_samples([stream])
+    with pytest.raises(DataError, match=r"a\.tif: has NaN"):
+        _samples(tmp_path, strict=True)
 
 
 def test_too_small(tmp_path):

@@ -43,6 +43,18 @@ def test_a_folder_an_image_and_a_bag_yield_the_same_frames(tmp_path, frames):
     np.testing.assert_array_equal(single.image, frames[3])
 
 
+def test_every_page_of_a_file_is_a_frame(tmp_path, frames):
+    tifffile = pytest.importorskip("tifffile")
+    write_image(tmp_path / "a.png", frames[0])
+    tifffile.imwrite(tmp_path / "b.tif", np.stack(frames[1:6]), photometric="minisblack")
+    read = list(open_source(tmp_path).frames())
+    assert [f.index for f in read] == list(range(6))
+    assert [f.name for f in read[:3]] == ["a.png", "b.tif 1", "b.tif 2"]
+    np.testing.assert_array_equal([f.image for f in read], frames[:6])
+    np.save(tmp_path / "c.npy", np.stack(frames))
+    assert len(list(open_source(tmp_path / "c.npy").frames())) == 12
+
+
 def test_bad_files_are_left_out_once_with_a_warning(tmp_path, frames, caplog):
     for i, frame in enumerate(frames[:3]):
         write_image(tmp_path / f"f{i}.png", frame)

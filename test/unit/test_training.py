@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,19 @@ def test_crops_are_deterministic_sized_and_roughly_in_range(frames_dir):
     other = CropSampler(frames, 64, seed=9)
     other.set_state(state)
     assert torch.equal(other.draw(2).hr, expected)
+
+
+def test_files_that_cannot_be_read_are_left_out_unless_strict(frames_dir, tmp_path, caplog):
+    data = tmp_path / "data"
+    shutil.copytree(frames_dir, data)
+    (data / "bad.png").write_text("no picture")
+    assert len(load_frames(data, 64)) == len(load_frames(frames_dir, 64))
+    assert "left out: " in caplog.text and "bad.png" in caplog.text
+    trainer = Trainer(data, tmp_path / "run", _settings())
+    (left_out,) = trainer.left_out
+    assert "bad.png: is not an image" in left_out
+    with pytest.raises(DataError, match=r"bad\.png"):
+        Trainer(data, tmp_path / "run", _settings(), strict=True)
 
 
 def test_too_small_frames_are_said(frames_dir, tmp_path):

@@ -72,20 +72,25 @@ def test_a_folder_keeps_names_and_lossy_formats_become_png(tmp_path, expected):
     assert written["engine"]["backend"] == "bicubic"
 
 
-def test_bad_files_are_left_out_and_the_exit_code_is_2(tmp_path, capsys, caplog):
+def test_bad_files_are_left_out_and_named(tmp_path, capsys, caplog):
     source = tmp_path / "in"
     write_image(source / "good1.png", smooth(1))
     (source / "bad.png").write_text("no picture")
     (source / "cut.png").write_bytes((source / "good1.png").read_bytes()[:99])
     write_image(source / "good2.png", smooth(2))
     report = tmp_path / "report.json"
-    assert run(source, tmp_path / "out", "--json", report) == 2
+    assert run(source, tmp_path / "out", "--json", report) == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["good1.png", "good2.png"]
     written = json.loads(report.read_text())
     assert written["frames"] == 2
     assert [f["name"].rpartition("/")[2] for f in written["failed"]] == ["bad.png", "cut.png"]
     assert "bad.png: is not an image" in caplog.text and "cut.png: is truncated" in caplog.text
     assert "2 left out" in capsys.readouterr().err
+    assert run(source, tmp_path / "again", "--strict") == 2
+    for name in ("good1.png", "good2.png"):
+        (source / name).unlink()
+    assert run(source, tmp_path / "none") == 2  # nothing is left
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(
@@ -230,7 +235,8 @@ def test_unusable_messages_are_copied_and_reported(tmp_path, bag, caplog):
     with BagWriter(source) as writer:
         writer.write("/a/image_raw", IMAGE, 1, broken)
         writer.write_image("/a/image_raw", 2, smooth(0))
-    assert run(source, tmp_path / "out") == 2
+    assert run(source, tmp_path / "out") == 0
+    assert run(source, tmp_path / "strict", "--strict") == 2
     assert [m[0] for m in contents(tmp_path / "out")] == [
         "/a/image_raw", "/a/image_raw", "/a/sr/image_raw",
     ]  # fmt: skip
@@ -243,6 +249,8 @@ def test_bags_that_cannot_be_upscaled(tmp_path, bag, capsys):
         assert words in capsys.readouterr().err
 
     says("never overwritten", bag, bag)
+    says("never overwritten", bag, bag / "x4")
+    says("--recursive is for files", bag, tmp_path / "x", "--recursive")
     says("no images on /other; it has /cam/image_raw", bag, tmp_path / "x", "--topic", "/other")
     assert run(bag, tmp_path / "out") == 0
     capsys.readouterr()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image, survey_folder
 from difiisr_ros.lab.frames.degrade import CAMERA, SCALE, crop_to_scale
 from difiisr_ros.lab.frames.streams import (
     NO_REFERENCE,
@@ -24,6 +24,10 @@ from difiisr_ros.lab.frames.streams import (
 _LR_SUFFIX = "x4"  # 00950x4.png belongs to 00950.png: how super-resolution data sets name files
 
 
+class UnreadableFrame(DataError):
+    """A file that holds no frame to evaluate on, whatever the others are."""
+
+
 class FolderStream:
     """The frames of a folder, in the order of their names; see :class:`Stream`.
 
@@ -34,7 +38,8 @@ class FolderStream:
 
     Raises:
         DataError: No such folder, no frames in it, or frames without partner. Iterating raises it
-            for a file that cannot be read or does not fit its partner.
+            for a file that does not fit its partner; one that cannot be read is left out, and named
+            in :attr:`notices`, unless ``options.strict``.
         OptionError: A degradation where LR frames are given.
     """
 
@@ -72,6 +77,15 @@ class FolderStream:
             files = [(file, None) for file in list_images(path)]
             self.settings = self_referenced_settings(options)
         self._files = files[:: options.every][: options.limit]
+        for folder in sorted({file.parent for pair in files for file in pair if file is not None}):
+            others = [
+                f for f in survey_folder(folder, False)[0] if f.suffix.lower() not in IMAGE_SUFFIXES
+            ]
+            if others:
+                self.notices.append(
+                    f"not used: {len(others)} files of frames that are no image files, as "
+                    f"{others[0]} (one frame a file is taken)"
+                )
 
     def __len__(self) -> int:
         """See :class:`Stream`."""
@@ -80,11 +94,21 @@ class FolderStream:
     def samples(self, after: int = -1, done: int = 0) -> Iterator[Sample]:
         """See :class:`Stream`."""
         first: Sample | None = None
-        for position in range(len(self._files)):
-            index = position * self._options.every
-            if index <= after and first is not None:
+        indices = [position * self._options.every for position in range(len(self._files))]
+        # Where files were left out before, they are looked at again for what to say of them.
+        again = sum(index <= after for index in indices) > done
+        for index in indices:
+            if index <= after and first is not None and not again:
                 continue
-            sample = self.frame(index, -1)
+            try:
+                sample = self.frame(index, -1)
+            except UnreadableFrame as error:
+                if self._options.strict:
+                    raise
+                notice = f"left out: {error}"
+                if notice not in self.notices:
+                    self.notices.append(notice)
+                continue
             first = first or sample
             if sample.lr.dtype != first.lr.dtype:
                 # Counts of 8 and of 16 bits cannot be averaged.
@@ -99,11 +123,11 @@ class FolderStream:
     def frame(self, index: int, log_time_ns: int) -> Sample:
         """See :class:`Stream`."""
         hr_file, lr_file = self._files[index // self._options.every]
-        frame = _finite(read_image(hr_file), hr_file)
+        frame = _read(hr_file)
         if self.mode == NO_REFERENCE:
             return Sample(hr_file.name, index, frame, None)
         if lr_file is not None:
-            lr = _finite(read_image(lr_file), lr_file)
+            lr = _read(lr_file)
             check_pair(frame, lr, str(hr_file), str(lr_file))
             return Sample(hr_file.name, index, lr, frame)
         hr = crop_to_scale(frame)
@@ -159,7 +183,18 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _finite(frame: np.ndarray, file: Path) -> np.ndarray:
+def _read(file: Path) -> np.ndarray:
+    """Read a frame of finite pixels.
+
+    Raises:
+        UnreadableFrame: it is none.
+    """
+    try:
+        frame = read_image(file)
+    except DataError as error:
+        raise UnreadableFrame(str(error)) from error
     if frame.dtype == np.float32 and not np.isfinite(frame).all():
-        raise DataError(f"{file}: has NaN or infinite pixels, there is nothing to compare there")
+        raise UnreadableFrame(
+            f"{file}: has NaN or infinite pixels, there is nothing to compare there"
+        )
     return frame

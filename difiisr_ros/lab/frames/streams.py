@@ -82,6 +82,8 @@ class StreamOptions:
     """Take every n-th frame of each stream."""
     limit: int | None = None
     """Take at most this many frames of each stream."""
+    strict: bool = False
+    """End at a file that cannot be read, instead of leaving it out."""
 
     def __post_init__(self) -> None:
         check_degradation(self.degradation, self.noise_percent)
@@ -168,7 +170,8 @@ class Stream(Protocol):
             done: How many frames are done with, which a limit counts in.
 
         Raises:
-            DataError: A file that cannot be read, or a frame that does not fit the others.
+            DataError: A frame that does not fit the others, or, by ``options.strict``, a file that
+                cannot be read.
         """
         ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import list_images, read_image
 from difiisr_ros.lab.training.targets import draw_target
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -27,20 +30,36 @@ class Frame:
     high: float
 
 
-def load_frames(folder: Path, crop: int) -> list[Frame]:
+def load_frames(
+    folder: Path, crop: int, on_error: Callable[[DataError], None] | None = None
+) -> list[Frame]:
     """Read every frame of a folder that is at least ``crop`` pixels on both sides.
 
+    Args:
+        folder: of image files.
+        crop: see above.
+        on_error: called for each file that cannot be read, which is then left out; by default with
+            a warning.
+
     Raises:
-        DataError: no such folder, an unreadable file, or no frame large enough.
+        DataError: no such folder, or no frame large enough; and what ``on_error`` raises.
     """
     frames = []
     for path in list_images(folder):
-        pixels = read_image(path)
+        try:
+            pixels = read_image(path)
+        except DataError as error:
+            (on_error or _warn)(error)
+            continue
         if min(pixels.shape) >= crop:
             frames.append(Frame(pixels, *measure_range(pixels)))
     if not frames:
         raise DataError(f"{folder}: no frame of at least {crop}x{crop} pixels to train on")
     return frames
+
+
+def _warn(error: DataError) -> None:
+    _log.warning("left out: %s", error)
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class Trainer:
         validation: folder of HR frames never trained on, or None to hold out every 50th frame.
         initial: model file (or ``lite``) to start from, with its configuration.
         teacher: a published model whose results are learned instead of the frames.
+        strict: end at a file that cannot be read, instead of leaving it out.
 
     Raises:
         DataError: the frames cannot be used.
@@ -96,6 +97,7 @@ class Trainer:
         validation: Path | None = None,
         initial: str | None = None,
         teacher: Teacher | None = None,
+        strict: bool = False,
     ) -> None:
         initial_model: LiteDenoiser | None = None
         self.initial_facts: dict[str, Any] | None = None
@@ -106,9 +108,12 @@ class Trainer:
         self.settings, self.out, self.data = settings, out, data
         self.rank, self.world = distributed.start()
         self.device = current_device()
-        frames = load_frames(data, settings.crop)
+        self._strict = strict
+        #: Of each file that could not be read, why.
+        self.left_out: list[str] = []
+        frames = load_frames(data, settings.crop, self._leave_out)
         if validation is not None:
-            held_out = load_frames(validation, settings.crop)
+            held_out = load_frames(validation, settings.crop, self._leave_out)
         else:
             held_out, frames = frames[::50], [f for i, f in enumerate(frames) if i % 50]
         if not frames:
@@ -136,6 +141,12 @@ class Trainer:
         self._new_optimizer()
 
     # -- state -------------------------------------------------------------------------------
+
+    def _leave_out(self, error: DataError) -> None:
+        if self._strict:
+            raise error
+        self.left_out.append(str(error))
+        _logger.warning("left out: %s", error)
 
     @property
     def _state_file(self) -> Path:

@@ -1,0 +1,219 @@
+"""Files of frames to files of frames: which goes where, and each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.commands.outcome import Outcome
+from difiisr_ros.errors import DataError, DifiisrError, OutputError
+from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
+from difiisr_ros.io.numbers import to_computed, to_stored
+from difiisr_ros.io.open_stack import open_stack
+from difiisr_ros.io.stack import ReadOptions, Stack
+from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
+
+#: Endings that a result keeps.
+_KEPT = (".png", *STACK_SUFFIXES)
+#: Ending of the result -> of other files. Lossy and rare picture formats become PNG.
+_OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff"}
+_WRITTEN = (*IMAGE_SUFFIXES, ".npy", ".npz")
+_ORIENTATION = 274  # a TIFF tag
+_PEEK = 1 << 18  # bytes in which a FLIR JPEG names itself, after its EXIF
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to upscale, and where its result goes."""
+
+    source: Path
+    target: Path
+    alone: bool
+    """Whether it is all that was asked for, so that its error is the command's."""
+
+
+def plan_files(
+    source: Path,
+    output: Path,
+    options: ReadOptions,
+    outcome: Outcome,
+    *,
+    recursive: bool,
+    skip_existing: bool,
+) -> list[Job]:
+    """What to read and where to write it; what is left aside is noted in ``outcome``.
+
+    Raises:
+        DataError: The input is missing or has no frames, or an output is the input or in it.
+        OutputError: The output cannot be written.
+    """
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder")
+    if source.is_dir():
+        jobs = _plan_folder(source, output, options, outcome, recursive)
+    elif output.is_dir() or not output.suffix:
+        jobs = [Job(source, _targets([source], output, options)[0], True)]
+    else:
+        if output.suffix.lower() not in _WRITTEN:
+            raise DataError(
+                f"{output}: unknown image format {output.suffix}; accepted are "
+                f"{', '.join(_WRITTEN)}"
+            )
+        jobs = [Job(source, output, True)]
+    inputs = {job.source.resolve() for job in jobs}
+    for job in jobs:
+        if job.target.resolve() in inputs:
+            raise DataError(
+                f"{job.target}: is an input, which is never overwritten; choose another OUT"
+            )
+    if skip_existing:
+        there = {job for job in jobs if job.target.exists()}
+        outcome.skipped = len(there)
+        jobs = [job for job in jobs if job not in there]
+    for folder in {job.target.parent: job.target for job in jobs}.values():
+        check_target(folder)
+    return jobs
+
+
+def _plan_folder(
+    source: Path, output: Path, options: ReadOptions, outcome: Outcome, recursive: bool
+) -> list[Job]:
+    if output.is_file():
+        raise DataError(f"{output}: is a file, but the results of a folder need a folder")
+    if output.resolve().is_relative_to(source.resolve()):
+        raise DataError(
+            f"{output}: is the input or in it, which is never overwritten; choose another OUT"
+        )
+    files, rest = survey_folder(source, recursive)
+    for path in rest:
+        if path.is_dir():
+            what = "links to folders" if recursive else "sub-folders (--recursive takes them)"
+        else:
+            what = f"{path.suffix} files" if path.suffix else "files without an ending"
+        outcome.not_used.append((str(path.relative_to(source)), what))
+    if not files:
+        others = outcome.not_used_in_words()
+        raise DataError(
+            f"{source}: no image in this folder (endings: {', '.join(FRAME_SUFFIXES)})"
+            + (f"; it has {others}" if others else "")
+        )
+    groups: dict[Path, list[Path]] = {}
+    for path in files:
+        groups.setdefault(path.parent, []).append(path)
+    jobs = []
+    for folder, members in groups.items():
+        targets = _targets(members, output / folder.relative_to(source), options)
+        jobs += [Job(path, target, False) for path, target in zip(members, targets)]
+    return jobs
+
+
+def _targets(files: list[Path], folder: Path, options: ReadOptions) -> list[Path]:
+    """Output files in a folder: names kept where the ending can be, all different."""
+    kept = {p.name.lower() for p in files if p.suffix.lower() in _KEPT}
+    names = []
+    for path in files:
+        name = path.name
+        if path.suffix.lower() not in _KEPT:
+            ending = _ending(path, options)
+            name = f"{path.stem}{ending}"
+            unlike = f"{path.stem}_{path.suffix[1:]}"  # a.jpg beside a.png
+            while name.lower() in kept:
+                name, unlike = f"{unlike}{ending}", f"{unlike}_"
+            kept.add(name.lower())
+        names.append(folder / name)
+    return names
+
+
+def _ending(path: Path, options: ReadOptions) -> str:
+    suffix = path.suffix.lower()
+    if suffix in (".jpg", ".jpeg") and not options.allow_preview:
+        try:
+            with path.open("rb") as file:
+                radiometric = b"FLIR\0\1" in file.read(_PEEK)
+        except OSError:
+            radiometric = False  # reading it will say why
+        return ".tiff" if radiometric else ".png"
+    return _OTHERS.get(suffix, ".png")
+
+
+def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome: Outcome) -> None:
+    """Upscale file by file, one frame in memory at a time.
+
+    A file that cannot be used is left out, as a whole, and noted in ``outcome``.
+
+    Raises:
+        DataError: The only file cannot be used.
+        OutputError: A result cannot be written; those after it could not be either.
+    """
+    from tqdm import tqdm
+
+    for job in tqdm(jobs, unit="file", disable=True if len(jobs) == 1 else None):
+        try:
+            with open_stack(job.source, options) as stack:
+                done = _upscale_stack(stack, job.target, resolver)
+                if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
+                    stack.unused.append("TIFF's tags, which only a TIFF holds")
+                outcome.not_used += [(str(job.source), what) for what in stack.unused]
+        except OutputError as error:
+            raise _about(job.source, error, OutputError) from error
+        except DifiisrError as error:
+            if job.alone:
+                raise _about(job.source, error, DataError) from error
+            outcome.fail(str(job.source), error)
+        else:
+            outcome.done += done
+
+
+def _has_tags(stack: Stack) -> bool:
+    """Whether there is more to take over than how to show the picture."""
+    tags = stack.tags(0, 1) if stack.tags is not None else {}
+    codes = {code for code, *_ in tags.get("extratags", ())}
+    return "description" in tags or bool(codes - {_ORIENTATION})
+
+
+def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:
+    text = str(error)
+    return kind(text if str(source) in text else f"{source}: {text}")
+
+
+def _upscale_stack(stack: Stack, target: Path, resolver: Any) -> int:
+    scale = resolver.info.scale
+    tags = None if stack.tags is None else lambda index: stack.tags(index, scale)
+    with writing(target, stack.parts, tags) as write:
+        for image in stack.frames():
+            write(upscale_stored(image, stack.name, stack.nodata, resolver))
+    return stack.count
+
+
+def upscale_stored(image: np.ndarray, name: str, nodata: float | None, resolver: Any) -> np.ndarray:
+    """Upscale a frame of any type of number, in that type.
+
+    Args:
+        image: H x W.
+        name: What messages call it.
+        nodata: A value that stands for no measurement: its pixels stay it, and others are not
+            mixed with it.
+        resolver: A ``SuperResolver``.
+
+    Raises:
+        DataError, FrameError: Numbers that cannot be computed with, or a frame that cannot be used.
+    """
+    missing = None if nodata is None else image == nodata
+    frame = to_computed(image, name)
+    if missing is None or not missing.any():
+        return to_stored(resolver.upscale(frame), image.dtype)
+    scale = resolver.info.scale
+    if missing.all():
+        height, width = image.shape
+        return np.full((height * scale, width * scale), image[0, 0])
+    frame = frame.astype(np.float32)
+    frame[missing] = np.nan
+    result = resolver.upscale(frame)
+    gone = np.isnan(result)
+    result[gone] = 0  # anything that can be rounded
+    result = to_stored(result, image.dtype)
+    result[gone] = nodata
+    return result

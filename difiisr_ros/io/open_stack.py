@@ -1,0 +1,135 @@
+"""Opens any file of frames: what it is follows from its content, or from its ending for text."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import mmap
+from pathlib import Path
+
+import numpy as np
+
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.arrays import open_csv, open_npy, open_npz
+from difiisr_ros.io.flir import MAGIC, containers, decode_fff
+from difiisr_ros.io.jpeg import parse_jpeg
+from difiisr_ros.io.pgm import decode_pgm
+from difiisr_ros.io.pictures import decode_bmp, decode_jpeg, decode_png
+from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
+from difiisr_ros.io.tiff import open_tiff
+
+ACCEPTED = (
+    "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's radiometric JPEG, FFF and SEQ, NumPy's .npy and "
+    ".npz, .csv of numbers"
+)
+#: What the content starts with -> what it is.
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"P5", "PGM"),
+    (b"P2", "PGM"),
+    (MAGIC, "FFF"),
+    (b"\x93NUMPY", "NPY"),
+    (b"PK\x03\x04", "NPZ"),
+)
+_DECODERS = {"PNG": decode_png, "BMP": decode_bmp, "PGM": decode_pgm}
+
+
+def kind_of(start: bytes) -> str | None:
+    """What a file is whose content starts so (12 bytes tell), or None."""
+    return next((kind for sign, kind in _SIGNATURES if start[: len(sign)] == sign), None)
+
+
+def open_stack(path: Path, options: ReadOptions) -> Stack:
+    """Open a file of frames; close the stack by ``with``.
+
+    Raises:
+        DataError: missing, empty, truncated, or not what is accepted; frames that are read later
+            may raise it too.
+    """
+    name = str(path)
+    if path.is_dir():
+        raise DataError(f"{name}: is a folder, not an image file ({ACCEPTED})")
+    try:
+        with path.open("rb") as file:
+            kind = kind_of(file.read(16))
+        if kind == "TIFF":
+            tiff = path.open("rb")
+            try:
+                stack = open_tiff(tiff, name, options)
+            except BaseException:
+                tiff.close()
+                raise
+            stack.closing.callback(tiff.close)
+        elif kind == "NPY":
+            stack = open_npy(path, options)
+        elif kind == "NPZ":
+            stack = open_npz(path, options)
+        elif kind == "FFF":
+            stack = _open_fff(path, options)
+        elif kind is None and path.suffix.lower() == ".csv":
+            stack = open_csv(path, options)
+        else:
+            stack = open_bytes(path.read_bytes(), name, options)
+    except FileNotFoundError:
+        missing = "no such file" if path.parent.is_dir() else f"no such folder: {path.parent}"
+        raise DataError(f"{name}: {missing}") from None
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read: {error.strerror}") from error
+    if options.unit != COUNTS and stack.kind != "FLIR":
+        stack.closing.close()
+        raise DataError(
+            f"{name}: holds no constants for --unit {options.unit}; only FLIR's files do, "
+            "--unit counts takes others as they are"
+        )
+    return stack
+
+
+def open_bytes(data: bytes, name: str, options: ReadOptions) -> Stack:
+    """Open the content of an image file; see :func:`open_stack`."""
+    if not data:
+        raise DataError(f"{name}: is empty (0 bytes; {ACCEPTED})")
+    kind = kind_of(data[:16])
+    if kind == "TIFF":
+        return open_tiff(io.BytesIO(data), name, options)
+    if kind == "FFF":
+        return single(name, "FLIR", decode_fff(data, name, options), [])
+    if kind == "JPEG":
+        return _open_jpeg(data, name, options)
+    if kind in _DECODERS:
+        return single(name, kind, *_DECODERS[kind](data, name, options))
+    raise DataError(f"{name}: is not an image, it starts with {data[:12]!r} ({ACCEPTED})")
+
+
+def _open_fff(path: Path, options: ReadOptions) -> Stack:
+    """A container, or a recording of several, which stays on disk."""
+    name, closing = str(path), contextlib.ExitStack()
+    with path.open("rb") as file:
+        data = closing.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    places = containers(data) or [(0, len(data))]
+
+    def read(index: int) -> np.ndarray:
+        begin, end = places[index]
+        label = name if len(places) == 1 else f"{name}, frame {index + 1}"
+        return decode_fff(data[begin:end], label, options)
+
+    stack = Stack(name, "FLIR", [Part(len(places), flat=len(places) == 1)], read)
+    stack.closing = closing
+    return stack
+
+
+def _open_jpeg(data: bytes, name: str, options: ReadOptions) -> Stack:
+    """FLIR's raw frame where there is one, unless the picture was asked for."""
+    jpeg = parse_jpeg(data)
+    if not jpeg.flir or not jpeg.whole or options.allow_preview:
+        return single(name, "JPEG", *decode_jpeg(data, name, options))
+    try:
+        frame = decode_fff(jpeg.flir, name, options)
+    except DataError as error:
+        raise DataError(f"{error}; --allow-preview takes its 8-bit picture") from error
+    return single(name, "FLIR", frame, [what for what in jpeg.beside if what != "colour profile"])

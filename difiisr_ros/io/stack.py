@@ -1,0 +1,90 @@
+"""What every reader of files returns: frames of one file, one at a time, and what was not used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.errors import DataError
+
+COUNTS, KELVIN, CELSIUS = UNITS = ("counts", "kelvin", "celsius")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How files are read."""
+
+    unit: str = COUNTS
+    """Of a FLIR file's frame: the sensor's counts as stored, or temperatures."""
+    allow_preview: bool = False
+    """Whether a radiometric JPEG may be read as the 8-bit picture that it shows."""
+    max_pixels: int = 1 << 28
+    """Frames with more pixels are refused before they are decoded."""
+
+    def check_size(self, width: int, height: int, name: str) -> None:
+        """Raise DataError for a frame that has no pixels or too many."""
+        if width < 1 or height < 1:
+            raise DataError(f"{name}: has no pixels, it says {width}x{height}")
+        if width * height > self.max_pixels:
+            raise DataError(
+                f"{name}: {width}x{height} pixels are more than {self.max_pixels} "
+                "(max_input_pixels, --max-input-pixels)"
+            )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive frames that belong together: an array of an archive, or all of a file."""
+
+    count: int
+    key: str = ""
+    """The array's name in its archive."""
+    flat: bool = False
+    """Whether it is one frame without a dimension of its own (H x W, not 1 x H x W)."""
+
+
+@dataclass
+class Stack:
+    """The frames of one file."""
+
+    name: str
+    """What messages call the file."""
+    kind: str
+    """``TIFF``, ``PNG``, ...; see :func:`difiisr_ros.io.open_stack.open_stack`."""
+    parts: list[Part]
+    read: Callable[[int], np.ndarray]
+    """Frame by number, from 0: H x W in the type that is stored.
+
+    Raises DataError where it is damaged or cannot be used.
+    """
+    unused: list[str] = field(default_factory=list)
+    """What the file holds beside the frames and what is not taken over, in a few words each."""
+    tags: Any = None
+    """Of a TIFF: a function from a frame's number to what the result's page is to carry."""
+    nodata: float | None = None
+    """The value that stands for no measurement (GDAL)."""
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @property
+    def count(self) -> int:
+        """How many frames there are."""
+        return sum(part.count for part in self.parts)
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """All frames, one after the other."""
+        return (self.read(index) for index in range(self.count))
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.close()
+
+
+def single(name: str, kind: str, image: np.ndarray, unused: list[str]) -> Stack:
+    """A file with one frame, which has been decoded."""
+    return Stack(name, kind, [Part(1, flat=True)], lambda _index: image, unused)
