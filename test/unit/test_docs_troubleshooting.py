@@ -145,7 +145,7 @@ def causes():
                 texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
                 if name == "ImageError":
                     rejected.add(texts[0])
-                elif name in ("Notice", "_notice", "noticed") and texts:
+                elif name in ("Notice", "noticed") and texts:
                     noticed.add(texts[0])
     # upscaling.py gives these to what has no cause of its own.
     source = (ROOT / "difiisr_ros" / "ros" / "upscaling.py").read_text()

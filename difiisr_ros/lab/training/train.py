@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -31,6 +32,7 @@ from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 
+_logger = logging.getLogger(__name__)
 #: What the sampler is taught to do in its last stage, in turn.
 FEW_STEPS = (2, 4)
 STAGES = ("prior", "refiner", "few_step")
