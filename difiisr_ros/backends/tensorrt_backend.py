@@ -133,9 +133,12 @@ class TensorRTBackend:
         """
         visual = guidance.visual_scale > 0
         options = GraphOptions(
-            num_steps, consistency, self.precision, "visual" if visual else "",
+            num_steps,
+            consistency,
+            self.precision,
+            "visual" if visual else "",
             projection_of(camera),
-        )  # fmt: skip
+        )
         engine = self._engine(options, (len(lr), *lr.shape[-2:]))
         shared = {
             NOISE: noise[:, None],

@@ -111,10 +111,16 @@ class TorchBackend:
 
         def compute(frames: Tensor, images: Tensor, told: Tensor) -> Tensor:
             return upscale_frames(
-                network, frames, told, [fold(image[None, None]) for image in images],
-                self._full, schedule, consistency=consistency, exact=camera.exact,
+                network,
+                frames,
+                told,
+                [fold(image[None, None]) for image in images],
+                self._full,
+                schedule,
+                consistency=consistency,
+                exact=camera.exact,
                 make_guide=lambda lr, y0: self._guide(guidance, lr, y0, band),
-            )  # fmt: skip
+            )
 
         with torch.no_grad() if by_autograd else torch.inference_mode():
             if self._cuda is not None:

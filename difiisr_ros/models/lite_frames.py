@@ -58,9 +58,13 @@ def upscale_frames(
     last = len(full) - 1
     if len(schedule) > 1:
         x0 = sample(
-            denoise, y0, noise, schedule,
-            stochasticity=network.config.stochasticity, guide=guide,
-        )  # fmt: skip
+            denoise,
+            y0,
+            noise,
+            schedule,
+            stochasticity=network.config.stochasticity,
+            guide=guide,
+        )
     elif guide is not None:
         x0 = guide(denoise, None, last, 1.0)
     else:

@@ -99,8 +99,12 @@ def test_foxglove_shows_topics_and_diagnostics_that_exist(config, repository):
     assert used == TOPICS
     documented = (repository / "docs" / "super_resolution_node.md").read_text()
     source = (repository / "difiisr_ros" / "ros" / "diagnostics.py").read_text()
-    paths = [path["value"] for name, panel in panels.items() if name.startswith("Plot!")
-             for path in panel["paths"]]  # fmt: skip
+    paths = [
+        path["value"]
+        for name, panel in panels.items()
+        if name.startswith("Plot!")
+        for path in panel["paths"]
+    ]
     assert paths
     form = re.compile(
         r'/diagnostics\.status\[:\]\{name=="super_resolution: (\w+)"\}'
