@@ -50,6 +50,7 @@ test-all: setup ## all tests
 .PHONY: lint
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
 .PHONY: goldens

@@ -137,9 +137,12 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["lite", "nano"], help="names or files")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument(
-        "--columns", type=_columns, default=list(COLUMNS), metavar="reduced,0,0.5...",
+        "--columns",
+        type=_columns,
+        default=list(COLUMNS),
+        metavar="reduced,0,0.5...",
         help="'reduced' and white noise in %% of the range",
-    )  # fmt: skip
+    )
     parser.add_argument("--num-steps", type=int, default=1, metavar="N")
     parser.add_argument("--limit", type=int, metavar="N", help="N frames of a set, evenly spread")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the cameras")
@@ -152,11 +155,15 @@ def main() -> None:
         cv2.setNumThreads(args.threads)
     resolvers = {
         Path(model).stem: SuperResolver.load(
-            model, backend=args.backend, precision=args.precision, num_steps=args.num_steps,
-            num_threads=args.threads, strict_backend=True,
+            model,
+            backend=args.backend,
+            precision=args.precision,
+            num_steps=args.num_steps,
+            num_threads=args.threads,
+            strict_backend=True,
         )
         for model in args.model
-    }  # fmt: skip
+    }
     sets: dict[str, Grid] = {}
     for name in args.sets:
         paths = list_images(args.data / SETS[name])

@@ -23,9 +23,11 @@ SETTINGS = {
     "perceptual": {"perceptual_scale": 0.5},
     "visual and perceptual": {"visual_scale": 0.5, "perceptual_scale": 0.5},
     "both, exact": {
-        "visual_scale": 0.5, "perceptual_scale": 0.5, "guidance_gradient": "exact",
+        "visual_scale": 0.5,
+        "perceptual_scale": 0.5,
+        "guidance_gradient": "exact",
     },
-}  # fmt: skip
+}
 OFF = {"visual_scale": 0.0, "perceptual_scale": 0.0, "guidance_gradient": "closed_form"}
 
 

@@ -41,9 +41,14 @@ _NUMBER = r"\d+(?:\.\d+)?"
 BICUBIC, HR = "bicubic", "hr"
 #: Measured on every frame -> digits shown.
 OF_FRAMES = {
-    "psnr": 2, "ssim": 4, "spectrum_distance": 2, "consistency": 3, "hot_created": 3,
-    "hot_removed": 3, "hot_peak_error": 2,
-}  # fmt: skip
+    "psnr": 2,
+    "ssim": 4,
+    "spectrum_distance": 2,
+    "consistency": 3,
+    "hot_created": 3,
+    "hot_removed": 3,
+    "hot_peak_error": 2,
+}
 OF_BOXES = ("map50", "map50_95", "recall50_small")
 RECOVERED = "map50 recovered, %"
 RATIO = "spectrum_distance / bicubic"
@@ -255,9 +260,11 @@ def main() -> None:
         parser.error("--data goes with --boxes; give these, or --unseen, or both")
     how = StreamOptions(degradation=args.degradation, noise_percent=args.noise)
     resolver = SuperResolver.load(
-        args.model, strict_backend=True, num_threads=args.threads,
+        args.model,
+        strict_backend=True,
+        num_threads=args.threads,
         camera=known_camera(None, args.degradation),
-    )  # fmt: skip
+    )
     for setting in args.settings:
         resolver.configure(**setting.options())  # refuses here what it would refuse minutes later
     judge = Detector.load(args.detector)

@@ -70,9 +70,10 @@ def cameras(data: Path, per_camera: int | None) -> dict[str, list[Path]]:
         return found
     return {
         name: [paths[i] for i in np.linspace(0, len(paths) - 1, per_camera).astype(int)]
-        if per_camera < len(paths) else paths
+        if per_camera < len(paths)
+        else paths
         for name, paths in found.items()
-    }  # fmt: skip
+    }
 
 
 def measure_camera(
@@ -248,12 +249,19 @@ def main() -> None:
     if args.threads:
         cv2.setNumThreads(args.threads)
     resolver = SuperResolver.load(
-        args.model, backend=args.backend, precision=args.precision, num_steps=args.num_steps,
-        num_threads=args.threads, strict_backend=True,
-    )  # fmt: skip
+        args.model,
+        backend=args.backend,
+        precision=args.precision,
+        num_steps=args.num_steps,
+        num_threads=args.threads,
+        strict_backend=True,
+    )
     measure = {
-        "cameras": on_cameras, "clips": on_clips, "lattice": on_lattice, "targets": on_targets
-    }  # fmt: skip
+        "cameras": on_cameras,
+        "clips": on_clips,
+        "lattice": on_lattice,
+        "targets": on_targets,
+    }
     checks: list[Check] = []
     for part in args.parts:
         checks += measure[part](args, resolver)

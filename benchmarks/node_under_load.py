@@ -210,8 +210,14 @@ def overload(seconds: float) -> dict[str, Any]:
         f"the p99 upscale are {bound:.0f}); {1 / (1 - share):.1f} times the load, "
         f"memory {grown - megabytes:+.1f} MB"
     )
-    return {"rate": rate, "age_ms": age, "upscale_ms": upscale, "bound_ms": bound,
-            "displaced": share, "grown_mb": grown - megabytes}  # fmt: skip
+    return {
+        "rate": rate,
+        "age_ms": age,
+        "upscale_ms": upscale,
+        "bound_ms": bound,
+        "displaced": share,
+        "grown_mb": grown - megabytes,
+    }
 
 
 def block(seconds: float) -> dict[str, Any]:

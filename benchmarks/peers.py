@@ -166,8 +166,10 @@ def summarise(times: dict[str, list[Times]]) -> dict[str, dict[str, float]]:
 
 def show(size: tuple[int, int], rows: dict[str, dict[str, float]]) -> None:
     print(f"\n{size[0]}x{size[1]} -> {4 * size[0]}x{4 * size[1]}")
-    print(f"{'':<26} {'':>4} {'median ms':>10} {'best ms':>9} {'CPU ms':>9} {'ratio':>7} "
-          f"{'best':>7} {'CPU':>7}")  # fmt: skip
+    print(
+        f"{'':<26} {'':>4} {'median ms':>10} {'best ms':>9} {'CPU ms':>9} {'ratio':>7} "
+        f"{'best':>7} {'CPU':>7}"
+    )
     for name, row in rows.items():
         print(
             f"{name:<26} {row['precision']:>4} {row['median_ms']:>10.2f} {row['best_ms']:>9.2f} "

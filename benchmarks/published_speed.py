@@ -85,9 +85,12 @@ def measure(path: Path, args: argparse.Namespace) -> dict:
     lq = pad(lr * 2 - 1, 64).expand(-1, 3, -1, -1)
     noise = torch.from_numpy(rng.standard_normal(lq.shape)).float()
     report: dict = {
-        "lr": [width, height], "network": [lq.shape[-1], lq.shape[-2]],
-        "torch": torch.__version__, "threads": torch.get_num_threads(), "ways": {},
-    }  # fmt: skip
+        "lr": [width, height],
+        "network": [lq.shape[-1], lq.shape[-2]],
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "ways": {},
+    }
     inside = {
         way: (height, width) if args.unpadded and way != "reference" else lq.shape[-2:]
         for way in args.ways

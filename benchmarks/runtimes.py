@@ -178,9 +178,14 @@ def network_alone(model: str) -> bytes:
         warnings.simplefilter("ignore")
         file = Path(folder) / "network.onnx"
         torch.onnx.export(
-            Network().eval(), (torch.rand(1, 1, 8, 8),), str(file), dynamo=False, opset_version=17,
-            input_names=[LR], dynamic_axes={LR: {2: "height", 3: "width"}},
-        )  # fmt: skip
+            Network().eval(),
+            (torch.rand(1, 1, 8, 8),),
+            str(file),
+            dynamo=False,
+            opset_version=17,
+            input_names=[LR],
+            dynamic_axes={LR: {2: "height", 3: "width"}},
+        )
         return file.read_bytes()
 
 

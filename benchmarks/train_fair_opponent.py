@@ -161,11 +161,14 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         return {
-            "network": self.network.state_dict(), "ema": self.ema,
-            "optimizer": self.optimizer.state_dict(), "sampler": self.sampler.state(),
-            "generator": self.generator.get_state(), "steps": self.steps,
+            "network": self.network.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "sampler": self.sampler.state(),
+            "generator": self.generator.get_state(),
+            "steps": self.steps,
             "seconds": self.seconds,
-        }  # fmt: skip
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
@@ -195,10 +198,12 @@ def train(data: Path, out: Path, pair: str, minutes: float, longest: float) -> N
         temporary = file.with_suffix(".tmp")
         torch.save({name: learner.state() for name, learner in learners.items()}, temporary)
         os.replace(temporary, file)
-        print(", ".join(
-            f"{n}: {x.steps} steps, {x.seconds / 60:.1f} min"
-            for n, x in learners.items()
-        ), flush=True)  # fmt: skip
+        print(
+            ", ".join(
+                f"{n}: {x.steps} steps, {x.seconds / 60:.1f} min" for n, x in learners.items()
+            ),
+            flush=True,
+        )
 
     last = start = time.monotonic()
     while True:
@@ -284,9 +289,12 @@ def main() -> None:
         "--minutes", type=float, default=30.0, help="of one core's time, for each of the two"
     )
     parser.add_argument(
-        "--longest", type=float, default=1e6, metavar="MIN",
+        "--longest",
+        type=float,
+        default=1e6,
+        metavar="MIN",
         help="on the clock: the learning rate falls in time for this end, too",
-    )  # fmt: skip
+    )
     args = parser.parse_args()
     if args.action == "train":
         train(args.data, args.out, args.pair, args.minutes, args.longest)

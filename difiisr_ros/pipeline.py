@@ -119,9 +119,12 @@ class SuperResolver:
         profile = resolve_camera(camera)  # before anything slow
         chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
         how: dict[str, Any] = {
-            "model": model, "autoencoder": autoencoder, "device": device, "precision": precision,
+            "model": model,
+            "autoencoder": autoencoder,
+            "device": device,
+            "precision": precision,
             "num_threads": num_threads,
-        }  # fmt: skip
+        }
         loaded, fallback = create(backend, strict=strict_backend, **how)
 
         def instead(failed: Backend, error: BackendUnavailable) -> tuple[Backend, str]:
@@ -136,9 +139,17 @@ class SuperResolver:
         steps = min(self._options.num_steps, b.max_steps)
         guidance = self._options.guidance.describe(b.guidance_terms)
         return SuperResolverInfo(
-            b.model, b.name, b.device, b.precision, steps, b.scale, guidance,
-            self.camera.describe(), self._fallback, self._memory.reason,
-        )  # fmt: skip
+            b.model,
+            b.name,
+            b.device,
+            b.precision,
+            steps,
+            b.scale,
+            guidance,
+            self.camera.describe(),
+            self._fallback,
+            self._memory.reason,
+        )
 
     @property
     def options(self) -> UpscaleOptions:

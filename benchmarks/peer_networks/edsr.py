@@ -26,9 +26,11 @@ class EdsrBaseline(nn.Module):
             *(_Block(features) for _ in range(blocks)), nn.Conv2d(features, features, 3, padding=1)
         )
         self.up = nn.Sequential(
-            nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2),
-            nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2),
-        )  # fmt: skip
+            nn.Conv2d(features, 4 * features, 3, padding=1),
+            nn.PixelShuffle(2),
+            nn.Conv2d(features, 4 * features, 3, padding=1),
+            nn.PixelShuffle(2),
+        )
         self.tail = nn.Conv2d(features, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -73,9 +73,13 @@ class SwinIRLight(nn.Module):
     WINDOW = 8
 
     def __init__(
-        self, features: int = 60, depths: tuple[int, ...] = (6, 6, 6, 6), heads: int = 6,
-        scale: int = 4, channels: int = 3,
-    ) -> None:  # fmt: skip
+        self,
+        features: int = 60,
+        depths: tuple[int, ...] = (6, 6, 6, 6),
+        heads: int = 6,
+        scale: int = 4,
+        channels: int = 3,
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.head = nn.Conv2d(channels, features, 3, padding=1)

@@ -122,8 +122,13 @@ def _load_and_measure(load: Load, names: tuple[str, ...], key: dict[str, Any]) -
     times = ", ".join(f"{name} {1e3 * value:.1f} ms" for name, value in seconds.items())
     _logger.info(
         "auto: %s for %dx%d pixels on %s%s; %s runs",
-        times, SIZE[1], SIZE[0], device, ", beside other processes" if busy else "", chosen,
-    )  # fmt: skip
+        times,
+        SIZE[1],
+        SIZE[0],
+        device,
+        ", beside other processes" if busy else "",
+        chosen,
+    )
     if not busy:
         _remember(key, chosen, seconds)
     for name, backend in loaded.items():

@@ -48,9 +48,12 @@ def create(
     if precision not in PRECISIONS:
         raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     how: dict[str, Any] = {
-        "model": model, "autoencoder": autoencoder, "device": device, "precision": precision,
+        "model": model,
+        "autoencoder": autoencoder,
+        "device": device,
+        "precision": precision,
         "num_threads": num_threads,
-    }  # fmt: skip
+    }
     try:
         return _load(name, **how), None
     except BackendUnavailable as error:
@@ -122,8 +125,10 @@ def _load(
     from difiisr_ros.backends.auto_choice import load_fastest
 
     asked: dict[str, Any] = {
-        "device": device, "precision": precision, "num_threads": num_threads,
-    }  # fmt: skip
+        "device": device,
+        "precision": precision,
+        "num_threads": num_threads,
+    }
 
     def load(chosen: str, **other: str) -> Backend:
         return _load(chosen, model=model, **{**asked, **other})

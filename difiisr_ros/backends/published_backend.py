@@ -112,12 +112,17 @@ class PublishedBackend:
             # One frame at a time: a single one keeps any machine busy, and memory is what is short.
             done = [
                 upscale_frames(
-                    network, frame, images, schedule, consistency,
+                    network,
+                    frame,
+                    images,
+                    schedule,
+                    consistency,
                     self._correction(guidance, frame, band),
-                    exact=camera.exact, camera=known,
+                    exact=camera.exact,
+                    camera=known,
                 ).cpu()
                 for frame, known in zip(frames[:, None], cameras[:, None])
-            ]  # fmt: skip
+            ]
         return torch.cat(done).numpy()
 
     def _correction(self, guidance: Guidance, lr: Tensor, measured_band: bool) -> Correct | None:

@@ -36,9 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", default=BATCHES, metavar="N,...", help="frames per pass")
     parser.add_argument("--num-steps", metavar="K,...", help=f"diffusion steps (default: {STEPS})")
     parser.add_argument(
-        "--seconds", type=float, default=2.0, metavar="S",
+        "--seconds",
+        type=float,
+        default=2.0,
+        metavar="S",
         help="measure each cell for so long, 5 frames at least",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--quick", action="store_true", help="seconds in all: 160x120, batch 1, one step"
     )
@@ -60,8 +63,10 @@ def run(args: argparse.Namespace) -> int:
     steps = steps or _numbers("--num-steps", args.num_steps or STEPS)
     names = [b for b in BACKENDS if b != "auto"] if args.backend == "auto" else [args.backend]
 
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, {_cpu_name()}; Python "
-          f"{platform.python_version()}; difiisr_ros {__version__}")  # fmt: skip
+    print(
+        f"{platform.machine()}, {os.cpu_count()} CPUs, {_cpu_name()}; Python "
+        f"{platform.python_version()}; difiisr_ros {__version__}"
+    )
     print(heading(), flush=True)
     cells: list[dict[str, Any]] = []
     not_run: dict[str, str] = {}
@@ -91,10 +96,13 @@ def run(args: argparse.Namespace) -> int:
         print(line)
     if args.json:
         result = {
-            "machine": _machine(), "version": __version__, "cells": cells, "not_run": not_run,
+            "machine": _machine(),
+            "version": __version__,
+            "cells": cells,
+            "not_run": not_run,
             "roofline": roofline,
             "settings": {"seconds": args.seconds, "engine": engine},
-        }  # fmt: skip
+        }
         text = json.dumps(result, indent=2) + "\n"
         write_atomically(args.json, text.encode())
     return 0
@@ -156,9 +164,12 @@ def _numbers(option: str, text: str) -> list[int]:
 
 def _machine() -> dict[str, Any]:
     return {
-        "architecture": platform.machine(), "cpu": _cpu_name(), "cpus": os.cpu_count(),
-        "system": platform.platform(), "python": platform.python_version(),
-    }  # fmt: skip
+        "architecture": platform.machine(),
+        "cpu": _cpu_name(),
+        "cpus": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
 
 
 def _cpu_name() -> str:

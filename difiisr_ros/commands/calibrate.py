@@ -19,9 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--topic", metavar="NAME", help="image topic of a bag with several")
     parser.add_argument(
-        "--frames", type=int, default=60, metavar="N",
+        "--frames",
+        type=int,
+        default=60,
+        metavar="N",
         help="measure as many frames, evenly spaced",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write a report to look at here (HTML)"
     )

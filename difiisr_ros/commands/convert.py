@@ -41,10 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--half", action="store_true", help="store float16: half the size, and a little less exact"
     )
     parser.add_argument(
-        "--unpadded-autoencoder", action="store_true",
+        "--unpadded-autoencoder",
+        action="store_true",
         help="let it work on the frame itself, without the padding to multiples of 64: less work "
-             "for 160x120 and other such sizes, but not exactly the release's result",
-    )  # fmt: skip
+        "for 160x120 and other such sizes, but not exactly the release's result",
+    )
     parser.add_argument(
         "--frames",
         type=Path,

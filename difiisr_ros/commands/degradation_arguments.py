@@ -11,12 +11,17 @@ def add_degradation_arguments(parser: argparse._ActionsContainer) -> None:
     """Declare ``--degradation`` and ``--noise``; their values are checked by
     :func:`difiisr_ros.lab.frames.degrade.check_degradation`."""
     parser.add_argument(
-        "--degradation", default=CAMERA, metavar="NAME",
+        "--degradation",
+        default=CAMERA,
+        metavar="NAME",
         help="how frames are reduced x4 to be scored: by a simulated 'camera' (optics' blur, area "
         "sampling, row and column pattern, noise, whole counts; the default), or 'reduced' by "
         "Pillow's antialiased bicubic",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--noise", type=float, default=NOISE_PERCENT, metavar="PERCENT",
+        "--noise",
+        type=float,
+        default=NOISE_PERCENT,
+        metavar="PERCENT",
         help=f"white noise of the simulated camera, %% of the range ({NOISE_PERCENT:g})",
-    )  # fmt: skip
+    )

@@ -23,38 +23,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames")
     parser.add_argument(
-        "--boxes", type=Path, metavar="FILE",
+        "--boxes",
+        type=Path,
+        metavar="FILE",
         help="their boxes in COCO's format: score instead of listing what is found",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--detector", default="detector_judge", metavar="NAME",
+        "--detector",
+        default="detector_judge",
+        metavar="NAME",
         help="detector_judge, detector, or a file of 'difiisr train-detector'",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--methods", type=_methods, default=["bicubic"], metavar="NAME[,...]",
+        "--methods",
+        type=_methods,
+        default=["bicubic"],
+        metavar="NAME[,...]",
         help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic)",
-    )  # fmt: skip
+    )
     add_degradation_arguments(parser)
     parser.add_argument("--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)")
     parser.add_argument(
-        "--min-objects", type=int, default=20, metavar="N",
+        "--min-objects",
+        type=int,
+        default=20,
+        metavar="N",
         help="classes with fewer objects are left out of the means",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--resamples", type=int, default=1000, metavar="N",
+        "--resamples",
+        type=int,
+        default=1000,
+        metavar="N",
         help="of the bootstrap over images that gives the 95 %% intervals",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--min-score", type=float, default=0.3, metavar="S",
+        "--min-score",
+        type=float,
+        default=0.3,
+        metavar="S",
         help="weaker objects are not listed; scoring takes all",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the numbers, or the boxes found"
     )
     parser.add_argument(
-        "--draw", type=Path, metavar="DIR",
+        "--draw",
+        type=Path,
+        metavar="DIR",
         help="write the frames here with the boxes found; without --boxes",
-    )  # fmt: skip
+    )
     add_engine_arguments(parser)
     parser.set_defaults(camera=None)  # None: not given, so that the degradation decides
 

@@ -23,15 +23,19 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="lite", help="'lite' or the faster 'nano' (embedded), or a model file"
     )
     group.add_argument(
-        "--autoencoder", default="", metavar="FILE",
+        "--autoencoder",
+        default="",
+        metavar="FILE",
         help="autoencoder's checkpoint, where --model is a published denoiser's",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--camera", default=AUTO, metavar="FILE",
+        "--camera",
+        default=AUTO,
+        metavar="FILE",
         help="what is known of the camera: a profile that 'difiisr calibrate' wrote, 'auto' "
-             "(nothing; noise estimated from each frame), or 'reduced' (frames reduced by "
-             "antialiased bicubic)",
-    )  # fmt: skip
+        "(nothing; noise estimated from each frame), or 'reduced' (frames reduced by "
+        "antialiased bicubic)",
+    )
     group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
@@ -46,22 +50,32 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         help="how often, 0 to 4, the result is pulled to what the camera measured",
     )
     group.add_argument(
-        "--overshoot", type=float, default=default.overshoot, metavar="A",
+        "--overshoot",
+        type=float,
+        default=default.overshoot,
+        metavar="A",
         help="how far a result may leave what the camera's 3x3 pixels span, 0 to 1 of that span",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--quality", choices=QUALITIES, default=CUSTOM,
+        "--quality",
+        choices=QUALITIES,
+        default=CUSTOM,
         help="preset of steps and guidance, instead of the arguments for them",
-    )  # fmt: skip
+    )
     for name, what in (("visual", "spectrum"), ("perceptual", "features")):
         group.add_argument(
-            f"--{name}-scale", type=float, default=0.0, metavar="S",
+            f"--{name}-scale",
+            type=float,
+            default=0.0,
+            metavar="S",
             help=f"{name} guidance, 0 (off) to 2: how far the {what} of sharp frames is aimed at",
-        )  # fmt: skip
+        )
     group.add_argument(
-        "--guidance-gradient", choices=GRADIENTS, default=default.guidance_gradient,
+        "--guidance-gradient",
+        choices=GRADIENTS,
+        default=default.guidance_gradient,
         help="exact goes through the network: slower",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--range-mode",
         choices=RANGE_MODES,

@@ -50,9 +50,12 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("frames")
     add_degradation_arguments(group)
     group.add_argument(
-        "--degradation-seed", type=int, default=0, metavar="N",
+        "--degradation-seed",
+        type=int,
+        default=0,
+        metavar="N",
         help="of the simulated camera: its blur, pattern and noise",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--no-reference",
         action="store_true",
@@ -155,14 +158,18 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         "the range)",
     )
     group.add_argument(
-        "--boxes", type=Path, metavar="FILE",
+        "--boxes",
+        type=Path,
+        metavar="FILE",
         help="the objects in a folder's frames, in COCO's format: measure what a detector finds in "
         "the results, and show it in the report",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--detector", default=JUDGE, metavar="NAME",
+        "--detector",
+        default=JUDGE,
+        metavar="NAME",
         help="detector_judge, detector, or a file of 'difiisr train-detector'",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--confidence", type=float, default=0.95, metavar="SHARE", help="of the intervals"
     )

@@ -39,39 +39,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="lite", help="'lite' or the faster 'nano' (embedded), or a model file"
     )
     parser.add_argument(
-        "--num-steps", "--steps", type=int, default=default.num_steps, metavar="K",
+        "--num-steps",
+        "--steps",
+        type=int,
+        default=default.num_steps,
+        metavar="K",
         help="diffusion steps, unrolled",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--consistency", type=int, default=default.consistency, metavar="N",
+        "--consistency",
+        type=int,
+        default=default.consistency,
+        metavar="N",
         help="how often the result is pulled to what the camera measured, 0 to 4",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--projection", choices=PROJECTIONS, default=default.projection,
+        "--projection",
+        choices=PROJECTIONS,
+        default=default.projection,
         help="how: 'wide' for frames of cameras (default), 'exact' for frames that were reduced "
         "by antialiased bicubic (camera 'reduced')",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--precision", choices=PRECISIONS,
+        "--precision",
+        choices=PRECISIONS,
         help="of the network; resampling and sampler are fp32 "
         f"(default: {default.precision}; for tensorrt: fp16)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--guidance", choices=("none", "visual"), default="none",
+        "--guidance",
+        choices=("none", "visual"),
+        default="none",
         help="put the closed form of a guidance into the graph, with its scale as an input",
-    )  # fmt: skip
+    )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--dynamic", action="store_true", help="take frames of any size, also odd ones (default)"
     )
     size.add_argument(
-        "--size", type=_size, metavar="WxH",
+        "--size",
+        type=_size,
+        metavar="WxH",
         help="take LR frames of this size only: 160x120; for tensorrt, be fastest at it",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--batch", type=_batch, default="dynamic", metavar="N",
+        "--batch",
+        type=_batch,
+        default="dynamic",
+        metavar="N",
         help="frames at once, or 'dynamic' for any number",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--opset", type=int, default=17, metavar="N", help="ONNX operator set, 17 to 20"
     )

@@ -20,9 +20,10 @@ def add_tensorrt_arguments(parser: argparse.ArgumentParser) -> None:
         "--build-only", action="store_true", help="build into the cache, and write no file"
     )
     group.add_argument(
-        "--fixed", action="store_true",
+        "--fixed",
+        action="store_true",
         help="an engine for frames of --size (and --batch) alone, instead of for 8 to 640 pixels",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--device", default="auto", help="auto, cuda or cuda:N; the engine is for its kind"
     )

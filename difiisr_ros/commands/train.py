@@ -24,60 +24,106 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("data", type=Path, metavar="DIR", help="folder of high-resolution frames")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/train"), metavar="DIR",
+        "--out",
+        type=Path,
+        default=Path("out/train"),
+        metavar="DIR",
         help="folder of the run; an interrupted run in it is continued",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--minutes", type=float, default=90.0, metavar="N",
+        "--minutes",
+        type=float,
+        default=90.0,
+        metavar="N",
         help="training time, all stages together",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--validation", type=Path, metavar="DIR",
+        "--validation",
+        type=Path,
+        metavar="DIR",
         help="frames to measure PSNR on while training; without it every 50th frame is held out",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--degradation", default="camera", metavar="KIND",
+        "--degradation",
+        default="camera",
+        metavar="KIND",
         help="camera (blur, pattern, noise as cameras have, a part reduced by bicubic) or "
-             "reduced (antialiased bicubic alone)",
-    )  # fmt: skip
+        "reduced (antialiased bicubic alone)",
+    )
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="crops a step")
     parser.add_argument(
-        "--crop", type=int, default=192, metavar="PX",
+        "--crop",
+        type=int,
+        default=192,
+        metavar="PX",
         help="side of the high-resolution crops, a multiple of 8",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--learning-rate", type=float, default=3e-3, metavar="LR",
+        "--learning-rate",
+        type=float,
+        default=3e-3,
+        metavar="LR",
         help="peak of the schedule, of AdamW; Muon's is 20/3 of it",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--init", metavar="MODEL",
+        "--init",
+        metavar="MODEL",
         help="start from this model file, or from lite or nano: fine-tuning to your own camera",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--architecture", choices=EMBEDDED, default="lite",
+        "--architecture",
+        choices=EMBEDDED,
+        default="lite",
         help="network to train: of the embedded lite, or of the faster nano; with --init it is "
-             "that model's",
-    )  # fmt: skip
+        "that model's",
+    )
     parser.add_argument(
-        "--distill", metavar="MODEL",
+        "--distill",
+        metavar="MODEL",
         help="learn the results of this published model (a file of 'difiisr convert') instead of "
-             "the frames themselves",
-    )  # fmt: skip
-    parser.add_argument("--distill-steps", type=int, default=1, metavar="N",
-                        help="diffusion steps that it takes")  # fmt: skip
-    parser.add_argument("--distill-fresh", type=int, default=1, metavar="N",
-                        help="crops that it upscales for each training step")  # fmt: skip
-    parser.add_argument("--prior-share", type=float, default=0.6, metavar="F",
-                        help="share of the time for the one-step answer")  # fmt: skip
-    parser.add_argument("--guided-share", type=float, default=0.0, metavar="F",
-                        help="share of that, at its end, in which spectrum and features count "
-                             "beside PSNR")  # fmt: skip
-    parser.add_argument("--few-step-share", type=float, default=0.2, metavar="F",
-                        help="share of the time, at its end, for 2 and 4 steps as run")  # fmt: skip
-    parser.add_argument("--spectrum-weight", type=float, default=0.02, metavar="W",
-                        help="of the spectrum as a loss (n steps: n^2 times)")  # fmt: skip
-    parser.add_argument("--feature-weight", type=float, default=0.2, metavar="W",
-                        help="of the features as a loss")  # fmt: skip
+        "the frames themselves",
+    )
+    parser.add_argument(
+        "--distill-steps", type=int, default=1, metavar="N", help="diffusion steps that it takes"
+    )
+    parser.add_argument(
+        "--distill-fresh",
+        type=int,
+        default=1,
+        metavar="N",
+        help="crops that it upscales for each training step",
+    )
+    parser.add_argument(
+        "--prior-share",
+        type=float,
+        default=0.6,
+        metavar="F",
+        help="share of the time for the one-step answer",
+    )
+    parser.add_argument(
+        "--guided-share",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="share of that, at its end, in which spectrum and features count beside PSNR",
+    )
+    parser.add_argument(
+        "--few-step-share",
+        type=float,
+        default=0.2,
+        metavar="F",
+        help="share of the time, at its end, for 2 and 4 steps as run",
+    )
+    parser.add_argument(
+        "--spectrum-weight",
+        type=float,
+        default=0.02,
+        metavar="W",
+        help="of the spectrum as a loss (n steps: n^2 times)",
+    )
+    parser.add_argument(
+        "--feature-weight", type=float, default=0.2, metavar="W", help="of the features as a loss"
+    )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of crops, noise and weights"
     )
@@ -130,13 +176,20 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
     settings = TrainSettings(
-        minutes=args.minutes, prior_share=args.prior_share, batch=args.batch, crop=args.crop,
-        learning_rate=args.learning_rate, muon_rate=args.learning_rate * MUON_RATE,
+        minutes=args.minutes,
+        prior_share=args.prior_share,
+        batch=args.batch,
+        crop=args.crop,
+        learning_rate=args.learning_rate,
+        muon_rate=args.learning_rate * MUON_RATE,
         guided_share=args.guided_share,
-        few_step_share=args.few_step_share, spectrum_weight=args.spectrum_weight,
+        few_step_share=args.few_step_share,
+        spectrum_weight=args.spectrum_weight,
         feature_weight=args.feature_weight,
-        degradation=args.degradation, seed=args.seed,
-        data_name=args.data_name, data_licence=args.data_licence,
+        degradation=args.degradation,
+        seed=args.seed,
+        data_name=args.data_name,
+        data_licence=args.data_licence,
         config=EMBEDDED_CONFIGS[args.architecture],
     )  # fmt: skip
     trainer = Trainer(

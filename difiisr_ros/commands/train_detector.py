@@ -15,21 +15,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("data", type=Path, metavar="DIR", help="folder of frames to train on")
     parser.add_argument(
-        "--boxes", type=Path, metavar="FILE",
+        "--boxes",
+        type=Path,
+        metavar="FILE",
         help="their boxes in COCO's format (default: DIR.json)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--validation", type=Path, required=True, metavar="DIR",
+        "--validation",
+        type=Path,
+        required=True,
+        metavar="DIR",
         help="folder of frames that choose the best weights; never trained on",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--validation-boxes", type=Path, metavar="FILE",
+        "--validation-boxes",
+        type=Path,
+        metavar="FILE",
         help="their boxes (default: the folder's name with .json)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out", type=Path, default=Path("out/detector"), metavar="DIR",
+        "--out",
+        type=Path,
+        default=Path("out/detector"),
+        metavar="DIR",
         help="folder of the run; an interrupted run in it is continued",
-    )  # fmt: skip
+    )
     parser.add_argument("--steps", type=int, default=10_000, metavar="N", help="training steps")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="crops a step")
     parser.add_argument(
@@ -39,18 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--learning-rate", type=float, default=2e-3, metavar="LR", help="peak of the schedule"
     )
     parser.add_argument(
-        "--channels", type=_five_numbers, default=(16, 32, 48, 96, 128), metavar="N,N,N,N,N",
+        "--channels",
+        type=_five_numbers,
+        default=(16, 32, 48, 96, 128),
+        metavar="N,N,N,N,N",
         help="of the stages at stride 2, 4, 8, 16 and 32 (default: 16,32,48,96,128)",
-    )  # fmt: skip
+    )
     parser.add_argument("--head-channels", type=int, default=32, metavar="N", help="of the head")
     parser.add_argument(
-        "--classes", default="person,car,bicycle,other_vehicle", metavar="NAME,...",
+        "--classes",
+        default="person,car,bicycle,other_vehicle",
+        metavar="NAME,...",
         help="category names of the annotation file",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--rare-below", type=float, default=0.25, metavar="F",
+        "--rare-below",
+        type=float,
+        default=0.25,
+        metavar="F",
         help="show classes that a smaller share of the frames has more often; 0: no class",
-    )  # fmt: skip
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and crops")
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
@@ -97,11 +115,16 @@ def run(args: argparse.Namespace) -> int:
         args.validation, args.validation_boxes or default_annotations(args.validation), classes
     )
     settings = TrainSettings(
-        steps=args.steps, batch=args.batch, crop=args.crop, learning_rate=args.learning_rate,
-        rare_below=args.rare_below, seed=args.seed, data_name=args.data_name or args.data.name,
+        steps=args.steps,
+        batch=args.batch,
+        crop=args.crop,
+        learning_rate=args.learning_rate,
+        rare_below=args.rare_below,
+        seed=args.seed,
+        data_name=args.data_name or args.data.name,
         data_licence=args.data_licence,
         config=DetectorConfig(args.channels, head_channels=args.head_channels, classes=classes),
-    )  # fmt: skip
+    )
     trainer = DetectorTrainer(data, validation, args.out, settings)
     if trainer.resume():
         print(f"continuing {args.out} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")

@@ -84,9 +84,14 @@ def _folded_filters() -> np.ndarray:
                             x = SCALE * (block_column - 1) + in_column - out_column + _REACH
                             if 0 <= x <= 2 * _REACH:
                                 weight[
-                                    :, out_row, out_column, in_row, in_column,
-                                    block_row, block_column,
-                                ] = filters[:, y, x]  # fmt: skip
+                                    :,
+                                    out_row,
+                                    out_column,
+                                    in_row,
+                                    in_column,
+                                    block_row,
+                                    block_column,
+                                ] = filters[:, y, x]
     return weight.reshape(len(RINGS) * SCALE**2, SCALE**2, 3, 3).astype(np.float32)
 
 

@@ -63,8 +63,11 @@ class SamplerGraph(nn.Module):
         self.model_guidance = model_guidance
         self._spectrum = spectrum
         used = {
-            LR: True, NOISE: noise_count > 0, VISUAL_SCALE: bool(options.guidance), CAMERA: True,
-        }  # fmt: skip
+            LR: True,
+            NOISE: noise_count > 0,
+            VISUAL_SCALE: bool(options.guidance),
+            CAMERA: True,
+        }
         self.input_names = tuple(name for name, there in used.items() if there)
 
     def example(self, batch: int, height: int, width: int) -> tuple[Tensor, ...]:
@@ -116,9 +119,16 @@ class LiteGraph(SamplerGraph):
                 return closed_form(terms)
 
         return lite_frames.upscale_frames(
-            self.network, lr, given[CAMERA], noise, self._full, self._schedule,
-            consistency=options.consistency, exact=exact, make_guide=make_guide,
-        )  # fmt: skip
+            self.network,
+            lr,
+            given[CAMERA],
+            noise,
+            self._full,
+            self._schedule,
+            consistency=options.consistency,
+            exact=exact,
+            make_guide=make_guide,
+        )
 
 
 class PublishedGraph(SamplerGraph):
@@ -148,9 +158,15 @@ class PublishedGraph(SamplerGraph):
                 return corrected(folded, terms)
 
         return upscale_frames(
-            self.network, lr, noise, self._schedule, count, correct,
-            exact=exact, camera=given[CAMERA],
-        )  # fmt: skip
+            self.network,
+            lr,
+            noise,
+            self._schedule,
+            count,
+            correct,
+            exact=exact,
+            camera=given[CAMERA],
+        )
 
 
 _GRAPHS: dict[type, Callable[..., SamplerGraph]] = {

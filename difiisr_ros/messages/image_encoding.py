@@ -26,8 +26,14 @@ _BAYER = re.compile(r"bayer_(rggb|bggr|gbrg|grbg)(8|16)")
 _YUV = ("yuv422", "yuv422_yuy2", "uyvy", "yuyv")
 _GENERIC = re.compile(r"(8U|8S|16U|16S|32S|32F|64F)C([1-4])")
 _GENERIC_DTYPE = {
-    "8U": "u1", "8S": "i1", "16U": "u2", "16S": "i2", "32S": "i4", "32F": "f4", "64F": "f8",
-}  # fmt: skip
+    "8U": "u1",
+    "8S": "i1",
+    "16U": "u2",
+    "16S": "i2",
+    "32S": "i4",
+    "32F": "f4",
+    "64F": "f8",
+}
 
 _SHOWN = 60  # characters of a message's string that are repeated in an error
 

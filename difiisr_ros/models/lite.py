@@ -144,17 +144,22 @@ class LiteDenoiser(nn.Module):
         #: Of the prior expert, for 8 bits; measured after training, and stored in the model file.
         self.channel_limits: ChannelLimits | None = None
         self.camera_embedding = nn.Sequential(
-            nn.Linear(FEATURES, self.CAMERA), nn.SiLU(),
-            nn.Linear(self.CAMERA, self.CAMERA), nn.SiLU(),
-        )  # fmt: skip
+            nn.Linear(FEATURES, self.CAMERA),
+            nn.SiLU(),
+            nn.Linear(self.CAMERA, self.CAMERA),
+            nn.SiLU(),
+        )
         self.prior = CameraNet(1, c.prior_channels, c.prior_blocks, self.CAMERA)
         self.noise_embedding = nn.Sequential(
-            nn.Linear(self.EMBEDDING, self.EMBEDDING), nn.SiLU(),
-            nn.Linear(self.EMBEDDING, self.EMBEDDING), nn.SiLU(),
-        )  # fmt: skip
+            nn.Linear(self.EMBEDDING, self.EMBEDDING),
+            nn.SiLU(),
+            nn.Linear(self.EMBEDDING, self.EMBEDDING),
+            nn.SiLU(),
+        )
         self.refiner_camera_embedding = nn.Sequential(
-            nn.Linear(FEATURES, self.CAMERA), nn.SiLU(),
-        )  # fmt: skip
+            nn.Linear(FEATURES, self.CAMERA),
+            nn.SiLU(),
+        )
         self.refiner = CameraNet(
             2 * FOLDED + 1, c.refiner_channels, c.refiner_blocks, self.EMBEDDING + self.CAMERA
         )

@@ -59,9 +59,13 @@ def upscale_frames(
     last, more_than_one = full.steps - 1, len(schedule.timesteps) > 1
     if more_than_one:
         x0 = sample(
-            denoise, y0, noise, schedule,
-            stochasticity=network.config.stochasticity, guide=guide,
-        )  # fmt: skip
+            denoise,
+            y0,
+            noise,
+            schedule,
+            stochasticity=network.config.stochasticity,
+            guide=guide,
+        )
     elif guide is not None:
         x0 = guide(denoise, None, last, 1.0)
     else:

@@ -101,16 +101,41 @@ class Int8Conv:
         result's channels (C, float32), of any sign.
         """
         return torch.ops.onednn.qconv2d_pointwise(
-            *self._inputs(x, self._scale * scale), self._bias * scale + shift,
-            [1, 1], [1, 1], [1, 1], 1, 1.0, 0, dtype, "relu", [], "",
-        )  # fmt: skip
+            *self._inputs(x, self._scale * scale),
+            self._bias * scale + shift,
+            [1, 1],
+            [1, 1],
+            [1, 1],
+            1,
+            1.0,
+            0,
+            dtype,
+            "relu",
+            [],
+            "",
+        )
 
     def add_to(self, total: Tensor, x: Tensor) -> Tensor:
         """The convolution plus ``total``, which is overwritten."""
         return torch.ops.onednn.qconv2d_pointwise.binary(
-            *self._inputs(x, self._scale), total, self._bias, [1, 1], [1, 1], [1, 1], 1,
-            1.0, 0, total.dtype, 1.0, 0, "sum", 1.0, "none", [], "",
-        )  # fmt: skip
+            *self._inputs(x, self._scale),
+            total,
+            self._bias,
+            [1, 1],
+            [1, 1],
+            [1, 1],
+            1,
+            1.0,
+            0,
+            total.dtype,
+            1.0,
+            0,
+            "sum",
+            1.0,
+            "none",
+            [],
+            "",
+        )
 
 
 class Int8Prior(nn.Module):

@@ -136,6 +136,6 @@ TABLE: tuple[ParameterSpec, ...] = tuple(
             "stamp, index and name.",
         ),
     )
-)  # fmt: skip
+)
 
 BY_NAME = {spec.name: spec for spec in TABLE}

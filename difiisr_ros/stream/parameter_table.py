@@ -58,8 +58,12 @@ class ParameterSpec:
     def type_name(self) -> str:
         """``bool``, ``int``, ``double``, ``string`` or ``string_array``, as ROS calls them."""
         names = {
-            bool: "bool", int: "int", float: "double", str: "string", list: "string_array",
-        }  # fmt: skip
+            bool: "bool",
+            int: "int",
+            float: "double",
+            str: "string",
+            list: "string_array",
+        }
         return names[type(self.default)]
 
     @property
@@ -382,15 +386,30 @@ ENGINE = {
     **{
         name: name
         for name in (
-            "model", "autoencoder", "camera", "backend", "device", "precision", "strict_backend",
-            "num_threads", "num_steps", "seed", "consistency", "overshoot", "range_mode",
-            "range_min", "range_max", "tile_size", "tile_overlap", "max_input_pixels",
+            "model",
+            "autoencoder",
+            "camera",
+            "backend",
+            "device",
+            "precision",
+            "strict_backend",
+            "num_threads",
+            "num_steps",
+            "seed",
+            "consistency",
+            "overshoot",
+            "range_mode",
+            "range_min",
+            "range_max",
+            "tile_size",
+            "tile_overlap",
+            "max_input_pixels",
         )
     },
     "guidance.visual_scale": "visual_scale",
     "guidance.perceptual_scale": "perceptual_scale",
     "guidance.gradient": "guidance_gradient",
-}  # fmt: skip
+}
 
 #: The part of them that ``SuperResolver.configure`` changes between two frames.
 ENGINE_LIVE = tuple(name for name in ENGINE if BY_NAME[name].change is Change.LIVE)

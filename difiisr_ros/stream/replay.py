@@ -180,18 +180,30 @@ def bag_play_command(bag: str, topic: str, namespace: str, rate: float, qos_file
     info = camera_info_topic_for(topic)
     above = namespace.rstrip("/")
     return [
-        "ros2", "bag", "play", bag,
-        "--topics", topic, info,
-        "--remap", f"{topic}:={above}/image_raw", f"{info}:={above}/camera_info",
+        "ros2",
+        "bag",
+        "play",
+        bag,
+        "--topics",
+        topic,
+        info,
+        "--remap",
+        f"{topic}:={above}/image_raw",
+        f"{info}:={above}/camera_info",
         f"/clock:={above}/clock",
-        "--qos-profile-overrides-path", qos_file,
-        "--rate", f"{rate:g}",
+        "--qos-profile-overrides-path",
+        qos_file,
+        "--rate",
+        f"{rate:g}",
         # Discovery first: what is published before it is lost, also by a reliable publisher.
-        "--delay", "2",
-        "--wait-for-all-acked", "10000",
-        "--clock", "100",
+        "--delay",
+        "2",
+        "--wait-for-all-acked",
+        "10000",
+        "--clock",
+        "100",
         "--disable-keyboard-controls",
-    ]  # fmt: skip
+    ]
 
 
 def played_topic(bag: Path) -> str:

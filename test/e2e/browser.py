@@ -38,14 +38,22 @@ class Browser:
 
         self._process = subprocess.Popen(
             [
-                executable, "--headless=new", "--no-sandbox", "--disable-gpu",
-                "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
-                "--force-device-scale-factor=1", f"--user-data-dir={profile}",
+                executable,
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--hide-scrollbars",
+                "--force-device-scale-factor=1",
+                f"--user-data-dir={profile}",
                 "--remote-debugging-pipe",
             ],
-            preexec_fn=on_descriptors_3_and_4, close_fds=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            preexec_fn=on_descriptors_3_and_4,
+            close_fds=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(to_browser)
         os.close(from_browser)
         self._numbers = itertools.count(1)
@@ -89,8 +97,11 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         self.call(
             "Emulation.setEmulatedMedia",
             features=[{"name": "prefers-color-scheme", "value": scheme}],
@@ -110,17 +121,24 @@ class Browser:
         """``mousePressed``, ``mouseMoved`` or ``mouseReleased`` at a place in the window."""
         self.call(
             "Input.dispatchMouseEvent",
-            type=kind, x=x, y=y, button="left", clickCount=1,
+            type=kind,
+            x=x,
+            y=y,
+            button="left",
+            clickCount=1,
             buttons=0 if kind == "mouseReleased" else 1,
-        )  # fmt: skip
+        )
 
     def key(self, name, code):
         """Press and release a key: ``ArrowRight``, 39."""
         for kind in ("rawKeyDown", "keyUp"):
             self.call(
                 "Input.dispatchKeyEvent",
-                type=kind, key=name, code=name, windowsVirtualKeyCode=code,
-            )  # fmt: skip
+                type=kind,
+                key=name,
+                code=name,
+                windowsVirtualKeyCode=code,
+            )
 
     def screenshot(self):
         """The window, H x W x 3 uint8."""

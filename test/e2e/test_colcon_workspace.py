@@ -98,8 +98,11 @@ def test_install_space_is_complete(workspace, repository):
     prefix = workspace / "install" / "difiisr_ros"
     executables = {file.name for file in (prefix / "lib" / "difiisr_ros").iterdir()}
     assert executables == {
-        "difiisr", "super_resolution_node", "frame_player_node", "sr_monitor_node",
-    }  # fmt: skip
+        "difiisr",
+        "super_resolution_node",
+        "frame_player_node",
+        "sr_monitor_node",
+    }
     share = prefix / "share" / "difiisr_ros"
     for folder in ("launch", "config"):
         files = {file.name for file in (repository / folder).iterdir() if file.is_file()}
@@ -120,9 +123,15 @@ def test_colcon_test_passes(workspace):
     probe = Path("test", "unit", "test_what_is_tested.py")
     (workspace / "src" / "difiisr_ros" / probe).write_text(PROBE)
     done = _colcon(
-        workspace, "test", "--return-code-on-test-failure",
-        "--event-handlers", "console_direct+", "--pytest-args", *PART_OF_THE_TESTS, str(probe),
-    )  # fmt: skip
+        workspace,
+        "test",
+        "--return-code-on-test-failure",
+        "--event-handlers",
+        "console_direct+",
+        "--pytest-args",
+        *PART_OF_THE_TESTS,
+        str(probe),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     # What was recorded counts: colcon takes it for a success when there are no tests.
     result = _colcon(workspace, "test-result", "--all", "--verbose")

@@ -30,10 +30,21 @@ def demo(folder, *arguments):
     env.pop("ROS_DOMAIN_ID", None)  # it chooses its own
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-m", "difiisr_ros.cli", "demo", "--out", folder / "out",
-         *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=folder,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "difiisr_ros.cli",
+            "demo",
+            "--out",
+            folder / "out",
+            *map(str, arguments),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+        cwd=folder,
+    )
 
 
 def finish(process, timeout=150):

@@ -46,13 +46,18 @@ def bag(tmp_path, drone_frames):
             frame = 27_000 + 20 * small.astype(np.uint16)
             writer.write_image("/flir/image_raw", stamp + 5_000_000, frame, head)
             info = types[CAMERA_INFO](
-                header=head, height=frame.shape[0], width=frame.shape[1],
-                distortion_model="plumb_bob", d=np.zeros(5),
-                k=np.array([160.0, 0, 79.5, 0, 160, 59.5, 0, 0, 1]), r=np.eye(3).ravel(),
+                header=head,
+                height=frame.shape[0],
+                width=frame.shape[1],
+                distortion_model="plumb_bob",
+                d=np.zeros(5),
+                k=np.array([160.0, 0, 79.5, 0, 160, 59.5, 0, 0, 1]),
+                r=np.eye(3).ravel(),
                 p=np.array([160.0, 0, 79.5, 0, 0, 160, 59.5, 0, 0, 0, 1, 0]),
-                binning_x=0, binning_y=0,
+                binning_x=0,
+                binning_y=0,
                 roi=types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
-            )  # fmt: skip
+            )
             writer.write("/flir/camera_info", CAMERA_INFO, stamp + 5_000_000, info)
     return tmp_path / "bag"
 

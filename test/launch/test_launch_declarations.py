@@ -110,6 +110,9 @@ def launched(name, *arguments, cwd):
     share()
     done = subprocess.run(
         ["ros2", "launch", "difiisr_ros", f"{name}.launch.py", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     return done.returncode, done.stdout + done.stderr

@@ -66,9 +66,13 @@ class Demo(WithPeer, unittest.TestCase):
 
     def test_viewers_show_both_images(self):
         lines = wait_for(
-            lambda: STARTED.exists() and len(STARTED.read_text().splitlines()) == 3
-            and STARTED.read_text(), "three viewers"
-        )  # fmt: skip
+            lambda: (
+                STARTED.exists()
+                and len(STARTED.read_text().splitlines()) == 3
+                and STARTED.read_text()
+            ),
+            "three viewers",
+        )
         self.assertEqual(lines.count("image_view/image_view"), 2)
         self.assertIn("image:=/image_raw", lines)
         self.assertIn("image:=/sr/image_raw", lines)

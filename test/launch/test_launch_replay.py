@@ -34,12 +34,17 @@ def generate_test_description():
     # As a user does it: a launch of its own, since the end of this one would end the test.
     replay = ExecuteProcess(
         cmd=[
-            "ros2", "launch", "difiisr_ros", "replay_evaluation.launch.py", "backend:=bicubic",
-            f"bag:={FOLDER / 'bag'}", f"output:={FOLDER / 'out'}",
+            "ros2",
+            "launch",
+            "difiisr_ros",
+            "replay_evaluation.launch.py",
+            "backend:=bicubic",
+            f"bag:={FOLDER / 'bag'}",
+            f"output:={FOLDER / 'out'}",
             "select:=--degradation reduced",
         ],
         output="screen",
-    )  # fmt: skip
+    )
     return describe(replay, KeepAliveProc()), {"replay": replay}
 
 

@@ -28,8 +28,12 @@ from difiisr_ros.ros.conversions import array_to_image, demosaic, image_to_array
 # The same examples in every run, and no limit on the time of one: the machine may be busy.
 repeatable = settings(derandomize=True, deadline=None, max_examples=300)
 
-GENERIC = [f"{depth}C{n}" for depth in ("8U", "8S", "16U", "16S", "32S", "32F", "64F") for n in (1, 2, 3, 4)]  # fmt: skip  # noqa: E501
-COLOUR = ["mono8", "mono16", "rgb8", "bgr8", "rgba8", "bgra8", "rgb16", "bgr16", "rgba16", "bgra16"]  # fmt: skip  # noqa: E501
+GENERIC = [
+    f"{depth}C{n}"
+    for depth in ("8U", "8S", "16U", "16S", "32S", "32F", "64F")
+    for n in (1, 2, 3, 4)
+]
+COLOUR = ["mono8", "mono16", "rgb8", "bgr8", "rgba8", "bgra8", "rgb16", "bgr16", "rgba16", "bgra16"]
 MOSAICS = ["bayer_rggb8", "bayer_gbrg16", "yuv422", "yuyv"]
 ENCODINGS = [*COLOUR, *GENERIC, *MOSAICS]
 
@@ -77,8 +81,15 @@ def test_an_array_comes_back_as_it_was(encoding, height, width, seed):
     same_bits(image_to_array(message), array)
 
 
-@given(st.sampled_from([*COLOUR, *GENERIC]), small, small, bytes_of_any_kind, st.integers(0, 7),
-       st.booleans(), st.booleans())  # fmt: skip
+@given(
+    st.sampled_from([*COLOUR, *GENERIC]),
+    small,
+    small,
+    bytes_of_any_kind,
+    st.integers(0, 7),
+    st.booleans(),
+    st.booleans(),
+)
 @repeatable
 def test_layout_and_byte_order_of_the_array_do_not_matter(
     encoding, height, width, seed, flips, transposed, swapped
@@ -89,8 +100,15 @@ def test_layout_and_byte_order_of_the_array_do_not_matter(
     same_bits(image_to_array(array_to_image(array, encoding)), array)
 
 
-@given(st.sampled_from(ENCODINGS), small, small, bytes_of_any_kind, st.integers(0, 21),
-       st.integers(0, 5), st.sampled_from([0, 1, 255]))  # fmt: skip
+@given(
+    st.sampled_from(ENCODINGS),
+    small,
+    small,
+    bytes_of_any_kind,
+    st.integers(0, 21),
+    st.integers(0, 5),
+    st.sampled_from([0, 1, 255]),
+)
 @repeatable
 def test_padding_surplus_and_byte_order_of_the_message_do_not_matter(
     encoding, height, width, seed, padding, surplus, big
@@ -115,8 +133,12 @@ def test_equal_channels_give_the_channel(encoding, height, width, seed):
     same_bits(image_to_gray(array_to_image(array, encoding)), gray)
 
 
-@given(st.sampled_from(["mono8", "mono16", "16UC1", "8UC1", "rgb8", "bgra8", "rgb16", "bgra16"]),
-       small, small, bytes_of_any_kind)  # fmt: skip
+@given(
+    st.sampled_from(["mono8", "mono16", "16UC1", "8UC1", "rgb8", "bgra8", "rgb16", "bgra16"]),
+    small,
+    small,
+    bytes_of_any_kind,
+)
 @repeatable
 def test_png_keeps_every_bit(encoding, height, width, seed):
     array = pixels(encoding, height, width, seed)
@@ -247,8 +269,12 @@ def test_what_would_cost_much_memory_is_refused_before_it_is_decoded(data, why, 
 numbers = st.one_of(st.floats(), st.integers(-1000, 1000).map(float))
 
 
-@given(st.lists(any_size, min_size=8, max_size=8), st.lists(numbers, min_size=21, max_size=21),
-       st.lists(numbers, max_size=9), st.sampled_from(CONVENTIONS))  # fmt: skip
+@given(
+    st.lists(any_size, min_size=8, max_size=8),
+    st.lists(numbers, min_size=21, max_size=21),
+    st.lists(numbers, max_size=9),
+    st.sampled_from(CONVENTIONS),
+)
 @pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 @repeatable
 def test_camera_info_of_any_content_is_scaled_or_refused(sizes, values, distortion, convention):

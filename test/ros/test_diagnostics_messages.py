@@ -17,9 +17,11 @@ HINT = "does not keep up with 30.0 Hz, model nano takes less than half of the ti
 
 def _message(model: str = "lite", backend: str = "torch", output_hz: float = 10.0) -> str:
     camera = SimpleNamespace(
-        name="", output_topic="/sr/image_raw", output_conflict=lambda: "",
+        name="",
+        output_topic="/sr/image_raw",
+        output_conflict=lambda: "",
         output_subscribers=lambda: 1,
-    )  # fmt: skip
+    )
     snapshot = SimpleNamespace(
         input_hz=30.0, output_hz=output_hz, published=5, skipped=0, late=0,
         latency_ms={"p50": 90.0}, upscale_ms={}, overhead_ms={}, measurement=None,

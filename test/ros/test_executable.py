@@ -46,8 +46,12 @@ KILL = "os.kill(os.getpid(), signal.SIGINT)"
 def run(what, environment=None):
     return subprocess.run(
         [sys.executable, "-c", SCRIPT, what],
-        capture_output=True, text=True, timeout=60, check=False, env=environment,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
 
 
 def test_a_callback_is_finished_before_a_signal_ends_the_process():
@@ -104,9 +108,12 @@ def test_without_ros_every_executable_says_what_is_missing(entry, tmp_path):
     paths = [str(tmp_path), *sys.path]
     done = subprocess.run(
         [sys.executable, "-c", f"from difiisr_ros.ros.main import {entry}; exit({entry}([]))"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     assert "needs rclpy" in done.stderr and "no ROS here" in done.stderr
     assert "Traceback" not in done.stderr

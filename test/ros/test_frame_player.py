@@ -171,11 +171,18 @@ def test_a_bag_is_played_with_its_own_calibration_and_frame(tmp_path):
     time_type, header_type = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
     header = header_type(stamp=time_type(1, 2), frame_id="flir")
     info = types[CAMERA_INFO](
-        header=header, height=6, width=9, distortion_model="rational_polynomial",
-        d=np.arange(8.0), k=np.arange(9.0), r=np.eye(3).ravel(), p=np.arange(12.0),
-        binning_x=2, binning_y=3,
+        header=header,
+        height=6,
+        width=9,
+        distortion_model="rational_polynomial",
+        d=np.arange(8.0),
+        k=np.arange(9.0),
+        r=np.eye(3).ravel(),
+        p=np.arange(12.0),
+        binning_x=2,
+        binning_y=3,
         roi=types["sensor_msgs/msg/RegionOfInterest"](1, 2, 3, 4, True),
-    )  # fmt: skip
+    )
     frames = [np.full((6, 9), 1000 + i, np.uint16) for i in range(3)]
     with BagWriter(tmp_path / "bag") as writer:
         for i, frame in enumerate(frames):
@@ -261,10 +268,21 @@ def test_pacing_ends_at_once_when_stopped():
 def test_signals_end_it_with_exit_code_0(tmp_path, sent):
     report = tmp_path / "report.json"
     process = subprocess.Popen(
-        [sys.executable, "-m", "difiisr_ros.ros.frame_player", "--ros-args",
-         "-p", "width:=32", "-p", "height:=24", "-p", f"report_file:={report}"],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "difiisr_ros.ros.frame_player",
+            "--ros-args",
+            "-p",
+            "width:=32",
+            "-p",
+            "height:=24",
+            "-p",
+            f"report_file:={report}",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         said = iter(process.stderr.readline, "")
         assert any("playing synthetic 32x24" in line for line in said)
@@ -281,16 +299,31 @@ def test_signals_end_it_with_exit_code_0(tmp_path, sent):
 def test_it_exits_by_itself_when_done_and_2_on_a_bad_source(tmp_path):
     command = [sys.executable, "-m", "difiisr_ros.ros.frame_player", "--ros-args"]
     done = subprocess.run(
-        [*command, "-p", "width:=32", "-p", "height:=24", "-p", "frame_limit:=3",
-         "-p", "looop:=true"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [
+            *command,
+            "-p",
+            "width:=32",
+            "-p",
+            "height:=24",
+            "-p",
+            "frame_limit:=3",
+            "-p",
+            "looop:=true",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "published 3 frames" in done.stderr
     assert "'looop' does not exist; did you mean 'loop'?" in done.stderr
     bad = subprocess.run(
         [*command, "-p", f"source:={tmp_path}"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert bad.returncode == 2
     assert "no image in this folder" in bad.stderr and "Traceback" not in bad.stderr

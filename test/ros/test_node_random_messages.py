@@ -41,8 +41,15 @@ for _bits, _depth in ((8, "u1"), (16, "u2")):
         {f"{name}{_bits}": (_depth, len(name)) for name in ("rgb", "bgr", "rgba", "bgra")}
     )
 COLOUR = set(LAYOUTS)
-for _name, _depth in {"8U": "u1", "8S": "i1", "16U": "u2", "16S": "i2", "32S": "i4", "32F": "f4",
-                      "64F": "f8"}.items():  # fmt: skip
+for _name, _depth in {
+    "8U": "u1",
+    "8S": "i1",
+    "16U": "u2",
+    "16S": "i2",
+    "32S": "i4",
+    "32F": "f4",
+    "64F": "f8",
+}.items():
     LAYOUTS.update({f"{_name}C{n}": (_depth, n) for n in (1, 2, 3, 4)})
 MOSAICS = {"bayer_rggb8": ("u1", 1), "bayer_bggr16": ("u2", 1), "yuv422_yuy2": ("u1", 2)}
 LAYOUTS.update(MOSAICS)
@@ -95,8 +102,11 @@ def image(draw) -> Image:
     pixels = np.frombuffer(random.bytes(height * width * np.dtype(depth).itemsize), depth)
     value = draw(special)
     if depth == "f4" and value is not None:
-        pixels = np.where(random.random(pixels.size) < draw(st.sampled_from([0.1, 1.1])), value,
-                          random.random(pixels.size)).astype(depth)  # fmt: skip
+        pixels = np.where(
+            random.random(pixels.size) < draw(st.sampled_from([0.1, 1.1])),
+            value,
+            random.random(pixels.size),
+        ).astype(depth)
     pixels = np.repeat(pixels[:, None], channels, axis=1)
     if channels > 1 and draw(st.booleans()):
         pixels = random.permuted(pixels)

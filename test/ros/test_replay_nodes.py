@@ -101,9 +101,13 @@ def nanoseconds(stamp):
 
 
 PLAYER = {
-    "rate": 1000.0, "loop": False, "exit_when_done": False, "wait_for_subscribers": 1,
-    "reliability": "reliable", "stamps": "recorded",
-}  # fmt: skip
+    "rate": 1000.0,
+    "loop": False,
+    "exit_when_done": False,
+    "wait_for_subscribers": 1,
+    "reliability": "reliable",
+    "stamps": "recorded",
+}
 
 
 def test_a_bag_is_played_in_its_own_time(bag):

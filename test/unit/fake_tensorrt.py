@@ -355,8 +355,15 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
     module.__version__ = version
     module.behaviour = behaviour
     for item in (
-        ILogger, IProgressMonitor, NetworkDefinitionCreationFlag, BuilderFlag, DataType,
-        TensorIOMode, OnnxParser, Builder, Runtime,
-    ):  # fmt: skip
+        ILogger,
+        IProgressMonitor,
+        NetworkDefinitionCreationFlag,
+        BuilderFlag,
+        DataType,
+        TensorIOMode,
+        OnnxParser,
+        Builder,
+        Runtime,
+    ):
         setattr(module, item.__name__, item)
     return module

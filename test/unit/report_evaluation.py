@@ -69,7 +69,9 @@ def evaluation(
     defaults = dict(
         mode=mode,
         frames=FrameTable(
-            np.zeros(frames, np.int32), np.arange(frames), np.arange(frames) * 10**8,
+            np.zeros(frames, np.int32),
+            np.arange(frames),
+            np.arange(frames) * 10**8,
             [f"/cam {i}" for i in range(frames)],
         ),
         sources=(Source("my bag /cam", "my bag", "/cam", frames, "16x12", "uint16"),),
@@ -87,5 +89,5 @@ def evaluation(
         truth_spectrum=np.linspace(0, -40, 33),
         input_spectrum=np.where(np.linspace(0, 0.5, 33) < 0.125, -1.0, np.nan),
         frame=pictures,
-    )  # fmt: skip
+    )
     return Evaluation(**{**defaults, **more})

@@ -152,9 +152,13 @@ def _message(index: int):
         header=types["std_msgs/msg/Header"](
             stamp=types["builtin_interfaces/msg/Time"](index, 0), frame_id=""
         ),
-        height=120, width=160, encoding="mono16", is_bigendian=0, step=320,
+        height=120,
+        width=160,
+        encoding="mono16",
+        is_bigendian=0,
+        step=320,
         data=data.reshape(-1).view(np.uint8),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("whole", ["mcap"], indirect=True)
@@ -211,10 +215,15 @@ def test_an_mcap_without_index_whose_messages_are_out_of_order(tmp_path, whole):
     definition, _ = STORE.generate_msgdef(IMAGE, ros_version=2)
     with path.open("wb") as handle:
         writer = McapWriter(
-            handle, use_chunking=False, compression=CompressionType.NONE,
-            index_types=IndexType.NONE, repeat_channels=False, repeat_schemas=False,
-            use_statistics=False, use_summary_offsets=False,
-        )  # fmt: skip
+            handle,
+            use_chunking=False,
+            compression=CompressionType.NONE,
+            index_types=IndexType.NONE,
+            repeat_channels=False,
+            repeat_schemas=False,
+            use_statistics=False,
+            use_summary_offsets=False,
+        )
         writer.start("ros2")
         schema = writer.register_schema(IMAGE, "ros2msg", definition.encode())
         channel = writer.register_channel(TOPIC, "cdr", schema)

@@ -41,10 +41,18 @@ def compressed(frame, suffix, layout):
 def camera_info(width, height):
     roi = STORE.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
     return STORE.types[CAMERA_INFO](
-        header=header(T0), height=height, width=width, distortion_model="plumb_bob",
-        d=np.zeros(5), k=np.eye(3).ravel(), r=np.eye(3).ravel(), p=np.eye(3, 4).ravel(),
-        binning_x=0, binning_y=0, roi=roi,
-    )  # fmt: skip
+        header=header(T0),
+        height=height,
+        width=width,
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=np.eye(3).ravel(),
+        r=np.eye(3).ravel(),
+        p=np.eye(3, 4).ravel(),
+        binning_x=0,
+        binning_y=0,
+        roi=roi,
+    )
 
 
 @pytest.fixture
@@ -100,9 +108,13 @@ def test_ros1_bags_can_be_read(tmp_path, frames):
     time = ros1.types["builtin_interfaces/msg/Time"](1, 2)
     image = ros1.types[IMAGE](
         header=ros1.types["std_msgs/msg/Header"](seq=0, stamp=time, frame_id="t"),
-        height=6, width=9, encoding="mono16", is_bigendian=0, step=18,
+        height=6,
+        width=9,
+        encoding="mono16",
+        is_bigendian=0,
+        step=18,
         data=frames[1].view(np.uint8).ravel(),
-    )  # fmt: skip
+    )
     with Writer(tmp_path / "old.bag") as writer:
         connection = writer.add_connection("/cam/image_raw", IMAGE, typestore=ros1)
         writer.write(connection, T0, ros1.serialize_ros1(image, IMAGE))
@@ -142,9 +154,14 @@ def test_unusable_messages_are_reported_and_the_rest_is_read(tmp_path, frames):
     with BagWriter(tmp_path / "bag") as writer:
         writer.write_image("/a", T0, frames[1])
         broken = STORE.types[IMAGE](
-            header=header(T0), height=6, width=9, encoding="mono16", is_bigendian=0, step=4,
+            header=header(T0),
+            height=6,
+            width=9,
+            encoding="mono16",
+            is_bigendian=0,
+            step=4,
             data=frames[1].view(np.uint8).ravel(),
-        )  # fmt: skip
+        )
         writer.write("/a", IMAGE, T0 + 1, broken)
         writer.write_image("/a", T0 + 2, frames[2])
     problems = []

@@ -113,9 +113,11 @@ def test_the_limit_is_the_slower_of_computing_and_moving():
     rates["core_gflops"] = 110.0
     assert limit_ms({"gflop": 2.0, "least_mb": 5.0}, rates) == {"compute": 10.0, "memory": 0.5}
     cell = {
-        "size": (160, 120), "latency_ms": {"p50": 25.0}, "cpu_ms": 40.0,
+        "size": (160, 120),
+        "latency_ms": {"p50": 25.0},
+        "cpu_ms": 40.0,
         "info": {"backend": "torch", "device": "cpu", "precision": "bf16", "num_steps": 2},
-    }  # fmt: skip
+    }
     work = {"gflop": 2.0, "least_mb": 5.0, "operator_mb": 9.0}
     measured = {
         "rates": {"cpu bf16": rates},

@@ -52,15 +52,20 @@ FRAMES = st.one_of(
     arrays.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12))),
     arrays.arrays(np.uint16, st.tuples(st.integers(1, 12), st.integers(1, 12))),
     arrays.arrays(
-        np.float32, st.tuples(st.integers(1, 12), st.integers(1, 12)),
+        np.float32,
+        st.tuples(st.integers(1, 12), st.integers(1, 12)),
         elements=st.floats(-1e6, 1e6, width=32),
     ),
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, max_examples=60)
-@given(frame=FRAMES, camera=st.sampled_from(CAMERAS), steps=st.sampled_from([1, 2, 4]),
-       overshoot=st.sampled_from([0.0, 0.5, 1.0]))  # fmt: skip
+@given(
+    frame=FRAMES,
+    camera=st.sampled_from(CAMERAS),
+    steps=st.sampled_from([1, 2, 4]),
+    overshoot=st.sampled_from([0.0, 0.5, 1.0]),
+)
 def test_no_result_leaves_the_bound_whatever_the_frame(resolver, frame, camera, steps, overshoot):
     check(resolver, frame, camera, num_steps=steps, overshoot=overshoot)
 

@@ -261,8 +261,18 @@ def folder(tmp_path_factory):
 
 def test_the_command_writes_profile_numbers_and_report(folder, tmp_path, capsys):
     out, numbers, report = (tmp_path / n for n in ("camera.yaml", "c.json", "c.html"))
-    code = main(["calibrate", str(folder), "--out", str(out), "--json", str(numbers),
-                 "--report", str(report)])  # fmt: skip
+    code = main(
+        [
+            "calibrate",
+            str(folder),
+            "--out",
+            str(out),
+            "--json",
+            str(numbers),
+            "--report",
+            str(report),
+        ]
+    )
     printed = capsys.readouterr().out
     assert code == 0
     profile = CameraProfile.read(out)
@@ -304,8 +314,16 @@ def test_a_name_in_the_report_is_text(tmp_path):
 def test_nothing_known_is_no_profile_and_exit_1(tmp_path, capsys):
     write_image(tmp_path / "in" / "0.png", np.full((120, 160), 300, np.uint16))
     report = tmp_path / "c.html"
-    code = main(["calibrate", str(tmp_path / "in"), "--out", str(tmp_path / "c.yaml"),
-                 "--report", str(report)])  # fmt: skip
+    code = main(
+        [
+            "calibrate",
+            str(tmp_path / "in"),
+            "--out",
+            str(tmp_path / "c.yaml"),
+            "--report",
+            str(report),
+        ]
+    )
     assert code == 1 and not (tmp_path / "c.yaml").exists() and report.exists()
     assert "neither noise nor blur is known" in capsys.readouterr().out
 

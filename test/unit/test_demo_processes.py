@@ -96,16 +96,21 @@ def test_an_error_in_the_block_ends_all_of_them(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="parent-death signal is Linux's")
 def test_children_end_when_their_parent_is_killed(tmp_path):
     parent = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(f"""
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(f"""
             import os, pathlib, sys, time
             from difiisr_ros.commands.demo_processes import Process
             p = Process("x", [sys.executable, "-c", "import time; time.sleep(60)"],
                         pathlib.Path({str(tmp_path)!r}) / "x.log", os.environ)
             print(p._process.pid, flush=True)
             time.sleep(60)
-        """)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        """),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     child = int(parent.stdout.readline())
     assert alive(child)
     parent.kill()

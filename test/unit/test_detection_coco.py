@@ -181,10 +181,13 @@ def test_bootstrap_is_seeded_paired_and_spreads_around_the_value():
     assert 0.01 < high - low < 0.4
     # A method that is a little worse on every image: pairing shows it, single intervals overlap.
     worse = {
-        i: Detections(d.boxes[: max(1, len(d) - 1)], d.scores[: max(1, len(d) - 1)],
-                      d.labels[: max(1, len(d) - 1)])
+        i: Detections(
+            d.boxes[: max(1, len(d) - 1)],
+            d.scores[: max(1, len(d) - 1)],
+            d.labels[: max(1, len(d) - 1)],
+        )
         for i, d in detections.items()
-    }  # fmt: skip
+    }
     second = evaluate_boxes(box_set, CLASSES, worse).bootstrap(200, seed=4)["map50"]
     paired = interval(second - draws["map50"])
     assert paired[1] - paired[0] < 0.8 * (high - low)

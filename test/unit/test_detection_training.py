@@ -38,9 +38,15 @@ def folders(tmp_path_factory):
 
 def _settings(**changes) -> TrainSettings:
     defaults = dict(
-        steps=4, batch=4, crop=64, warmup_steps=5, precision="fp32", validate_every=100,
-        learning_rate=4e-3, config=SMALL,
-    )  # fmt: skip
+        steps=4,
+        batch=4,
+        crop=64,
+        warmup_steps=5,
+        precision="fp32",
+        validate_every=100,
+        learning_rate=4e-3,
+        config=SMALL,
+    )
     return TrainSettings(**{**defaults, **changes})
 
 
@@ -204,10 +210,23 @@ def test_detect_scores_hr_and_upscaled_frames(trained, folders, tmp_path, capsys
     val = folders[1]
     boxes, report = default_annotations(val), tmp_path / "report.json"
     code = main(
-        ["detect", str(val), "--boxes", str(boxes), "--detector", str(trained),
-         "--methods", "bicubic,difiisr", "--min-objects", "1", "--resamples", "50",
-         "--json", str(report)]
-    )  # fmt: skip
+        [
+            "detect",
+            str(val),
+            "--boxes",
+            str(boxes),
+            "--detector",
+            str(trained),
+            "--methods",
+            "bicubic,difiisr",
+            "--min-objects",
+            "1",
+            "--resamples",
+            "50",
+            "--json",
+            str(report),
+        ]
+    )
     assert code == 0
     out = capsys.readouterr().out
     assert "8 frames" in out and "bicubic - hr" in out and "means over upright, lying" in out

@@ -186,7 +186,7 @@ def test_a_folder_for_all_outputs(folder, tmp_path):
         (["--fail-above", "time_ms_p99=100000"], 0, ""),
         (["--fail-below", "ssim=0", "--fail-below", "ssim_gain=1"], 1, "ssim_gain"),
     ],
-)  # fmt: skip
+)
 def test_limits_decide_the_exit_code(folder, capsys, limits, code, said):
     assert _run(folder, "--backend", "bicubic", *limits) == code
     captured = capsys.readouterr()
@@ -257,8 +257,11 @@ def test_no_reference_reports_what_needs_no_truth(tmp_path):
     times = {"time_ms_p50", "time_ms_p99"}
     # A flat frame has no edge whose blur could be measured.
     assert set(report["methods"]["difiisr"]) == {
-        "consistency", "consistency_bias", "detail", *times
-    }  # fmt: skip
+        "consistency",
+        "consistency_bias",
+        "detail",
+        *times,
+    }
     assert report["methods"]["difiisr"]["consistency"] == 0
     assert "data_range" not in report["settings"]
 

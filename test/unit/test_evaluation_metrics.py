@@ -83,8 +83,13 @@ def test_gmsd_is_xues(scene, dtype, gain, offset):
     found = metrics.Gmsd(hr, peak)(sr)
 
     def magnitude(frame):
-        small = cv2.resize((frame.astype(float) - hr.min()) * 255 / peak, None, fx=0.5, fy=0.5,
-                           interpolation=cv2.INTER_AREA)  # fmt: skip
+        small = cv2.resize(
+            (frame.astype(float) - hr.min()) * 255 / peak,
+            None,
+            fx=0.5,
+            fy=0.5,
+            interpolation=cv2.INTER_AREA,
+        )
         line = np.array([[1, 0, -1]] * 3) / 3
         gx, gy = (
             cv2.filter2D(small, -1, k, borderType=cv2.BORDER_CONSTANT) for k in (line, line.T)

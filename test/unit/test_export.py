@@ -234,11 +234,12 @@ def test_what_tensorrt_refuses_is_found():
         onnx.helper.make_node("Cast", ["z"], ["out"], to=TensorProto.DOUBLE),
     ]
     graph = onnx.helper.make_graph(
-        nodes, "g",
+        nodes,
+        "g",
         [value("x", TensorProto.FLOAT, [2]), value("axes", TensorProto.INT64, [1])],
         [value("out", TensorProto.DOUBLE, None)],
         value_info=[value("w", TensorProto.DOUBLE, [2])],
-    )  # fmt: skip
+    )
     model = onnx.helper.make_model(
         graph,
         opset_imports=[onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("mine", 1)],

@@ -112,8 +112,10 @@ def _expected(state: State, x: torch.Tensor) -> list[torch.Tensor]:
                     : inside.shape[0], : inside.shape[1]
                 ]
         tokens = tokens + mixed
-        lin = [(state[f"{block}.mlp.{n}.weight"], state[f"{block}.mlp.{n}.bias"])
-               for n in ("lin1", "lin2")]  # fmt: skip
+        lin = [
+            (state[f"{block}.mlp.{n}.weight"], state[f"{block}.mlp.{n}.bias"])
+            for n in ("lin1", "lin2")
+        ]
         hidden = F.gelu(F.linear(_norm(state, f"{block}.norm2", tokens), *lin[0]))
         tokens = tokens + F.linear(hidden, *lin[1])
         if not windowed:

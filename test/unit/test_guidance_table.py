@@ -37,9 +37,11 @@ def script(repository):
 def test_settings_name_steps_scales_and_gradient(script):
     one, guided, exact = script.parse_settings("1; 2:v0.5:p0.25 ;4:v1:exact")
     assert one.options() == {
-        "num_steps": 1, "visual_scale": 0.0, "perceptual_scale": 0.0,
+        "num_steps": 1,
+        "visual_scale": 0.0,
+        "perceptual_scale": 0.0,
         "guidance_gradient": "closed_form",
-    }  # fmt: skip
+    }
     assert (guided.num_steps, guided.visual_scale, guided.perceptual_scale) == (2, 0.5, 0.25)
     assert (exact.guidance_gradient, exact.visual_scale) == ("exact", 1.0)
     assert [s.guided for s in (one, guided, exact)] == [False, True, True]

@@ -213,10 +213,12 @@ STRONGEST = {
     "both": {"num_steps": 1, "visual_scale": 2.0, "perceptual_scale": 2.0},
     "both, 4 steps": {"num_steps": 4, "visual_scale": 2.0, "perceptual_scale": 2.0},
     "exact": {
-        "num_steps": 2, "visual_scale": 2.0, "perceptual_scale": 2.0,
+        "num_steps": 2,
+        "visual_scale": 2.0,
+        "perceptual_scale": 2.0,
         "guidance_gradient": "exact",
     },
-}  # fmt: skip
+}
 BASE = {"visual_scale": 0.0, "perceptual_scale": 0.0, "guidance_gradient": "closed_form"}
 BASE |= {"consistency": 1}
 

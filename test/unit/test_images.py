@@ -28,10 +28,16 @@ def frames():
 @pytest.mark.parametrize(
     ("suffix", "dtype"),
     [
-        (".png", "uint8"), (".png", "uint16"), (".pgm", "uint8"), (".pgm", "uint16"),
-        (".tif", "uint8"), (".tiff", "uint16"), (".tiff", "float32"), (".bmp", "uint8"),
+        (".png", "uint8"),
+        (".png", "uint16"),
+        (".pgm", "uint8"),
+        (".pgm", "uint16"),
+        (".tif", "uint8"),
+        (".tiff", "uint16"),
+        (".tiff", "float32"),
+        (".bmp", "uint8"),
     ],
-)  # fmt: skip
+)
 def test_written_files_read_back_exactly(tmp_path, frames, suffix, dtype):
     path = tmp_path / "made" / f"frame{suffix}"
     write_image(path, frames[dtype])

@@ -318,16 +318,21 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
         assert {k: node[k] for k in NODE} == NODE and node["num_steps"] == 2
         assert found["/replay/super_resolution"]["remappings"] == [("/clock", "/replay/clock")]
         assert recorder == {
-            **RECORDER, "bag": f"{out}/bag", "result_file": f"{out}/result.json",
-        }  # fmt: skip
+            **RECORDER,
+            "bag": f"{out}/bag",
+            "result_file": f"{out}/result.json",
+        }
         (prepare,) = [a for a in actions if kind(a) == "ExecuteProcess"]
         command = ["evaluate", str(tmp_path), "--every", "2"]
         assert prepare.kwargs["cmd"][1:] == [*command, "--write-lr", f"{out}/input"]
         player, when_played = play(actions)
         (played,) = plain(player.kwargs["parameters"])
         assert played == {
-            **PLAYER, "rate": 5.0, "source": f"{out}/input", "report_file": f"{out}/player.json",
-        }  # fmt: skip
+            **PLAYER,
+            "rate": 5.0,
+            "source": f"{out}/input",
+            "report_file": f"{out}/player.json",
+        }
         assert player.kwargs["namespace"] == "/replay"
         when_played(Ended(), Context())
         on_exit, on_event = handlers(actions)

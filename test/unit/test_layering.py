@@ -22,8 +22,14 @@ ROS_ROOTS = {
 }  # fmt: skip
 #: Files of the package's own folder that stand on nothing but each other.
 BASE = {
-    "allocator", "atomic_write", "errors", "long_work", "openmp", "quality", "version",
-}  # fmt: skip
+    "allocator",
+    "atomic_write",
+    "errors",
+    "long_work",
+    "openmp",
+    "quality",
+    "version",
+}
 #: Files of the package's own folder that belong together -> what this test calls them.
 TOGETHER = {**dict.fromkeys(BASE, "base"), "options": "options", "memory_limit": "options"}
 #: Room -> the rooms that it may know, directly or through others. Only ``ros`` knows ``ros``.

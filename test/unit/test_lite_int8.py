@@ -141,8 +141,9 @@ def test_a_hot_target_stays_hot(arithmetic):
     lr = torch.full((1, 1, 24, 32), 0.5)
     lr[..., 10:14, 15:19] = 2.0
     with torch.no_grad():
-        folded = upsample_folded(lr) + network.predict_prior(lr, torch.from_numpy(
-            NOTHING_KNOWN.values))  # fmt: skip
+        folded = upsample_folded(lr) + network.predict_prior(
+            lr, torch.from_numpy(NOTHING_KNOWN.values)
+        )
     hot = unfold(folded)[0, 0, 40:56, 60:76]
     assert abs(float(hot.mean()) - 2.0) < 0.05 * 1.5
 

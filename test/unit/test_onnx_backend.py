@@ -69,8 +69,10 @@ def test_it_agrees_with_torch_whatever_is_asked(guided):
     theirs, ours = loaded(guided, TorchBackend), loaded(guided)
     assert (ours.max_steps, ours.guidance_terms, ours.scale) == (15, ("visual",), 4)
     for num_steps, consistency, scale, size in [
-        (1, 1, 0.0, (1, 25, 18)), (2, 0, 0.0, (3, 9, 14)), (2, 1, 1.5, (1, 16, 21)),
-    ]:  # fmt: skip
+        (1, 1, 0.0, (1, 25, 18)),
+        (2, 0, 0.0, (3, 9, 14)),
+        (2, 1, 1.5, (1, 16, 21)),
+    ]:
         assert ours.noise_count(num_steps) == theirs.noise_count(num_steps)
         lr, noise = inputs(ours, num_steps, size)
         guidance = Guidance(visual_scale=scale)
@@ -130,9 +132,11 @@ def in_a_process_without_torch(code: str, **environment) -> dict:
         "print(json.dumps(found))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", text], capture_output=True, text=True,
+        [sys.executable, "-c", text],
+        capture_output=True,
+        text=True,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -164,8 +168,9 @@ def test_a_model_that_has_been_exported_before_needs_no_torch(tmp_path):
     assert before["backend"] == "bicubic" and "needs PyTorch and onnx" in before["fallback"]
     subprocess.run(
         [sys.executable, "-c", f"from difiisr_ros import SuperResolver\n{asked}"],
-        env={**os.environ, **cache}, check=True,
-    )  # fmt: skip
+        env={**os.environ, **cache},
+        check=True,
+    )
     after = in_a_process_without_torch(code, **cache)
     assert after == {"backend": "onnx", "fallback": None, "loaded": []}
 

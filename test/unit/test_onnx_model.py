@@ -61,10 +61,13 @@ def make(
     scales = constant("scales", np.array([1, 1, scale, scale], np.float32))
     nodes.append(
         helper.make_node(
-            "Resize", [x, "", scales], ["large"], mode="linear",
+            "Resize",
+            [x, "", scales],
+            ["large"],
+            mode="linear",
             coordinate_transformation_mode="half_pixel",
         )
-    )  # fmt: skip
+    )
     x = "large"
     if layout == "NHWC":
         nodes.append(helper.make_node("Transpose", [x], ["back"], perm=[0, 2, 3, 1]))
@@ -79,11 +82,12 @@ def make(
     sides = [side if side is not None else name for side, name in zip(size, ("h", "w"))]
     shape = [1, channels, *sides] if layout == "NCHW" else [1, *sides, channels]
     graph = helper.make_graph(
-        nodes, "sr",
+        nodes,
+        "sr",
         [helper.make_tensor_value_info("input", TYPES[kind], shape)],
         [helper.make_tensor_value_info("output", TYPES[kind], [None] * 4)],
         constants,
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path)
     return path

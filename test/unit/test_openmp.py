@@ -21,7 +21,10 @@ def test_the_users_choice_is_kept(given, spins):
     environment = {k: v for k, v in os.environ.items() if k[:4] not in ("GOMP", "OMP_")}
     code = "import difiisr_ros, os; print(os.environ.get('GOMP_SPINCOUNT'))"
     found = subprocess.run(
-        [sys.executable, "-c", code], env={**environment, **given}, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        env={**environment, **given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert found.stdout.strip() == spins

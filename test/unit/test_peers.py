@@ -85,8 +85,9 @@ def test_everyone_takes_turns_and_the_faster_precision_counts():
     def both(*walls):
         return [peers.Times(wall, wall / 2) for wall in walls]
 
-    rows = peers.summarise({peers.OURS: both(1, 2, 4), "Other fp32": both(9, 9, 9),
-                            "Other bf16": both(3, 6, 12)})  # fmt: skip
+    rows = peers.summarise(
+        {peers.OURS: both(1, 2, 4), "Other fp32": both(9, 9, 9), "Other bf16": both(3, 6, 12)}
+    )
     assert rows["Other"]["precision"] == "bf16"
     assert rows["Other"]["ratio"] == 3.0
     assert rows["Other"]["best_ratio"] == rows["Other"]["cpu_ratio"] == 3.0
@@ -122,6 +123,13 @@ def test_the_script_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(peers, "keep_large_buffers", lambda: True)  # not for the tests' process
     peers.main()
     rows = json.loads(out.read_text())["16x12"]
-    assert {"difiisr_ros", "OpenCV bicubic", "SRVGGNetCompact", "SPAN", "EDSR-baseline",
-            "SwinIR-light", "fair opponent"} <= set(rows)  # fmt: skip
+    assert {
+        "difiisr_ros",
+        "OpenCV bicubic",
+        "SRVGGNetCompact",
+        "SPAN",
+        "EDSR-baseline",
+        "SwinIR-light",
+        "fair opponent",
+    } <= set(rows)
     assert "16x12 -> 64x48" in capsys.readouterr().out

@@ -33,10 +33,12 @@ def _frame(height: int = 40, width: int = 52, seed: int = 0) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     scene = sum(
         rng.uniform(50, 400)
-        * np.exp(-((x - rng.uniform(0, width)) ** 2 + (y - rng.uniform(0, height)) ** 2)
-                 / rng.uniform(4, 60))
+        * np.exp(
+            -((x - rng.uniform(0, width)) ** 2 + (y - rng.uniform(0, height)) ** 2)
+            / rng.uniform(4, 60)
+        )
         for _ in range(12)
-    )  # fmt: skip
+    )
     return (29_000 + scene + rng.normal(0, 2, scene.shape)).astype(np.uint16)
 
 
@@ -147,8 +149,13 @@ def test_damaged_expectations_are_refused(tmp_path):
 
     path = tmp_path / "wrong.safetensors"
     checkpoint.write_weights(
-        path, model.state_dict(), checkpoint.FORMAT, model.config.as_dict(), facts, True,
+        path,
+        model.state_dict(),
+        checkpoint.FORMAT,
+        model.config.as_dict(),
+        facts,
+        True,
         exact={"guidance.sound": entries["guidance.spectrum"]},
-    )  # fmt: skip
+    )
     with pytest.raises(ModelError, match=r"unknown entry guidance\.sound"):
         load_model(str(path))

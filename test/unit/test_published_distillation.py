@@ -76,9 +76,14 @@ def test_answers_are_the_models_results_on_that_crop(teacher, frames):
 
 def test_the_student_comes_nearer_to_the_teacher(model_file, frames, tmp_path):
     settings = TrainSettings(
-        batch=2, crop=64, warmup_steps=1, learning_rate=2e-3, precision="fp32",
-        spectrum_weight=0.0, feature_weight=0.0,
-    )  # fmt: skip
+        batch=2,
+        crop=64,
+        warmup_steps=1,
+        learning_rate=2e-3,
+        precision="fp32",
+        spectrum_weight=0.0,
+        feature_weight=0.0,
+    )
     teacher = Teacher(str(model_file), CPU, fresh=0, precision="fp32")
     trainer = Trainer(frames, tmp_path, settings, initial="lite", teacher=teacher)
     lr, answers, camera = trainer._examples()

@@ -28,8 +28,13 @@ def goldens(data_folder):
 @pytest.fixture(scope="module")
 def model_file(goldens, tmp_path_factory):
     path = tmp_path_factory.mktemp("published") / "small.safetensors"
-    save_published(path, (goldens.state("unet_small"), goldens.state("vq_small")),
-                   goldens.config(), {}, half=True)  # fmt: skip
+    save_published(
+        path,
+        (goldens.state("unet_small"), goldens.state("vq_small")),
+        goldens.config(),
+        {},
+        half=True,
+    )
     return path
 
 

@@ -37,11 +37,18 @@ def scene(i, shape=(64, 96)):
 def camera_info(width, height):
     k = np.array([90.0, 0, 47.5, 0, 90, 31.5, 0, 0, 1])
     return STORE.types[CAMERA_INFO](
-        header=header(T0), height=height, width=width, distortion_model="plumb_bob",
-        d=np.zeros(5), k=k, r=np.eye(3).ravel(), p=np.insert(k.reshape(3, 3), 3, 0, 1).ravel(),
-        binning_x=0, binning_y=0,
+        header=header(T0),
+        height=height,
+        width=width,
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=k,
+        r=np.eye(3).ravel(),
+        p=np.insert(k.reshape(3, 3), 3, 0, 1).ravel(),
+        binning_x=0,
+        binning_y=0,
         roi=STORE.types["sensor_msgs/msg/RegionOfInterest"](8, 4, 32, 64, False),
-    )  # fmt: skip
+    )
 
 
 def write_recording(path, stamps, latency_ms=20, order=None, topic="/replay/sr/image_raw"):

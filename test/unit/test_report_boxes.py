@@ -126,9 +126,11 @@ def test_switch_legend_and_counts_are_there(seen):
         r'<span class="dot"></span>(\w+)</th><td>(\d)</td><td>(\d)</td><td>(\d)</td></tr>', page
     )
     assert rows[: len(METHODS) + 1] == [
-        ("bicubic", "0", "1", "0"), ("difiisr", "1", "0", "0"), ("other", "1", "0", "0"),
+        ("bicubic", "0", "1", "0"),
+        ("difiisr", "1", "0", "0"),
+        ("other", "1", "0", "0"),
         ("truth", "1", "0", "0"),
-    ]  # fmt: skip
+    ]
 
 
 def test_without_boxes_the_page_has_none():
@@ -218,8 +220,9 @@ def test_the_terminal_shows_the_truth_beside(seen):
         for name, m in seen.methods.items()
     }
     settings = seen.settings | {
-        "dtype": "uint16", "lr_sizes": ["16x12"],
+        "dtype": "uint16",
+        "lr_sizes": ["16x12"],
         "engine": {"model": "lite", "backend": "torch", "device": "cpu", "precision": "fp32"},
-    }  # fmt: skip
+    }
     shown = text_report(replace(seen, given=given, methods=methods, settings=settings))
     assert re.search(r"mAP50 +highest +0\.500 +0\.500 +0\.500 +0\.875", shown)

@@ -156,9 +156,11 @@ def test_a_name_that_is_not_utf8_does_not_cost_the_report(tmp_path):
 
 def test_without_truth():
     found = evaluation(
-        ("consistency", "flicker", "detail"), NO_REFERENCE,
-        truth_spectrum=None, frame=lambda row: pictures(row, truth=False),
-    )  # fmt: skip
+        ("consistency", "flicker", "detail"),
+        NO_REFERENCE,
+        truth_spectrum=None,
+        frame=lambda row: pictures(row, truth=False),
+    )
     values = found.methods["bicubic"].values["flicker"]
     values[0] = np.nan  # as of a first frame
     page = html_page(found)

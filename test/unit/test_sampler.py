@@ -63,9 +63,12 @@ def test_noise_decides_the_result_and_nothing_else_does():
 
     def run(seed: int, stochasticity: float) -> np.ndarray:
         return sample(
-            lambda x, t: 0.5 * x, np.zeros(SHAPE), _noise(4, seed), schedule,
+            lambda x, t: 0.5 * x,
+            np.zeros(SHAPE),
+            _noise(4, seed),
+            schedule,
             stochasticity=stochasticity,
-        )  # fmt: skip
+        )
 
     np.testing.assert_array_equal(run(1, 1.0), run(1, 1.0))
     assert np.abs(run(1, 1.0) - run(2, 1.0)).max() > 0.01

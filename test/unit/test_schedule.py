@@ -103,9 +103,17 @@ def test_reverse_step_with_the_true_x0_stays_on_the_forward_process(stochasticit
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"steps": 0}, {"kappa": 0}, {"power": -1}, {"etas_end": 1.0}, {"etas_end": 0.001},
-     {"timesteps": [3, 1]}, {"timesteps": []}, {"timesteps": [0, 15]}],
-)  # fmt: skip
+    [
+        {"steps": 0},
+        {"kappa": 0},
+        {"power": -1},
+        {"etas_end": 1.0},
+        {"etas_end": 0.001},
+        {"timesteps": [3, 1]},
+        {"timesteps": []},
+        {"timesteps": [0, 15]},
+    ],
+)
 def test_bad_parameters_are_named(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):
         ResidualShiftSchedule(**arguments)

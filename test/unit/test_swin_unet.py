@@ -10,9 +10,14 @@ from difiisr_ros.models.swin_unet import UNetModelSwin, timestep_embedding
 from difiisr_ros.models.swin_unet_blocks import column_mask
 
 SMALL = {
-    "image_size": 16, "model_channels": 32, "channel_mult": (1, 2), "num_res_blocks": (1, 1),
-    "attention_resolutions": (16, 8), "num_head_channels": 16, "swin_embed_dim": 32,
-}  # fmt: skip
+    "image_size": 16,
+    "model_channels": 32,
+    "channel_mult": (1, 2),
+    "num_res_blocks": (1, 1),
+    "attention_resolutions": (16, 8),
+    "num_head_channels": 16,
+    "swin_embed_dim": 32,
+}
 
 
 @pytest.fixture(scope="module")

@@ -48,9 +48,15 @@ def frames_dir(tmp_path_factory):
 
 def _settings(**changes) -> TrainSettings:
     defaults = dict(
-        minutes=0.05, prior_share=0.5, batch=4, crop=64, precision="fp32", warmup_steps=5,
-        validate_frames=1, config=SMALL,
-    )  # fmt: skip
+        minutes=0.05,
+        prior_share=0.5,
+        batch=4,
+        crop=64,
+        precision="fp32",
+        warmup_steps=5,
+        validate_frames=1,
+        config=SMALL,
+    )
     return TrainSettings(**{**defaults, **changes})
 
 
@@ -302,10 +308,25 @@ def test_command_refuses_bad_input_with_exit_code_2(frames_dir, tmp_path, capsys
 def test_command_trains_and_reports(frames_dir, tmp_path, capsys):
     report = tmp_path / "history.json"
     code = main(
-        ["train", str(frames_dir), "--out", str(tmp_path / "run"), "--minutes", "0.04", "--crop",
-         "64", "--batch", "2", "--json", str(report), "--data-name", "blobs",
-         "--degradation", "reduced"]
-    )  # fmt: skip
+        [
+            "train",
+            str(frames_dir),
+            "--out",
+            str(tmp_path / "run"),
+            "--minutes",
+            "0.04",
+            "--crop",
+            "64",
+            "--batch",
+            "2",
+            "--json",
+            str(report),
+            "--data-name",
+            "blobs",
+            "--degradation",
+            "reduced",
+        ]
+    )
     assert code == 0
     model_file = json.loads(report.read_text())["model"]
     assert load_model(model_file)[1]["trained_on"] == "blobs"
@@ -331,10 +352,21 @@ def test_two_processes_under_torchrun_hold_the_same_weights(frames_dir, tmp_path
     sources = str(Path(difiisr_ros.__file__).parents[1])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": sources}
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone",
-         str(script), str(frames_dir), str(tmp_path)],
-        check=True, env=environment, timeout=150, capture_output=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc_per_node=2",
+            "--standalone",
+            str(script),
+            str(frames_dir),
+            str(tmp_path),
+        ],
+        check=True,
+        env=environment,
+        timeout=150,
+        capture_output=True,
+    )
     first, second = (torch.load(tmp_path / f"rank{r}.pt", weights_only=True) for r in (0, 1))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert (tmp_path / "model.safetensors").is_file()

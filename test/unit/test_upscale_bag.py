@@ -36,10 +36,16 @@ T0 = 1_700_000_000_123_456_789
 
 # What a recorder on Fast DDS learns of a publisher: discovery does not tell history and depth.
 DISCOVERED = Qos(
-    QosHistory.UNKNOWN, 0, QosReliability.BEST_EFFORT, QosDurability.VOLATILE,
-    QosTime(9223372036, 854775807), QosTime(9223372036, 854775807), QosLiveliness.AUTOMATIC,
-    QosTime(9223372036, 854775807), False,
-)  # fmt: skip
+    QosHistory.UNKNOWN,
+    0,
+    QosReliability.BEST_EFFORT,
+    QosDurability.VOLATILE,
+    QosTime(9223372036, 854775807),
+    QosTime(9223372036, 854775807),
+    QosLiveliness.AUTOMATIC,
+    QosTime(9223372036, 854775807),
+    False,
+)
 LATCHED = DISCOVERED._replace(
     reliability=QosReliability.RELIABLE,
     durability=QosDurability.TRANSIENT_LOCAL,
@@ -54,18 +60,30 @@ def header(stamp_ns):
 
 def camera_info(stamp_ns, width, height):
     return STORE.types[CAMERA_INFO](
-        header=header(stamp_ns), height=height, width=width, distortion_model="plumb_bob",
-        d=np.zeros(5), k=np.array([20.0, 0, 8, 0, 20, 6, 0, 0, 1]), r=np.eye(3).ravel(),
-        p=np.array([20.0, 0, 8, 0, 0, 20, 6, 0, 0, 0, 1, 0]), binning_x=0, binning_y=0,
+        header=header(stamp_ns),
+        height=height,
+        width=width,
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=np.array([20.0, 0, 8, 0, 20, 6, 0, 0, 1]),
+        r=np.eye(3).ravel(),
+        p=np.array([20.0, 0, 8, 0, 0, 20, 6, 0, 0, 0, 1, 0]),
+        binning_x=0,
+        binning_y=0,
         roi=STORE.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
-    )  # fmt: skip
+    )
 
 
 def image(stamp_ns, frame):
     return STORE.types[IMAGE](
-        header=header(stamp_ns), height=frame.shape[0], width=frame.shape[1], encoding="mono16",
-        is_bigendian=0, step=2 * frame.shape[1], data=frame.view(np.uint8).ravel(),
-    )  # fmt: skip
+        header=header(stamp_ns),
+        height=frame.shape[0],
+        width=frame.shape[1],
+        encoding="mono16",
+        is_bigendian=0,
+        step=2 * frame.shape[1],
+        data=frame.view(np.uint8).ravel(),
+    )
 
 
 def frame(i, shape=(12, 16)):
@@ -142,8 +160,9 @@ def test_metadata_is_what_rosbag2_reads(tmp_path, storage):
     assert info["duration"] == {"nanoseconds": 2 * 10**8}
     (name,) = info["relative_file_paths"]
     assert (target / name).is_file() and {p.name for p in target.iterdir()} == {
-        name, "metadata.yaml",
-    }  # fmt: skip
+        name,
+        "metadata.yaml",
+    }
     assert info["files"] == [
         {
             "path": name,
@@ -154,8 +173,12 @@ def test_metadata_is_what_rosbag2_reads(tmp_path, storage):
     ]
     assert info["message_count"] == 15 == sum(t["message_count"] for t in topics.values())
     assert set(topics) == {
-        "/cam/image_raw", "/cam/camera_info", "/probe", "/cam/sr/image_raw", "/cam/sr/camera_info",
-    }  # fmt: skip
+        "/cam/image_raw",
+        "/cam/camera_info",
+        "/probe",
+        "/cam/sr/image_raw",
+        "/cam/sr/camera_info",
+    }
     for topic in topics.values():
         assert topic["message_count"] == 3
         about = topic["topic_metadata"]
@@ -218,8 +241,12 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, repository, storage):
 
     done = subprocess.run(
         [*COMMAND, source, tmp_path / "out", "--backend", "bicubic"],
-        preexec_fn=small_files_only, capture_output=True, text=True, timeout=120, cwd=repository,
-    )  # fmt: skip
+        preexec_fn=small_files_only,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=repository,
+    )
     assert done.returncode == 2, done.stderr
     assert f"{tmp_path / 'out'}: cannot be written: " in done.stderr
     assert "Traceback" not in done.stderr
@@ -230,8 +257,10 @@ def test_an_interrupt_leaves_nothing(tmp_path, repository):
     source = record(tmp_path / "in", count=400, shape=(240, 320))
     process = subprocess.Popen(
         [*COMMAND, source, tmp_path / "out", "--backend", "bicubic"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=repository,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=repository,
+    )
 
     def begun():
         return any(p.stat().st_size > 2**20 for p in tmp_path.glob(".out.*/out/*"))
@@ -259,8 +288,12 @@ def test_memory_does_not_grow_with_the_bag(tmp_path, repository, storage):
         source = record(tmp_path / f"in{count}", storage, count, (120, 160))
         done = subprocess.run(
             [sys.executable, "-c", code, source, tmp_path / f"out{count}"],
-            capture_output=True, text=True, check=True, timeout=150, cwd=repository,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=150,
+            cwd=repository,
+        )
         size = sum(p.stat().st_size for p in (tmp_path / f"out{count}").iterdir())
         return int(done.stdout.split()[-1]) * 1024, size
 
@@ -281,8 +314,9 @@ def test_a_topic_with_two_connections_is_one_topic(tmp_path):
     assert upscale(tmp_path / "in", tmp_path / "out") == 0
     with BagReader(tmp_path / "out") as bag:
         assert sorted((c.topic, c.msgcount) for c in bag.connections) == [
-            ("/cam/image_raw", 2), ("/cam/sr/image_raw", 2),
-        ]  # fmt: skip
+            ("/cam/image_raw", 2),
+            ("/cam/sr/image_raw", 2),
+        ]
 
 
 def test_progress_shows_rate_and_remaining_time(tmp_path, monkeypatch, capsys):

@@ -145,11 +145,18 @@ def bag(tmp_path):
 
     def info(i):
         return types[CAMERA_INFO](
-            header=header(i), height=13, width=17, distortion_model="plumb_bob", d=np.zeros(5),
-            k=np.array([20.0, 0, 8, 0, 20, 6, 0, 0, 1]), r=np.eye(3).ravel(),
-            p=np.array([20.0, 0, 8, 0, 0, 20, 6, 0, 0, 0, 1, 0]), binning_x=0, binning_y=0,
+            header=header(i),
+            height=13,
+            width=17,
+            distortion_model="plumb_bob",
+            d=np.zeros(5),
+            k=np.array([20.0, 0, 8, 0, 20, 6, 0, 0, 1]),
+            r=np.eye(3).ravel(),
+            p=np.array([20.0, 0, 8, 0, 0, 20, 6, 0, 0, 0, 1, 0]),
+            binning_x=0,
+            binning_y=0,
             roi=types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
-        )  # fmt: skip
+        )
 
     def png(i):
         data = cv2.imencode(".png", smooth(i))[1].tobytes()
@@ -186,9 +193,11 @@ def test_a_bag_gets_results_beside_untouched_originals(tmp_path, bag, expected):
     assert [m for m in new if m[0] in topics] == old
     with BagReader(out) as reader:
         assert reader.image_topics() == [
-            "/cam/image_raw", "/cam/sr/image_raw", "/zip/image_raw/compressed",
+            "/cam/image_raw",
+            "/cam/sr/image_raw",
+            "/zip/image_raw/compressed",
             "/zip/sr/image_raw",
-        ]  # fmt: skip
+        ]
         for topic, encoding in (("/cam/sr/image_raw", "16UC1"), ("/zip/sr/image_raw", "mono16")):
             records = list(reader.read_images(topic))
             assert len(records) == 4
@@ -214,8 +223,9 @@ def test_topics_namespace_and_storage_can_be_chosen(tmp_path, bag):
     assert run(bag, out, "--topic", "/cam/image_raw", "--namespace", "x4", "--storage", "mcap") == 0
     assert next(out.glob("*.mcap"), None)
     assert {m[0] for m in contents(out)} - {m[0] for m in contents(bag)} == {
-        "/cam/x4/image_raw", "/cam/x4/camera_info",
-    }  # fmt: skip
+        "/cam/x4/image_raw",
+        "/cam/x4/camera_info",
+    }
 
 
 def test_unusable_messages_are_copied_and_reported(tmp_path, bag, caplog):
@@ -228,9 +238,13 @@ def test_unusable_messages_are_copied_and_reported(tmp_path, bag, caplog):
         header=types["std_msgs/msg/Header"](
             stamp=types["builtin_interfaces/msg/Time"](1, 1), frame_id=""
         ),
-        height=3, width=3, encoding="nonsense", is_bigendian=0, step=3,
+        height=3,
+        width=3,
+        encoding="nonsense",
+        is_bigendian=0,
+        step=3,
         data=np.zeros(9, np.uint8),
-    )  # fmt: skip
+    )
     source = tmp_path / "source"
     with BagWriter(source) as writer:
         writer.write("/a/image_raw", IMAGE, 1, broken)
@@ -238,8 +252,10 @@ def test_unusable_messages_are_copied_and_reported(tmp_path, bag, caplog):
     assert run(source, tmp_path / "out") == 0
     assert run(source, tmp_path / "strict", "--strict") == 2
     assert [m[0] for m in contents(tmp_path / "out")] == [
-        "/a/image_raw", "/a/image_raw", "/a/sr/image_raw",
-    ]  # fmt: skip
+        "/a/image_raw",
+        "/a/image_raw",
+        "/a/sr/image_raw",
+    ]
     assert "nonsense" in caplog.text
 
 

@@ -152,8 +152,9 @@ def test_a_prior_of_another_shape_is_refused():
 
 def test_lr_amplitudes_follow_the_contrast():
     lr = _image(32, 32)
-    torch.testing.assert_close(lr_amplitudes(0.5 * lr + 3), 0.5 * lr_amplitudes(lr), rtol=1e-3,
-                               atol=1e-6)  # fmt: skip
+    torch.testing.assert_close(
+        lr_amplitudes(0.5 * lr + 3), 0.5 * lr_amplitudes(lr), rtol=1e-3, atol=1e-6
+    )
 
 
 def test_what_thermal_frames_have_is_about_what_a_set_of_them_has(drone_frames):

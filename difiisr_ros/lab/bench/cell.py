@@ -100,7 +100,9 @@ def measure(cell: Cell) -> dict[str, Any]:
     p50, p99 = (1e3 * float(np.percentile(times, q)) for q in (50, 99))
     return {
         "latency_ms": {
-            "p50": round(p50, 3), "p99": round(p99, 3), "min": round(1e3 * min(times), 3),
+            "p50": round(p50, 3),
+            "p99": round(p99, 3),
+            "min": round(1e3 * min(times), 3),
         },
         "cpu_ms": round(1e3 * statistics.median(cpu for _, cpu in measured), 3),
         "fps": round(1e3 * cell.batch / p50, 2),
@@ -109,7 +111,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         "start": {"load_s": round(load_s, 3), "first_ms": round(1e3 * first, 1)},
         "memory_mb": memory,
         "info": resolver.info.as_dict(),
-    }  # fmt: skip
+    }
 
 
 def example_frames(size: tuple[int, int], batch: int) -> list[np.ndarray]:

@@ -157,11 +157,13 @@ def main() -> int:
     }
     works = [
         {
-            "size": size, "num_steps": steps,
+            "size": size,
+            "num_steps": steps,
             **work(asked["model"], tuple(size), steps, asked["consistency"], asked["precision"]),
         }
-        for size in asked["sizes"] for steps in asked["steps"]
-    ]  # fmt: skip
+        for size in asked["sizes"]
+        for steps in asked["steps"]
+    ]
     sys.stdout.write(json.dumps({"rates": rates, "work": works}) + "\n")
     return 0
 

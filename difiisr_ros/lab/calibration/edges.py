@@ -153,15 +153,22 @@ def _fit(
     contrast = np.abs(found[:, 1])
     size = np.maximum(contrast, 1e-30)
     misfit = np.sqrt(cost / (len(down) - 7))
-    covariance = np.linalg.inv(normal + (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-12)[
-        :, None, None] * np.eye(3))  # fmt: skip
+    covariance = np.linalg.inv(
+        normal + (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-12)[:, None, None] * np.eye(3)
+    )
     error = np.maximum(misfit, noise) * np.sqrt(np.maximum(covariance[:, 2, 2], 0.0))
     profile = (pixels - found[:, :1]) / (np.sign(found[:, 1:2]) * size[:, None])
     edges = Edges(
-        row=rows, column=columns, frame=np.full(len(rows), number), variance=state[:, 2],
-        error=error, contrast=contrast, misfit=misfit / size, angle=state[:, 0],
+        row=rows,
+        column=columns,
+        frame=np.full(len(rows), number),
+        variance=state[:, 2],
+        error=error,
+        contrast=contrast,
+        misfit=misfit / size,
+        angle=state[:, 0],
         profile=np.stack([_distance(state, down, right), profile], axis=2).astype(np.float32),
-    )  # fmt: skip
+    )
     good = (contrast > _LEAST_CONTRAST * noise) & (np.abs(state[:, 1]) < 1.5)
     good &= edges.misfit < _MOST_MISFIT + 1.3 * noise / size
     good &= (state[:, 2] < 0.9 * _WIDEST) & np.isfinite(error)

@@ -155,12 +155,26 @@ def calibrate(sample: Sample) -> Calibration:
     blur_fit = None if edges is None else blurs.fit_blur(edges)
     blur, blur_error = _blur(edges, blur_fit, within, span, reasons)
     return Calibration(
-        sample=sample, span=span, step=step, noise=noise, noise_error=noise_error,
-        noise_blocks=0 if fit is None else fit.blocks, noise_changing=changing, still_blocks=still,
-        blur=blur, blur_error=blur_error, blur_fit=blur_fit, edges=edges, columns=columns,
-        rows=rows, stuck=stuck, stuck_certain=moved and len(values) >= 3, noise_levels=levels,
-        reasons=reasons, notes=notes,
-    )  # fmt: skip
+        sample=sample,
+        span=span,
+        step=step,
+        noise=noise,
+        noise_error=noise_error,
+        noise_blocks=0 if fit is None else fit.blocks,
+        noise_changing=changing,
+        still_blocks=still,
+        blur=blur,
+        blur_error=blur_error,
+        blur_fit=blur_fit,
+        edges=edges,
+        columns=columns,
+        rows=rows,
+        stuck=stuck,
+        stuck_certain=moved and len(values) >= 3,
+        noise_levels=levels,
+        reasons=reasons,
+        notes=notes,
+    )
 
 
 def _finite(frame: np.ndarray) -> np.ndarray:

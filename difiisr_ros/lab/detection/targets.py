@@ -56,9 +56,11 @@ def make_targets(
     for i, (crop_boxes, crop_labels) in enumerate(zip(boxes, labels)):
         _fill(heatmap[i], corners[i], weights[i, 0], crop_boxes, crop_labels)
     return Targets(
-        torch.from_numpy(heatmap), torch.from_numpy(corners), torch.from_numpy(weights),
+        torch.from_numpy(heatmap),
+        torch.from_numpy(corners),
+        torch.from_numpy(weights),
         sum(len(crop_labels) for crop_labels in labels),
-    )  # fmt: skip
+    )
 
 
 def _fill(

@@ -63,13 +63,18 @@ def distribution_chart(
                 tag("path", d=dots, class_="dots"),
                 tag("line", x1=axis.at(p5), x2=axis.at(p95), y1=y - 6, y2=y - 6, class_="whisker"),
                 tag(
-                    "rect", x=axis.at(p25), width=max(axis.at(p75) - axis.at(p25), 1.0), y=y - 11,
-                    height=10, rx=2, class_="box",
+                    "rect",
+                    x=axis.at(p25),
+                    width=max(axis.at(p75) - axis.at(p25), 1.0),
+                    y=y - 11,
+                    height=10,
+                    rx=2,
+                    class_="box",
                 ),
                 tag("line", x1=axis.at(p50), x2=axis.at(p50), y1=y - 13, y2=y + 1, class_="median"),
                 class_=class_,
             )
-        )  # fmt: skip
+        )
         said.append(
             f"{name}: median {p50:.{digits}f}, 5 to 95 %: {p5:.{digits}f} to {p95:.{digits}f}"
         )
@@ -124,14 +129,21 @@ def line_chart(
         )
     parts += [
         tag(
-            "text", x_title, x=(58 + width - 16) / 2, y=height - 6, class_="axis",
+            "text",
+            x_title,
+            x=(58 + width - 16) / 2,
+            y=height - 6,
+            class_="axis",
             text_anchor="middle",
         ),
         tag(
-            "text", y_title, transform=f"translate(13 {(height - 30) / 2}) rotate(-90)",
-            class_="axis", text_anchor="middle",
+            "text",
+            y_title,
+            transform=f"translate(13 {(height - 30) / 2}) rotate(-90)",
+            class_="axis",
+            text_anchor="middle",
         ),
-    ]  # fmt: skip
+    ]
     said = "; ".join(
         f"{name}: from {v[0]:.2f} to {v[-1]:.2f}" for name, v in zip(curves, finite) if v.size
     )
@@ -191,10 +203,14 @@ def histogram_chart(title: str, rows: Mapping[str, tuple[np.ndarray, str]]) -> H
         said.append(f"{name}: {words}")
     parts.append(
         tag(
-            "text", "milliseconds per frame (logarithmic)", x=(_LEFT + width - right) / 2,
-            y=height - 6, class_="axis", text_anchor="middle",
+            "text",
+            "milliseconds per frame (logarithmic)",
+            x=(_LEFT + width - right) / 2,
+            y=height - 6,
+            class_="axis",
+            text_anchor="middle",
         )
-    )  # fmt: skip
+    )
     return _figure(title, "; ".join(said), height, parts, width)
 
 

@@ -151,9 +151,12 @@ def choose_regions(
     def mean(values: np.ndarray) -> np.ndarray:
         """Of the region whose top left corner each pixel is, where the region fits."""
         boxed = cv2.boxFilter(
-            values.astype(np.float32), -1, (side_x, side_y), anchor=(0, 0),
+            values.astype(np.float32),
+            -1,
+            (side_x, side_y),
+            anchor=(0, 0),
             borderType=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        )
         return boxed[: height - side_y + 1 : 4, : width - side_x + 1 : 4]
 
     values = scene.astype(np.float32)

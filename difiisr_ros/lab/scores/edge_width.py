@@ -37,8 +37,9 @@ class Edges:
 
     def __init__(self, lr: np.ndarray, noise: float, reference: np.ndarray) -> None:
         low, high = radiometry.measure_range(lr, "percentile")
-        least = max(_LEAST_CONTRAST * (0.0 if np.isnan(noise) else noise),
-                    _LEAST_SHARE * (high - low))  # fmt: skip
+        least = max(
+            _LEAST_CONTRAST * (0.0 if np.isnan(noise) else noise), _LEAST_SHARE * (high - low)
+        )
         # Across columns, and, of the transposed frame, across rows.
         self._places = [
             _isolated(_candidates(turned, least), sr, least)

@@ -152,7 +152,10 @@ METRICS: dict[str, Metric] = {
 #: together: a single one has no such value. Keys of :data:`difiisr_ros.lab.detection.coco.METRICS`.
 BOX_METRICS: dict[str, Metric] = {
     "map50": Metric(
-        "mAP50", "", 3, HIGHER,
+        "mAP50",
+        "",
+        3,
+        HIGHER,
         "the detector's average precision at IoU 0.5, mean over classes, of all frames together",
         needs_truth=True,
     ),
@@ -160,11 +163,14 @@ BOX_METRICS: dict[str, Metric] = {
         "mAP50-95", "", 3, HIGHER, "the same, mean over IoU 0.5, 0.55 ... 0.95", needs_truth=True
     ),
     "recall50_small": Metric(
-        "recall, small", "", 3, HIGHER,
+        "recall, small",
+        "",
+        3,
+        HIGHER,
         "the share of objects below 32x32 pixels that the detector finds, at IoU 0.5",
         needs_truth=True,
     ),
-}  # fmt: skip
+}
 
 
 def metric_of(key: str) -> Metric:

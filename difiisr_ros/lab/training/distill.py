@@ -62,8 +62,10 @@ class Teacher:
         self._device, self._fresh = device, fresh
         self._pool: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=pool)
         self.facts: dict[str, Any] = {
-            **describe(Path(model)), "num_steps": num_steps, "facts": facts,
-        }  # fmt: skip
+            **describe(Path(model)),
+            "num_steps": num_steps,
+            "facts": facts,
+        }
 
     def answer(self, lr: Tensor, generator: torch.Generator) -> Tensor:
         """Its results for N x 1 x H x W, in normalised intensity: N x 1 x 4H x 4W."""

@@ -393,11 +393,14 @@ class Trainer:
         for steps in (1,) if self.stage == "prior" else FEW_STEPS:
             bicubic, ours = validate(self._averaged(), self.validation, steps)
             entry = {
-                "stage": self.stage, "step": self.step, "minutes": round(self.elapsed / 60, 2),
-                "num_steps": steps, "psnr": round(ours.psnr, 3),
+                "stage": self.stage,
+                "step": self.step,
+                "minutes": round(self.elapsed / 60, 2),
+                "num_steps": steps,
+                "psnr": round(ours.psnr, 3),
                 "gain": round(ours.psnr - bicubic.psnr, 3),
                 "spectrum_loss": round(ours.spectrum, 4),
-            }  # fmt: skip
+            }
             self.history.append(entry)
             bar.write(
                 f"{entry['minutes']:7.1f} min  step {self.step}  {steps}-step "

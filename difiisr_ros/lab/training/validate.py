@@ -56,9 +56,15 @@ def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[
                 for _ in range(num_steps if num_steps > 1 else 0)
             ]
             sr = upscale_frames(
-                model, lr, torch.from_numpy(told).to(device), noise, full, schedule,
-                consistency=1, exact=False,
-            )  # fmt: skip
+                model,
+                lr,
+                torch.from_numpy(told).to(device),
+                noise,
+                full,
+                schedule,
+                consistency=1,
+                exact=False,
+            )
             hr = torch.from_numpy(pixels.astype(np.float32)).to(device)
             peak = 255.0 if frame.pixels.dtype == np.uint8 else float(np.ptp(frame.pixels))
             plain = unfold(upsample_folded(lr))

@@ -77,9 +77,12 @@ def _published_keys(state: State) -> State:
 def _config(path: Path, state: State) -> SamConfig:
     """The sizes, from the weights' shapes."""
     dimensions = {
-        "patch_embed.proj.weight": 4, "pos_embed": 4, "blocks.0.attn.rel_pos_h": 2,
-        "blocks.0.mlp.lin1.weight": 2, "neck.0.weight": 4,
-    }  # fmt: skip
+        "patch_embed.proj.weight": 4,
+        "pos_embed": 4,
+        "blocks.0.attn.rel_pos_h": 2,
+        "blocks.0.mlp.lin1.weight": 2,
+        "neck.0.weight": 4,
+    }
     wrong = [
         f"{key}: expected {count} dimensions, found "
         + (str(tuple(state[key].shape)) if key in state else "nothing")
