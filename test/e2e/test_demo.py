@@ -141,6 +141,9 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames
         assert bool(summary["pictures"]) == bool(bag_seconds)
         assert (tmp_path / "out" / "bag").exists() == bool(bag_seconds)
         if bag_seconds:
+            files = (tmp_path / "out" / "bag").iterdir()
+            written = sum(file.stat().st_size for file in files) / 1e6
+            assert summary["bag"]["megabytes"] == pytest.approx(written, abs=0.06)
             with BagReader(tmp_path / "out" / "bag") as reader:
                 first = next(reader.read_images("/image_raw"))
             np.testing.assert_array_equal(first.frame, read_image(list_images(frames)[0]))

@@ -24,6 +24,17 @@ def test_same_is_the_result_itself():
         assert name == encoding
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_colour_repeats_the_intensity_and_is_opaque(dtype):
+    frame = np.array([[0, 7], [100, 200]], dtype)
+    bits = 8 * frame.itemsize
+    for encoding, channels in ((f"rgb{bits}", 3), (f"bgra{bits}", 4)):
+        found, name = to_output(frame, encoding, "same", None)
+        assert (found.shape, name) == ((2, 2, channels), encoding)
+        np.testing.assert_array_equal(found[..., :3], np.dstack([frame] * 3))
+        assert (found[..., 3:] == np.iinfo(dtype).max).all()
+
+
 def test_a_mosaic_comes_back_as_mono():
     assert to_output(COUNTS, "bayer_rggb16", "same", None)[1] == "mono16"
     assert to_output(COUNTS.astype(np.uint8), "yuv422", "same", None)[1] == "mono8"

@@ -29,6 +29,25 @@ def test_rate_of_the_last_seconds():
     assert meter.hertz(now=9.0) == 0.0
 
 
+def test_durations_are_of_the_documented_300_frames():
+    durations = RollingDurations()
+    for seconds, frames in ((2.0, 300), (1.0, 290)):
+        for _ in range(frames):
+            durations.add(seconds)
+    assert durations.milliseconds() == {"p50": 1000.0, "p95": 1000.0, "p99": 2000.0}
+    for _ in range(10):
+        durations.add(1.0)
+    assert durations.milliseconds()["p99"] == 1000.0
+
+
+def test_rates_are_of_the_documented_3_seconds():
+    meter = RateMeter()
+    meter.tick(now=0.0)
+    meter.tick(now=2.5)
+    assert meter.hertz(now=2.9) == pytest.approx(1 / 2.5)
+    assert meter.hertz(now=3.1) == 0.0  # one event is no rate
+
+
 def test_counters():
     statistics = StreamStatistics()
     statistics.received("mono16 160x120")

@@ -113,6 +113,14 @@ def test_presets_name_only_options():
         preset("best")
 
 
+def test_presets_are_those_of_the_page():
+    text = (ROOT / "docs" / "guidance.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \|", text, re.MULTILINE)
+    said = {name: (float(steps), float(scale)) for name, steps, scale in rows}
+    assert said == {n: (p["num_steps"], p["visual_scale"]) for n, p in PRESETS.items()}
+    assert all(options["perceptual_scale"] == 0 for options in PRESETS.values())
+
+
 def test_yaml_has_every_parameter_with_its_default():
     text = (ROOT / "config" / "super_resolution.yaml").read_text()
     values = yaml.safe_load(text)["/**"]["ros__parameters"]

@@ -146,6 +146,27 @@ def test_originals_keep_bytes_times_types_hashes_and_qos(tmp_path, storage):
     assert hashes == STORE.hash_rihs01("lab_msgs/msg/Probe")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "centre"),
+    [((), (33.5, 25.5)), (("--camera-info-convention", "image_proc"), (32.0, 24.0))],
+)
+def test_calibration_is_scaled_by_the_convention_that_was_asked_for(tmp_path, arguments, centre):
+    target = tmp_path / "out"
+    assert upscale(record(tmp_path / "in"), target, *arguments) == 0
+    with BagReader(target) as bag:
+        messages = [
+            bag.deserialize(connection, data)
+            for connection, _, data in bag.read_raw(["/cam/sr/camera_info"])
+        ]
+    assert len(messages) == 3
+    for i, info in enumerate(messages):
+        assert (info.width, info.height) == (64, 48)
+        assert (info.k[0], info.k[4], info.p[0], info.p[5]) == (80.0, 80.0, 80.0, 80.0)
+        assert (info.k[2], info.k[5]) == (info.p[2], info.p[6]) == centre
+        stamp = info.header.stamp.sec * 10**9 + info.header.stamp.nanosec
+        assert stamp == T0 + i * 10**8 - 5
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 def test_metadata_is_what_rosbag2_reads(tmp_path, storage):
     """Field by field, with the types that rosbag2_storage's yaml.hpp converts them to."""
