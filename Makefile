@@ -13,7 +13,10 @@ SHELL := /bin/bash
 VENV := $(CURDIR)/.venv
 export PYTHON PIP_FLAGS
 
+# Two at once, each in a DDS domain of its own; a file's tests stay together.
+WORKERS := -n 2 --dist loadfile
 ifdef ROS_DISTRO
+WORKERS :=
 PY := python3
 SETUP := @python3 tools/check_ros_environment.py
 # -m finds the package in the current folder, but the nodes that the demo starts may change theirs.
@@ -41,7 +44,7 @@ demo: setup ## run player, node and monitor over DDS for 20 s; INPUT=path for yo
 
 .PHONY: test
 test: setup ## unit, ROS and end-to-end tests, without the slow ones
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+	@$(PY) -m pytest -m "not slow" $(WORKERS) $(ARGS)
 
 .PHONY: test-all
 test-all: setup ## all tests

@@ -53,7 +53,7 @@ setup(
         "ray": ["ray>=2.10"],
         # TensorRT's wheels come from NVIDIA's own index, which pip is led to by this one.
         "tensorrt": ["onnx>=1.15", "onnxslim>=0.1.80", "tensorrt>=10.0"],
-        "test": ["pytest>=7,<8.4", "pytest-timeout", "hypothesis"],
+        "test": ["pytest>=7,<8.4", "pytest-timeout", "pytest-xdist", "hypothesis"],
     },
     python_requires=">=3.10",
     zip_safe=False,

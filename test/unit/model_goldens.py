@@ -7,7 +7,7 @@ figures that it prints before its file is committed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def results(
     for case in wanted:
         gain, offset = DTYPES[case.dtype]
         frame = (crops[case.crop] * gain + offset).astype(case.dtype)
-        resolver.configure(**{**vars(UpscaleOptions()), **case.options})
+        resolver.configure(**{**asdict(UpscaleOptions()), **case.options})
         yield case, resolver.upscale(frame, camera=CAMERAS[case.camera])
     resolver.close()
 

@@ -32,10 +32,10 @@ def test_ms_ssim(scene):
     assert values == sorted(values, reverse=True)
     assert perceptual.measure("ms_ssim", scene, scene, 255.0) == pytest.approx(1)
     # Coarse structure counts too, so MS-SSIM forgives blur that SSIM does not.
-    from difiisr_ros.lab.scores.metrics import ssim
+    from difiisr_ros.lab.scores.metrics import Ssim
 
     blurred = cv2.GaussianBlur(scene, (0, 0), 2.0)
-    assert values[2] > ssim(scene, blurred, 255.0) + 0.02
+    assert values[2] > Ssim(scene, 255.0)(blurred) + 0.02
     counts = [(f.astype(np.uint16) * 4 + 29000).astype(np.uint16) for f in (scene, blurred)]
     assert perceptual.measure("ms_ssim", *counts, 4 * 255.0) == pytest.approx(values[2], abs=1e-3)
     assert np.isnan(perceptual.measure("ms_ssim", scene[:160], scene[:160], 255.0))

@@ -161,7 +161,7 @@ def test_what_thermal_frames_have_is_about_what_a_set_of_them_has(drone_frames):
     """Of no network's answer; on frames that the regression has not seen."""
     frames = load_frames(drone_frames[0].parent, 64)
     prior, errors = thermal_spectrum(), []
-    for lr, hr, _ in guidance_priors._pairs(frames, torch.device("cpu"), 0, "reduced"):
+    for lr, hr, _ in guidance_priors.degraded(frames, torch.device("cpu"), 0, "reduced"):
         residual = hr - upsample_folded(lr)
         found = ring_amplitudes(residual, ring_responses(residual))
         expected = prior.expect(lr, torch.ones(1, len(RINGS)))
