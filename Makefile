@@ -13,16 +13,15 @@ SHELL := /bin/bash
 VENV := $(CURDIR)/.venv
 export PYTHON PIP_FLAGS
 
-# Two at once, each in a DDS domain of its own; a file's tests stay together.
-WORKERS := -n 2 --dist loadfile
 ifdef ROS_DISTRO
-WORKERS :=
 PY := python3
 SETUP := @python3 tools/check_ros_environment.py
 # -m finds the package in the current folder, but the nodes that the demo starts may change theirs.
 export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
 else
 PY := "$(VENV)/bin/python"
+# Two at once, each in a DDS domain of its own; a file's tests stay together.
+WORKERS := -n 2 --dist loadfile
 SETUP := @tools/make_venv.sh
 export VIRTUAL_ENV := $(VENV)
 export PATH := $(VENV)/bin:$(PATH)

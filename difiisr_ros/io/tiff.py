@@ -187,6 +187,8 @@ def _samples(tiff: Any, page: Any, dtype: np.dtype, name: str) -> np.ndarray:
         try:
             pixels = page.asarray()
         except (NotImplementedError, KeyError, ValueError) as error:
+            # What tifffile raises by itself: where a codec is missing, its message names the
+            # package that has it; else data and tags do not fit each other.
             if "imagecodecs" not in str(error):
                 raise DataError(
                     f"{name}: is truncated or damaged, it cannot be decoded as TIFF: "

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from difiisr_ros.stream import rates
+
 #: Seconds after which a frame without a result counts as dropped.
 PATIENCE = 1.0
 _FORGET = 30.0  # seconds after which a stamp is forgotten, to bound memory
@@ -120,11 +122,6 @@ def percentiles(latencies_ms: Sequence[float] | np.ndarray) -> dict[str, float |
     NaN, a latency that is not known, is left out.
     """
     known = np.asarray(latencies_ms, np.float64)
-    known = known[np.isfinite(known)]
-    if len(known) == 0:
-        return {"p50": None, "p95": None, "p99": None}
-    ordered = np.sort(known)
-    return {
-        f"p{p}": round(float(ordered[max(0, int(np.ceil(p / 100 * len(ordered))) - 1)]), 3)
-        for p in (50, 95, 99)
-    }
+    found = rates.percentiles(known[np.isfinite(known)].tolist())
+    names = (f"p{p}" for p in rates.PERCENTILES)
+    return {name: round(found[name], 3) if found else None for name in names}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from difiisr_ros.core.bound import shown
 from difiisr_ros.core.condition import FEATURES
 from difiisr_ros.lab.training.data import Frame
 from difiisr_ros.lab.training.guidance_priors import degraded, evenly_chosen
 from difiisr_ros.models.channel_limits import ChannelLimits
-from difiisr_ros.models.lite import CameraNet, LiteDenoiser
+from difiisr_ros.models.lite import CameraNet, LiteDenoiser, ResidualBlock
 
 FRAMES = 60
 _USUAL = 0.9  # of the frames
@@ -35,21 +36,21 @@ def measure_limits(network: CameraNet, examples: Iterable[Example]) -> ChannelLi
     """Run the network, float32 in evaluation mode, on examples; ValueError if there are none."""
     streams: list[list[Tensor]] = [[] for _ in network.blocks]
     hiddens: list[list[Tensor]] = [[] for _ in network.blocks]
-    for x, embedding in examples:
-        total = network.head(x)
-        for i, block in enumerate(network.blocks):
-            streams[i].append(_largest(total))
-            scale, shift = block.modulation(embedding)[..., None, None].chunk(2, dim=1)  # type: ignore[operator]
-            hidden = F.relu(block.conv1(total) * (1 + scale) + shift)  # type: ignore[operator]
-            hiddens[i].append(_largest(hidden))
-            total = total + block.conv2(hidden)  # type: ignore[operator]
+    with ExitStack() as hooks:
+        for block, stream, hidden in zip(network.blocks, streams, hiddens):
+            assert isinstance(block, ResidualBlock)
+            for module, found in ((block, stream), (block.conv2, hidden)):
+                hook = module.register_forward_pre_hook(partial(_keep_largest, found))
+                hooks.callback(hook.remove)
+        for x, embedding in examples:
+            network(x, embedding)
     if not streams[0]:
         raise ValueError("no examples to measure channels on")
     return ChannelLimits(*(tuple(map(_over, maps)) for maps in (streams, hiddens)))
 
 
-def _largest(maps: Tensor) -> Tensor:
-    return maps.abs().amax(dim=(0, 2, 3))
+def _keep_largest(found: list[Tensor], module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    found.append(inputs[0].abs().amax(dim=(0, 2, 3)))
 
 
 def _over(found: list[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difiisr_ros.core.bound import bound, compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.bound import bound, compressed, neighbours, shown, without_lone_pixels
 from difiisr_ros.core.condition import OVERSHOOT
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
@@ -94,8 +94,7 @@ def prior_loss(
         camera: what is told of the frames, N x WIDTH.
         guided: PSNR and what else counts.
     """
-    seen, _ = _read(lr)
-    x0 = upsample_folded(lr) + model.predict_prior(seen, camera)
+    x0 = upsample_folded(lr) + model.predict_prior(shown(lr), camera)
     return guided(_bounded(x0, lr, hr, camera), hr, 1, model.config.residual_std)
 
 
