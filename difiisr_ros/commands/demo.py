@@ -179,6 +179,8 @@ class Demo:
         a, out = self._args, self._out.resolve()
         options = {**engine_arguments(a), "camera": self._camera()}
         engine = {name: options[key] for name, key in ENGINE.items() if key in options}
+        # The node then listens once its results have a receiver: no frame is played before.
+        engine["lazy"] = True
         monitor: dict[str, Any] = {"result_file": out / "monitor.json"}
         if a.bag_seconds:
             monitor.update(bag=out / "bag", bag_seconds=float(a.bag_seconds))
