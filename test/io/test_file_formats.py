@@ -282,7 +282,7 @@ def with_segment(jpeg, marker, content):
 @pytest.mark.parametrize("where", ["segments", "after"])
 def test_a_jpeg_with_a_raw_frame_is_not_read_as_its_preview_unasked(tmp_path, where):
     preview = cv2.imencode(".jpg", np.full((16, 16), 90, np.uint8))[1].tobytes()
-    raw = bytes(2 * 16 * 16)
+    raw = bytes(2 * 16 * 16 + 3)
     path = tmp_path / "dji.jpg"
     path.write_bytes(with_segment(preview, 0xE3, raw) if where == "segments" else preview + raw)
     with pytest.raises(DataError, match=r"dji.jpg: is a radiometric JPEG.*--allow-preview"):
