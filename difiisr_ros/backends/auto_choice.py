@@ -72,13 +72,13 @@ def load_fastest(load: Load, model: str, asked: dict[str, Any]) -> Backend:
         asked: device, precision and num_threads, which the choice depends on.
 
     Raises:
-        what ``load`` raises for the first candidate.
+        what ``load`` raises for the first candidate, where none runs.
     """
     names = candidates(model)
     if names == ("onnx",) and Path(model).suffix != ".onnx":
         return _load_without_torch(load)
     if len(names) == 1 or os.environ.get(SWITCH) == "0":
-        return load(names[0])
+        return _load_first(load, names)[1]
     key = choice_key(model, asked)
     chosen = _recall(key)
     if chosen in names:
@@ -88,8 +88,21 @@ def load_fastest(load: Load, model: str, asked: dict[str, Any]) -> Backend:
             if chosen == names[0]:
                 raise
             _logger.warning("backend %s was the fastest, and does not run now: %s", chosen, error)
-            return load(names[0])
+            return _load_first(load, names)[1]
     return _load_and_measure(load, names, key)
+
+
+def _load_first(load: Load, names: tuple[str, ...]) -> tuple[str, Backend]:
+    """The first that runs: another may have the device or precision that was asked for."""
+    refused: BackendUnavailable | None = None
+    for name in names:
+        try:
+            return name, load(name)
+        except BackendUnavailable as error:
+            _logger.info("auto: backend %s does not run here: %s", name, error)
+            refused = refused or error
+    assert refused is not None, "there is a candidate"
+    raise refused
 
 
 def _load_without_torch(load: Load) -> Backend:
@@ -102,23 +115,24 @@ def _load_without_torch(load: Load) -> Backend:
 
 def _load_and_measure(load: Load, names: tuple[str, ...], key: dict[str, Any]) -> Backend:
     others = OtherProcesses()
-    loaded = {names[0]: load(names[0])}
+    first, backend = _load_first(load, names)
+    loaded = {first: backend}
     if others.share() > BUSY:
-        _logger.info("auto: %s runs; the machine is too busy to compare", names[0])
-        return loaded[names[0]]
+        _logger.info("auto: %s runs; the machine is too busy to compare", first)
+        return backend
     # All on one device: a CPU need not be tried against a GPU.
-    device = loaded[names[0]].device
-    for name in names[1:]:
+    device = backend.device
+    for name in names[names.index(first) + 1 :]:
         try:
             loaded[name] = load(name, device=device)
         except DifiisrError as error:
             _logger.info("auto: backend %s does not run here: %s", name, error)
     if len(loaded) == 1:
-        return loaded[names[0]]
+        return backend
     others = OtherProcesses()
     seconds = measure(loaded)
     busy = others.share() > BUSY
-    chosen = names[0] if busy else choose(seconds)
+    chosen = first if busy else choose(seconds)
     times = ", ".join(f"{name} {1e3 * value:.1f} ms" for name, value in seconds.items())
     _logger.info(
         "auto: %s for %dx%d pixels on %s%s; %s runs",

@@ -9,9 +9,11 @@ from difiisr_ros.backends.base import Backend
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.published.kind import is_published
 
-BACKENDS = ("auto", "torch", "onnx", "tensorrt", "bicubic")
-DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+AUTO = "auto"
+BACKENDS = (AUTO, "torch", "onnx", "tensorrt", "bicubic")
+DEVICES = (AUTO, "cpu", "cuda")
+PRECISIONS = (AUTO, "fp32", "bf16", "fp16", "int8")
+THREADS = (0, 256)  # 0 leaves the number to the backend
 
 #: Backend -> what runs in its place where it cannot; bicubic in that of all others.
 _INSTEAD = {"tensorrt": "torch", "onnx": "torch"}
@@ -29,9 +31,10 @@ def create(
     strict: bool = False,
     num_threads: int = 0,
 ) -> tuple[Backend, str | None]:
-    """Load a backend, falling back to the next one where it cannot run and ``strict`` is off.
+    """Load a backend, falling back to what runs where it cannot and ``strict`` is off.
 
-    Only a backend that is *unavailable* (a library or device that is missing) falls back. A model
+    Only what is *unavailable* (a library, a device, a precision) falls back: a precision to
+    another precision, a device to another device, and only then a backend to the next one. A model
     file that is broken never does: what the user asked for would silently not run.
 
     Returns:
@@ -47,6 +50,9 @@ def create(
     _check_device(name, device)
     if precision not in PRECISIONS:
         raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    low, high = THREADS
+    if isinstance(num_threads, bool) or not low <= num_threads <= high:
+        raise OptionError(f"num_threads must be in {low}..{high}, got {num_threads!r}")
     how: dict[str, Any] = {
         "model": model,
         "autoencoder": autoencoder,
@@ -59,7 +65,31 @@ def create(
     except BackendUnavailable as error:
         if strict:
             raise
-        return create_instead(name, error, **how)
+        found = _with_less(name, how, error)
+        return create_instead(name, error, **how) if found is None else found
+
+
+def _with_less(
+    name: str, how: dict[str, Any], error: BackendUnavailable
+) -> tuple[Backend, str] | None:
+    """The same backend in another precision, else on another device; None where it runs in none."""
+    named = [key for key in ("precision", "device") if how[key] != AUTO]
+    attempts = [[key] for key in named]
+    if len(named) == 2:
+        attempts.append(named)
+    for given_up in attempts:
+        try:
+            backend = _load(name, **{**how, **dict.fromkeys(given_up, AUTO)})
+        except BackendUnavailable:
+            continue
+        asked = " and ".join(f"{key} {how[key]}" for key in given_up)
+        reason = (
+            f"{asked} {'are' if len(given_up) > 1 else 'is'} not available, {backend.name} on "
+            f"{backend.device} ({backend.precision}) runs instead: {error}"
+        )
+        _logger.warning(reason)
+        return backend, reason
+    return None
 
 
 def _check_device(name: str, device: str) -> None:
@@ -92,10 +122,12 @@ def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Ba
         how["device"] = how["device"].replace("tensorrt", "cuda")
     reason = f"backend {name} is not available, {other} runs instead: {error}"
     _logger.warning(reason)
+    if other == "bicubic":
+        how["device"] = how["precision"] = AUTO
     try:
         return _load(other, **how), reason
     except BackendUnavailable as second:
-        last, why = create_instead(other, second, **how)
+        last, why = _with_less(other, how, second) or create_instead(other, second, **how)
         return last, f"{why}; {reason}"
 
 
@@ -109,7 +141,7 @@ def _load(
     autoencoder: str = "",
 ) -> Backend:
     if name == "bicubic":
-        return _bicubic()
+        return _bicubic(device, precision)
     if is_published(model, autoencoder):
         if name not in ("auto", "torch"):
             raise BackendUnavailable(
@@ -136,9 +168,14 @@ def _load(
     return load_fastest(load, model, asked)
 
 
-def _bicubic() -> Backend:
+def _bicubic(device: str, precision: str) -> Backend:
     from difiisr_ros.backends.bicubic import BicubicBackend
 
+    if device not in (AUTO, "cpu") or precision not in (AUTO, "fp32"):
+        raise BackendUnavailable(
+            f"backend bicubic runs on cpu in fp32 alone; asked were device {device}, precision "
+            f"{precision}"
+        )
     return BicubicBackend()
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import BACKENDS
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.commands.numbers import real
 from difiisr_ros.errors import DifiisrError, OptionError
 from difiisr_ros.lab.bench.cell import Cell
 from difiisr_ros.lab.bench.roofline_limit import near_limit
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-steps", metavar="K,...", help=f"diffusion steps (default: {STEPS})")
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=real(),
         default=2.0,
         metavar="S",
         help="measure each cell for so long, 5 frames at least",

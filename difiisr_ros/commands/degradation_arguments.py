@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from difiisr_ros.commands.numbers import real
 from difiisr_ros.lab.frames.degrade import CAMERA, NOISE_PERCENT
 
 
@@ -20,7 +21,7 @@ def add_degradation_arguments(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--noise",
-        type=float,
+        type=real(),
         default=NOISE_PERCENT,
         metavar="PERCENT",
         help=f"white noise of the simulated camera, %% of the range ({NOISE_PERCENT:g})",

@@ -24,8 +24,13 @@ from difiisr_ros.commands.demo_processes import (
     sleep_until,
     termination_raises,
 )
-from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
-from difiisr_ros.core.camera_profile import AUTO, resolve_camera
+from difiisr_ros.commands.engine_arguments import (
+    add_engine_arguments,
+    engine_arguments,
+    load_engine,
+)
+from difiisr_ros.commands.numbers import real
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
@@ -54,18 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "truth is known",
     )
     parser.add_argument("--topic", help="image topic of a bag that has several")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long to play")
-    parser.add_argument("--rate", type=float, default=30.0, help="frames a second")
+    parser.add_argument("--seconds", type=real(), default=20.0, help="how long to play")
+    parser.add_argument("--rate", type=real(), default=30.0, help="frames a second")
     parser.add_argument("--size", default="160x120", help="of the synthetic camera")
     parser.add_argument(
         "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
     parser.add_argument(
-        "--bag-seconds", type=float, default=60.0, help="record at most this long; 0: no bag"
+        "--bag-seconds", type=real(0), default=60.0, help="record at most this long; 0: no bag"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
-    add_engine_arguments(parser)
+    add_engine_arguments(parser, fallback=True)
     parser.set_defaults(camera=None)  # None: not given, so that the synthetic camera's own is told
 
 
@@ -110,12 +115,10 @@ class Demo:
         if not args.bag_seconds >= 0:
             raise OptionError(f"--bag-seconds is {args.bag_seconds}; accepted are 0 and more")
         self._frames = max(1, round(args.seconds * args.rate))
-        if args.camera is not None:
-            resolve_camera(args.camera)  # to complain
         for module, why in (("rclpy", _NO_ROS), ("rosbags", _NO_ROSBAGS)):
             if importlib.util.find_spec(module) is None:
                 raise DataError(why.format(python=sys.executable))
-        # Opened here only to complain before anything is started.
+        # Opened and loaded here only to complain before anything is started.
         self._source: FrameSource = open_source(
             args.input,
             width=self._width,
@@ -124,6 +127,7 @@ class Demo:
             topic=args.topic,
             limit=1,
         )
+        load_engine(args, camera=args.camera or AUTO).close()
         self._environment = node_environment()
 
     def run(self) -> dict[str, Any]:
@@ -181,6 +185,7 @@ class Demo:
         engine = {name: options[key] for name, key in ENGINE.items() if key in options}
         # The node then listens once its results have a receiver: no frame is played before.
         engine["lazy"] = True
+        engine["strict_backend"] = not a.allow_fallback
         monitor: dict[str, Any] = {"result_file": out / "monitor.json"}
         if a.bag_seconds:
             monitor.update(bag=out / "bag", bag_seconds=float(a.bag_seconds))

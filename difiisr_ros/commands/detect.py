@@ -12,6 +12,7 @@ import numpy as np
 
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.commands.numbers import real
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.frames.degrade import CAMERA, check_degradation, known_camera
 
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-score",
-        type=float,
+        type=real(),
         default=0.3,
         metavar="S",
         help="weaker objects are not listed; scoring takes all",

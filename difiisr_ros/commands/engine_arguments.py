@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from difiisr_ros.backends.factory import BACKENDS, PRECISIONS
+from difiisr_ros.backends.factory import BACKENDS, PRECISIONS, THREADS
+from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
 from difiisr_ros.core.radiometry import RANGE_MODES
-from difiisr_ros.errors import OptionError
+from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 
+if TYPE_CHECKING:
+    from difiisr_ros.pipeline import SuperResolver
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+
+def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = False) -> None:
     """Declare what :func:`engine_arguments` reads; ``--num-steps`` is the command's (None unless
-    given)."""
+    given). With ``fallback`` what :func:`load_engine` reads, too: commands that measure have none,
+    because their numbers would be something else's."""
     default = UpscaleOptions()
     group = parser.add_argument_group("engine")
     group.add_argument(
@@ -40,7 +45,11 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
     group.add_argument(
-        "--seed", type=int, default=default.seed, metavar="N", help="of the diffusion noise"
+        "--seed",
+        type=whole(*SEEDS),
+        default=default.seed,
+        metavar="N",
+        help="of the diffusion noise",
     )
     group.add_argument(
         "--consistency",
@@ -51,7 +60,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--overshoot",
-        type=float,
+        type=real(),
         default=default.overshoot,
         metavar="A",
         help="how far a result may leave what the camera's 3x3 pixels span, 0 to 1 of that span",
@@ -65,7 +74,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     for name, what in (("visual", "spectrum"), ("perceptual", "features")):
         group.add_argument(
             f"--{name}-scale",
-            type=float,
+            type=real(),
             default=0.0,
             metavar="S",
             help=f"{name} guidance, 0 (off) to 2: how far the {what} of sharp frames is aimed at",
@@ -83,14 +92,40 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         help="what becomes normalised 0..1; 'fixed' needs --range-min and --range-max",
     )
     for name in ("--range-min", "--range-max"):
-        group.add_argument(name, type=float, metavar="COUNTS", help="in the frames' units")
+        group.add_argument(name, type=real(), metavar="COUNTS", help="in the frames' units")
     group.add_argument(
         "--threads",
-        type=int,
+        type=whole(*THREADS),
         default=0,
         metavar="N",
         help="CPU threads; 0 leaves the choice to the backend",
     )
+    if fallback:
+        group.add_argument(
+            "--allow-fallback",
+            action="store_true",
+            help="run what there is where backend, device or precision cannot be had, instead of "
+            "ending with exit code 2",
+        )
+
+
+def load_engine(args: argparse.Namespace, **options: Any) -> SuperResolver:
+    """The engine that the arguments name: exactly that, unless a fallback is allowed.
+
+    Args:
+        args: of a parser that :func:`add_engine_arguments` has given ``fallback``.
+        options: more of :meth:`SuperResolver.load`'s, or others than the arguments say.
+
+    Raises:
+        DifiisrError: it cannot be loaded; where something else would run, how to allow that.
+    """
+    from difiisr_ros.pipeline import SuperResolver
+
+    how = {**engine_arguments(args), **options}
+    try:
+        return SuperResolver.load(**how, strict_backend=not args.allow_fallback)
+    except BackendUnavailable as error:
+        raise BackendUnavailable(f"{error} (--allow-fallback runs what there is)") from error
 
 
 def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.evaluation.export import check_writable, write_csv, write_json
 from difiisr_ros.lab.evaluation.limits import parse_limit
@@ -51,7 +52,7 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     add_degradation_arguments(group)
     group.add_argument(
         "--degradation-seed",
-        type=int,
+        type=whole(*SEEDS),
         default=0,
         metavar="N",
         help="of the simulated camera: its blur, pattern and noise",
@@ -76,16 +77,16 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--match-tolerance",
-        type=float,
+        type=real(),
         default=0.005,
         metavar="SECONDS",
         help="how far stamps of --topic and --reference-topic may be apart",
     )
     group.add_argument(
-        "--start", type=float, default=0.0, metavar="SECONDS", help="leave out a bag's beginning"
+        "--start", type=real(), default=0.0, metavar="SECONDS", help="leave out a bag's beginning"
     )
     group.add_argument(
-        "--duration", type=float, metavar="SECONDS", help="take this much of a bag (all)"
+        "--duration", type=real(), metavar="SECONDS", help="take this much of a bag (all)"
     )
     group.add_argument(
         "--sequence",
@@ -140,19 +141,19 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--data-range",
-        type=float,
+        type=real(),
         metavar="COUNTS",
         help="peak for PSNR and SSIM of 16-bit and float frames (each HR frame's max - min)",
     )
     group.add_argument(
         "--kelvin-per-count",
-        type=float,
+        type=real(),
         metavar="K",
         help="of a radiometric camera, such as 0.01: radiometric values in kelvin",
     )
     group.add_argument(
         "--still-threshold",
-        type=float,
+        type=real(),
         metavar="COUNTS",
         help="largest change of the mean of 5x5 pixels that count as still, for flicker (1 %% of "
         "the range)",
@@ -171,7 +172,7 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         help="detector_judge, detector, or a file of 'difiisr train-detector'",
     )
     group.add_argument(
-        "--confidence", type=float, default=0.95, metavar="SHARE", help="of the intervals"
+        "--confidence", type=real(), default=0.95, metavar="SHARE", help="of the intervals"
     )
     for side, example in (("below", "psnr_gain_db=1.0"), ("above", "time_ms_p99=33")):
         group.add_argument(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.backends.factory import THREADS
+from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.models.model_files import EMBEDDED
 
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--minutes",
-        type=float,
+        type=real(),
         default=90.0,
         metavar="N",
         help="training time, all stages together",
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--learning-rate",
-        type=float,
+        type=real(),
         default=3e-3,
         metavar="LR",
         help="peak of the schedule, of AdamW; Muon's is 20/3 of it",
@@ -84,7 +86,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the frames themselves",
     )
     parser.add_argument(
-        "--distill-steps", type=int, default=1, metavar="N", help="diffusion steps that it takes"
+        "--distill-steps",
+        type=whole(1),
+        default=1,
+        metavar="N",
+        help="diffusion steps that it takes",
     )
     parser.add_argument(
         "--distill-fresh",
@@ -95,37 +101,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--prior-share",
-        type=float,
+        type=real(),
         default=0.6,
         metavar="F",
         help="share of the time for the one-step answer",
     )
     parser.add_argument(
         "--guided-share",
-        type=float,
+        type=real(),
         default=0.0,
         metavar="F",
         help="share of that, at its end, in which spectrum and features count beside PSNR",
     )
     parser.add_argument(
         "--few-step-share",
-        type=float,
+        type=real(),
         default=0.2,
         metavar="F",
         help="share of the time, at its end, for 2 and 4 steps as run",
     )
     parser.add_argument(
         "--spectrum-weight",
-        type=float,
+        type=real(),
         default=0.02,
         metavar="W",
         help="of the spectrum as a loss (n steps: n^2 times)",
     )
     parser.add_argument(
-        "--feature-weight", type=float, default=0.2, metavar="W", help="of the features as a loss"
+        "--feature-weight", type=real(), default=0.2, metavar="W", help="of the features as a loss"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of crops, noise and weights"
+        "--seed", type=whole(*SEEDS), default=0, metavar="N", help="of crops, noise and weights"
     )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
@@ -133,7 +139,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strict", action="store_true",
         help="end with exit code 2 at a file that cannot be read, instead of leaving it out",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (0: all)")
+    parser.add_argument(
+        "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the PSNR history as JSON")
 
 

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from difiisr_ros.backends.factory import THREADS
+from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.errors import DataError, OptionError
 
 HELP = "Train the detector on a folder of frames with boxes."
@@ -46,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop", type=int, default=256, metavar="PX", help="side of the crops, a multiple of 32"
     )
     parser.add_argument(
-        "--learning-rate", type=float, default=2e-3, metavar="LR", help="peak of the schedule"
+        "--learning-rate",
+        type=real(),
+        default=2e-3,
+        metavar="LR",
+        help="peak of the schedule",
     )
     parser.add_argument(
         "--channels",
@@ -64,15 +70,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rare-below",
-        type=float,
+        type=real(),
         default=0.25,
         metavar="F",
         help="show classes that a smaller share of the frames has more often; 0: no class",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and crops")
+    parser.add_argument(
+        "--seed", type=whole(*SEEDS), default=0, metavar="N", help="of weights and crops"
+    )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (0: all)")
+    parser.add_argument(
+        "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the mAP history as JSON")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
-from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
+from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_files import plan_files, upscale_files
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the principal point is scaled",
     )
     group.add_argument("--storage", choices=STORAGES, help="of the new bag; default: as the old")
-    add_engine_arguments(parser)
+    add_engine_arguments(parser, fallback=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,8 +103,6 @@ def run(args: argparse.Namespace) -> int:
         DataError, OptionError, ModelError, BackendUnavailable: Nothing could be done, or a result
             could not be written.
     """
-    from difiisr_ros.pipeline import SuperResolver
-
     bag = is_bag(args.input)
     outcome = Outcome()
     if bag:
@@ -120,11 +118,8 @@ def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
     if args.json:
         check_target(args.json)
-    resolver = SuperResolver.load(**{**engine_arguments(args), **_memory_arguments(args)})
+    resolver = load_engine(args, **_memory_arguments(args))
     try:
-        info = resolver.info
-        if info.fallback:
-            outcome.warn(f"running {info.backend} instead: {info.fallback}")
         started = time.perf_counter()
         if bag:
             upscale_bag(
@@ -140,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             upscale_files(jobs, resolver, options, outcome)
         seconds = time.perf_counter() - started
+        info = resolver.info  # what has run, also where it changed on the way
     finally:
         resolver.close()
     report = _report(args, info.as_dict(), outcome, seconds)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from difiisr_ros.errors import DataError, DifiisrError
+from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
 from difiisr_ros.io.bags import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
@@ -71,6 +71,7 @@ def upscale_bag(
     Raises:
         DataError: The source cannot be read, has no such topic or has results already, or the
             target exists or cannot be written.
+        BackendUnavailable: The engine does not run.
     """
     from tqdm import tqdm
 
@@ -102,6 +103,8 @@ def upscale_bag(
                             scaled = scale_camera_info(info, resolver.info.scale, convention)
                         else:
                             continue
+                    except BackendUnavailable:  # no fault of the message
+                        raise
                     except DifiisrError as error:
                         outcome.fail(f"{topic} at {log_time}", error)
                         continue

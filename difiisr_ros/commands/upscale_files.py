@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.commands.outcome import Outcome
-from difiisr_ros.errors import DataError, DifiisrError, OutputError
+from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
 from difiisr_ros.io.jpeg import parse_jpeg
@@ -148,6 +148,7 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
     Raises:
         DataError: The only file cannot be used.
         OutputError: A result cannot be written; those after it could not be either.
+        BackendUnavailable: The engine does not run.
     """
     from tqdm import tqdm
 
@@ -160,6 +161,8 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
         except OutputError as error:
             raise _about(job.source, error, OutputError) from error
+        except BackendUnavailable:  # no fault of the file
+            raise
         except DifiisrError as error:
             if job.alone:
                 raise _about(job.source, error, DataError) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from difiisr_ros.backends.factory import BACKENDS, PRECISIONS
+from difiisr_ros.backends.factory import BACKENDS, PRECISIONS, THREADS
 from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
 from difiisr_ros.core.radiometry import RANGE_MODES
@@ -153,8 +153,8 @@ TABLE: tuple[ParameterSpec, ...] = (
         "num_threads",
         0,
         "CPU threads for inference; 0 leaves it to the backend.",
-        minimum=0,
-        maximum=256,
+        minimum=THREADS[0],
+        maximum=THREADS[1],
     ),
     ParameterSpec(
         "warmup_width",

@@ -159,9 +159,15 @@ def test_the_others_are_tried_on_the_device_of_the_first(monkeypatch):
     assert loader.asked == [("torch", None), ("onnx", "cuda:0")]
 
 
-def test_a_first_that_does_not_run_is_an_error():
+@pytest.mark.parametrize("measured", [True, False])
+def test_where_the_first_does_not_run_another_has_what_was_asked_for(monkeypatch, measured):
+    """As a PyTorch for CPUs beside ONNX Runtime for GPUs."""
+    if not measured:
+        monkeypatch.setenv(auto_choice.SWITCH, "0")
+    no_device = BackendUnavailable("no device")
+    assert fastest(Loader({"torch": no_device})) == "onnx"
     with pytest.raises(BackendUnavailable, match="no device"):
-        fastest(Loader({"torch": BackendUnavailable("no device")}))
+        fastest(Loader({"torch": no_device, "onnx": BackendUnavailable("neither")}))
 
 
 def test_a_choice_that_no_longer_runs_is_said(caplog):

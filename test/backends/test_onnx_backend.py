@@ -263,20 +263,27 @@ def test_files_that_are_no_graphs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "said", "instead"),
     [
-        ({"device": "cuda"}, "has no CUDAExecutionProvider.*install onnxruntime-gpu"),
-        ({"device": "tensorrt:1"}, "has no TensorrtExecutionProvider"),
-        ({"precision": "fp16"}, "on cpu runs fp32 here, not fp16"),
-        ({"precision": "bf16"}, "on cpu runs fp32 here, not bf16"),
+        (
+            {"device": "cuda"},
+            "has no CUDAExecutionProvider.*install onnxruntime-gpu",
+            "device cuda",
+        ),
+        ({"device": "tensorrt:1"}, "has no TensorrtExecutionProvider", "device tensorrt:1"),
+        ({"precision": "fp16"}, "on cpu runs fp32 here, not fp16", "precision fp16"),
+        ({"precision": "bf16"}, "on cpu runs fp32 here, not bf16", "precision bf16"),
     ],
 )
-def test_what_does_not_run_here_is_refused_or_said(how, said):
+def test_what_does_not_run_here_is_refused_or_said(how, said, instead):
     with pytest.raises(BackendUnavailable, match=said):
         SuperResolver.load(backend="onnx", strict_backend=True, **{"device": "cpu", **how})
     resolver = SuperResolver.load(backend="onnx", **{"device": "cpu", **how})
-    assert resolver.info.backend in ("torch", "bicubic")
-    assert "backend onnx is not available" in resolver.info.fallback
+    assert (resolver.info.backend, resolver.info.device) == ("onnx", "cpu")
+    assert resolver.info.precision == "fp32"
+    assert resolver.info.fallback.startswith(
+        f"{instead} is not available, onnx on cpu (fp32) runs instead: "
+    )
 
 
 def test_without_onnx_runtime_torch_runs_and_says_so(monkeypatch, graph_file):

@@ -1,0 +1,90 @@
+"""Commands do what was asked for by name, or end with exit code 2 before anything is written."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from difiisr_ros.cli import main
+from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.io.images import read_image, write_image
+from difiisr_ros.pipeline import SuperResolver
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="what a GPU has is had")
+
+
+@pytest.fixture
+def frames(tmp_path):
+    folder = tmp_path / "in"
+    for i in range(3):
+        pixels = np.random.default_rng(i).integers(29000, 30000, (16, 20)).astype(np.uint16)
+        write_image(folder / f"{i}.png", pixels)
+    return folder
+
+
+ASKED = [
+    ("--device", "cuda"),
+    ("--precision", "fp16"),
+    ("--backend", "bicubic", "--device", "cuda"),
+    ("--backend", "tensorrt"),
+]
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=" ".join)
+def test_upscale_refuses_or_is_allowed_to_fall_back(tmp_path, frames, asked, capsys, caplog):
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    arguments = ["upscale", str(frames), str(out), "--model", "nano", *asked]
+    assert main(arguments) == 2
+    assert "(--allow-fallback runs what there is)" in capsys.readouterr().err
+    assert not out.exists() and not caplog.text
+    assert main([*arguments, "--allow-fallback", "--json", str(report)]) == 0
+    assert len(list(out.iterdir())) == 3
+    engine = json.loads(report.read_text())["engine"]
+    assert engine["backend"] != "bicubic" or "bicubic" in asked
+    assert caplog.text.count("not available") == 1, caplog.text  # said once
+    assert engine["fallback"] in caplog.text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate", "{frames}", "--out", "{out}", "--precision", "fp16"),
+        ("bench", "--quick", "--json", "{out}", "--device", "cuda"),
+        ("demo", "--out", "{out}", "--device", "cuda"),
+    ],
+    ids=lambda c: c[0],
+)
+def test_the_others_refuse(tmp_path, frames, command, capsys):
+    if command[0] == "demo":
+        pytest.importorskip("rclpy")
+    out = tmp_path / "out"
+    arguments = [part.format(frames=frames, out=out) for part in command]
+    assert main(arguments) == 2
+    assert "difiisr: error: " in capsys.readouterr().err
+    assert not out.exists() or not [p for p in out.rglob("*") if p.is_file()]
+
+
+def test_an_engine_that_gives_up_at_work_ends_it(tmp_path, frames, monkeypatch, capsys):
+    """It is no fault of the file, and the next one would fare no better."""
+    tried = []
+
+    def gives_up(self, frame):
+        tried.append(frame)
+        raise BackendUnavailable("the driver is gone")
+
+    monkeypatch.setattr(SuperResolver, "upscale", gives_up)
+    out = tmp_path / "out"
+    assert main(["upscale", str(frames), str(out), "--backend", "bicubic"]) == 2
+    assert len(tried) == 1 and "the driver is gone" in capsys.readouterr().err
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_all_engines_write_more_than_bicubic(tmp_path, frames):
+    """The mistake that this is about: bicubic's pixels where a model was asked for."""
+    for name, arguments in (("a", ["--backend", "bicubic"]), ("b", ["--precision", "fp32"])):
+        out = tmp_path / name
+        assert main(["upscale", str(frames), str(out), "--model", "nano", *arguments]) == 0
+    assert (read_image(tmp_path / "a/0.png") != read_image(tmp_path / "b/0.png")).any()
