@@ -21,7 +21,7 @@ from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
 #: Endings that a result keeps.
 _KEPT = (".png", *STACK_SUFFIXES)
 #: Ending of the result -> of other files. Lossy and rare picture formats become PNG.
-_OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff"}
+_OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff", ".csq": ".tiff"}
 _WRITTEN = (*IMAGE_SUFFIXES, ".npy", ".npz")
 _ORIENTATION = 274  # a TIFF tag
 

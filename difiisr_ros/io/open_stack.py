@@ -20,8 +20,8 @@ from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
 from difiisr_ros.io.tiff import open_tiff
 
 ACCEPTED = (
-    "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's and DJI's radiometric JPEG, FFF and SEQ, NumPy's "
-    ".npy and .npz, .csv of numbers"
+    "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's and DJI's radiometric JPEG, FFF, SEQ and CSQ, "
+    "NumPy's .npy and .npz, .csv of numbers"
 )
 #: What the content starts with -> what it is.
 _SIGNATURES = (

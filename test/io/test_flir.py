@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import sys
+import types
 
 import cv2
 import numpy as np
@@ -31,6 +33,10 @@ def container(counts=COUNTS, *, header=">", record="<", raw="plain", camera=None
     height, width = size or counts.shape
     if raw == "plain":
         pixels = counts.astype(f"{record}u2").tobytes()
+    elif raw == "jpeg-ls":
+        pixels = pytest.importorskip(
+            "imagecodecs", reason="imagecodecs is not installed"
+        ).jpegls_encode(counts)
     else:
         image = counts if raw == "png" else counts.byteswap()
         pixels = cv2.imencode(".png", image)[1].tobytes()
@@ -160,3 +166,29 @@ def test_a_recording_is_all_its_frames(tmp_path):
     assert np.abs(np.mean(results, (1, 2)) - np.mean(truth, (1, 2))).max() < 0.1
     (tmp_path / "a.seq").write_bytes(data[:-200])
     assert main(["upscale", *arguments, "--backend", "bicubic"]) == 2
+
+
+def test_a_recording_compressed_by_jpeg_ls(tmp_path):
+    frames = [COUNTS, COUNTS + 7]
+    data = b"".join(container(frame, raw="jpeg-ls") for frame in frames)
+    (tmp_path / "a.csq").write_bytes(data)
+    with open_stack(tmp_path / "a.csq", ReadOptions()) as stack:
+        for read, frame in zip(stack.frames(), frames):
+            np.testing.assert_array_equal(read, frame)
+
+
+def test_jpeg_ls_without_its_library_names_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    data = container().replace(COUNTS.astype("<u2").tobytes()[:4], b"\xff\xd8\xff\xf7")
+    (tmp_path / "a.csq").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.csq.*JPEG-LS.*pip install imagecodecs"):
+        read_image(tmp_path / "a.csq")
+
+
+def test_damaged_jpeg_ls_is_refused(tmp_path, monkeypatch):
+    codec = types.SimpleNamespace(jpegls_decode=lambda data: (_ for _ in ()).throw(ValueError("x")))
+    monkeypatch.setitem(sys.modules, "imagecodecs", codec)
+    data = container().replace(COUNTS.astype("<u2").tobytes()[:4], b"\xff\xd8\xff\xf7")
+    (tmp_path / "a.csq").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.csq.*cannot be decoded as JPEG-LS: x"):
+        read_image(tmp_path / "a.csq")
