@@ -57,7 +57,7 @@ lint: setup ## ruff and mypy
 
 .PHONY: goldens
 goldens: setup ## write anew what the models make of two small frames, when that was to change
-	@$(PY) test/unit/model_goldens.py
+	@$(PY) test/support/model_goldens.py
 
 .PHONY: clean
 clean: ## remove what builds and tests left; not out/, which may hold a training

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from support.paths import DRONE_FRAMES, REPOSITORY
+
+# Tests of tools/ and of launch files import them by name.
+sys.path.append(str(REPOSITORY / "tools"))
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that: a test run from CI
 # would find that nothing it starts can be interrupted.
@@ -107,4 +110,4 @@ def data_dir(data_folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def drone_frames() -> list[Path]:
     """Twenty real frames of 320x256, 8 bits, that every clone has; see their README."""
-    return sorted((REPOSITORY / "test" / "fixtures" / "hit_uav").glob("*.jpg"))
+    return sorted(DRONE_FRAMES.glob("*.jpg"))

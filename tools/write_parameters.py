@@ -16,6 +16,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from launch_stand_ins import launch_file
 from marked_text import ROOT, marked, write_files
 
 from difiisr_ros.stream import frame_player_parameters, monitor_parameters, parameter_table
@@ -142,14 +143,8 @@ def is_parameter(argument: LaunchArgument) -> bool:
 
 def launch_arguments(name: str) -> Sequence[LaunchArgument]:
     """A launch file's arguments; launch need not be installed."""
-    sys.path.insert(0, str(ROOT / "test" / "unit"))
-    try:
-        from launch_stand_ins import launch_file
-
-        with launch_file(ROOT, name) as module:
-            return module.ARGUMENTS
-    finally:
-        sys.path.pop(0)
+    with launch_file(ROOT, name) as module:
+        return module.ARGUMENTS
 
 
 def files() -> dict[Path, str]:

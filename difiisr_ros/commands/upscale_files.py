@@ -10,7 +10,9 @@ import numpy as np
 
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
+from difiisr_ros.io.dji import raw_size
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
+from difiisr_ros.io.jpeg import parse_jpeg
 from difiisr_ros.io.numbers import to_computed, to_stored
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
@@ -19,10 +21,9 @@ from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
 #: Endings that a result keeps.
 _KEPT = (".png", *STACK_SUFFIXES)
 #: Ending of the result -> of other files. Lossy and rare picture formats become PNG.
-_OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff"}
+_OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff", ".csq": ".tiff"}
 _WRITTEN = (*IMAGE_SUFFIXES, ".npy", ".npz")
 _ORIENTATION = 274  # a TIFF tag
-_PEEK = 1 << 18  # bytes in which a FLIR JPEG names itself, after its EXIF
 
 
 @dataclass(frozen=True)
@@ -140,10 +141,10 @@ def _ending(path: Path, options: ReadOptions) -> str:
     suffix = path.suffix.lower()
     if suffix in (".jpg", ".jpeg") and not options.allow_preview:
         try:
-            with path.open("rb") as file:
-                radiometric = b"FLIR\0\1" in file.read(_PEEK)
+            jpeg = parse_jpeg(path.read_bytes())
         except OSError:
-            radiometric = False  # reading it will say why
+            return ".png"  # reading it will say why
+        radiometric = bool(jpeg.flir) or raw_size(jpeg) is not None
         return ".tiff" if radiometric else ".png"
     return _OTHERS.get(suffix, ".png")
 

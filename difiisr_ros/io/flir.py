@@ -1,13 +1,15 @@
 """FLIR's FFF container: the sensor's raw frame and the constants that make it temperatures.
 
-It is a file of its own (``.fff``), one after the other in a recording (``.seq``), or lies in the
-APP1 segments of a radiometric JPEG. The layout is as ExifTool documents it (https://exiftool.org/TagNames/FLIR.html):
+It is a file of its own (``.fff``), one after the other in a recording (``.seq``, ``.csq``), or lies
+in the APP1 segments of a radiometric JPEG. The layout is as ExifTool documents it
+(https://exiftool.org/TagNames/FLIR.html):
 
 - header of 64 bytes: ``FFF`` and 0 at 0, version at 0x14, offset of the record directory at 0x18,
   number of its entries at 0x1c, all uint32. The version, 100 to 199, tells the byte order.
 - directory entry of 32 bytes: type uint16 at 0, offset uint32 at 0x0c, length uint32 at 0x10.
 - record 1, raw frame: uint16 2 at 0 (tells the byte order), width at 2, height at 4, and from 0x20
-  on either uint16 pixels or a 16-bit PNG, in which some cameras swap the bytes.
+  on either uint16 pixels, a 16-bit PNG, in which some cameras swap the bytes, or (``.csq``) a
+  JPEG-LS.
 - record 0x20, camera: uint16 2 at 0 (byte order), then single-precision floats, see ``_CAMERA``.
 """
 
@@ -28,6 +30,7 @@ MAGIC = b"FFF\0"
 _RAW, _CAMERA_INFO = 1, 0x20
 _PIXELS_AT = 0x20
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8\xff"
 _ZERO_CELSIUS = 273.15
 #: Offset of a value in the camera record; floats but planck_o, which is an int32.
 _CAMERA = {
@@ -179,6 +182,8 @@ def _raw_frame(record: bytes, name: str, options: ReadOptions) -> np.ndarray:
             raise DataError(f"{name}: its raw frame is an {image.dtype} PNG, accepted is uint16")
         # Neighbouring pixels are alike; with their bytes swapped they are not.
         image = min(image, image.byteswap(), key=_roughness)
+    elif body[: len(_JPEG)] == _JPEG:
+        image = _decode_jpeg_ls(body, f"{name} (raw frame)")
     else:
         if len(body) < 2 * width * height:
             raise DataError(
@@ -189,6 +194,22 @@ def _raw_frame(record: bytes, name: str, options: ReadOptions) -> np.ndarray:
         image = image.astype(np.uint16)
     if image.shape != (height, width):
         raise DataError(f"{name}: says {width}x{height}, its raw frame has {image.shape[::-1]}")
+    return image
+
+
+def _decode_jpeg_ls(data: bytes, name: str) -> np.ndarray:
+    try:
+        import imagecodecs
+    except ImportError:
+        raise DataError(
+            f"{name}: is compressed by JPEG-LS, which imagecodecs reads; pip install imagecodecs"
+        ) from None
+    try:
+        image = imagecodecs.jpegls_decode(data)
+    except Exception as error:  # each codec has a kind of its own
+        raise DataError(f"{name}: cannot be decoded as JPEG-LS: {error}") from error
+    if image.dtype != np.uint16:
+        raise DataError(f"{name}: is an {image.dtype} JPEG-LS, accepted is uint16")
     return image
 
 

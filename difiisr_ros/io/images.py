@@ -25,7 +25,7 @@ from difiisr_ros.io.stack import ReadOptions, Stack
 #: File name endings that :func:`list_images` takes as frames.
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".pgm")
 #: Those that hold frames of any kind that :func:`difiisr_ros.io.open_stack.open_stack` reads.
-FRAME_SUFFIXES = (*IMAGE_SUFFIXES, ".fff", ".seq", ".npy", ".npz", ".csv")
+FRAME_SUFFIXES = (*IMAGE_SUFFIXES, ".fff", ".seq", ".csq", ".npy", ".npz", ".csv")
 
 _DTYPES_OF_SUFFIX: dict[str, tuple[str, ...]] = {
     ".png": ("uint8", "uint16"),

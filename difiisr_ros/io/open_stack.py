@@ -11,6 +11,7 @@ import numpy as np
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.arrays import open_csv, open_npy, open_npz
+from difiisr_ros.io.dji import decode_dji, raw_size
 from difiisr_ros.io.flir import MAGIC, containers, decode_fff
 from difiisr_ros.io.jpeg import parse_jpeg
 from difiisr_ros.io.pgm import decode_pgm
@@ -19,8 +20,8 @@ from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
 from difiisr_ros.io.tiff import open_tiff
 
 ACCEPTED = (
-    "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's radiometric JPEG, FFF and SEQ, NumPy's .npy and "
-    ".npz, .csv of numbers"
+    "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's and DJI's radiometric JPEG, FFF, SEQ and CSQ, "
+    "NumPy's .npy and .npz, .csv of numbers"
 )
 #: What the content starts with -> what it is.
 _SIGNATURES = (
@@ -124,12 +125,16 @@ def _open_fff(path: Path, options: ReadOptions) -> Stack:
 
 
 def _open_jpeg(data: bytes, name: str, options: ReadOptions) -> Stack:
-    """FLIR's raw frame where there is one, unless the picture was asked for."""
+    """FLIR's or DJI's raw frame where there is one, unless the picture was asked for."""
     jpeg = parse_jpeg(data)
-    if not jpeg.flir or not jpeg.whole or options.allow_preview:
+    maker = "FLIR" if jpeg.flir else "DJI" if raw_size(jpeg) else None
+    if maker is None or not jpeg.whole or options.allow_preview:
         return single(name, "JPEG", *decode_jpeg(data, name, options))
     try:
-        frame = decode_fff(jpeg.flir, name, options)
+        if maker == "DJI":
+            frame = decode_dji(jpeg, name, options)
+        else:
+            frame = decode_fff(jpeg.flir, name, options)
     except DataError as error:
         raise DataError(f"{error}; --allow-preview takes its 8-bit picture") from error
-    return single(name, "FLIR", frame, [what for what in jpeg.beside if what != "colour profile"])
+    return single(name, maker, frame, [what for what in jpeg.beside if what != "colour profile"])

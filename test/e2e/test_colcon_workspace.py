@@ -23,7 +23,7 @@ COLCON = "import sys; from colcon_core.command import main; sys.exit(main())"
 #: What `colcon test` runs here: a little of every kind of test. This folder must stay out of it: it
 #: would build a workspace in the workspace, and so on.
 PART_OF_THE_TESTS = (
-    "test/unit/test_config_files.py",
+    "test/package/test_config_files.py",
     "test/ros/test_node_topics.py",
     "test/process/test_process_behaviours.py::test_starts_and_upscales",
     "test/launch/test_launch_upscales.py",
@@ -120,7 +120,7 @@ def test_install_space_is_complete(workspace, repository):
 def test_colcon_test_passes(workspace):
     """`colcon test` runs our tests on what was built, and records every result."""
     assert not any("e2e" in name for name in PART_OF_THE_TESTS)
-    probe = Path("test", "unit", "test_what_is_tested.py")
+    probe = Path("test", "package", "test_what_is_tested.py")
     (workspace / "src" / "difiisr_ros" / probe).write_text(PROBE)
     done = _colcon(
         workspace,

@@ -15,13 +15,12 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("rosbags", reason="the demo records with rosbags: pip install rosbags")
 
-from processes import environment, processes_mentioning
-
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.io.bags import BagReader
 from difiisr_ros.io.images import list_images, read_image, write_image
 from difiisr_ros.messages.cdr import stamp_of
 from difiisr_ros.scene.street import SyntheticScene
+from support.processes import environment, processes_mentioning
 
 
 def demo(folder, *arguments):

@@ -14,7 +14,6 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from processes import RosProcess
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
@@ -22,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from difiisr_ros import SuperResolver
 from difiisr_ros.io.images import list_images, read_image, write_image
 from difiisr_ros.ros.conversions import image_to_array
+from support.processes import RosProcess
 
 FRAMES = 8
 

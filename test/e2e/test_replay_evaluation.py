@@ -14,12 +14,11 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
-from processes import RosProcess
-
 from difiisr_ros.cli import main
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter
 from difiisr_ros.io.images import read_image
 from difiisr_ros.stream.replay import NODE, PLAYER, RECORDER
+from support.processes import RosProcess
 
 COUNT = 10
 T0 = 1_600_000_000_000_000_000

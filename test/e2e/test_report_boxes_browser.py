@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Browser, find_chromium
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
-from report_evaluation import METHODS, evaluation
 
 from difiisr_ros.lab.evaluation.results import BoxScores
 from difiisr_ros.lab.report.page import write_html
 from difiisr_ros.models.detector.decode import Detections
+from support.browser import Browser, find_chromium
+from support.report_evaluation import METHODS, evaluation
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")

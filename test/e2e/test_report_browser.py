@@ -7,13 +7,13 @@ import re
 import cv2
 import numpy as np
 import pytest
-from browser import Browser, find_chromium
 
 from difiisr_ros.io.images import write_image
 from difiisr_ros.lab.evaluation.methods import MethodPlan
 from difiisr_ros.lab.evaluation.run import Request, evaluate
 from difiisr_ros.lab.frames.streams import StreamOptions
 from difiisr_ros.lab.report.page import write_html
+from support.browser import Browser, find_chromium
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium")

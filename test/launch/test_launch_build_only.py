@@ -12,7 +12,8 @@ pytest.importorskip("launch_testing", reason="launch_testing is missing: it come
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
 
 import launch_testing
-from launch_case import ExitsCleanly, describe, include
+
+from support.launch_case import ExitsCleanly, describe, include
 
 
 @pytest.mark.launch_test

@@ -1,4 +1,4 @@
-"""What the real launch makes of the launch files; test/unit/test_launch_files.py has the rest."""
+"""What the real launch makes of the launch files; test_launch_files.py has the rest."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 pytest.importorskip("launch_ros", reason="launch_ros is missing: it comes with ROS 2")
 
-from behaviours import write_bag
 from launch import LaunchContext
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_case import share
+
+from support.behaviours import write_bag
+from support.launch_case import share
 
 FILES = ("super_resolution", "multi_camera", "replay_evaluation", "demo")
 

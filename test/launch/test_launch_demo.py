@@ -14,10 +14,11 @@ pytest.importorskip("launch_testing", reason="launch_testing is missing: it come
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
 
 import launch_testing
-from behaviours import HEIGHT, WIDTH, write_bag
-from launch_case import ExitsCleanly, WithPeer, describe, include
-from ros_peer import wait_for
 from sensor_msgs.msg import Image
+
+from support.behaviours import HEIGHT, WIDTH, write_bag
+from support.launch_case import ExitsCleanly, WithPeer, describe, include
+from support.ros_peer import wait_for
 
 PREFIX = Path(tempfile.mkdtemp())
 STARTED = PREFIX / "started"

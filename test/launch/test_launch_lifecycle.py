@@ -12,13 +12,14 @@ pytest.importorskip("launch_testing", reason="launch_testing is missing: it come
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
 
 import launch_testing
-from behaviours import check_silent, check_upscales
 from launch.actions import IncludeLaunchDescription, SetLaunchConfiguration
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_case import REPOSITORY, ExitsCleanly, WithPeer, describe, share
 from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
-from ros_peer import Stream
+
+from support.behaviours import check_silent, check_upscales
+from support.launch_case import REPOSITORY, ExitsCleanly, WithPeer, describe, share
+from support.ros_peer import Stream
 
 
 @pytest.mark.launch_test

@@ -15,9 +15,10 @@ import tempfile
 
 import launch_testing
 import yaml
-from behaviours import check_output_encoding, check_parameters
-from launch_case import ExitsCleanly, WithPeer, describe, include
-from ros_peer import Stream
+
+from support.behaviours import check_output_encoding, check_parameters
+from support.launch_case import ExitsCleanly, WithPeer, describe, include
+from support.ros_peer import Stream
 
 VALUES = {"output_encoding": "mono8", "num_threads": 3, "stale_after": 7.5}
 

@@ -15,13 +15,13 @@ import json
 import tempfile
 
 import launch_testing
-from behaviours import check_replayed, frames, same, write_bag
 from launch.actions import ExecuteProcess
-from launch_case import ExitsCleanly, describe, share
 from launch_testing.util import KeepAliveProc
 
 from difiisr_ros.io.bags import BagReader
 from difiisr_ros.lab.frames.degrade import degrade_bicubic
+from support.behaviours import check_replayed, frames, same, write_bag
+from support.launch_case import ExitsCleanly, describe, share
 
 FOLDER = Path(tempfile.mkdtemp())
 COUNT = 12

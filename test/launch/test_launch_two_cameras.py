@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test,
 
 import launch_testing
 import yaml
-from behaviours import check_parameters, check_two_cameras
-from launch_case import ExitsCleanly, WithPeer, describe, include
-from ros_peer import Stream
+
+from support.behaviours import check_parameters, check_two_cameras
+from support.launch_case import ExitsCleanly, WithPeer, describe, include
+from support.ros_peer import Stream
 
 #: "true" must stay a name.
 NAMES = ["front", "true"]

@@ -12,9 +12,10 @@ pytest.importorskip("launch_testing", reason="launch_testing is missing: it come
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test, without pytest
 
 import launch_testing
-from behaviours import check_upscales
-from launch_case import ExitsCleanly, WithPeer, describe, include
-from ros_peer import Stream
+
+from support.behaviours import check_upscales
+from support.launch_case import ExitsCleanly, WithPeer, describe, include
+from support.ros_peer import Stream
 
 
 @pytest.mark.launch_test

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
-from ros_process import RosProcess
+from support.ros_process import RosProcess
 
 
 @pytest.mark.parametrize("kind", ["node", "player", "monitor"])

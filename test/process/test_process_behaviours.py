@@ -13,7 +13,10 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
 import yaml
-from behaviours import (
+
+from difiisr_ros.io.bags import BagReader
+from difiisr_ros.ros.conversions import image_to_array
+from support.behaviours import (
     check_malformed_frames,
     check_output_encoding,
     check_parameters,
@@ -24,11 +27,8 @@ from behaviours import (
     check_upscales,
     write_bag,
 )
-from ros_peer import Peer, Stream, wait_for
-from ros_process import RosProcess
-
-from difiisr_ros.io.bags import BagReader
-from difiisr_ros.ros.conversions import image_to_array
+from support.ros_peer import Peer, Stream, wait_for
+from support.ros_process import RosProcess
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
-from behaviours import check_upscales, write_bag
-from ros_peer import Peer, Stream, wait_for
-from ros_process import RosProcess
 from sensor_msgs.msg import Image
+
+from support.behaviours import check_upscales, write_bag
+from support.ros_peer import Peer, Stream, wait_for
+from support.ros_process import RosProcess
 
 INPUT, INFERENCE = "super_resolution: input", "super_resolution: inference"
 

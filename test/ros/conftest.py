@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from node_harness import LogCapture
+
+from support.node_harness import LogCapture
+from support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
     """Folder of recorded outputs of other programs; `DIFIISR_GOLDEN` says where else it is."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "golden"
+    beside = REPOSITORY.parent / "shared" / "golden"
     folder = Path(os.environ.get("DIFIISR_GOLDEN", beside))
     if not folder.is_dir():
         pytest.skip(f"no recorded outputs in {folder} (set DIFIISR_GOLDEN)")

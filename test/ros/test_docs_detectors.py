@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
 from geometry_msgs.msg import PolygonStamped, Vector3Stamped
-from node_harness import Graph, wait_for
 from sensor_msgs.msg import CameraInfo
 
 from difiisr_ros.ros.conversions import array_to_image
+from support.node_harness import Graph, wait_for
 
 #: A pixel of the camera, right and above its principal point.
 COLUMN, ROW = 21, 7

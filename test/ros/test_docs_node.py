@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
-from node_harness import Graph, scene, wait_for
 from rclpy.parameter import Parameter
+
+from support.node_harness import Graph, scene, wait_for
 
 #: What `ros2 param set` answers, in docs/troubleshooting.md: by setting what.
 REFUSED = {

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from node_harness import Graph, scene, wait_for
 
 from difiisr_ros.ros.conversions import array_to_image, image_to_array
+from support.node_harness import Graph, scene, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from node_harness import Graph, scene, wait_for
 from sensor_msgs.msg import CameraInfo
+
+from support.node_harness import Graph, scene, wait_for
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from node_harness import Graph, scene
 from rclpy.parameter import Parameter
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import image_to_array
+from support.node_harness import Graph, scene
 
 
 def test_a_camera_profile_is_used_and_told_of(tmp_path, log):

@@ -6,12 +6,12 @@ import threading
 
 import numpy as np
 import pytest
-from node_harness import Graph, scene, wait_for
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import array_to_image, image_to_array
+from support.node_harness import Graph, scene, wait_for
 
 
 class Camera:

@@ -7,8 +7,9 @@ import threading
 import time
 
 import pytest
-from node_harness import Graph, scene, wait_for
 from sensor_msgs.msg import Image
+
+from support.node_harness import Graph, scene, wait_for
 
 pytest.importorskip("torch")
 

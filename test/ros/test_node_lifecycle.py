@@ -8,11 +8,11 @@ import time
 
 import pytest
 from lifecycle_msgs.msg import Transition
-from node_harness import Graph, scene, wait_for
 from rclpy.parameter import Parameter
 
 from difiisr_ros.errors import ModelError
 from difiisr_ros.ros.node import SuperResolutionNode
+from support.node_harness import Graph, scene, wait_for
 
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE

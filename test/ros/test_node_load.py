@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from node_harness import DEADLINE, Graph, scene, wait_for
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -20,6 +19,7 @@ from std_srvs.srv import SetBool
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.stream.rates import RollingDurations
+from support.node_harness import DEADLINE, Graph, scene, wait_for
 
 KEEP_ALL = QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)
 

@@ -10,11 +10,11 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from node_harness import Graph, scene
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.errors import DeviceOutOfMemory
 from difiisr_ros.stream.log_bridge import LogBridge
+from support.node_harness import Graph, scene
 
 
 def test_a_full_device_is_a_warning_with_the_reason():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from lifecycle_msgs.msg import Transition
-from node_harness import Graph, scene
 from rclpy.parameter import Parameter
 
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.messages.write import spread
 from difiisr_ros.ros.conversions import image_to_array
+from support.node_harness import Graph, scene
+from support.paths import REPOSITORY
 
 
 def test_the_node_waits_for_the_correction(log):
@@ -60,7 +59,7 @@ def test_yaml_for_any_namespace(tmp_path):
 
 
 def test_the_shipped_yaml():
-    file = Path(__file__).resolve().parents[2] / "config" / "super_resolution.yaml"
+    file = REPOSITORY / "config" / "super_resolution.yaml"
     with Graph("--params-file", str(file)) as graph:
         assert graph.node.parameters.rejected == {}
         assert graph.node.state_label == "active"

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from node_harness import Graph, scene, wait_for
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
@@ -14,6 +13,7 @@ from rclpy.parameter import Parameter
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import image_to_array
 from difiisr_ros.stream.parameter_table import TABLE, Change
+from support.node_harness import Graph, scene, wait_for
 
 
 def call(graph, kind, service, request):

@@ -12,11 +12,11 @@ import time
 import numpy as np
 import pytest
 import rclpy
-from node_harness import wait_for
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
 from difiisr_ros.ros.conversions import array_to_image, image_to_array
+from support.node_harness import wait_for
 
 FAST_DDS = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 

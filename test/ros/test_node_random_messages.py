@@ -19,12 +19,12 @@ pytest.importorskip("hypothesis", reason="install python3-hypothesis, or use `ma
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node_harness import Graph, wait_for
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.compressed import compressed_to_gray
+from support.node_harness import Graph, wait_for
 
 # Numbers near the largest of a float32 are no reason to drop a frame.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")

@@ -10,10 +10,10 @@ pytest.importorskip("hypothesis", reason="install python3-hypothesis, or use `ma
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node_harness import Graph, scene, wait_for
 from rclpy.parameter import Parameter
 
 from difiisr_ros.stream.parameter_table import BY_NAME, Change
+from support.node_harness import Graph, scene, wait_for
 
 LIVE = sorted(name for name, spec in BY_NAME.items() if spec.change is Change.LIVE)
 

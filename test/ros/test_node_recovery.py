@@ -6,12 +6,13 @@ import os
 
 import rclpy
 from builtin_interfaces.msg import Time
-from node_harness import Graph, scene, wait_for
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+
+from support.node_harness import Graph, scene, wait_for
 
 
 def test_a_publisher_may_die_and_come_back():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from node_harness import Graph, scene, wait_for
 from sensor_msgs.msg import CameraInfo
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import image_to_array
+from support.node_harness import Graph, scene, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from node_harness import Graph, scene, wait_for
 from sensor_msgs.msg import CameraInfo
 
 from difiisr_ros.ros.conversions import array_to_image
+from support.node_harness import Graph, scene, wait_for
 
 
 def test_first_frame_is_announced_once(log):

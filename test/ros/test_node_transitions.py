@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from node_harness import DEADLINE, Graph, scene, wait_for
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from difiisr_ros.ros.node import SuperResolutionNode
+from support.node_harness import DEADLINE, Graph, scene, wait_for
 
 TRANSITIONS = ("configure", "activate", "deactivate", "cleanup")
 #: (state, transition): the state after it. Whatever is not here must be refused.

@@ -17,9 +17,10 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_peer import Peer
-from ros_process import RosProcess, environment
 from sensor_msgs.msg import Image
+
+from support.ros_peer import Peer
+from support.ros_process import RosProcess, environment
 
 SECONDS = float(os.environ.get("DIFIISR_SOAK_SECONDS", "600"))
 WARM_UP = min(60.0, SECONDS / 4)  # of it

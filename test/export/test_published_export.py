@@ -1,0 +1,47 @@
+"""The whole sampler of a published model as an ONNX graph equals PyTorch."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.published_goldens import find
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from difiisr_ros.errors import OptionError
+from difiisr_ros.export.check import compare_with_torch
+from difiisr_ros.export.facts import GraphOptions
+from difiisr_ros.export.onnx_writer import GraphShape, export_onnx, read_facts
+from difiisr_ros.models.published.files import save_published
+
+
+@pytest.fixture(scope="module")
+def model_file(data_folder, tmp_path_factory):
+    goldens = find(data_folder)
+    path = tmp_path_factory.mktemp("published") / "small.safetensors"
+    states = goldens.state("unet_small"), goldens.state("vq_small")
+    save_published(path, states, goldens.config(), {})
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "size", "guidance", "projection"),
+    [
+        (1, (30, 70), "visual", "wide"),
+        pytest.param(2, (24, 32), "", "exact", marks=pytest.mark.slow),
+    ],
+)
+def test_onnx_runtime_equals_torch(model_file, num_steps, size, guidance, projection):
+    options = GraphOptions(num_steps=num_steps, guidance=guidance, projection=projection)
+    data = export_onnx(model_file, options, GraphShape(1, *size))
+    facts = read_facts(data, "graph")
+    assert (facts.max_steps, facts.noise_count, facts.model_guidance) == (15, 1, "visual")
+    (found,) = compare_with_torch(data, model_file, options, [(1, *size)])
+    assert found.mean < 1e-4
+    assert found.largest < 1e-3
+
+
+def test_one_size_is_needed(model_file):
+    with pytest.raises(OptionError, match="one size of frames"):
+        export_onnx(model_file)

@@ -1,0 +1,85 @@
+"""What guidance expects of a published model: in general, or fitted by ``difiisr convert``."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from difiisr_ros import SuperResolver, cli
+from difiisr_ros.core.visual_guidance import LR_RINGS
+from difiisr_ros.errors import ModelError
+from difiisr_ros.models.published.files import load_published, save_published
+from difiisr_ros.models.published.network import general_priors
+from support.published_goldens import find
+
+
+@pytest.fixture(scope="module")
+def goldens(data_folder):
+    return find(data_folder)
+
+
+@pytest.fixture(scope="module")
+def convert(goldens, tmp_path_factory):
+    """The command up to the output's name, and what comes after it."""
+    folder = tmp_path_factory.mktemp("published")
+    checkpoints = map(str, goldens.write_checkpoints(folder))
+    return ["convert", *checkpoints], ["--config", str(goldens.write_config(folder))]
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        fine = cv2.resize(rng.normal(size=(40, 48)), (288, 240), interpolation=cv2.INTER_CUBIC)
+        pixels = 128 + 25 * fine + 5 * rng.normal(size=fine.shape)
+        cv2.imwrite(str(folder / f"{i}.png"), pixels.clip(0, 255).astype(np.uint8))
+    return folder
+
+
+def test_convert_fits_what_guidance_expects(convert, frames, tmp_path, capsys):
+    path = tmp_path / "fitted.safetensors"
+    arguments = [*convert[0], str(path), *convert[1]]
+    arguments += ["--frames", str(frames), "--frames-count", "2", "--unpadded-autoencoder"]
+    assert cli.main(arguments) == 0
+    assert f"fitting guidance to 2 frames of {frames}" in capsys.readouterr().out
+    model, facts = load_published(str(path))
+    assert facts["guidance_fitted_to"] == f"2 frames of {frames.name}"
+    assert model.guidance_priors.terms == ("visual", "perceptual")
+    assert not model.config.pad_autoencoder
+    # It reads the network's own answer, as what serves any network cannot.
+    own, general = model.guidance_priors.spectrum, general_priors().spectrum
+    read = slice(len(LR_RINGS), -1)
+    assert own.weight[:, read].abs().min() > 0 and general.weight[:, read].abs().max() == 0
+
+    resolver = SuperResolver.load(str(path), precision="fp32")
+    frame = cv2.imread(str(frames / "0.png"), cv2.IMREAD_UNCHANGED)[:32, :48]
+    plain = resolver.upscale(frame)
+    for scales in ({"visual_scale": 1.0}, {"perceptual_scale": 1.0}):
+        resolver.configure(**{"visual_scale": 0.0, "perceptual_scale": 0.0, **scales})
+        assert (resolver.upscale(frame) != plain).mean() > 0.01
+    resolver.close()
+
+
+def test_damaged_priors_are_named(goldens, tmp_path):
+    path = tmp_path / "odd.safetensors"
+    states = goldens.state("unet_small"), goldens.state("vq_small")
+    save_published(path, states, goldens.config(), {}, priors=general_priors())
+    with safe_open(str(path), "pt") as file:
+        metadata, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
+    state["guidance.spectrum"] = torch.zeros(2, 2)
+    save_file(state, path, metadata)
+    with pytest.raises(ModelError, match="no usable guidance priors"):
+        load_published(str(path))
+
+
+def test_frames_to_fit_to_must_be_there(convert, tmp_path, capsys):
+    arguments = [*convert[0], str(tmp_path / "a.safetensors"), *convert[1]]
+    assert cli.main([*arguments, "--frames", str(tmp_path / "none")]) != 0
+    assert "no such folder" in capsys.readouterr().err
+    assert cli.main([*arguments, "--frames", str(tmp_path), "--frames-count", "0"]) != 0
+    assert "--frames-count must be 1 or more" in capsys.readouterr().err
