@@ -60,8 +60,8 @@ goldens: setup ## write anew what the models make of two small frames, when that
 	@$(PY) test/support/model_goldens.py
 
 .PHONY: clean
-clean: ## remove what builds, tests and the demo left
-	rm -rf build install log out .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+clean: ## remove what builds and tests left; not out/, which may hold a training
+	rm -rf build install log .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .PHONY: distclean

@@ -39,13 +39,18 @@ def run(args: argparse.Namespace) -> int:
         OptionError: a number of frames below 1.
     """
     from difiisr_ros.atomic_write import write_atomically
+    from difiisr_ros.commands.own_results import refuse_inputs
     from difiisr_ros.errors import OptionError
     from difiisr_ros.io.frames import open_source
+    from difiisr_ros.io.write_stack import check_target
     from difiisr_ros.lab.calibration.measure import calibrate, sample_frames
     from difiisr_ros.lab.calibration.record import as_lines, as_profile
 
     if args.frames < 1:
         raise OptionError(f"--frames must be 1 or more, got {args.frames}")
+    for output in filter(None, (args.out, args.report, args.json)):
+        refuse_inputs(output, [Path(args.data)])
+        check_target(output)
     source = open_source(args.data, topic=args.topic)
     found = calibrate(sample_frames((f.image for f in source.frames()), args.frames))
     print("\n".join(as_lines(found, source.name)))

@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,9 +29,9 @@ from difiisr_ros.commands.engine_arguments import (
     load_engine,
 )
 from difiisr_ros.commands.numbers import real
-from difiisr_ros.core.camera_profile import AUTO
+from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
+from difiisr_ros.core.camera_profile import AUTO, CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
-from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
 from difiisr_ros.stream.parameter_table import ENGINE
 
@@ -43,6 +42,9 @@ START_TIMEOUT = 120
 #: Seconds after the last frame for its result to arrive.
 LINGER = 1.0
 SCENE_SEED = 0
+#: What stays of a run that failed.
+FAILED = "failed"
+_PARTS = ("player", "node", "monitor")
 
 
 class DemoFailed(DifiisrError):
@@ -87,10 +89,8 @@ def run(args: argparse.Namespace) -> int:
     except DemoFailed as error:
         print(f"demo failed: {error}", file=sys.stderr)
         return 1
-    text = json.dumps(summary, indent=2) + "\n"
-    write_atomically(args.out / "summary.json", text.encode())
     if args.json:
-        write_atomically(args.json, text.encode())
+        write_atomically(args.json, _as_json(summary))
     from difiisr_ros.commands.demo_report import summary_text
 
     print("\n" + summary_text(summary))
@@ -107,7 +107,9 @@ class Demo:
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
         self._out: Path = args.out
-        self._profile = args.out / "camera.yaml"
+        #: Where results are until all are there.
+        self._stage = args.out
+        self._results = OwnResults(args.out, "demo")
         self._width, self._height = _size(args.size)
         for name in ("seconds", "rate"):
             if not 0 < getattr(args, name) < 1e6:
@@ -127,16 +129,40 @@ class Demo:
             topic=args.topic,
             limit=1,
         )
+        self._inputs = [Path(p) for p in (args.camera, args.model) if p and Path(p).is_file()]
+        if args.input != SYNTHETIC:
+            self._inputs.append(Path(args.input))
+        for path in self._inputs:
+            if path.is_dir() and args.out.resolve().is_relative_to(path.resolve()):
+                raise DataError(f"{args.out}: is the input or in it, which is never written into")
+        if args.json:
+            refuse_inputs(args.json, self._inputs)
+        self._results.check(self._names(), self._inputs)
         load_engine(args, camera=args.camera or AUTO).close()
         self._environment = node_environment()
 
     def run(self) -> dict[str, Any]:
         """Start everything, wait, stop everything; returns the summary.
 
+        The results take the place of an earlier run's when all are there. Of a run that fails, what
+        there is stays in a folder of its own.
+
         Raises:
             DemoFailed: A process failed, or nothing came out.
+            DataError: The results cannot be written.
         """
-        self._prepare_folder()
+        with self._results.staged() as self._stage:
+            try:
+                summary = self._run()
+            except DemoFailed as error:
+                self._results.put(self._stage, FAILED)
+                text = str(error).replace(str(self._stage), str(self._out / FAILED))
+                raise DemoFailed(text) from error
+            write_atomically(self._stage / "summary.json", _as_json(summary))
+            self._results.take(self._stage, self._inputs)
+        return summary
+
+    def _run(self) -> dict[str, Any]:
         a = self._args
         print(
             f"demo: {self._source.name} at {a.rate:g} Hz, {self._frames} frames -> "
@@ -161,26 +187,20 @@ class Demo:
 
     # ---- before --------------------------------------------------------------------------------
 
-    def _prepare_folder(self) -> None:
-        """Make the folder; of an earlier run, remove what this one writes and nothing else."""
-        try:
-            self._out.mkdir(parents=True, exist_ok=True)
-            old = [*self._out.glob("frame_[0-9]*.png"), *self._out.glob("*.log")]
-            old += [self._out / f"{name}.json" for name in ("summary", "player", "monitor")]
-            old.append(self._profile)
-            for path in old:
-                if self._args.camera is None or path.resolve() != Path(self._args.camera).resolve():
-                    path.unlink(missing_ok=True)
-            bag = self._out / "bag"
-            if bag.exists():
-                if not is_bag(bag):
-                    raise DataError(f"{bag}: is in the way, and is not a bag")
-                shutil.rmtree(bag)
-        except OSError as error:
-            raise DataError(f"{self._out}: cannot be written: {error.strerror}") from error
+    def _names(self) -> list[str]:
+        """Of all that the run may write into the folder."""
+        from difiisr_ros.commands.demo_report import PICTURES
+
+        names = [FAILED, "summary.json", "player.json", "monitor.json"]
+        names += [f"{part}.log" for part in _PARTS]
+        if self._known_profile() is not None:
+            names.append("camera.yaml")
+        if self._args.bag_seconds:
+            names += ["bag", *(f"frame_{i + 1}.png" for i in range(PICTURES))]
+        return names
 
     def _start(self, group: ProcessGroup) -> tuple[Process, Process, Process]:
-        a, out = self._args, self._out.resolve()
+        a, out = self._args, self._stage.resolve()
         options = {**engine_arguments(a), "camera": self._camera()}
         engine = {name: options[key] for name, key in ENGINE.items() if key in options}
         # The node then listens once its results have a receiver: no frame is played before.
@@ -212,11 +232,15 @@ class Demo:
         """What the node is told of the camera: what was asked for, else what the source knows."""
         if self._args.camera is not None:
             return str(self._args.camera)
-        profile = getattr(self._source, "profile", None)
+        profile = self._known_profile()
         if profile is None:
             return AUTO
-        profile.write(self._profile)
-        return str(self._profile.resolve())
+        profile.write(self._stage / "camera.yaml")
+        return str((self._stage / "camera.yaml").resolve())
+
+    def _known_profile(self) -> CameraProfile | None:
+        """What the source knows of its camera, where nothing was asked for."""
+        return None if self._args.camera is not None else getattr(self._source, "profile", None)
 
     def _process(
         self,
@@ -226,7 +250,7 @@ class Demo:
         on_line: Callable[[str], None] | None = None,
     ) -> Process:
         command = node_command(module, parameters)
-        return Process(name, command, self._out / f"{name}.log", self._environment, on_line)
+        return Process(name, command, self._stage / f"{name}.log", self._environment, on_line)
 
     # ---- while it runs -------------------------------------------------------------------------
 
@@ -260,7 +284,7 @@ class Demo:
 
     def _read_json(self, name: str, writer: Process) -> dict[str, Any]:
         try:
-            return json.loads((self._out / name).read_text(encoding="utf-8"))
+            return json.loads((self._stage / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DemoFailed(
                 f"{writer.name} left no usable {name} ({error}); the end of {writer.log}:\n"
@@ -288,19 +312,26 @@ class Demo:
         summary: dict[str, Any] = stream_figures(played, measured)
         summary.update(node_figures(measured["diagnostics"]))
         notes = [f"{name} ended with exit code {code}" for name, code in codes.items() if code]
-        bag, recorded = self._out / "bag", measured["bag"]
+        bag, recorded = self._stage / "bag", measured["bag"]
+        if summary["camera"]:  # where the profile will be
+            place = str(self._out.resolve())
+            summary["camera"] = summary["camera"].replace(str(self._stage.resolve()), place)
         summary["psnr_gain_db"], summary["pictures"], summary["bag"] = None, [], None
         if recorded is not None and recorded["error"]:
             notes.append(f"no bag: {recorded['error']}")
         elif recorded is not None:
             size = sum(p.stat().st_size for p in bag.iterdir()) / 1e6
-            summary["bag"] = {"path": str(bag), "megabytes": round(size, 1), **recorded}
+            summary["bag"] = {
+                "path": str(self._out / "bag"),
+                "megabytes": round(size, 1),
+                **recorded,
+            }
             if recorded["dropped"]:
                 notes.append(f"the disk was too slow for {recorded['dropped']} messages")
             title = f"difiisr x4 ({summary['model']})" if summary["backend"] else "ours x4"
             if summary["backend"] == "bicubic":
                 title = "backend bicubic"
-            summary.update(pictures_and_quality(bag, self._truth_of(played), title, self._out))
+            summary.update(pictures_and_quality(bag, self._truth_of(played), title, self._stage))
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:
@@ -312,6 +343,7 @@ class Demo:
             notes.append(f"the player was late for {played['deadlines_missed']} frames")
         summary.update(
             source=played["source"],
+            left_out=played["left_out"],
             rate=self._args.rate,
             seconds=self._args.seconds,
             out=str(self._out),
@@ -327,6 +359,10 @@ _NO_ROS = (
     "or run `make demo` in a source checkout, which installs rclpy from PyPI"
 )
 _NO_ROSBAGS = "the demo records a bag with rosbags, which {python} lacks: pip install rosbags"
+
+
+def _as_json(summary: dict[str, Any]) -> bytes:
+    return (json.dumps(summary, indent=2) + "\n").encode()
 
 
 def _others_ended(group: ProcessGroup, player: Process) -> list[Process]:

@@ -23,6 +23,7 @@ INPUT, OUTPUT = "/image_raw", "/sr/image_raw"
 PICTURES = 5  # of 600 frames, five different moments of the scene's loop of 300
 #: Frames whose PSNR is averaged; each costs the rendering of its truth.
 COMPARED = 40
+_REASONS = 3  # that the summary names
 
 PSNR_NOTE = "mean over frames; the peak is the truth frame's range, the baseline OpenCV's bicubic"
 
@@ -218,6 +219,10 @@ def summary_text(summary: dict[str, Any]) -> str:
     if s["bag"]:
         written.append(f"bag/ ({s['bag']['megabytes']:.0f} MB)")
     lines.append(f"written   {s['out']}: {', '.join(written)}, *.log")
+    if s["left_out"]:
+        reasons = list(dict.fromkeys(s["left_out"].values()))
+        more = f"; {len(reasons) - _REASONS} more in player.json" if len(reasons) > _REASONS else ""
+        lines.append(f"left out  {len(s['left_out'])}: {'; '.join(reasons[:_REASONS])}{more}")
     for note in s["notes"]:
         lines.append(f"note      {note}")
     return "\n".join(lines)

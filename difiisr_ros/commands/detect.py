@@ -13,7 +13,8 @@ import numpy as np
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
-from difiisr_ros.errors import OptionError
+from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
+from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.lab.frames.degrade import CAMERA, check_degradation, known_camera
 
 HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
@@ -101,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
     check_degradation(args.degradation, args.noise)
     if args.draw and args.boxes:
         raise OptionError("--draw goes with listing what is found; leave --boxes out")
+    if args.json:
+        refuse_inputs(args.json, [args.data, *filter(None, [args.boxes])])
     report = _score(args) if args.boxes else _list(args)
     if args.json:
         from difiisr_ros.atomic_write import write_atomically
@@ -114,14 +117,20 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.draw import draw_boxes
 
+    paths = list_images(args.data)
+    own = None if args.draw is None else OwnResults(args.draw, "detect")
+    if own is not None:
+        if args.draw.resolve().is_relative_to(args.data.resolve()):
+            raise DataError(f"{args.draw}: is the input or in it, which is never written into")
+        own.check(_picture(path) for path in paths)
     detector = Detector.load(args.detector)
     frames: dict[str, list[dict[str, Any]]] = {}
-    for path in list_images(args.data):
+    for path in paths:
         image = read_image(path)
         found = detector.detect(image, min_score=args.min_score)
-        if args.draw:
-            picture = draw_boxes(image, found, detector.classes)
-            write_image(args.draw / f"{path.stem}.png", picture)
+        if own is not None:
+            write_image(args.draw / _picture(path), draw_boxes(image, found, detector.classes))
+            own.note([_picture(path)])
         frames[path.name] = [
             {
                 "class": detector.classes[label],
@@ -132,6 +141,11 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
         ]
         print(f"{path.name}: {_summary(frames[path.name])}")
     return {"detector": args.detector, "box": "left, top, right, bottom", "frames": frames}
+
+
+def _picture(path: Path) -> str:
+    """Name of the picture with a frame's boxes."""
+    return f"{path.stem}.png"
 
 
 def _summary(objects: list[dict[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import SEEDS, real, whole
+from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.evaluation.export import check_writable, write_csv, write_json
 from difiisr_ros.lab.evaluation.limits import parse_limit
@@ -240,12 +241,14 @@ def run(args: argparse.Namespace) -> int:
     if args.data_range is not None and not args.data_range > 0:
         raise OptionError(f"--data-range must be above 0, got {args.data_range}")
     outputs = _outputs(args)
-    for path in outputs.values():
-        check_writable(path)
+    own = None if args.out is None else OwnResults(args.out, "evaluate")
+    _check_outputs(args, outputs, own)
     request = _request(args, outputs)
     with evaluate(request) as evaluation:
         print(text_report(evaluation))
         _write(evaluation, outputs)
+        if own is not None:
+            own.note(path.name for path in outputs.values() if path.parent == args.out)
     broken = [limit.broken(evaluation) for limit in request.limits]
     for sentence in filter(None, broken):
         print(f"difiisr: failed: {sentence}", file=sys.stderr)
@@ -319,6 +322,22 @@ def _outputs(args: argparse.Namespace) -> dict[str, Path]:
     """What to write, by kind."""
     found = {} if args.out is None else {kind: args.out / f for kind, f in _OUT_FILES.items()}
     return found | {k: getattr(args, k) for k in _OUT_FILES if getattr(args, k) is not None}
+
+
+def _check_outputs(
+    args: argparse.Namespace, outputs: dict[str, Path], own: OwnResults | None
+) -> None:
+    """Raise DataError where results cannot be written, or would replace what is no result."""
+    named = [outputs[kind] for kind in outputs if getattr(args, kind) is not None]
+    inputs = [*args.data, *args.compare, *filter(None, [args.boxes])]
+    if own is not None:
+        own.check([p.name for p in outputs.values() if p not in named], inputs)
+    for path in outputs.values():
+        check_writable(path)
+    for path in named:
+        refuse_inputs(path, inputs)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise OptionError("two outputs have one name")
 
 
 def _write(evaluation: Evaluation, outputs: dict[str, Path]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
 from difiisr_ros.commands.outcome import Outcome
+from difiisr_ros.commands.own_results import refuse_inputs
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_files import plan_files, upscale_files
 from difiisr_ros.errors import DataError, OptionError
@@ -62,8 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--recursive", action="store_true", help="take a folder's sub-folders too; OUT mirrors them"
     )
-    files.add_argument(
+    existing = files.add_mutually_exclusive_group()
+    existing.add_argument(
         "--skip-existing", action="store_true", help="leave results as they are that are there"
+    )
+    existing.add_argument(
+        "--overwrite", action="store_true", help="replace files that are there, whatever they are"
     )
     files.add_argument(
         "--unit", choices=UNITS, default=COUNTS,
@@ -114,9 +119,12 @@ def run(args: argparse.Namespace) -> int:
         options = ReadOptions(args.unit, args.allow_preview, args.max_input_pixels)
         jobs = plan_files(
             args.input, args.output, options, outcome,
-            recursive=args.recursive, skip_existing=args.skip_existing,
+            recursive=args.recursive, skip_existing=args.skip_existing, overwrite=args.overwrite,
         )  # fmt: skip
     if args.json:
+        refuse_inputs(args.json, [args.input])
+        if args.json.resolve() == args.output.resolve():
+            raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
     resolver = load_engine(args, **_memory_arguments(args))
     try:
@@ -149,7 +157,8 @@ def run(args: argparse.Namespace) -> int:
 def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
     """Raise OptionError for an option that a bag has no use for."""
     for name, default in (
-        ("recursive", False), ("skip_existing", False), ("unit", COUNTS), ("allow_preview", False),
+        ("recursive", False), ("skip_existing", False), ("overwrite", False), ("unit", COUNTS),
+        ("allow_preview", False),
     ):  # fmt: skip
         if getattr(args, name) != default:
             raise OptionError(f"--{name.replace('_', '-')} is for files, {args.input} is a bag")

@@ -44,11 +44,13 @@ def plan_files(
     *,
     recursive: bool,
     skip_existing: bool,
+    overwrite: bool,
 ) -> list[Job]:
     """What to read and where to write it; what is left aside is noted in ``outcome``.
 
     Raises:
-        DataError: The input is missing or has no frames, or an output is the input or in it.
+        DataError: The input is missing or has no frames, an output is the input or in it, or is
+            there already and neither to be skipped nor overwritten.
         OutputError: The output cannot be written.
     """
     if not source.exists():
@@ -70,10 +72,17 @@ def plan_files(
             raise DataError(
                 f"{job.target}: is an input, which is never overwritten; choose another OUT"
             )
+    there = {job for job in jobs if job.target.exists()}
     if skip_existing:
-        there = {job for job in jobs if job.target.exists()}
         outcome.skipped = len(there)
         jobs = [job for job in jobs if job not in there]
+    elif there and not overwrite:
+        first = next(job.target for job in jobs if job in there)
+        more = f", and {len(there) - 1} more are" if len(there) > 1 else ""
+        raise DataError(
+            f"{first}: is there already{more}; --overwrite replaces what is there, --skip-existing "
+            "leaves it"
+        )
     for folder in {job.target.parent: job.target for job in jobs}.values():
         check_target(folder)
     return jobs

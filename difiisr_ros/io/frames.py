@@ -68,6 +68,8 @@ class FrameSource(Protocol):
     """Where frames come from."""
 
     name: str
+    left_out: dict[str, str]
+    """Of each file or message so far that could not be used, its name and why."""
     slow: bool
     """Whether a frame may take longer than a camera's period, so that a player should go through
     the source once before it plays it."""
@@ -141,6 +143,7 @@ class ImageSource:
         else:
             raise DataError(f"{path}: is neither a folder, a bag, nor one of {FRAME_SUFFIXES}")
         self._bad: set[Path] = set()
+        self.left_out: dict[str, str] = {}
 
     def frames(self) -> Iterator[SourceFrame]:
         """See :class:`FrameSource`."""
@@ -160,6 +163,7 @@ class ImageSource:
                 if len(self._paths) == 1:
                     raise
                 self._bad.add(path)
+                self.left_out[path.name] = str(error)
                 index += 1
                 _log.warning("left out: %s", error)
         if not usable:
@@ -189,16 +193,18 @@ class BagSource:
             self.topic = choose_topic(reader, topic)
             self._info = reader.first_camera_info(camera_info_topic_for(self.topic))
         self.name = f"{self._path} {self.topic}"
+        self.left_out: dict[str, str] = {}
 
     def frames(self) -> Iterator[SourceFrame]:
         """See :class:`FrameSource`."""
         count = 0
         problems: list[DifiisrError] = []
 
-        def left_out(_topic: str, _time: int, error: DifiisrError) -> None:
+        def left_out(topic: str, log_time: int, error: DifiisrError) -> None:
             if not problems:
                 _log.warning("%s: left out: %s (said once)", self._path, error)
             problems.append(error)
+            self.left_out[f"{topic} at {log_time}"] = str(error)
 
         with BagReader(self._path) as reader:
             for record in reader.read_images(self.topic, on_error=left_out):
@@ -257,6 +263,7 @@ class SyntheticSource:
         self.name = f"{SYNTHETIC} {width}x{height}"
         self._count = min(self.scene.period, limit or self.scene.period)
         self._rendered: list[np.ndarray] = []
+        self.left_out: dict[str, str] = {}
 
     def frames(self) -> Iterator[SourceFrame]:
         """See :class:`FrameSource`; each frame is rendered the first time it is asked for."""

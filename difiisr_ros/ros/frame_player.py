@@ -267,6 +267,7 @@ class FramePlayer(Node):
             "stamps_ns": [stamp for stamp, _, _ in self._published],
             "indices": [index for _, index, _ in self._published],
             "names": [name for _, _, name in self._published],
+            "left_out": self._source.left_out,
         }
         try:
             write_atomically(path, json.dumps(report).encode())

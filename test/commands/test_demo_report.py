@@ -157,9 +157,11 @@ def test_the_summary_says_what_matters():
         "psnr_db": {"ours": 36.5, "bicubic": 35.0}, "frames_compared": 40,
         "pictures": ["frame_1.png"], "bag": {"megabytes": 390.2}, "out": "out/demo",
         "notes": ["node ended with exit code 1"],
+        "left_out": {name: f"{name}: is not an image" for name in "abcde"},
     }  # fmt: skip
     text = summary_text(summary)
     for words in (
+        "left out  5: a: is not an image; b: is not an image; c: is not an image; 2 more in player",
         "600 in, 598 out, 2 dropped",
         "p99 15.5",
         "told      noise 7 counts, blur 0.45 px (camera.yaml)",

@@ -126,10 +126,11 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames
         small = cv2.resize(read_image(path), (160, 128), interpolation=cv2.INTER_AREA)
         write_image(frames / f"{path.stem}.png", 27_000 + 20 * small.astype(np.uint16))
     arguments = ("--input", frames, "--seconds", 1.5, "--rate", 20, "--backend", "bicubic")
+    (frames / "zz.png").write_text("no picture")
+    (tmp_path / "out").mkdir()
+    flight_log = tmp_path / "out" / "flight.log"
+    flight_log.write_text("of the user")
     for bag_seconds in (60, 0):
-        left = tmp_path / "out" / "camera.yaml"  # as of a run with the synthetic scene
-        left.parent.mkdir(exist_ok=True)
-        left.write_text("blur: 0.4\n")
         code, out, err = finish(demo(tmp_path, *arguments, "--bag-seconds", bag_seconds))
         assert code == 0, f"{out}\n{err}\n{logs(tmp_path)}"
         summary = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -137,6 +138,8 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames
         assert summary["psnr_gain_db"] is None  # nobody knows the truth
         assert summary["camera"].endswith("(auto)")  # nor the camera
         assert not (tmp_path / "out" / "camera.yaml").exists()
+        assert list(summary["left_out"]) == ["zz.png"]
+        assert "left out  1: " in out and "zz.png: is not an image" in out
         assert bool(summary["pictures"]) == bool(bag_seconds)
         assert (tmp_path / "out" / "bag").exists() == bool(bag_seconds)
         if bag_seconds:
@@ -147,6 +150,7 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames
                 first = next(reader.read_images("/image_raw"))
             np.testing.assert_array_equal(first.frame, read_image(list_images(frames)[0]))
     assert not list((tmp_path / "out").glob("frame_*.png"))  # of the first run
+    assert flight_log.read_text() == "of the user"
 
 
 def test_a_node_that_cannot_start_is_reported_with_its_reason(tmp_path):
@@ -154,9 +158,9 @@ def test_a_node_that_cannot_start_is_reported_with_its_reason(tmp_path):
     model.write_bytes(b"not a model")
     process = demo(tmp_path, "--seconds", 2, "--size", "32x24", "--model", model)
     code, out, err = finish(process)
-    assert code == 1, out
-    assert "demo failed" in err and "broken.safetensors" in err and "Traceback" not in err
-    assert processes_mentioning(str(tmp_path)) == []
+    assert code == 2, out
+    assert "broken.safetensors" in err and "Traceback" not in err
+    assert not (tmp_path / "out").exists()  # nothing was begun
 
 
 @pytest.mark.parametrize(("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -80,6 +81,11 @@ class RunState:
                     except ValueError:
                         content = None
                     if number == 0 and (content or {}).get("run") != self._identity:
+                        if not line.startswith(b'{"run"'):
+                            raise DataError(
+                                f"{self.path}: is in the way, and no state of an evaluation; move "
+                                "it away, or name another output"
+                            )
                         self.replaced = True
                         return [], 0
                     if content is None:
@@ -98,8 +104,8 @@ class RunState:
         if self._file is None:
             return
         waiting = self._waiting.get(batch.stream)
-        if waiting is not None:
-            batch.rows = waiting.rows + batch.rows
+        if waiting is not None:  # the caller's own stays as it is
+            batch = replace(batch, rows=waiting.rows + batch.rows)
         self._waiting[batch.stream] = batch
         if batch.done or time.monotonic() >= self._due:
             self.flush()

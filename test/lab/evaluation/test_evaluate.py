@@ -171,7 +171,7 @@ def test_the_command_in_the_report_does_the_same_again(folder, tmp_path):
 def test_a_folder_for_all_outputs(folder, tmp_path):
     pytest.importorskip("difiisr_ros.lab.report.page")
     assert _run(folder, "--backend", "bicubic", "--out", tmp_path / "out") == 0
-    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    names = sorted(p.name for p in (tmp_path / "out").iterdir() if p.name[0] != ".")
     assert names == ["frames.csv", "report.html", "results.json"]
 
 
