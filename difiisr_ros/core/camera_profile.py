@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.core.crop import NO_CROP, Crop, parse_crop
 from difiisr_ros.core.missing import Ranges, in_words, parse_missing
+from difiisr_ros.core.temperature import TemperatureScale
 from difiisr_ros.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -27,7 +28,14 @@ BYTE_ORDERS = (AUTO, "little", "big")
 #: Largest values that make sense; what lies beyond is a wrong unit or a typing error.
 MOST_NOISE = 1e6  # counts: float frames may be in any unit
 MOST_BLUR = 3.0  # camera pixels: no detector samples so far above what its lens resolves
-_NUMBERS = {"noise": MOST_NOISE, "blur": MOST_BLUR, "blur_error": MOST_BLUR}
+MOST_KELVIN = 1e4  # of a count, and of its zero
+_NUMBERS = {
+    "noise": (0.0, MOST_NOISE),
+    "blur": (0.0, MOST_BLUR),
+    "blur_error": (0.0, MOST_BLUR),
+    "kelvin_per_count": (1e-9, MOST_KELVIN),
+    "kelvin_offset": (-MOST_KELVIN, MOST_KELVIN),
+}
 
 
 @dataclass(frozen=True)
@@ -58,22 +66,31 @@ class CameraProfile:
     file relative to it."""
     byte_order: str = AUTO
     """Of pixels in files and messages: ``little``, ``big``, or ``auto``, as these say."""
+    kelvin_per_count: float | None = None
+    """What one count is, kelvin; None: not known."""
+    kelvin_offset: float | None = None
+    """Temperature of count 0, kelvin; None: 0."""
     source: str = "given"
     """Where it comes from: a path, :data:`AUTO`, :data:`REDUCED` or ``given`` (from Python). Not
     a key of the file."""
 
     def __post_init__(self) -> None:
-        for name, most in _NUMBERS.items():
+        for name, (least, most) in _NUMBERS.items():
             value = getattr(self, name)
             if value is None:
                 continue
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not 0 <= value <= most:
+            if not number or not math.isfinite(value) or not least <= value <= most:
                 raise OptionError(
-                    f"camera profile: {name} must be a number in 0..{most:g}, got {value!r}"
+                    f"camera profile: {name} must be a number in {least:g}..{most:g}, got {value!r}"
                 )
         if self.blur_error is not None and self.blur is None:
             raise OptionError("camera profile: blur_error says how sure blur is, which is missing")
+        if self.kelvin_offset is not None and self.kelvin_per_count is None:
+            raise OptionError(
+                "camera profile: kelvin_offset is of no use without kelvin_per_count, which is "
+                "missing"
+            )
         if not isinstance(self.calibration, Mapping):
             raise OptionError(
                 f"camera profile: calibration must be a mapping, got {self.calibration!r}"
@@ -99,6 +116,13 @@ class CameraProfile:
     def is_reduced(self) -> bool:
         """Whether frames are antialiased-bicubic reductions and not a camera's."""
         return self.source == REDUCED
+
+    @property
+    def temperatures(self) -> TemperatureScale | None:
+        """What its counts are as temperatures, where that is known."""
+        if self.kelvin_per_count is None:
+            return None
+        return TemperatureScale(self.kelvin_per_count, self.kelvin_offset or 0.0)
 
     @cached_property
     def bad_mask(self) -> np.ndarray:
@@ -218,6 +242,8 @@ class CameraProfile:
             pixels.append(f"{int(self.bad_mask.sum())} bad pixels")
         if self.byte_order != AUTO:
             pixels.append(f"byte order {self.byte_order}")
+        if self.kelvin_per_count is not None:
+            pixels.append(f"{self.kelvin_per_count:.4g} K a count")
         return f"{', '.join([noise, blur, *pixels])} ({self.source})"
 
 
@@ -225,6 +251,8 @@ _MEANINGS = {
     "noise": "Standard deviation of the white noise within a frame, counts.",
     "blur": "Gaussian sigma of the optics, camera pixels, before sampling over the pixel's area.",
     "blur_error": "Standard deviation of its error, camera pixels.",
+    "kelvin_per_count": "What one count is, kelvin.",
+    "kelvin_offset": "Temperature of count 0, kelvin.",
 }
 
 
