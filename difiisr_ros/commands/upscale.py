@@ -13,8 +13,10 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_files import plan_files, upscale_files
+from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
@@ -98,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the principal point is scaled",
     )
     group.add_argument("--storage", choices=STORAGES, help="of the new bag; default: as the old")
+    add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
 
 
@@ -110,13 +113,16 @@ def run(args: argparse.Namespace) -> int:
     """
     bag = is_bag(args.input)
     outcome = Outcome()
+    camera = resolve_camera(args.camera, pixel_arguments(args))
     if bag:
         if args.output.resolve().is_relative_to(args.input.resolve()):
             raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
         _refuse_what_is_for_files(args)
         jobs = []
     else:
-        options = ReadOptions(args.unit, args.allow_preview, args.max_input_pixels)
+        options = ReadOptions(
+            args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order
+        )
         jobs = plan_files(
             args.input, args.output, options, outcome,
             recursive=args.recursive, skip_existing=args.skip_existing, overwrite=args.overwrite,
@@ -126,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
-    resolver = load_engine(args, **_memory_arguments(args))
+    resolver = load_engine(args, **_memory_arguments(args), camera=camera)
     try:
         started = time.perf_counter()
         if bag:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from difiisr_ros.core.camera_profile import AUTO
+from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
 from difiisr_ros.io.bags import (
     CAMERA_INFO,
@@ -17,12 +19,15 @@ from difiisr_ros.io.bags import (
     BagWriter,
     camera_info_topic_for,
     frame_of,
+    order_of,
 )
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
 from difiisr_ros.messages.image_encoding import encoding_for, parse_encoding
 from difiisr_ros.messages.write import output_format, to_output
 
 STORAGES = ("mcap", "sqlite3")
+
+Check = Callable[[np.ndarray, str], None]
 
 __all__ = ["CONVENTIONS", "STORAGES", "result_topic", "upscale_bag"]
 
@@ -83,6 +88,7 @@ def upscale_bag(
             )
         images = _choose(reader, topics, namespace)
         infos = _camera_infos(reader, images, namespace)
+        checks = {topic: _check(topic, resolver, outcome) for topic in images}
         with BagWriter(target, storage or _storage_of(source)) as writer:
             for connection in reader.connections:
                 writer.add_topic_like(connection)
@@ -97,10 +103,11 @@ def upscale_bag(
                         if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
                             progress.update()
                             message = reader.deserialize(connection, data)
-                            pixels, encoding = _upscale(message, kind, topic, resolver)
+                            pixels, encoding = _upscale(message, kind, topic, resolver, checks)
                         elif topic in infos and kind == CAMERA_INFO:
                             info = reader.deserialize(connection, data)
-                            scaled = scale_camera_info(info, resolver.info.scale, convention)
+                            scale, crop = resolver.info.scale, resolver.camera.crop
+                            scaled = scale_camera_info(info, scale, convention, crop)
                         else:
                             continue
                     except BackendUnavailable:  # no fault of the message
@@ -119,12 +126,28 @@ def upscale_bag(
             outcome.notice(notice)
 
 
-def _upscale(message: Any, kind: str, topic: str, resolver: Any) -> tuple[np.ndarray, str]:
+def _upscale(
+    message: Any, kind: str, topic: str, resolver: Any, checks: Mapping[str, Check]
+) -> tuple[np.ndarray, str]:
     """The result in the layout of the message that it is made of, and its encoding."""
-    result = resolver.upscale(frame_of(message, kind, topic))
+    asked = resolver.camera.byte_order
+    frame = frame_of(message, kind, topic, asked)
+    checks[topic](frame, order_of(message, kind) if asked == AUTO else asked)
+    result = resolver.upscale(frame)
     encoding = encoding_for(result.dtype) if kind == COMPRESSED_IMAGE else message.encoding
     output = output_format(parse_encoding(encoding), "same")
     return to_output(result, output), output.name
+
+
+def _check(topic: str, resolver: Any, outcome: _Outcome) -> Check:
+    """A function that names what is odd about a topic's frames, once."""
+    frames = FrameCheck(resolver.camera)
+
+    def check(frame: np.ndarray, order: str) -> None:
+        for oddity in frames.look(frame, order):
+            outcome.notice(f"{topic}: {oddity.words} (said once)")
+
+    return check
 
 
 def _choose(reader: BagReader, topics: Sequence[str] | None, namespace: str) -> dict[str, str]:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from difiisr_ros.core.byte_order import BIG, LITTLE
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
 from difiisr_ros.io.bag_salvage import (
     STORAGE_SUFFIXES,
@@ -41,6 +43,7 @@ __all__ = [
     "camera_info_topic_for",
     "frame_of",
     "is_bag",
+    "order_of",
 ]
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -202,6 +205,7 @@ class BagReader:
         every: int = 1,
         start_ns: int | None = None,
         stop_ns: int | None = None,
+        byte_order: str = AUTO,
     ) -> Iterator[ImageRecord]:
         """Yield the frames of one image topic, or of all of them, in recorded order.
 
@@ -209,6 +213,7 @@ class BagReader:
             topic: One of :meth:`image_topics`; None for all.
             every: Only the first and then each n-th message; what is left out is not decoded.
             start_ns, stop_ns: Only messages with start <= log time < stop.
+            byte_order: See :func:`frame_of`.
             on_error: Called with (topic, log time, error) for a message that holds no usable
                 frame, which is then left out. Without it the error is raised.
 
@@ -230,7 +235,8 @@ class BagReader:
         for connection, log_time, data in itertools.islice(images, 0, None, every):
             try:
                 message = self.deserialize(connection, data)
-                frame = frame_of(message, connection.msgtype, connection.topic)
+                kind, name = connection.msgtype, connection.topic
+                frame = frame_of(message, kind, name, byte_order)
             except DifiisrError as error:
                 if on_error is None:
                     raise
@@ -314,27 +320,38 @@ def camera_info_topic_for(image_topic: str) -> str:
     return base.rpartition("/")[0] + "/camera_info"
 
 
-def frame_of(message: Any, msgtype: str, topic: str) -> np.ndarray:
+def frame_of(message: Any, msgtype: str, topic: str, byte_order: str = AUTO) -> np.ndarray:
     """The frame in an image message: height x width, uint8, uint16 or float32.
+
+    Args:
+        message: the fields of ``sensor_msgs/Image`` or ``CompressedImage``.
+        msgtype: which of them.
+        topic: for messages about it.
+        byte_order: of pixels of several bytes: ``little``, ``big``, or ``auto``, as it says.
 
     Raises:
         FrameError: The message holds no usable frame; names topic and reason.
     """
     try:
         if msgtype == COMPRESSED_IMAGE:
-            return _decompress(message)
-        return image_to_gray(message)[0]
+            return _decompress(message, byte_order)
+        return image_to_gray(message, byte_order=byte_order)[0]
     except (FrameError, DataError) as error:
         raise FrameError(f"{topic}: {error}") from error
     except (AttributeError, TypeError) as error:  # a damaged definition names other fields
         raise FrameError(f"{topic}: its messages are no {msgtype}: {error}") from error
 
 
-def _decompress(message: Any) -> np.ndarray:
+def order_of(message: Any, msgtype: str) -> str:
+    """What an image message says of the order of its bytes: png's is big."""
+    return BIG if msgtype == COMPRESSED_IMAGE or message.is_bigendian else LITTLE
+
+
+def _decompress(message: Any, byte_order: str) -> np.ndarray:
     layout = message.format
     if "compressedDepth" in layout:
         raise FrameError(f"format '{layout}' is a depth codec; accepted are png and jpeg")
-    frame = decode_image(bytes(message.data), f"format '{layout}'")
+    frame = decode_image(bytes(message.data), f"format '{layout}'", byte_order)
     # "mono16; jpeg compressed": the transport has cut 16 bits to 8 before it compressed
     if "16" in layout.partition(";")[0] and frame.dtype == np.uint8:
         raise FrameError(f"format '{layout}' holds 8 bits of a 16-bit image; use png")

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.byte_order import BIG, LITTLE, in_order
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.messages.image_encoding import ImageError, parse_encoding, shown
 from difiisr_ros.messages.read import ImageFormat, to_gray
 from difiisr_ros.options import LIMITS
@@ -26,7 +28,7 @@ _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 
 
 def compressed_to_gray(
-    message: Any, max_pixels: int = LIMITS["max_input_pixels"][1]
+    message: Any, max_pixels: int = LIMITS["max_input_pixels"][1], byte_order: str = AUTO
 ) -> tuple[np.ndarray, ImageFormat]:
     """Decode a compressed image to intensity.
 
@@ -35,6 +37,8 @@ def compressed_to_gray(
             compressed_image_transport writes, ``mono16; png compressed mono16``.
         max_pixels: refuse an image whose header promises more before memory is taken for it: a
             file of 1 MB may hold 2**29 equal pixels.
+        byte_order: of 16-bit pixels, where what was compressed had taken them for another:
+            ``little``; ``auto`` and ``big`` is what png has.
 
     Returns:
         The frame, ``(H, W)`` uint8 or uint16, and what it stands for.
@@ -85,8 +89,10 @@ def compressed_to_gray(
     channels = decoded.shape[2] if decoded.ndim == 3 else 1
     layout = {1: f"mono{bits}", 3: f"bgr{bits}", 4: f"bgra{bits}"}.get(channels, f"{bits}UC2")
     gray, _ = to_gray(decoded, parse_encoding(layout))
+    gray = in_order(gray, BIG, byte_order)
     same_name = original in (f"mono{bits}", f"{bits}UC1")
-    return gray, ImageFormat(parse_encoding(original if same_name else f"mono{bits}"))
+    encoding = parse_encoding(original if same_name else f"mono{bits}")
+    return gray, ImageFormat(encoding, byte_order != LITTLE)
 
 
 def _promised_size(data: Any, codec: str) -> tuple[int, int] | None:
