@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
 from difiisr_ros.io.bags import (
@@ -17,17 +16,13 @@ from difiisr_ros.io.bags import (
     IMAGE,
     BagReader,
     BagWriter,
+    ImageRecord,
     camera_info_topic_for,
-    frame_of,
-    order_of,
 )
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
-from difiisr_ros.messages.image_encoding import encoding_for, parse_encoding
 from difiisr_ros.messages.write import output_format, to_output
 
 STORAGES = ("mcap", "sqlite3")
-
-Check = Callable[[np.ndarray, str], None]
 
 __all__ = ["CONVENTIONS", "STORAGES", "result_topic", "upscale_bag"]
 
@@ -65,7 +60,7 @@ def upscale_bag(
     message at a time is in memory.
 
     Args:
-        source, target: A rosbag2 bag, and the new one's folder.
+        source, target: A bag, of ROS 1 too, and the new one's folder.
         resolver: A ``SuperResolver``.
         outcome: Counts the frames, and collects what could not be used.
         topics: Image topics to upscale; None: all that are not results themselves.
@@ -80,12 +75,9 @@ def upscale_bag(
     """
     from tqdm import tqdm
 
-    with BagReader(source, salvage=True) as reader:
-        if reader.is_ros1:
-            raise DataError(
-                f"{source}: is a ROS 1 bag; convert it first: rosbags-convert --src {source} "
-                "--dst NEW"
-            )
+    pixels_accepted = resolver.options.max_input_pixels
+    order = resolver.camera.byte_order
+    with BagReader(source, salvage=True, max_pixels=pixels_accepted, byte_order=order) as reader:
         images = _choose(reader, topics, namespace)
         infos = _camera_infos(reader, images, namespace)
         checks = {topic: _check(topic, resolver, outcome) for topic in images}
@@ -102,8 +94,8 @@ def upscale_bag(
                     try:
                         if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
                             progress.update()
-                            message = reader.deserialize(connection, data)
-                            pixels, encoding = _upscale(message, kind, topic, resolver, checks)
+                            record = reader.read_image(connection, log_time, data)
+                            pixels, encoding = _upscale(record, resolver, checks[topic])
                         elif topic in infos and kind == CAMERA_INFO:
                             info = reader.deserialize(connection, data)
                             scale, crop = resolver.info.scale, resolver.camera.crop
@@ -119,7 +111,7 @@ def upscale_bag(
                         writer.write(infos[topic], CAMERA_INFO, log_time, scaled)
                     else:
                         writer.write_image(
-                            images[topic], log_time, pixels, message.header, encoding
+                            images[topic], log_time, pixels, record.message.header, encoding
                         )
                         outcome.done += 1
         for notice in reader.notices:
@@ -127,24 +119,20 @@ def upscale_bag(
 
 
 def _upscale(
-    message: Any, kind: str, topic: str, resolver: Any, checks: Mapping[str, Check]
+    record: ImageRecord, resolver: Any, check: Callable[[ImageRecord], None]
 ) -> tuple[np.ndarray, str]:
     """The result in the layout of the message that it is made of, and its encoding."""
-    asked = resolver.camera.byte_order
-    frame = frame_of(message, kind, topic, asked)
-    checks[topic](frame, order_of(message, kind) if asked == AUTO else asked)
-    result = resolver.upscale(frame)
-    encoding = encoding_for(result.dtype) if kind == COMPRESSED_IMAGE else message.encoding
-    output = output_format(parse_encoding(encoding), "same")
-    return to_output(result, output), output.name
+    check(record)
+    output = output_format(record.format.encoding, "same")
+    return to_output(resolver.upscale(record.frame), output), output.name
 
 
-def _check(topic: str, resolver: Any, outcome: _Outcome) -> Check:
+def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecord], None]:
     """A function that names what is odd about a topic's frames, once."""
     frames = FrameCheck(resolver.camera)
 
-    def check(frame: np.ndarray, order: str) -> None:
-        for oddity in frames.look(frame, order):
+    def check(record: ImageRecord) -> None:
+        for oddity in frames.look(record.frame, record.format.order):
             outcome.notice(f"{topic}: {oddity.words} (said once)")
 
     return check

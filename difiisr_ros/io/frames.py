@@ -20,6 +20,7 @@ from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
 from difiisr_ros.io.images import FRAME_SUFFIXES, list_images
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions
@@ -68,11 +69,13 @@ class FrameSource(Protocol):
     """Where frames come from."""
 
     name: str
-    left_out: dict[str, str]
-    """Of each file or message so far that could not be used, its name and why."""
     slow: bool
     """Whether a frame may take longer than a camera's period, so that a player should go through
     the source once before it plays it."""
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Of each file or message so far that could not be used, its name and why."""
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield all frames, from the first.
@@ -142,14 +145,18 @@ class ImageSource:
             self._paths = [path]
         else:
             raise DataError(f"{path}: is neither a folder, a bag, nor one of {FRAME_SUFFIXES}")
-        self._bad: set[Path] = set()
-        self.left_out: dict[str, str] = {}
+        self._left_out = LeftOut()
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """See :class:`FrameSource`."""
+        return dict(self._left_out.items)
 
     def frames(self) -> Iterator[SourceFrame]:
         """See :class:`FrameSource`."""
         usable, index = False, 0
         for path in self._paths:
-            if path in self._bad:
+            if path.name in self._left_out:
                 index += 1
                 continue
             try:
@@ -162,10 +169,8 @@ class ImageSource:
             except DataError as error:
                 if len(self._paths) == 1:
                     raise
-                self._bad.add(path)
-                self.left_out[path.name] = str(error)
+                self._left_out.add(path.name, error)
                 index += 1
-                _log.warning("left out: %s", error)
         if not usable:
             raise DataError(f"{self.name}: none of its {len(self._paths)} images can be read")
 
@@ -189,9 +194,11 @@ class BagSource:
 
     def __init__(self, path: str | os.PathLike[str], topic: str | None = None) -> None:
         self._path = Path(path)
-        with BagReader(self._path) as reader:
+        with BagReader(self._path, salvage=True) as reader:
             self.topic = choose_topic(reader, topic)
             self._info = reader.first_camera_info(camera_info_topic_for(self.topic))
+            self._said: set[str] = set()
+            self._say(reader)
         self.name = f"{self._path} {self.topic}"
         self.left_out: dict[str, str] = {}
 
@@ -206,18 +213,27 @@ class BagSource:
             problems.append(error)
             self.left_out[f"{topic} at {log_time}"] = str(error)
 
-        with BagReader(self._path) as reader:
+        with BagReader(self._path, salvage=True) as reader:
             for record in reader.read_images(self.topic, on_error=left_out):
                 # A view into the message would keep only bytes that are read-only and foreign.
                 name = f"{record.topic} {count}"
                 header = record.message.header
                 stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
                 image, log_time = np.array(record.frame), record.log_time_ns
+                self._say(reader)
                 yield SourceFrame(image, name, count, header.frame_id, stamp, log_time)
                 count += 1
+            self._say(reader)
         if count == 0:
             reason = f", the first because: {problems[0]}" if problems else ""
             raise DataError(f"{self.name}: has no usable frame{reason}")
+
+    def _say(self, reader: BagReader) -> None:
+        """Log what there is to know about the bag, once."""
+        for notice in reader.notices:
+            if notice not in self._said:
+                self._said.add(notice)
+                _log.warning("%s", notice)
 
     def camera_info(self) -> Any | None:
         """The first message of the image topic's sibling ``camera_info``, or None."""

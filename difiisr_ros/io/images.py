@@ -20,7 +20,7 @@ from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.once import warn_once
-from difiisr_ros.io.open_stack import open_bytes, open_stack
+from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
 
 #: File name endings that :func:`list_images` takes as frames.
@@ -59,24 +59,6 @@ def read_image(path: str | os.PathLike[str], byte_order: str = AUTO) -> np.ndarr
             not a frame; the message names the file, the reason, and what is accepted.
     """
     with open_stack(Path(path), ReadOptions(byte_order=byte_order)) as stack:
-        return _first_frame(stack)
-
-
-def decode_image(data: bytes, name: str, byte_order: str = AUTO) -> np.ndarray:
-    """Decode an image file's content, such as the ``data`` of a compressed image message.
-
-    Args:
-        data: The whole content of a file in one of the accepted formats.
-        name: What to call it in messages: a path, or a topic.
-        byte_order: See :func:`read_image`.
-
-    Returns:
-        A 2-D array, height x width, uint8, uint16 or float32, as :func:`read_image` describes.
-
-    Raises:
-        DataError: As for :func:`read_image`.
-    """
-    with open_bytes(data, name, ReadOptions(byte_order=byte_order)) as stack:
         return _first_frame(stack)
 
 

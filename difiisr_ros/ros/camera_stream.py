@@ -17,6 +17,7 @@ from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from difiisr_ros.core.crop import Crop
 from difiisr_ros.core.radiometry import RangeSmoother
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.camera_info import scale_camera_info
@@ -182,17 +183,20 @@ class CameraStream:
         self._infos.clear()
         self._scaled = None
         self.smoother.reset()
+        self.statistics.forget_oddities()
         self.greeted = False
 
-    def publish(self, image: Image | CompressedImage, scale: int, convention: str) -> None:
-        """Publish a result, and its camera_info when the camera has one."""
+    def publish(
+        self, image: Image | CompressedImage, scale: int, convention: str, crop: Crop
+    ) -> None:
+        """Publish a result, and its camera_info when the camera has one; see scale_camera_info."""
         self._image_publisher.publish(image)
         info = self._info_for(image.header.stamp)
         if info is None:
             return
         if self._scaled is None or self._scaled[0] is not info:
             try:
-                self._scaled = (info, scale_camera_info(info, scale, convention))
+                self._scaled = (info, scale_camera_info(info, scale, convention, crop))
             except FrameError as error:  # no fault of the image, which is out already
                 self._notice_info(error)
                 return

@@ -112,6 +112,7 @@ class DiagnosticsReport:
         }
         values.update({f"rejected: {k}": n for k, n in sorted(snapshot.rejected.items())})
         values.update({f"noticed: {k}": n for k, n in sorted(snapshot.noticed.items())})
+        values[keys.LOOKS_WRONG] = "; ".join(snapshot.oddities.values())
         values["last error"] = snapshot.last_error
         return self._status(_task(camera, keys.INPUT), level, message, camera.image_topic, values)
 

@@ -17,17 +17,18 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.core.missing import missing_mask
+from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
-from difiisr_ros.messages.compressed import compressed_to_gray
-from difiisr_ros.messages.read import ImageFormat, image_to_gray
+from difiisr_ros.messages.any_image import message_to_gray
+from difiisr_ros.messages.read import ImageFormat
 from difiisr_ros.messages.write import OutputFormat, output_format, to_output
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
 from difiisr_ros.ros.compressed import array_to_compressed
-from difiisr_ros.ros.conversions import array_to_image, demosaic
+from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
-from difiisr_ros.stream.parameter_table import engine_options
+from difiisr_ros.stream.parameter_table import camera_profile, engine_options
 from difiisr_ros.stream.settings import StreamSettings
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Upscaler:
         self._steps = settings.num_steps
         self.engine = engine
         self.deadline = DeadlineController(settings.deadline, settings.num_steps)
+        self._checks = {name: FrameCheck(engine.camera) for name in cameras}
 
     @classmethod
     def load(
@@ -88,7 +90,7 @@ class Upscaler:
         from difiisr_ros.pipeline import SuperResolver
 
         values = parameters.values()
-        options = engine_options(values)
+        options = {**engine_options(values), "camera": camera_profile(values)}
         engine = SuperResolver.load(**options)
         unknown = _unknown_counts(parameters.settings, engine)
         if unknown:
@@ -179,6 +181,7 @@ class Upscaler:
             return None
         try:
             pixels, found = self._decode(camera, arrival.message)
+            self._tell_oddities(camera, pixels, found)
             output = output_format(found.encoding, self._settings.output_encoding)
             return Frame(camera, arrival, pixels, found, output, waited)
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
@@ -188,12 +191,16 @@ class Upscaler:
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
     ) -> tuple[np.ndarray, ImageFormat]:
-        if isinstance(message, CompressedImage):
-            return compressed_to_gray(message, self._settings.max_input_pixels)
-        pixels, found = image_to_gray(message, demosaic)
+        byte_order = self.engine.camera.byte_order
+        pixels, found = message_to_gray(message, self._settings.max_input_pixels, byte_order)
         for notice in found.notices:
             self._notice(camera, notice.cause, notice.words)
         return pixels, found
+
+    def _tell_oddities(self, camera: CameraStream, pixels: np.ndarray, found: ImageFormat) -> None:
+        for oddity in self._checks[camera.name].look(pixels, found.order):
+            camera.statistics.odd(oddity.cause, oddity.words)
+            self._logger.warning(f"frames of {camera.image_topic}: {oddity.words}")
 
     def _upscale(self, frames: list[Frame]) -> None:
         begin = time.monotonic()
@@ -232,8 +239,9 @@ class Upscaler:
             message = array_to_compressed(array, output.name, header)
         else:
             message = array_to_image(array, output.name, header)
-        scale = len(result) // len(frame.pixels)
-        camera.publish(message, scale, settings.camera_info_convention)
+        crop = self.engine.camera.crop
+        scale = len(result) // len(crop.of(frame.pixels))
+        camera.publish(message, scale, settings.camera_info_convention, crop)
         frame.latency = latency = time.monotonic() - frame.arrival.time
         late = 0 < self.deadline.deadline < latency
         camera.statistics.published(latency, seconds, late, measured)

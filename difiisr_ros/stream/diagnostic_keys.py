@@ -17,6 +17,7 @@ FRAMES_SKIPPED = "frames skipped for the deadline"
 SUBSCRIBERS = "subscribers"
 LIFECYCLE_STATE = "lifecycle state"
 LAST_TRANSITION_ERROR = "last transition error"
+LOOKS_WRONG = "looks wrong"  # about the input's frames, with the parameter that helps
 NOISE_COUNTS = "noise (counts)"
 
 

@@ -35,6 +35,8 @@ class StreamSnapshot:
     last_input: str
     measurement: FrameMeasurement | None
     """Of the newest frame that was published; None before the first."""
+    oddities: dict[str, str]
+    """What looks wrong about the frames, in words by cause."""
 
 
 @dataclass
@@ -57,6 +59,7 @@ class StreamStatistics:
         self._since = time.monotonic()
         self._last_error = self._last_input = ""
         self._measurement: FrameMeasurement | None = None
+        self._oddities: dict[str, str] = {}
 
     def start(self) -> None:
         """The stream begins (again): waiting for input counts from now."""
@@ -109,6 +112,16 @@ class StreamStatistics:
         with self._lock:
             self._noticed[cause] += 1
 
+    def odd(self, cause: str, words: str) -> None:
+        """Something looks wrong about the frames of this camera; told of until it is configured."""
+        with self._lock:
+            self._oddities[cause] = words
+
+    def forget_oddities(self) -> None:
+        """The camera is configured anew."""
+        with self._lock:
+            self._oddities.clear()
+
     def snapshot(self) -> StreamSnapshot:
         """Everything, consistently."""
         input_hz, output_hz = self._input_rate.hertz(), self._output_rate.hertz()
@@ -132,6 +145,7 @@ class StreamStatistics:
                 last_error=self._last_error,
                 last_input=self._last_input,
                 measurement=self._measurement,
+                oddities=dict(self._oddities),
             )
 
 

@@ -8,12 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, frame_of, order_of
 from difiisr_ros.io.images import read_image
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions
-from difiisr_ros.messages.compressed import compressed_to_gray
-from difiisr_ros.messages.read import image_to_gray
+from difiisr_ros.messages.any_image import message_to_gray
 
 FRAME = (29_237 + np.add.outer(np.arange(12) * 20, np.arange(16) * 40)).astype(np.uint16)
 SWAPPED = FRAME.byteswap()
@@ -74,18 +72,21 @@ def image(pixels, is_bigendian):
 def test_a_message_that_lies_is_read_in_the_order_asked_for(lie, truth):
     message = image(FRAME if truth == "little" else SWAPPED, lie)
     for order, expected in (("auto", SWAPPED), (truth, FRAME)):
-        found, layout = image_to_gray(message, byte_order=order)
+        found, layout = message_to_gray(message, byte_order=order)
         np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(frame_of(message, IMAGE, "/a", order), expected)
-        assert layout.order == (truth if order == truth else order_of(message, IMAGE))
+        assert layout.order == (truth if order == truth else {0: "little", 1: "big"}[lie])
 
 
-def test_so_is_a_png_of_swapped_pixels():
-    data = cv2.imencode(".png", SWAPPED)[1].tobytes()
-    message = SimpleNamespace(format="mono16; png compressed mono16", data=data)
-    for order, expected in (("auto", SWAPPED), ("big", SWAPPED), ("little", FRAME)):
-        np.testing.assert_array_equal(compressed_to_gray(message, byte_order=order)[0], expected)
-        found = frame_of(message, COMPRESSED_IMAGE, "/a", order)
-        np.testing.assert_array_equal(found, expected)
-    assert order_of(message, COMPRESSED_IMAGE) == "big"
-    assert compressed_to_gray(message)[1].order == "big"
+@pytest.mark.parametrize("kind", ["png", "little.tif", "big.tif", "compressedDepth"])
+def test_so_is_a_picture_of_swapped_pixels(tmp_path, kind):
+    if kind.endswith(".tif"):
+        data, said = written(tmp_path / kind, SWAPPED).read_bytes(), kind.removesuffix(".tif")
+    else:
+        data, said = cv2.imencode(".png", SWAPPED)[1].tobytes(), "big"
+    message = SimpleNamespace(format=f"mono16; {kind} compressed mono16", data=data)
+    if kind == "compressedDepth":
+        message = SimpleNamespace(format="16UC1; compressedDepth png", data=bytes(12) + data)
+    for order in ("auto", "big", "little"):
+        found, layout = message_to_gray(message, byte_order=order)
+        np.testing.assert_array_equal(found, SWAPPED if order in ("auto", said) else FRAME)
+        assert layout.order == (said if order == "auto" else order)

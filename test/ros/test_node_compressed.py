@@ -12,7 +12,8 @@ from sensor_msgs.msg import CompressedImage
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.compressed import compressed_to_gray
 from difiisr_ros.ros.compressed import array_to_compressed
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 NAN = np.full((6, 8), math.nan, np.float32)
 COLOUR = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
@@ -47,8 +48,8 @@ def test_jpeg_of_8_bits():
     [
         (scene(dtype=np.uint8), "jpg", "mono16; jpeg compressed mono16", "jpeg_of_16_bits"),
         (scene(dtype=np.uint8), "jpg", "16UC1; jpeg compressed ", "jpeg_of_16_bits"),
-        (scene(), "tiff", "mono16; tiff compressed mono16", "unsupported_compression"),
-        (scene(), "png", "16UC1; compressedDepth png", "unsupported_compression"),
+        (scene(dtype=np.uint8), "png", "16UC1; png compressed ", "lost_depth"),
+        (scene(), "webp", "mono8; webp compressed", "unsupported_compression"),
     ],
 )
 def test_refused_with_a_reason(array, codec, name, cause):
