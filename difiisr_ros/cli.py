@@ -69,6 +69,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+#: Those that import PyTorch themselves, which ends the process where it is for other machines.
+_NEED_TORCH = ("convert", "detect", "export", "train", "train-detector")
+
+
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Adds "(default: x)" where there is a default worth saying."""
 
@@ -130,6 +134,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command is None:
             parser.print_help(sys.stderr)
             return EXIT_USAGE
+        if args.command in _NEED_TORCH:
+            from difiisr_ros.backends.libraries import check_torch
+
+            check_torch()
         return int(args.run(args))
     except DifiisrError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
