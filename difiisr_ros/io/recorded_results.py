@@ -1,36 +1,42 @@
 """Which image topics of a bag are results of an earlier upscale, whatever they are called.
 
-Three marks, each sufficient: a name with ``/sr/`` in it, as the node and ``difiisr upscale`` give by
-default; a node that said in recorded diagnostics that it publishes there; or the pictures
-themselves: four times the size of another topic's with the same stamps, and the same scene when they
-are reduced to it. Two cameras that are triggered together have equal stamps too, but see the scene
-from two places, or in another band.
+Two marks, each sufficient: a name with ``/sr/`` in it, as the node and ``difiisr upscale`` give by
+default; or the pictures themselves: four times the size of another topic's with the same stamps,
+and the same scene. A truth that was recorded beside a camera's frames has the second mark too:
+upscaling it is no use either. Two cameras that are triggered together have equal stamps, but see
+the scene from two places, or in another band.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections import defaultdict
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from difiisr_ros.core.resample import SCALE
-from difiisr_ros.errors import DifiisrError
-from difiisr_ros.io.bags import BagReader, frame_of
-from difiisr_ros.messages.cdr import stamp_of
+from difiisr_ros.io.bags import BagReader
 
-DEFAULT_NAMESPACE = "sr"
-_DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
-_LOOKED_AT = 100  # messages of diagnostics; a node reports once a second
-_FRAMES = 3  # of a topic, whose results are looked for
+_NAMESPACE = "sr"
+_LOOKED_AT = 20  # messages a topic; the first of a recording often lack their results
+_PAIRS = 3  # that are compared; more of a flat scene
+_SIDE = 160  # pixels of what frames are reduced to, to be compared
 _ALIKE = 0.95
-"""Correlation of a frame and a picture reduced to its size; results have 0.99, a second camera of
-another place or band less than 0.9 (0 where one of them is flat)."""
+"""Correlation of a frame and a picture, both reduced; results have 0.99, a second camera in another
+place or band less than 0.9."""
 
 
-def recorded_results(reader: BagReader, namespace: str = DEFAULT_NAMESPACE) -> dict[str, str]:
-    """Image topics that hold results -> how that is known, in words.
+class _Frame(NamedTuple):
+    shape: tuple[int, ...]
+    small: np.ndarray
+
+
+def recorded_results(reader: BagReader, namespace: str = _NAMESPACE) -> dict[str, str]:
+    """Image topics that hold results -> what shows it, in words.
+
+    Reads the beginning of the bag where names leave more than one topic.
 
     Args:
         reader: the bag.
@@ -38,71 +44,61 @@ def recorded_results(reader: BagReader, namespace: str = DEFAULT_NAMESPACE) -> d
     """
     topics = reader.image_topics()
     found = {}
-    said = _said_by_nodes(reader)
     for topic in topics:
-        parts = topic.split("/")[:-1]
-        for name in (DEFAULT_NAMESPACE, namespace):
-            if name in parts:
+        for name in (_NAMESPACE, namespace):
+            if name in topic.split("/")[:-1]:
                 found[topic] = f"named /{name}/"
-        if topic in said:
-            found[topic] = "by recorded diagnostics"
-    unknown = [topic for topic in topics if topic not in found]
-    examples = {topic: _examples(reader, topic) for topic in unknown} if len(topics) > 1 else {}
-    for topic, camera in itertools.permutations(examples, 2):
-        if topic not in found and _are_results(examples[topic], examples[camera]):
-            found[topic] = f"of {camera}"
+    if len(topics) - len(found) > 1:
+        frames = _beginning(reader, len(topics))
+        for topic, camera in itertools.permutations(frames, 2):
+            if topic not in found and _shows_the_same(frames[topic], frames[camera]):
+                found[topic] = f"{camera} x{SCALE}"
     return found
 
 
-def _said_by_nodes(reader: BagReader) -> set[str]:
-    """Topics that a node's status of its inference names as those of its results."""
-    topics = reader.topics_of(_DIAGNOSTICS)
-    if not topics:
-        return set()
-    said = set()
-    for connection, _, data in itertools.islice(reader.read_raw(topics), _LOOKED_AT):
-        try:
-            message = reader.deserialize(connection, data)
-        except DifiisrError:
-            continue  # it is not what this is about
-        for status in message.status:
-            values = {entry.key: entry.value for entry in status.values}
-            if status.name.endswith("inference") and "frames published" in values:
-                said.add(values.get("topic", ""))
-    return said
+def cameras(reader: BagReader) -> list[str]:
+    """Image topics that are no results, sorted."""
+    results = recorded_results(reader)
+    return [topic for topic in reader.image_topics() if topic not in results]
 
 
-def _examples(reader: BagReader, topic: str) -> dict[int, np.ndarray]:
-    """The first usable frames of a topic by stamp; the first of a bag often lack results."""
-    frames: dict[int, np.ndarray] = {}
-    for connection, _, data in itertools.islice(reader.read_raw([topic]), 10 * _FRAMES):
-        try:
-            message = reader.deserialize(connection, data)
-            frames[stamp_of(data)] = np.array(frame_of(message, connection.msgtype, topic))
-        except DifiisrError:
-            continue  # what cannot be read is neither
-    return frames
+def _beginning(reader: BagReader, topics: int) -> dict[str, dict[int, _Frame]]:
+    """The first frames of all topics, reduced, by topic and stamp."""
+    frames: dict[str, dict[int, _Frame]] = defaultdict(dict)
+    records = reader.read_images(on_error=lambda *_what_is_unusable: None)
+    for record in itertools.islice(records, topics * _LOOKED_AT):
+        stamp = record.message.header.stamp
+        frames[record.topic].setdefault(stamp.sec * 10**9 + stamp.nanosec, _reduce(record.frame))
+    return dict(frames)
 
 
-def _are_results(pictures: dict[int, np.ndarray], frames: dict[int, np.ndarray]) -> bool:
+def _reduce(frame: np.ndarray) -> _Frame:
+    small = frame.astype(np.float32)
+    share = _SIDE / max(frame.shape)
+    if share < 1:
+        size = tuple(max(1, round(share * side)) for side in frame.shape[::-1])
+        small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+    return _Frame(frame.shape, small)
+
+
+def _shows_the_same(pictures: dict[int, _Frame], frames: dict[int, _Frame]) -> bool:
     """Whether every picture that has a frame's stamp is that frame, four times the size."""
     pairs = [(pictures[stamp], frames[stamp]) for stamp in pictures if stamp in frames]
-    return bool(pairs) and all(itertools.starmap(_is_result, pairs[:_FRAMES]))
-
-
-def _is_result(picture: np.ndarray, frame: Any) -> bool:
-    height, width = frame.shape
-    if picture.shape != (SCALE * height, SCALE * width):
+    if any(a.shape != tuple(SCALE * side for side in b.shape) for a, b in pairs):
         return False
-    reduced = cv2.resize(
-        picture.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA
-    ).astype(np.float64)
-    known = np.isfinite(reduced) & np.isfinite(frame)
+    alike = [_correlation(picture.small, frame.small) for picture, frame in pairs]
+    told = [value for value in alike if value is not None][:_PAIRS]
+    return bool(told) and min(told) >= _ALIKE
+
+
+def _correlation(picture: np.ndarray, frame: np.ndarray) -> float | None:
+    """Of the pixels; None where one of them is flat and tells nothing."""
+    size = frame.shape[::-1]
+    a = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float64)
+    b = frame.astype(np.float64)
+    known = np.isfinite(a) & np.isfinite(b)
     if not known.any():
-        return False
-    a, b = reduced[known], frame[known].astype(np.float64)
-    a, b = a - a.mean(), b - b.mean()
-    if not a.any() and not b.any():
-        return True  # both flat
+        return None
+    a, b = a[known] - a[known].mean(), b[known] - b[known].mean()
     norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return norm > 0 and float((a * b).sum()) / norm >= _ALIKE
+    return float((a * b).sum()) / norm if norm else None
