@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -210,9 +211,12 @@ def run(args: argparse.Namespace) -> int:
     if first:
         left_out = f", {len(trainer.left_out)} files left out" if trainer.left_out else ""
         print(f"wrote {path}{left_out}")
+        if trainer.verdict is not None:
+            print(trainer.verdict.sentence())
         if args.json:
             report = {
                 "history": trainer.history,
+                "verdict": None if trainer.verdict is None else asdict(trainer.verdict),
                 "model": str(path),
                 "left_out": trainer.left_out,
             }

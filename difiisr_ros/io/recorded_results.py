@@ -73,7 +73,7 @@ def _beginning(reader: BagReader, topics: int) -> dict[str, dict[int, _Frame]]:
 
 
 def _reduce(frame: np.ndarray) -> _Frame:
-    small = frame.astype(np.float32)
+    small: np.ndarray = frame.astype(np.float32)
     share = _SIDE / max(frame.shape)
     if share < 1:
         size = tuple(max(1, round(share * side)) for side in frame.shape[::-1])
