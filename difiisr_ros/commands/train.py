@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,9 +208,12 @@ def run(args: argparse.Namespace) -> int:
     path = trainer.run()
     if first:
         print(f"wrote {path}{trainer.left_out.summary()}")
+        if trainer.verdict is not None:
+            print(trainer.verdict.sentence())
         if args.json:
             report = {
                 "history": trainer.history,
+                "verdict": None if trainer.verdict is None else asdict(trainer.verdict),
                 "model": str(path),
                 "left_out": trainer.left_out.sentences(),
             }

@@ -109,6 +109,7 @@ class DiagnosticsReport:
             keys.FRAMES_DISPLACED: snapshot.displaced,
             "messages lost before the node": camera.input_events.lost,
             keys.FRAMES_REJECTED: rejected,
+            keys.SHUTTER_FRAMES: snapshot.shutter,
         }
         values.update({f"rejected: {k}": n for k, n in sorted(snapshot.rejected.items())})
         values.update({f"noticed: {k}": n for k, n in sorted(snapshot.noticed.items())})
