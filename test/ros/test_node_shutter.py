@@ -29,7 +29,7 @@ def run(count: int, **parameters):
             else:
                 graph.roundtrip(FLAT, stamp=stamp)
         graph.roundtrip(frame(), stamp=99)
-        values, _ = graph.status("input", lambda v, _: int(v[keys.SHUTTER_FRAMES]) == count)
+        graph.status("input", lambda v, _: int(v[keys.SHUTTER_FRAMES]) == count)
         return {m.header.stamp.sec: image_to_array(m) for m in graph.images}
 
 
