@@ -15,6 +15,7 @@ from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_a
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
 from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.frames.degrade import CAMERA, check_degradation, known_camera
 
 HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
@@ -104,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("--draw goes with listing what is found; leave --boxes out")
     if args.json:
         refuse_inputs(args.json, [args.data, *filter(None, [args.boxes])])
+    check_target(args.json)
     report = _score(args) if args.boxes else _list(args)
     if args.json:
         from difiisr_ros.atomic_write import write_atomically
