@@ -2,7 +2,7 @@
 
 Uncooled cameras close a shutter every few minutes for half a second or so and send what they see of
 it: a flat frame. It is told from a flat scene by what must come together, within a frame: the
-spread of the pixels collapses; what was seen before is gone, at every place, not just where an
+spread of the pixels collapses; what was seen before is gone, at most places, not just where an
 object has left; and nothing of its structure is left, as would be after a change of gain. A scene
 that is all that, say the sky after a quick turn, is taken for one for :data:`MOST_SECONDS` at most.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import itertools
 
 import pytest
 
@@ -38,6 +38,6 @@ def test_one_broken_frame_changes_nothing():
 def test_what_has_much_in_common_is_followed_slowly(other):
     results = shown([BEFORE] * 10 + [other] * 30)
     assert results[10] != BEFORE and results[10] != other
-    for previous, result in pairwise(results[10:]):
+    for previous, result in itertools.pairwise(results[10:]):
         assert abs(result[1] - other[1]) < abs(previous[1] - other[1])
         assert abs(result[1] - previous[1]) < 0.05 * abs(other[1] - BEFORE[1])

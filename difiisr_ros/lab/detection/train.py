@@ -156,8 +156,12 @@ class DetectorTrainer:
             "best": self.best,
             "history": self.history,
         }
-        with replacing(self._state_file) as temporary:
-            torch.save(state, temporary)
+        try:
+            with replacing(self._state_file) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # torch's own on a full disk
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(f"{self.out}: cannot be written: {reason}") from error
 
     def run(self) -> Path:
         """Train until the steps are done. Returns :attr:`model_file`.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
@@ -207,9 +208,13 @@ class Trainer:
             "sampler": self.sampler.state(),
             "history": self.history,
         }
-        with replacing(self._state_file) as temporary:
-            torch.save(state, temporary)
-        save_model(self.out / "model.safetensors", self._averaged(), self._facts())
+        try:
+            with replacing(self._state_file) as temporary:
+                torch.save(state, temporary)
+            save_model(self.out / "model.safetensors", self._averaged(), self._facts())
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's own on a full disk
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(f"{self.out}: cannot be written: {reason}") from error
 
     def _measure_finished(self) -> None:
         """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
