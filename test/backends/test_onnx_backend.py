@@ -69,8 +69,7 @@ def test_it_agrees_with_torch_whatever_is_asked(guided):
     assert (ours.max_steps, ours.guidance_terms, ours.scale) == (15, ("visual",), 4)
     for num_steps, consistency, scale, size in [
         (1, 1, 0.0, (1, 25, 18)),
-        (2, 0, 0.0, (3, 9, 14)),
-        (2, 1, 1.5, (1, 16, 21)),
+        (2, 0, 1.5, (3, 9, 14)),
     ]:
         assert ours.noise_count(num_steps) == theirs.noise_count(num_steps)
         lr, noise = inputs(ours, num_steps, size)

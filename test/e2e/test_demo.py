@@ -165,7 +165,8 @@ def test_a_node_that_cannot_start_is_reported_with_its_reason(tmp_path):
 
 @pytest.mark.parametrize(("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_demo_leaves_no_process(tmp_path, sent, expected):
-    process = demo(tmp_path, "--seconds", 60, "--size", "32x24", "--backend", "bicubic")
+    write_image(tmp_path / "in" / "a.png", np.arange(768, dtype=np.uint16).reshape(24, 32))
+    process = demo(tmp_path, "--seconds", 60, "--input", tmp_path / "in", "--backend", "bicubic")
     end = time.monotonic() + 90
     while "latency" not in (line := process.stdout.readline()):  # it runs
         assert line and time.monotonic() < end, logs(tmp_path)

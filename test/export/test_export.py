@@ -55,6 +55,7 @@ def torch_backend(model) -> TorchBackend:
 def session(data: bytes) -> onnxruntime.InferenceSession:
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
+    settings.intra_op_num_threads = 1  # those of a pool spin while they wait
     providers = ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(data, settings, providers=providers)
 
@@ -206,7 +207,7 @@ def test_only_the_size_is_fixed_or_only_the_batch():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("num_steps", [1, 2, 4])
+@pytest.mark.parametrize("num_steps", [1, 4])
 def test_tensorrt_takes_every_operator(num_steps, precision):
     model = onnx.load_from_string(exported(options=GraphOptions(num_steps, precision=precision)))
     onnx.checker.check_model(model, full_check=True)

@@ -18,7 +18,8 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from support.behaviours import check_silent, check_upscales
-from support.launch_case import REPOSITORY, ExitsCleanly, WithPeer, describe, share
+from support.launch_case import ExitsCleanly, WithPeer, describe, share
+from support.paths import REPOSITORY
 from support.ros_peer import Stream
 
 

@@ -95,7 +95,7 @@ def test_8_bit_range_gives_the_mean_of_the_recorded_channels(published, goldens)
     assert result.shape == (1, 1, 160, 288)
 
 
-@pytest.mark.parametrize("num_steps", [1, 2, 15])
+@pytest.mark.parametrize("num_steps", [1, 4])
 def test_same_frame_same_bytes_whatever_came_before(published, model_file, num_steps):
     published.configure(num_steps=num_steps)
     frame = _frame()
@@ -136,9 +136,8 @@ def test_visual_guidance_works_without_anything_fitted(published):
     assert _ring_distance(published, frame) < half < before
 
 
-@pytest.mark.parametrize("num_steps", [2, 4])
-def test_guidance_acts_once_on_the_last_step(published, num_steps):
-    published.configure(num_steps=num_steps, consistency=1)
+def test_guidance_acts_once_on_the_last_step(published):
+    published.configure(num_steps=3, consistency=1)
     frame = _frame(np.float32, (24, 32))
     plain = published.upscale(frame)
     published.configure(visual_scale=1.0)
@@ -205,10 +204,10 @@ def test_batch_equals_single_frames(published):
 
 
 def test_tiles_cover_a_frame_and_share_its_noise(published):
-    frame = _frame(shape=(80, 100))
+    frame = _frame(shape=(50, 100))
     published.configure(tile_size=64, tile_overlap=24)
     result = published.upscale(frame)
-    assert result.shape == (320, 400)
+    assert result.shape == (200, 400)
     assert result.tobytes() == published.upscale(frame).tobytes()
 
 
@@ -246,6 +245,7 @@ def test_autoencoder_without_padding(goldens, published, tmp_path):
     unpadded.close()
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near(model_file, published):
     """Where it picks another of these 64 codes, far from each other, single pixels differ much."""
     half = SuperResolver.load(model=str(model_file), precision="bf16")

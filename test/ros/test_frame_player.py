@@ -224,6 +224,7 @@ def test_pacing_ends_at_once_when_stopped():
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_with_exit_code_0(tmp_path, sent):
     report = tmp_path / "report.json"
+    write_image(tmp_path / "in" / "a.png", np.zeros((24, 32), np.uint16))
     process = subprocess.Popen(
         [
             sys.executable,
@@ -231,9 +232,7 @@ def test_signals_end_it_with_exit_code_0(tmp_path, sent):
             "difiisr_ros.ros.frame_player",
             "--ros-args",
             "-p",
-            "width:=32",
-            "-p",
-            "height:=24",
+            f"source:={tmp_path / 'in'}",
             "-p",
             f"report_file:={report}",
         ],
@@ -242,7 +241,7 @@ def test_signals_end_it_with_exit_code_0(tmp_path, sent):
     )
     try:
         said = iter(process.stderr.readline, "")
-        assert any("playing synthetic 32x24" in line for line in said)
+        assert any("playing /" in line for line in said)
         time.sleep(0.3)
         process.send_signal(sent)
         _, rest = process.communicate(timeout=20)

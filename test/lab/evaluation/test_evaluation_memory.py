@@ -69,9 +69,9 @@ def _score(stream) -> tuple[int, int]:
 
 
 def test_few_frames_are_alive_at_a_time():
-    stream = _Endless(200)
+    stream = _Endless(60)
     frames, _ = _score(stream)
-    assert frames == 200
+    assert frames == 60
     assert stream.most <= 4
 
 
@@ -79,9 +79,9 @@ def test_the_peak_does_not_grow_with_the_length(monkeypatch):
     monkeypatch.setattr(score_stream, "BATCH_PERIOD_S", 0.05)
     _score(_Endless(5))  # caches of windows and bins
     _, short = _score(_Endless(40))
-    _, long = _score(_Endless(400))
+    _, long = _score(_Endless(200))
     frame = 96 * 128 * 2
-    assert long - short < 20 * frame, "360 more frames would be 360 times that, were they kept"
+    assert long - short < 20 * frame, "160 more frames would be 160 times that, were they kept"
 
 
 @pytest.mark.slow

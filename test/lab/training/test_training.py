@@ -344,7 +344,7 @@ def test_two_processes_under_torchrun_hold_the_same_weights(frames_dir, tmp_path
         "torch.set_num_threads(1)\n"
         "config = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8,"
         " refiner_blocks=1)\n"
-        "settings = TrainSettings(minutes=0.03, prior_share=1.0, batch=2, crop=64,"
+        "settings = TrainSettings(minutes=0.01, prior_share=1.0, batch=2, crop=64,"
         " precision='fp32', config=config)\n"
         "trainer = Trainer(Path(sys.argv[1]), Path(sys.argv[2]), settings)\n"
         "trainer.run()\n"
