@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     mask_file = args.out and args.out.with_name(f"{args.out.stem}_bad_pixels.png")
     for output in filter(None, (args.out, args.report, args.json, mask_file)):
         refuse_inputs(output, [Path(args.data)])
-        check_target(output)
+    check_target(args.out, args.report, args.json, mask_file)
     source = open_source(args.data, topic=args.topic, byte_order=declared.byte_order)
     pictures = (_picture(f.image, declared) for f in source.frames())
     found = calibrate(sample_frames(pictures, args.frames, declared.missing))

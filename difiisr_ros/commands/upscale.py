@@ -20,7 +20,7 @@ from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
-from difiisr_ros.io.write_stack import check_target
+from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.options import UpscaleOptions
 
 HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag x4."
@@ -132,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
+    if bag:
+        check_folder(args.output)
     resolver = load_engine(args, **_memory_arguments(args), camera=camera)
     try:
         started = time.perf_counter()

@@ -19,6 +19,7 @@ from difiisr_ros.io.bags import (
     ImageRecord,
     camera_info_topic_for,
 )
+from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
 from difiisr_ros.messages.write import output_format, to_output
 
@@ -33,6 +34,8 @@ class _Outcome(Protocol):
     def fail(self, name: str, error: DifiisrError) -> None: ...
 
     def notice(self, sentence: str) -> None: ...
+
+    def leave_out(self, name: str, what: str) -> None: ...
 
 
 def result_topic(topic: str, namespace: str) -> str:
@@ -78,7 +81,7 @@ def upscale_bag(
     pixels_accepted = resolver.options.max_input_pixels
     order = resolver.camera.byte_order
     with BagReader(source, salvage=True, max_pixels=pixels_accepted, byte_order=order) as reader:
-        images = _choose(reader, topics, namespace)
+        images = _choose(reader, topics, namespace, outcome)
         infos = _camera_infos(reader, images, namespace)
         checks = {topic: _check(topic, resolver, outcome) for topic in images}
         with BagWriter(target, storage or _storage_of(source)) as writer:
@@ -138,16 +141,21 @@ def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecor
     return check
 
 
-def _choose(reader: BagReader, topics: Sequence[str] | None, namespace: str) -> dict[str, str]:
+def _choose(
+    reader: BagReader, topics: Sequence[str] | None, namespace: str, outcome: _Outcome
+) -> dict[str, str]:
     """Image topic -> topic of its results."""
     known = reader.image_topics()
     if topics is None:
-        chosen = [t for t in known if f"/{namespace}/" not in t]
+        recorded = recorded_results(reader, namespace)
+        chosen = [topic for topic in known if topic not in recorded]
         if not chosen:
             raise DataError(
                 f"{reader.path}: has no image topic to upscale"
                 + (f" besides {', '.join(known)}; name it by --topic" if known else "")
             )
+        for topic, mark in recorded.items():
+            outcome.leave_out(topic, f"results of an earlier run ({mark})")
     else:
         chosen = list(dict.fromkeys(topics))
         for topic in chosen:

@@ -29,6 +29,7 @@ from difiisr_ros.ros.qos import (
     sensor_qos,
 )
 from difiisr_ros.stream.frame_slot import FrameSlots
+from difiisr_ros.stream.shutter import ShutterWatch
 from difiisr_ros.stream.statistics import StreamStatistics, Throttle
 
 #: camera_info messages kept to find the one with the image's stamp, which may arrive after it.
@@ -74,6 +75,9 @@ class CameraStream:
         self.name = name
         self.statistics = StreamStatistics()
         self.smoother = RangeSmoother(0.0)
+        self.shutter = ShutterWatch()
+        #: The last result and its scale, to be published again while the shutter is closed.
+        self.last: tuple[Image | CompressedImage, int] | None = None
         self.complaints = Throttle()
         self.greeted = False
         prefix = f"{name}/" if name else ""
@@ -184,6 +188,8 @@ class CameraStream:
         self._scaled = None
         self.smoother.reset()
         self.statistics.forget_oddities()
+        self.shutter.reset()
+        self.last = None
         self.greeted = False
 
     def publish(

@@ -28,7 +28,7 @@ from difiisr_ros.ros.compressed import array_to_compressed
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
-from difiisr_ros.stream.parameter_table import camera_profile, engine_options
+from difiisr_ros.stream.parameter_table import HOLD, PASS, camera_profile, engine_options
 from difiisr_ros.stream.settings import StreamSettings
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Frame:
     """How its result is published."""
     waited: float
     """Seconds from its arrival until it was begun."""
+    shutter: bool
+    """Whether it shows the camera's closed shutter."""
     latency: float | None = None
     """Seconds from its arrival to its publication; None if it has not been published."""
 
@@ -183,10 +185,25 @@ class Upscaler:
             pixels, found = self._decode(camera, arrival.message)
             self._tell_oddities(camera, pixels, found)
             output = output_format(found.encoding, self._settings.output_encoding)
-            return Frame(camera, arrival, pixels, found, output, waited)
+            shutter = camera.shutter.sees(pixels, arrival.time)
+            if shutter and self._is_done_with(camera, arrival):
+                return None
+            return Frame(camera, arrival, pixels, found, output, waited, shutter)
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
             self._failed(camera, error)
             return None
+
+    def _is_done_with(self, camera: CameraStream, arrival: Arrival) -> bool:
+        """Count a frame of a closed shutter, and hold or drop it where that was chosen."""
+        camera.statistics.shutter()
+        settings = self._settings
+        if settings.shutter_frames == HOLD and camera.last is not None:
+            message, scale = camera.last
+            message.header = arrival.message.header
+            crop = self.engine.camera.crop
+            camera.publish(message, scale, settings.camera_info_convention, crop)
+            camera.statistics.held()
+        return settings.shutter_frames != PASS
 
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
@@ -242,6 +259,7 @@ class Upscaler:
         crop = self.engine.camera.crop
         scale = len(result) // len(crop.of(frame.pixels))
         camera.publish(message, scale, settings.camera_info_convention, crop)
+        camera.last = (message, scale) if settings.shutter_frames == HOLD else None
         frame.latency = latency = time.monotonic() - frame.arrival.time
         late = 0 < self.deadline.deadline < latency
         camera.statistics.published(latency, seconds, late, measured)
@@ -268,6 +286,8 @@ class Upscaler:
         if self._settings.fixed_range:
             return measured
         smoother = frame.camera.smoother
+        if frame.shutter and smoother.current is not None:
+            return smoother.current  # the picture comes back as it went
         smoother.time_constant_s = self._settings.range_time_constant
         return smoother.update(measured, frame.arrival.time)
 

@@ -12,6 +12,7 @@ TOPIC = "topic"  # of the input's images, and of the results
 FRAMES_RECEIVED = "frames received"
 FRAMES_DISPLACED = "frames displaced by newer ones"
 FRAMES_REJECTED = "frames rejected"
+SHUTTER_FRAMES = "shutter frames"
 FRAMES_PUBLISHED = "frames published"
 FRAMES_SKIPPED = "frames skipped for the deadline"
 SUBSCRIBERS = "subscribers"

@@ -121,6 +121,9 @@ class ParameterSpec:
 _ENGINE_DEFAULTS = UpscaleOptions()
 
 SAME = "same"
+PASS, HOLD, DROP = "pass", "hold", "drop"
+#: Nothing is invented by default: a result that is held looks like a scene that stands still.
+SHUTTER_FRAMES = (PASS, HOLD, DROP)
 OUTPUT_ENCODINGS = (SAME, "mono8", "mono16", "32FC1", "bgr8")
 #: Those that may be asked for beside temperatures, which are published as 32FC1.
 _OF_TEMPERATURES = (SAME, "32FC1")
@@ -310,6 +313,14 @@ TABLE: tuple[ParameterSpec, ...] = (
         Change.LIVE,
         minimum=0.0,
         maximum=3600.0,
+    ),
+    ParameterSpec(
+        "shutter_frames",
+        PASS,
+        "Frames of the camera's closed shutter (FFC), which are flat: pass, as any frame; hold, "
+        "publish the last result again under the frame's header; or drop.",
+        Change.LIVE,
+        choices=SHUTTER_FRAMES,
     ),
     ParameterSpec(
         "tile_size",

@@ -23,6 +23,7 @@ class StreamSnapshot:
     displaced: int
     skipped: int
     late: int
+    shutter: int
     rejected: dict[str, int]
     noticed: dict[str, int]
     input_hz: float
@@ -53,6 +54,7 @@ class StreamStatistics:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._received = self._published = self._displaced = self._skipped = self._late = 0
+        self._shutter = 0
         self._rejected: Counter[str] = Counter()
         self._noticed: Counter[str] = Counter()
         self._input_rate, self._output_rate = RateMeter(), RateMeter()
@@ -101,6 +103,17 @@ class StreamStatistics:
         with self._lock:
             self._skipped += 1
 
+    def shutter(self) -> None:
+        """A frame showed the camera's closed shutter."""
+        with self._lock:
+            self._shutter += 1
+
+    def held(self) -> None:
+        """An earlier result was published again."""
+        with self._lock:
+            self._published += 1
+        self._output_rate.tick()
+
     def rejected(self, cause: str, message: str) -> None:
         """A frame could not be used."""
         with self._lock:
@@ -134,6 +147,7 @@ class StreamStatistics:
                 displaced=self._displaced,
                 skipped=self._skipped,
                 late=self._late,
+                shutter=self._shutter,
                 rejected=dict(self._rejected),
                 noticed=dict(self._noticed),
                 input_hz=input_hz,
