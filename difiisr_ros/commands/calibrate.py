@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from difiisr_ros.core.camera_profile import CameraProfile
 
 HELP = "Measure a camera's noise and blur from its frames and write its profile."
 
@@ -29,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", type=Path, metavar="FILE", help="write a report to look at here (HTML)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE")
+    add_pixel_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,8 +47,12 @@ def run(args: argparse.Namespace) -> int:
         DataError: the source cannot be read or an output cannot be written.
         OptionError: a number of frames below 1.
     """
+    from dataclasses import replace
+
     from difiisr_ros.atomic_write import write_atomically
     from difiisr_ros.commands.own_results import refuse_inputs
+    from difiisr_ros.core.bad_pixels import write_bad_pixels
+    from difiisr_ros.core.camera_profile import resolve_camera
     from difiisr_ros.errors import OptionError
     from difiisr_ros.io.frames import open_source
     from difiisr_ros.io.write_stack import check_target
@@ -48,13 +61,20 @@ def run(args: argparse.Namespace) -> int:
 
     if args.frames < 1:
         raise OptionError(f"--frames must be 1 or more, got {args.frames}")
-    for output in filter(None, (args.out, args.report, args.json)):
+    declared = resolve_camera("auto", pixel_arguments(args))
+    mask_file = args.out and args.out.with_name(f"{args.out.stem}_bad_pixels.png")
+    for output in filter(None, (args.out, args.report, args.json, mask_file)):
         refuse_inputs(output, [Path(args.data)])
-    check_target(args.out, args.report, args.json)
-    source = open_source(args.data, topic=args.topic)
-    found = calibrate(sample_frames((f.image for f in source.frames()), args.frames))
+    check_target(args.out, args.report, args.json, mask_file)
+    source = open_source(args.data, topic=args.topic, byte_order=declared.byte_order)
+    pictures = (_picture(f.image, declared) for f in source.frames())
+    found = calibrate(sample_frames(pictures, args.frames, declared.missing))
     print("\n".join(as_lines(found, source.name)))
-    profile = as_profile(found, source.name)
+    profile = replace(
+        as_profile(found, source.name),
+        missing=declared.missing, crop=declared.crop, byte_order=declared.byte_order,
+        bad_pixels=declared.bad_pixels,
+    )  # fmt: skip
     if args.json:
         numbers = {
             "noise": profile.noise,
@@ -72,8 +92,38 @@ def run(args: argparse.Namespace) -> int:
         print(f"report         {args.report}")
     known = profile.noise is not None or profile.blur is not None
     if args.out and known:
+        if found.stuck_certain and len(found.stuck):
+            mask = _mask(found.stuck, found.sample.frames[0].shape, declared)
+            write_bad_pixels(mask_file, mask)
+            profile = replace(profile, bad_pixels=str(mask_file))
+            print(f"bad pixels     {mask_file} ({int(mask.sum())})")
         profile.write(args.out)
         print(f"profile        {args.out}; use it as --camera {args.out}, camera:={args.out}")
     elif args.out:
         print("profile        not written: neither noise nor blur is known")
     return 0 if known else 1
+
+
+def _picture(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:
+    """What a frame has of the scene: cropped, and filled in at pixels that are known to be bad."""
+    from dataclasses import replace
+
+    from difiisr_ros.lab.frames.put_right import put_right
+
+    if camera.bad_pixels is None:
+        return camera.crop.of(frame)
+    return put_right(frame, replace(camera, missing=()))
+
+
+def _mask(stuck: np.ndarray, shape: tuple[int, ...], camera: CameraProfile) -> np.ndarray:
+    """The mask of pixels that do not measure, of the camera's size: before the crop."""
+    import numpy as np
+
+    if camera.bad_pixels is not None:
+        mask = camera.bad_mask.copy()
+    else:
+        crop = camera.crop
+        height, width = shape
+        mask = np.zeros((height + crop.top + crop.bottom, width + crop.left + crop.right), bool)
+    mask[stuck[:, 0] + camera.crop.top, stuck[:, 1] + camera.crop.left] = True
+    return mask

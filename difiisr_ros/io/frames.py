@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.camera_profile import AUTO, CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
 from difiisr_ros.io.images import FRAME_SUFFIXES, list_images
@@ -103,6 +103,7 @@ def open_source(
     seed: int = 0,
     topic: str | None = None,
     limit: int | None = None,
+    byte_order: str = AUTO,
 ) -> FrameSource:
     """Open a source of frames.
 
@@ -111,6 +112,7 @@ def open_source(
         width, height, seed: For the synthetic scene.
         topic: Which image topic of a bag; None for its only one.
         limit: No more frames than this will be asked for (saves rendering).
+        byte_order: Of pixels of several bytes: ``little``, ``big``, or ``auto``, as these say.
 
     Raises:
         DataError: No such path, or nothing in it that can be used.
@@ -125,8 +127,8 @@ def open_source(
             "images, or a bag"
         )
     if is_bag(path):
-        return BagSource(path, topic)
-    return ImageSource(path)
+        return BagSource(path, topic, byte_order)
+    return ImageSource(path, byte_order)
 
 
 class ImageSource:
@@ -137,8 +139,9 @@ class ImageSource:
 
     slow = False
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], byte_order: str = AUTO) -> None:
         path = Path(path)
+        self._options = ReadOptions(byte_order=byte_order)
         self.name = str(path)
         if path.is_dir():
             self._paths = list_images(path)
@@ -161,7 +164,7 @@ class ImageSource:
                 index += 1
                 continue
             try:
-                with open_stack(path, ReadOptions()) as stack:
+                with open_stack(path, self._options) as stack:
                     for number, image in enumerate(stack.frames(), 1):
                         name = path.name if stack.count == 1 else f"{path.name} {number}"
                         usable = True
@@ -193,7 +196,10 @@ class BagSource:
 
     slow = False
 
-    def __init__(self, path: str | os.PathLike[str], topic: str | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], topic: str | None = None, byte_order: str = AUTO
+    ) -> None:
+        self._byte_order = byte_order
         self._path = Path(path)
         with BagReader(self._path, salvage=True) as reader:
             self.topic = choose_topic(reader, topic)
@@ -214,7 +220,7 @@ class BagSource:
             problems.append(error)
             self.left_out[f"{topic} at {log_time}"] = str(error)
 
-        with BagReader(self._path, salvage=True) as reader:
+        with BagReader(self._path, salvage=True, byte_order=self._byte_order) as reader:
             for record in reader.read_images(self.topic, on_error=left_out):
                 # A view into the message would keep only bytes that are read-only and foreign.
                 name = f"{record.topic} {count}"

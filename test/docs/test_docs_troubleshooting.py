@@ -143,7 +143,11 @@ def causes():
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
                 if name == "ImageError":
-                    rejected.add(texts[0])
+                    either = node.args[0]  # a cause, or one of two
+                    ways = (
+                        [either.body, either.orelse] if isinstance(either, ast.IfExp) else [either]
+                    )
+                    rejected |= {way.value for way in ways if isinstance(way, ast.Constant)}
                 elif name in ("Notice", "noticed") and texts:
                     noticed.add(texts[0])
     # upscaling.py gives these to what has no cause of its own.

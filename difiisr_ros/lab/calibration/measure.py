@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from difiisr_ros.core import radiometry
+from difiisr_ros.core.missing import Ranges, missing_mask
 from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.errors import DataError
 from difiisr_ros.lab.calibration import blur as blurs
@@ -41,6 +42,16 @@ class Sample:
     """Frames that the source had."""
     other_sizes: int
     """Frames that were left out because they are of another size or dtype."""
+    missing: Ranges = ()
+    """Values that stand for no measurement."""
+
+    def measured(self, frame: np.ndarray) -> np.ndarray:
+        """A copy of one of the frames in float32, NaN where a measurement is missing."""
+        values = frame.astype(np.float32)
+        missing = missing_mask(frame, self.missing)
+        if missing is not None:
+            values[missing] = np.nan
+        return values
 
 
 @dataclass(frozen=True)
@@ -75,8 +86,13 @@ class Calibration:
     notes: list[str] = field(default_factory=list)
 
 
-def sample_frames(images: Iterable[np.ndarray], most: int = FRAMES) -> Sample:
+def sample_frames(images: Iterable[np.ndarray], most: int = FRAMES, missing: Ranges = ()) -> Sample:
     """Take evenly spaced frames, and the one after each, out of a source of unknown length.
+
+    Args:
+        images: H x W, in recorded order.
+        most: how many to take.
+        missing: values that stand for no measurement.
 
     Raises:
         DataError: there is no frame, or frames are too small to measure anything.
@@ -108,22 +124,26 @@ def sample_frames(images: Iterable[np.ndarray], most: int = FRAMES) -> Sample:
         raise DataError("there is no frame to calibrate with")
     chosen = np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).astype(int))
     followers = [kept[i + 1] if stride == 1 and i + 1 < len(kept) else after[i] for i in chosen]
-    return Sample([kept[i] for i in chosen], followers, total, other)
+    return Sample([kept[i] for i in chosen], followers, total, other, missing)
 
 
 def calibrate(sample: Sample) -> Calibration:
     """Measure the camera that delivered these frames."""
     reasons: dict[str, str] = {}
     notes: list[str] = []
-    values = [_finite(frame) for frame in sample.frames]
+    values = [sample.measured(frame) for frame in sample.frames]
     levels = np.array([estimate_noise(frame) for frame in values])
     rough = float(np.median(levels))
     masks = np.stack([patterns.stands_out(frame, rough) for frame in values])
+    step = _step(sample)
+    if sample.missing:  # what was declared is no finding
+        masks &= np.stack([np.isfinite(frame) for frame in values])
     stuck = patterns.stuck_pixels(masks)
+    frozen = patterns.frozen_pixels(values, max(rough, step))
+    stuck = np.unique(np.concatenate([stuck, frozen]), axis=0)
     for frame in values:
         frame[stuck[:, 0], stuck[:, 1]] = np.nan
-    span = float(np.median([_span(frame) for frame in sample.frames]))
-    step = _step(sample.frames)
+    span = float(np.median([_span(sample, frame) for frame in sample.frames]))
     _note_saturation(values, notes)
     if sample.other_sizes:
         notes.append(f"{sample.other_sizes} frames of another size or type were left out")
@@ -177,25 +197,22 @@ def calibrate(sample: Sample) -> Calibration:
     )
 
 
-def _finite(frame: np.ndarray) -> np.ndarray:
-    """A copy in float32, NaN where a measurement is missing."""
-    values = frame.astype(np.float32)
-    values[~np.isfinite(values)] = np.nan
-    return values
-
-
-def _span(frame: np.ndarray) -> float:
-    if frame.dtype == np.float32 and not np.isfinite(frame).any():
+def _span(sample: Sample, frame: np.ndarray) -> float:
+    values = sample.measured(frame)
+    if not np.isfinite(values).any():
         return 0.0
-    low, high = radiometry.measure_range(frame)
+    low, high = radiometry.measure_range(values, is_integer=frame.dtype != np.float32)
     return high - low
 
 
-def _step(frames: list[np.ndarray]) -> float:
+def _step(sample: Sample) -> float:
     """What integer frames are rounded to: cameras deliver 14 bits in steps of 4, for example."""
+    frames = sample.frames
     if frames[0].dtype == np.float32:
         return 0.0
     found = np.unique(np.concatenate([np.unique(frame) for frame in frames[:8]]))
+    missing = missing_mask(found, sample.missing)
+    found = found if missing is None else found[~missing]
     if found.size < 2:
         return 1.0
     return float(np.gcd.reduce(np.diff(found.astype(np.int64))))
@@ -248,13 +265,14 @@ def _changing(
     for frame, follower in zip(sample.frames, sample.followers, strict=True):
         if follower is None or np.array_equal(frame, follower, equal_nan=frame.dtype.kind == "f"):
             continue  # some cameras and drivers repeat frames
-        before, after = _finite(frame), _finite(follower)
+        before, after = sample.measured(frame), sample.measured(follower)
         before[stuck[:, 0], stuck[:, 1]] = np.nan
         energies.append(noises.changing_energies(before, after, within))
         blocks += (frame.shape[0] // noises.BLOCK) * (frame.shape[1] // noises.BLOCK)
     still = sum(len(e) for e in energies)
     # Whether the first and the last frame show the same: half of the blocks did not move.
-    ends = noises.changing_energies(_finite(sample.frames[0]), _finite(sample.frames[-1]), within)
+    first, last = sample.measured(sample.frames[0]), sample.measured(sample.frames[-1])
+    ends = noises.changing_energies(first, last, within)
     per_frame = np.prod([side // noises.BLOCK for side in sample.frames[0].shape])
     moved = bool(len(sample.frames) > 1 and len(ends) < _STILL_SHARE * per_frame)
     sigma = noises.typical_noise(np.concatenate(energies)) if energies else None

@@ -13,6 +13,8 @@ _MAD_TO_SIGMA = 1.4826
 _CURVE = 6.0
 _STANDS_OUT = 8.0  # times the noise, and three times what the pixels around differ by
 _OFTEN = 0.75  # of the frames
+_LEAST_FRAMES = 8  # in which a pixel that measures would have changed
+_MOVES = 8.0  # times the noise: the pixels around a frozen one
 
 
 @dataclass(frozen=True)
@@ -105,3 +107,28 @@ def stands_out(frame: np.ndarray, noise: float) -> np.ndarray:
 def stuck_pixels(masks: np.ndarray) -> np.ndarray:
     """Pixels that stand out in most frames; N x H x W masks in, K x 2 (row, column) out."""
     return np.argwhere(masks.mean(axis=0) >= _OFTEN)
+
+
+def frozen_pixels(values: list[np.ndarray], noise: float) -> np.ndarray:
+    """Pixels that have one value in all frames while those around them move.
+
+    Such a pixel need not stand out: it may be stuck within what the scene spans.
+
+    Args:
+        values: frames, H x W, float32; NaN is a missing pixel.
+        noise: white noise of one frame, or what values are rounded to.
+
+    Returns:
+        K x 2 (row, column); none for too few frames.
+    """
+    import cv2
+
+    if len(values) < _LEAST_FRAMES:
+        return np.empty((0, 2), int)
+    low, high = values[0].copy(), values[0].copy()
+    for frame in values[1:]:
+        np.minimum(low, frame, out=low)
+        np.maximum(high, frame, out=high)
+    moved = np.nan_to_num(high - low)
+    around = cv2.medianBlur(moved, 5)
+    return np.argwhere(np.isfinite(low) & (moved == 0) & (around > _MOVES * noise))
