@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from difiisr_ros.allocator import keep_large_buffers
-from difiisr_ros.errors import DifiisrError
+from difiisr_ros.errors import DifiisrError, Interrupted
 from difiisr_ros.version import __version__
 
 PROGRAM = "difiisr"
@@ -139,6 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             check_torch()
         return int(args.run(args))
+    except Interrupted as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except DifiisrError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return EXIT_USAGE

@@ -18,6 +18,7 @@ from difiisr_ros.commands.export_tensorrt import (
 )
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import PRECISIONS, PROJECTIONS, GraphOptions
+from difiisr_ros.io.write_stack import check_target
 
 HELP = "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it."
 EXIT_DIFFERS = 1
@@ -100,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
     guidance = "" if args.guidance == "none" else args.guidance
     precision = args.precision or ("fp16" if args.format == "tensorrt" else GraphOptions.precision)
     options = GraphOptions(args.num_steps, args.consistency, precision, guidance, args.projection)
+    check_target(args.output, args.json)
     if args.format == "tensorrt":
         report = build_engine(args, options)
     else:

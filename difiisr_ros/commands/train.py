@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
-from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.commands.outcome import add_strict_argument
+from difiisr_ros.errors import OptionError
+from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.models.model_files import EMBEDDED
 
 if TYPE_CHECKING:
@@ -135,10 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
-    parser.add_argument(
-        "--strict", action="store_true",
-        help="end with exit code 2 at a file that cannot be read, instead of leaving it out",
-    )  # fmt: skip
+    add_strict_argument(parser)
     parser.add_argument(
         "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
     )
@@ -179,10 +179,8 @@ def run(args: argparse.Namespace) -> int:
             raise OptionError(f"{flag} must be in [0, 100], got {getattr(args, name)}")
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
+    check_folder(args.out)
+    check_target(args.json)
     settings = TrainSettings(
         minutes=args.minutes,
         prior_share=args.prior_share,
@@ -208,13 +206,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
     path = trainer.run()
     if first:
-        left_out = f", {len(trainer.left_out)} files left out" if trainer.left_out else ""
-        print(f"wrote {path}{left_out}")
+        print(f"wrote {path}{trainer.left_out.summary()}")
+        if trainer.verdict is not None:
+            print(trainer.verdict.sentence())
         if args.json:
             report = {
                 "history": trainer.history,
+                "verdict": None if trainer.verdict is None else asdict(trainer.verdict),
                 "model": str(path),
-                "left_out": trainer.left_out,
+                "left_out": trainer.left_out.sentences(),
             }
             write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0

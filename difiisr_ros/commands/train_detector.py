@@ -8,7 +8,9 @@ from pathlib import Path
 
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
-from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.commands.outcome import add_strict_argument
+from difiisr_ros.errors import OptionError
+from difiisr_ros.io.write_stack import check_folder, check_target
 
 HELP = "Train the detector on a folder of frames with boxes."
 
@@ -80,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
+    add_strict_argument(parser)
     parser.add_argument(
         "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
     )
@@ -115,10 +118,8 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"--rare-below must be in [0, 1], got {args.rare_below}")
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
+    check_folder(args.out)
+    check_target(args.json)
     classes = tuple(args.classes.split(","))
     data = read_boxes(args.data, args.boxes or default_annotations(args.data), classes)
     validation = read_boxes(
@@ -135,12 +136,16 @@ def run(args: argparse.Namespace) -> int:
         data_licence=args.data_licence,
         config=DetectorConfig(args.channels, head_channels=args.head_channels, classes=classes),
     )
-    trainer = DetectorTrainer(data, validation, args.out, settings)
+    trainer = DetectorTrainer(data, validation, args.out, settings, args.strict)
     if trainer.resume():
         print(f"continuing {args.out} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")
     path = trainer.run()
-    print(f"wrote {path}")
+    print(f"wrote {path}{trainer.left_out.summary()}")
     if args.json:
-        report = {"history": trainer.history, "model": str(path)}
+        report = {
+            "history": trainer.history,
+            "model": str(path),
+            "left_out": trainer.left_out.sentences(),
+        }
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0

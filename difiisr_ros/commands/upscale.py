@@ -13,12 +13,14 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_files import plan_files, upscale_files
+from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
-from difiisr_ros.io.write_stack import check_target
+from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.options import UpscaleOptions
 
 HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag x4."
@@ -98,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the principal point is scaled",
     )
     group.add_argument("--storage", choices=STORAGES, help="of the new bag; default: as the old")
+    add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
 
 
@@ -110,13 +113,16 @@ def run(args: argparse.Namespace) -> int:
     """
     bag = is_bag(args.input)
     outcome = Outcome()
+    camera = resolve_camera(args.camera, pixel_arguments(args))
     if bag:
         if args.output.resolve().is_relative_to(args.input.resolve()):
             raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
         _refuse_what_is_for_files(args)
         jobs = []
     else:
-        options = ReadOptions(args.unit, args.allow_preview, args.max_input_pixels)
+        options = ReadOptions(
+            args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order
+        )
         jobs = plan_files(
             args.input, args.output, options, outcome,
             recursive=args.recursive, skip_existing=args.skip_existing, overwrite=args.overwrite,
@@ -126,7 +132,9 @@ def run(args: argparse.Namespace) -> int:
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
-    resolver = load_engine(args, **_memory_arguments(args))
+    if bag:
+        check_folder(args.output)
+    resolver = load_engine(args, **_memory_arguments(args), camera=camera)
     try:
         started = time.perf_counter()
         if bag:
@@ -150,8 +158,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     _print(report, outcome)
-    nothing = outcome.failed and not outcome.done and not outcome.skipped
-    return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed) else 0
+    nothing = outcome.failed.items and not outcome.done and not outcome.skipped
+    return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed.items) else 0
 
 
 def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
@@ -191,7 +199,7 @@ def _report(
         "input": str(args.input),
         "output": str(args.output),
         "frames": outcome.done,
-        "failed": [{"name": name, "reason": reason} for name, reason in outcome.failed],
+        "failed": [{"name": name, "reason": reason} for name, reason in outcome.failed.items],
         "skipped": outcome.skipped,
         "not_used": [{"name": name, "what": what} for name, what in outcome.not_used],
         "notices": outcome.notices,
@@ -217,7 +225,7 @@ def _print(report: dict[str, Any], outcome: Outcome) -> None:
         f"({engine['model']}, {engine['backend']} on {engine['device']}, {engine['precision']})"
         f"{skipped}"
     )
-    if outcome.failed:
-        print(f"{len(outcome.failed)} left out, see above", file=sys.stderr)
+    if outcome.failed.items:
+        print(f"{len(outcome.failed.items)} left out, see above", file=sys.stderr)
     if outcome.not_used:
         print(f"not used: {outcome.not_used_in_words()}", file=sys.stderr)

@@ -22,6 +22,8 @@ from difiisr_ros.stream.statistics import StreamSnapshot
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 #: Share of the camera's rate below which the model is said not to keep up.
 _KEEPS_UP = 0.8
+#: Seconds without an image before the log says so too: a camera's driver may start after the node.
+GRACE = 5.0
 
 
 @dataclass
@@ -46,11 +48,15 @@ class DiagnosticsReport:
     """Builds one message a second; remembers counters to tell what is new since the last."""
 
     node_name: str
+    warnings: list[str] = field(default_factory=list)
+    """What the log is to say after a :meth:`build`: why no image comes, once for each reason."""
     _rejected_before: dict[str, int] = field(default_factory=dict)
+    _warned: dict[str, set[str]] = field(default_factory=dict)
 
     def build(self, cameras: Mapping[str, CameraStream], state: NodeState) -> DiagnosticArray:
         """All statuses; the caller stamps the message."""
         array = DiagnosticArray()
+        self.warnings = []
         for camera in cameras.values():
             snapshot = camera.statistics.snapshot()
             array.status.append(self._input(camera, snapshot, state))
@@ -78,6 +84,8 @@ class DiagnosticsReport:
         self._rejected_before[camera.name] = rejected
         level, message = OK, f"receiving {snapshot.last_input} at {snapshot.input_hz:.1f} Hz"
         waited = snapshot.seconds_since_input
+        if snapshot.received and waited < state.parameters["stale_after"]:
+            self._warned.pop(camera.name, None)  # when images stop again, that is news
         conflict = camera.input_events.conflict(publishers)
         if state.lifecycle != "active":
             message = f"not subscribed: the node is {state.lifecycle}"
@@ -90,6 +98,7 @@ class DiagnosticsReport:
             message = f"no image for {waited:.1f} s on {camera.image_topic}; {who}"
             if conflict:
                 message += f"; {conflict}"
+            self._warn(camera.name, f"{camera.image_topic} {who} {conflict}", waited, message)
         elif conflict:
             level, message = WARN, f"{conflict} ({who})"
         elif new:
@@ -109,11 +118,20 @@ class DiagnosticsReport:
             keys.FRAMES_DISPLACED: snapshot.displaced,
             "messages lost before the node": camera.input_events.lost,
             keys.FRAMES_REJECTED: rejected,
+            keys.SHUTTER_FRAMES: snapshot.shutter,
         }
         values.update({f"rejected: {k}": n for k, n in sorted(snapshot.rejected.items())})
         values.update({f"noticed: {k}": n for k, n in sorted(snapshot.noticed.items())})
+        values[keys.LOOKS_WRONG] = "; ".join(snapshot.oddities.values())
         values["last error"] = snapshot.last_error
         return self._status(_task(camera, keys.INPUT), level, message, camera.image_topic, values)
+
+    def _warn(self, camera: str, reason: str, waited: float, message: str) -> None:
+        """Have it logged, unless the reason is known or images may be about to come."""
+        known = self._warned.setdefault(camera, set())
+        if waited >= GRACE and reason not in known:
+            known.add(reason)
+            self.warnings.append(message)
 
     def _inference(
         self, camera: CameraStream, snapshot: StreamSnapshot, state: NodeState

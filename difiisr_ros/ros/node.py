@@ -230,3 +230,5 @@ class SuperResolutionNode(GuardedLifecycleNode):
         message = self._report.build(dict(self.cameras), state)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+        for warning in self._report.warnings:
+            self.get_logger().warning(warning)

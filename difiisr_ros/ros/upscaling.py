@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.core.missing import missing_mask
+from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.messages.any_image import message_to_gray
@@ -27,7 +28,7 @@ from difiisr_ros.ros.compressed import array_to_compressed
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
-from difiisr_ros.stream.parameter_table import engine_options
+from difiisr_ros.stream.parameter_table import HOLD, PASS, camera_profile, engine_options
 from difiisr_ros.stream.settings import StreamSettings
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Frame:
     """How its result is published."""
     waited: float
     """Seconds from its arrival until it was begun."""
+    shutter: bool
+    """Whether it shows the camera's closed shutter."""
     latency: float | None = None
     """Seconds from its arrival to its publication; None if it has not been published."""
 
@@ -75,6 +78,7 @@ class Upscaler:
         self._steps = settings.num_steps
         self.engine = engine
         self.deadline = DeadlineController(settings.deadline, settings.num_steps)
+        self._checks = {name: FrameCheck(engine.camera) for name in cameras}
 
     @classmethod
     def load(
@@ -88,7 +92,7 @@ class Upscaler:
         from difiisr_ros.pipeline import SuperResolver
 
         values = parameters.values()
-        options = engine_options(values)
+        options = {**engine_options(values), "camera": camera_profile(values)}
         engine = SuperResolver.load(**options)
         unknown = _unknown_counts(parameters.settings, engine)
         if unknown:
@@ -179,19 +183,41 @@ class Upscaler:
             return None
         try:
             pixels, found = self._decode(camera, arrival.message)
+            self._tell_oddities(camera, pixels, found)
             output = output_format(found.encoding, self._settings.output_encoding)
-            return Frame(camera, arrival, pixels, found, output, waited)
+            shutter = camera.shutter.sees(pixels, arrival.time)
+            if shutter and self._is_done_with(camera, arrival):
+                return None
+            return Frame(camera, arrival, pixels, found, output, waited, shutter)
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
             self._failed(camera, error)
             return None
 
+    def _is_done_with(self, camera: CameraStream, arrival: Arrival) -> bool:
+        """Count a frame of a closed shutter, and hold or drop it where that was chosen."""
+        camera.statistics.shutter()
+        settings = self._settings
+        if settings.shutter_frames == HOLD and camera.last is not None:
+            message, scale = camera.last
+            message.header = arrival.message.header
+            crop = self.engine.camera.crop
+            camera.publish(message, scale, settings.camera_info_convention, crop)
+            camera.statistics.held()
+        return settings.shutter_frames != PASS
+
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
     ) -> tuple[np.ndarray, ImageFormat]:
-        pixels, found = message_to_gray(message, self._settings.max_input_pixels)
+        byte_order = self.engine.camera.byte_order
+        pixels, found = message_to_gray(message, self._settings.max_input_pixels, byte_order)
         for notice in found.notices:
             self._notice(camera, notice.cause, notice.words)
         return pixels, found
+
+    def _tell_oddities(self, camera: CameraStream, pixels: np.ndarray, found: ImageFormat) -> None:
+        for oddity in self._checks[camera.name].look(pixels, found.order):
+            camera.statistics.odd(oddity.cause, oddity.words)
+            self._logger.warning(f"frames of {camera.image_topic}: {oddity.words}")
 
     def _upscale(self, frames: list[Frame]) -> None:
         begin = time.monotonic()
@@ -230,8 +256,10 @@ class Upscaler:
             message = array_to_compressed(array, output.name, header)
         else:
             message = array_to_image(array, output.name, header)
-        scale = len(result) // len(frame.pixels)
-        camera.publish(message, scale, settings.camera_info_convention)
+        crop = self.engine.camera.crop
+        scale = len(result) // len(crop.of(frame.pixels))
+        camera.publish(message, scale, settings.camera_info_convention, crop)
+        camera.last = (message, scale) if settings.shutter_frames == HOLD else None
         frame.latency = latency = time.monotonic() - frame.arrival.time
         late = 0 < self.deadline.deadline < latency
         camera.statistics.published(latency, seconds, late, measured)
@@ -258,6 +286,8 @@ class Upscaler:
         if self._settings.fixed_range:
             return measured
         smoother = frame.camera.smoother
+        if frame.shutter and smoother.current is not None:
+            return smoother.current  # the picture comes back as it went
         smoother.time_constant_s = self._settings.range_time_constant
         return smoother.update(measured, frame.arrival.time)
 

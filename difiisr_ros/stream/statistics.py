@@ -23,6 +23,7 @@ class StreamSnapshot:
     displaced: int
     skipped: int
     late: int
+    shutter: int
     rejected: dict[str, int]
     noticed: dict[str, int]
     input_hz: float
@@ -35,6 +36,8 @@ class StreamSnapshot:
     last_input: str
     measurement: FrameMeasurement | None
     """Of the newest frame that was published; None before the first."""
+    oddities: dict[str, str]
+    """What looks wrong about the frames, in words by cause."""
 
 
 @dataclass
@@ -51,12 +54,14 @@ class StreamStatistics:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._received = self._published = self._displaced = self._skipped = self._late = 0
+        self._shutter = 0
         self._rejected: Counter[str] = Counter()
         self._noticed: Counter[str] = Counter()
         self._input_rate, self._output_rate = RateMeter(), RateMeter()
         self._since = time.monotonic()
         self._last_error = self._last_input = ""
         self._measurement: FrameMeasurement | None = None
+        self._oddities: dict[str, str] = {}
 
     def start(self) -> None:
         """The stream begins (again): waiting for input counts from now."""
@@ -98,6 +103,17 @@ class StreamStatistics:
         with self._lock:
             self._skipped += 1
 
+    def shutter(self) -> None:
+        """A frame showed the camera's closed shutter."""
+        with self._lock:
+            self._shutter += 1
+
+    def held(self) -> None:
+        """An earlier result was published again."""
+        with self._lock:
+            self._published += 1
+        self._output_rate.tick()
+
     def rejected(self, cause: str, message: str) -> None:
         """A frame could not be used."""
         with self._lock:
@@ -108,6 +124,16 @@ class StreamStatistics:
         """A frame was used although something about it was odd."""
         with self._lock:
             self._noticed[cause] += 1
+
+    def odd(self, cause: str, words: str) -> None:
+        """Something looks wrong about the frames of this camera; told of until it is configured."""
+        with self._lock:
+            self._oddities[cause] = words
+
+    def forget_oddities(self) -> None:
+        """The camera is configured anew."""
+        with self._lock:
+            self._oddities.clear()
 
     def snapshot(self) -> StreamSnapshot:
         """Everything, consistently."""
@@ -121,6 +147,7 @@ class StreamStatistics:
                 displaced=self._displaced,
                 skipped=self._skipped,
                 late=self._late,
+                shutter=self._shutter,
                 rejected=dict(self._rejected),
                 noticed=dict(self._noticed),
                 input_hz=input_hz,
@@ -132,6 +159,7 @@ class StreamStatistics:
                 last_error=self._last_error,
                 last_input=self._last_input,
                 measurement=self._measurement,
+                oddities=dict(self._oddities),
             )
 
 

@@ -15,12 +15,15 @@ from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
-from difiisr_ros.errors import DataError
+from difiisr_ros.errors import DataError, Interrupted
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
 from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
+from difiisr_ros.long_work import stop_requested, stopping_at_signals
+from difiisr_ros.models.checkpoint import misfits
 from difiisr_ros.models.detector.checkpoint import save_detector
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
@@ -59,18 +62,25 @@ class DetectorTrainer:
         data: frames to train on, read for the configuration's classes.
         validation: frames never trained on.
         out: folder of the run; an interrupted run in it can be continued.
+        strict: end at a frame that cannot be read, instead of leaving it out.
 
     Raises:
-        DataError: a frame cannot be read, or there is no object to learn.
+        DataError: no frame can be read, or there is no object to learn.
     """
 
     def __init__(
-        self, data: BoxSet, validation: BoxSet, out: Path, settings: TrainSettings
+        self,
+        data: BoxSet,
+        validation: BoxSet,
+        out: Path,
+        settings: TrainSettings,
+        strict: bool = False,
     ) -> None:
         self.settings, self.out, self._validation = settings, out, validation
         self.device = current_device()
-        frames = load_frames(data)
-        self._validation_frames = load_frames(validation)
+        self.left_out = LeftOut(strict)
+        frames = load_frames(data, self.left_out)
+        self._validation_frames = load_frames(validation, self.left_out)
         self._frames, self._objects = len(frames), sum(len(frame.labels) for frame in frames)
         if self._objects == 0:
             raise DataError("none of the frames to train on has an object")
@@ -118,6 +128,8 @@ class DetectorTrainer:
             return False
         try:
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+            if misfits(self.network, state["network"]):
+                raise DataError("it is of another architecture, or other classes")
             self.network.load_state_dict(state["network"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._average = {k: v.to(self.device) for k, v in state["average"].items()}
@@ -125,8 +137,9 @@ class DetectorTrainer:
             self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
             self.history = state["history"]
         except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(
-                f"{self._state_file} cannot be continued ({error}); "
+                f"{self._state_file} cannot be continued ({reason}); "
                 "remove it, or choose another folder, to start anew"
             ) from error
         return True
@@ -143,11 +156,23 @@ class DetectorTrainer:
             "best": self.best,
             "history": self.history,
         }
-        with replacing(self._state_file) as temporary:
-            torch.save(state, temporary)
+        try:
+            with replacing(self._state_file) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # torch's own on a full disk
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(f"{self.out}: cannot be written: {reason}") from error
 
     def run(self) -> Path:
-        """Train until the steps are done. Returns :attr:`model_file`."""
+        """Train until the steps are done. Returns :attr:`model_file`.
+
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; what was reached is saved.
+        """
+        with stopping_at_signals():
+            return self._run()
+
+    def _run(self) -> Path:
         start = time.monotonic() - self.seconds
         mean: float | None = None
         total = self.settings.steps
@@ -158,6 +183,12 @@ class DetectorTrainer:
                 self.seconds = time.monotonic() - start
                 bar.update()
                 bar.set_postfix_str(f"loss {mean:.3f}{self._quality()}", refresh=False)
+                if stop_requested():
+                    self._save_state()
+                    raise Interrupted(
+                        f"stopped at step {self.step}, and saved in {self.out}; the same command "
+                        "continues there"
+                    )
                 if self.step % self.settings.validate_every == 0 or self.step == total:
                     self._validate()
                     self._save_state()
@@ -206,8 +237,7 @@ class DetectorTrainer:
         network = ThermalDetector(self.settings.config)
         network.load_state_dict(self._average)
         detector = Detector(copy.deepcopy(network).eval().fuse(), device=str(self.device))
-        pairs = zip(self._validation.images, self._validation_frames)
-        found = detector.detect_all((image.image_id, frame.pixels) for image, frame in pairs)
+        found = detector.detect_all((f.image_id, f.pixels) for f in self._validation_frames)
         metrics = evaluate_boxes(self._validation, detector.classes, found).metrics()
         self.history.append(
             {

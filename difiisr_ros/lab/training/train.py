@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -11,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.core.resample import fold
-from difiisr_ros.errors import DataError
+from difiisr_ros.errors import DataError, Interrupted
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.training import distributed
 from difiisr_ros.lab.training.channel_limits import channel_examples, measure_limits
 from difiisr_ros.lab.training.data import CropSampler, load_frames
@@ -27,12 +28,13 @@ from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, lite_a
 from difiisr_ros.lab.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
 from difiisr_ros.lab.training.muon import Muon
 from difiisr_ros.lab.training.validate import validate
+from difiisr_ros.lab.training.verdict import Verdict, compare_with_shipped
+from difiisr_ros.long_work import stop_requested, stopping_at_signals
 from difiisr_ros.models.channel_limits import ChannelLimits
-from difiisr_ros.models.checkpoint import load_model, save_model
+from difiisr_ros.models.checkpoint import load_model, misfits, save_model
 from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 
-_logger = logging.getLogger(__name__)
 #: What the sampler is taught to do in its last stage, in turn.
 FEW_STEPS = (2, 4)
 STAGES = ("prior", "refiner", "few_step")
@@ -110,12 +112,10 @@ class Trainer:
         self.settings, self.out, self.data = settings, out, data
         self.rank, self.world = distributed.start()
         self.device = current_device()
-        self._strict = strict
-        #: Of each file that could not be read, why.
-        self.left_out: list[str] = []
-        frames = load_frames(data, settings.crop, self._leave_out)
+        self.left_out = LeftOut(strict)
+        frames = load_frames(data, settings.crop, self.left_out)
         if validation is not None:
-            held_out = load_frames(validation, settings.crop, self._leave_out)
+            held_out = load_frames(validation, settings.crop, self.left_out)
         else:
             held_out, frames = frames[::50], [f for i, f in enumerate(frames) if i % 50]
         if not frames:
@@ -140,15 +140,11 @@ class Trainer:
         self.plain = GuidedLoss(0.0, 0.0, self.device)
         self.stage, self.step, self.elapsed = self._stages()[0], 0, 0.0
         self.history: list[dict[str, Any]] = []
+        #: Of the finished model, where one of its architecture is shipped.
+        self.verdict: Verdict | None = None
         self._new_optimizer()
 
     # -- state -------------------------------------------------------------------------------
-
-    def _leave_out(self, error: DataError) -> None:
-        if self._strict:
-            raise error
-        self.left_out.append(str(error))
-        _logger.warning("left out: %s", error)
 
     @property
     def _state_file(self) -> Path:
@@ -164,6 +160,8 @@ class Trainer:
             return False
         try:
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+            if misfits(self.model, state["model"]):
+                raise DataError("it is of another architecture")
             self.stage = state["stage"]
             self._new_optimizer()
             self.model.load_state_dict(state["model"])
@@ -178,8 +176,9 @@ class Trainer:
             else:
                 self._draw_anew()
         except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(
-                f"{self._state_file} cannot be continued ({error}); "
+                f"{self._state_file} cannot be continued ({reason}); "
                 "remove it, or choose another folder, to start anew"
             ) from error
         return True
@@ -209,9 +208,13 @@ class Trainer:
             "sampler": self.sampler.state(),
             "history": self.history,
         }
-        with replacing(self._state_file) as temporary:
-            torch.save(state, temporary)
-        save_model(self.out / "model.safetensors", self._averaged(), self._facts())
+        try:
+            with replacing(self._state_file) as temporary:
+                torch.save(state, temporary)
+            save_model(self.out / "model.safetensors", self._averaged(), self._facts())
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's own on a full disk
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(f"{self.out}: cannot be written: {reason}") from error
 
     def _measure_finished(self) -> None:
         """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
@@ -219,6 +222,7 @@ class Trainer:
             model = self._averaged()
             self.priors = fit_guidance_priors(lite_answer(model), self.device, self._frames)
             self.channel_limits = measure_limits(model.prior, channel_examples(model, self._frames))
+            self.verdict = compare_with_shipped(model, self.validation)
 
     def _averaged(self) -> LiteDenoiser:
         model = LiteDenoiser(self.settings.config)
@@ -294,7 +298,15 @@ class Trainer:
         return warm * max(0.01, 0.5 * (1 + math.cos(math.pi * self._done(elapsed))))
 
     def run(self) -> Path:
-        """Train until the minutes are over. Returns the model file."""
+        """Train until the minutes are over. Returns the model file.
+
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; what was reached is saved.
+        """
+        with stopping_at_signals():
+            return self._run()
+
+    def _run(self) -> Path:
         start = time.monotonic() - self.elapsed
         last_save = self.elapsed
         self.stage_step = 0 if self.step == 0 else self.settings.warmup_steps
@@ -318,8 +330,16 @@ class Trainer:
             self.elapsed = elapsed
             mean = loss if mean is None else 0.98 * mean + 0.02 * loss
             bar.update(int(elapsed) - bar.n)
-            quality = f" PSNR +{self.history[-1]['gain']:.2f} dB" if self.history else ""
+            quality = f" PSNR {self.history[-1]['gain']:+.2f} dB" if self.history else ""
             bar.set_postfix_str(f"{self.stage} step {self.step} loss {mean:.4f}{quality}", False)
+            if distributed.broadcast(float(stop_requested()), self.world):
+                bar.close()
+                self._save()
+                distributed.stop(self.world)
+                raise Interrupted(
+                    f"stopped at step {self.step}, after {elapsed / 60:.1f} minutes, and saved in "
+                    f"{self.out}; the same command continues there"
+                )
             if elapsed - last_save > self.settings.save_every_s:
                 last_save = elapsed
                 self._validate(bar)
@@ -327,6 +347,7 @@ class Trainer:
         bar.close()
         self.elapsed = self.settings.minutes * 60
         self._validate(bar)
+        self._save()  # what follows takes a while
         self._measure_finished()
         self._save()
         distributed.stop(self.world)
