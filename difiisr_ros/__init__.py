@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from difiisr_ros.onednn import bound_primitive_cache
 from difiisr_ros.openmp import wait_politely
 from difiisr_ros.version import __version__
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from difiisr_ros.pipeline import SuperResolver
 
 wait_politely()
+bound_primitive_cache()
 __all__ = ["CameraProfile", "SuperResolver", "__version__"]
 
 

@@ -26,6 +26,7 @@ BASE = {
     "atomic_write",
     "errors",
     "long_work",
+    "onednn",
     "openmp",
     "quality",
     "version",

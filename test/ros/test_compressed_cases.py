@@ -15,6 +15,7 @@ pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
 from rosbags.typesys import Stores, get_typestore
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import FrameError
 from difiisr_ros.io.bags import COMPRESSED_IMAGE, BagReader, BagWriter
 from difiisr_ros.ros.upscaling import Upscaler
@@ -248,6 +249,7 @@ def by_the_node(format, data):
     causes = []
     worker = SimpleNamespace(
         _settings=SimpleNamespace(max_input_pixels=MAX_PIXELS),
+        engine=SimpleNamespace(camera=CameraProfile()),
         _notice=lambda camera, cause, words: causes.append(cause),
     )
     frame, found = Upscaler._decode(worker, None, message)
