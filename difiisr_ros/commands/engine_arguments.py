@@ -17,6 +17,8 @@ from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 if TYPE_CHECKING:
     from difiisr_ros.pipeline import SuperResolver
 
+_ALIGN = 8  # pixels that tiles begin and end at
+
 
 def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = False) -> None:
     """Declare what :func:`engine_arguments` reads; ``--num-steps`` is the command's (None unless
@@ -100,6 +102,15 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
         metavar="N",
         help="CPU threads; 0 leaves the choice to the backend",
     )
+    group.add_argument(
+        "--max-input-pixels", type=int, metavar="N", default=default.max_input_pixels,
+        help="refuse larger frames, rather than run the machine out of memory",
+    )  # fmt: skip
+    group.add_argument(
+        "--tile-size", type=int, metavar="PX", default=default.tile_size,
+        help="upscale frames with a longer side in tiles of this size, which bounds memory; 0: "
+        "never",
+    )  # fmt: skip
     if fallback:
         group.add_argument(
             "--allow-fallback",
@@ -153,6 +164,9 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "range_min": args.range_min,
         "range_max": args.range_max,
         "num_threads": args.threads,
+        "max_input_pixels": args.max_input_pixels,
+        "tile_size": args.tile_size,
+        "tile_overlap": _tile_overlap(args.tile_size),
     }
     if isinstance(args.num_steps, int):  # several are the command's own business
         options["num_steps"] = args.num_steps
@@ -163,3 +177,17 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
                 f"--quality {args.quality} decides --{name.replace('_', '-')}; give one of them"
             )
     return {**options, **chosen}
+
+
+def _tile_overlap(tile_size: int) -> int:
+    """What neighbouring tiles share: a quarter at most, which small ones need.
+
+    Raises:
+        OptionError: a tile that is too small to have neighbours.
+    """
+    overlap = UpscaleOptions().tile_overlap
+    if not tile_size:
+        return overlap
+    if tile_size < 4 * _ALIGN:
+        raise OptionError(f"--tile-size must be 0, or {4 * _ALIGN} or more, got {tile_size}")
+    return min(overlap, tile_size // 4 // _ALIGN * _ALIGN)

@@ -21,11 +21,9 @@ from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
 from difiisr_ros.io.write_stack import check_folder, check_target
-from difiisr_ros.options import UpscaleOptions
 
 HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag x4."
 EXIT_SOME_FAILED = 2
-_ALIGN = 8  # of the pixels that tiles share
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,15 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true",
         help="exit with 2 where anything had to be left out, not only where nothing is left",
-    )  # fmt: skip
-    parser.add_argument(
-        "--max-input-pixels", type=int, metavar="N", default=UpscaleOptions().max_input_pixels,
-        help="refuse larger frames, rather than run the machine out of memory",
-    )  # fmt: skip
-    parser.add_argument(
-        "--tile-size", type=int, metavar="PX", default=UpscaleOptions().tile_size,
-        help="upscale frames with a longer side in tiles of this size, which bounds memory; 0: "
-        "never",
     )  # fmt: skip
     files = parser.add_argument_group("files")
     files.add_argument(
@@ -134,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         check_target(args.json)
     if bag:
         check_folder(args.output)
-    resolver = load_engine(args, **_memory_arguments(args), camera=camera)
+    resolver = load_engine(args, camera=camera)
     try:
         started = time.perf_counter()
         if bag:
@@ -170,26 +159,6 @@ def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
     ):  # fmt: skip
         if getattr(args, name) != default:
             raise OptionError(f"--{name.replace('_', '-')} is for files, {args.input} is a bag")
-
-
-def _memory_arguments(args: argparse.Namespace) -> dict[str, int]:
-    """What bounds memory; tiles share a quarter at most, which small ones need.
-
-    Raises:
-        OptionError: a tile that is too small to have neighbours.
-    """
-    overlap = UpscaleOptions().tile_overlap
-    if args.tile_size:
-        if args.tile_size < 4 * _ALIGN:
-            raise OptionError(
-                f"--tile-size must be 0, or {4 * _ALIGN} or more, got {args.tile_size}"
-            )
-        overlap = min(overlap, args.tile_size // 4 // _ALIGN * _ALIGN)
-    return {
-        "max_input_pixels": args.max_input_pixels,
-        "tile_size": args.tile_size,
-        "tile_overlap": overlap,
-    }
 
 
 def _report(

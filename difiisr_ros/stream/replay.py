@@ -62,6 +62,8 @@ _ENGINE = {
     "range_mode": "--range-mode",
     "range_min": "--range-min",
     "range_max": "--range-max",
+    "max_input_pixels": "--max-input-pixels",
+    "tile_size": "--tile-size",
 }
 
 
