@@ -18,6 +18,7 @@ from difiisr_ros.io.bags import (
     camera_info_topic_for,
     frame_of,
 )
+from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
 from difiisr_ros.messages.image_encoding import encoding_for, parse_encoding
 from difiisr_ros.messages.write import output_format, to_output
@@ -29,6 +30,7 @@ __all__ = ["CONVENTIONS", "STORAGES", "result_topic", "upscale_bag"]
 
 class _Outcome(Protocol):
     done: int
+    not_used: list[tuple[str, str]]
 
     def fail(self, name: str, error: DifiisrError) -> None: ...
 
@@ -81,7 +83,7 @@ def upscale_bag(
                 f"{source}: is a ROS 1 bag; convert it first: rosbags-convert --src {source} "
                 "--dst NEW"
             )
-        images = _choose(reader, topics, namespace)
+        images = _choose(reader, topics, namespace, outcome)
         infos = _camera_infos(reader, images, namespace)
         with BagWriter(target, storage or _storage_of(source)) as writer:
             for connection in reader.connections:
@@ -127,11 +129,17 @@ def _upscale(message: Any, kind: str, topic: str, resolver: Any) -> tuple[np.nda
     return to_output(result, output), output.name
 
 
-def _choose(reader: BagReader, topics: Sequence[str] | None, namespace: str) -> dict[str, str]:
+def _choose(
+    reader: BagReader, topics: Sequence[str] | None, namespace: str, outcome: _Outcome
+) -> dict[str, str]:
     """Image topic -> topic of its results."""
     known = reader.image_topics()
     if topics is None:
-        chosen = [t for t in known if f"/{namespace}/" not in t]
+        recorded = recorded_results(reader, namespace)
+        chosen = [topic for topic in known if topic not in recorded]
+        outcome.not_used += [
+            (topic, f"results of an earlier upscale ({why})") for topic, why in recorded.items()
+        ]
         if not chosen:
             raise DataError(
                 f"{reader.path}: has no image topic to upscale"

@@ -1,16 +1,16 @@
 """Which image topics of a bag are results of an earlier upscale, whatever they are called.
 
-Three marks, each sufficient: a name with ``/sr/`` in it, as the node and ``difiisr upscale`` give by
+Three marks, each sufficient: a name with ``/sr/`` in it, as node and ``difiisr upscale`` give by
 default; a node that said in recorded diagnostics that it publishes there; or the pictures
-themselves: four times the size of another topic's with the same stamps, and the same scene when they
-are reduced to it. Two cameras that are triggered together have equal stamps too, but see the scene
-from two places, or in another band.
+themselves: four times the size of another topic's with the same stamps, and the same scene when
+reduced to it. Two cameras that are triggered together have equal stamps too, but see the scene from
+two places, or in another band.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -23,10 +23,11 @@ from difiisr_ros.messages.cdr import stamp_of
 DEFAULT_NAMESPACE = "sr"
 _DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 _LOOKED_AT = 100  # messages of diagnostics; a node reports once a second
-_FRAMES = 3  # of a topic, whose results are looked for
+_LOOKED_AT_FRAMES = 5  # of each topic
+_EARLIER_NS = 10**10  # by which a frame may have been recorded before its result
 _ALIKE = 0.95
 """Correlation of a frame and a picture reduced to its size; results have 0.99, a second camera of
-another place or band less than 0.9 (0 where one of them is flat)."""
+another place or band less than 0.9."""
 
 
 def recorded_results(reader: BagReader, namespace: str = DEFAULT_NAMESPACE) -> dict[str, str]:
@@ -47,9 +48,9 @@ def recorded_results(reader: BagReader, namespace: str = DEFAULT_NAMESPACE) -> d
         if topic in said:
             found[topic] = "by recorded diagnostics"
     unknown = [topic for topic in topics if topic not in found]
-    examples = {topic: _examples(reader, topic) for topic in unknown} if len(topics) > 1 else {}
-    for topic, camera in itertools.permutations(examples, 2):
-        if topic not in found and _are_results(examples[topic], examples[camera]):
+    first = {topic: _first_frames(reader, topic) for topic in topics} if len(topics) > 1 else {}
+    for topic, camera in itertools.product(unknown, topics):
+        if topic not in found and first and _are_results(reader, first[topic], camera, first):
             found[topic] = f"of {camera}"
     return found
 
@@ -72,25 +73,46 @@ def _said_by_nodes(reader: BagReader) -> set[str]:
     return said
 
 
-def _examples(reader: BagReader, topic: str) -> dict[int, np.ndarray]:
-    """The first usable frames of a topic by stamp; the first of a bag often lack results."""
-    frames: dict[int, np.ndarray] = {}
-    for connection, _, data in itertools.islice(reader.read_raw([topic]), 10 * _FRAMES):
+def _frames(
+    reader: BagReader, topic: str, start: int | None, stop: int | None, wanted: set[int] | None
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Log time, stamp and frame of usable messages; None wanted: of all stamps."""
+    for connection, log_time, data in reader.read_raw([topic], start, stop):
         try:
-            message = reader.deserialize(connection, data)
-            frames[stamp_of(data)] = np.array(frame_of(message, connection.msgtype, topic))
+            stamp = stamp_of(data)
+            if wanted is None or stamp in wanted:
+                message = reader.deserialize(connection, data)
+                yield log_time, stamp, np.array(frame_of(message, connection.msgtype, topic))
         except DifiisrError:
-            continue  # what cannot be read is neither
-    return frames
+            continue  # what cannot be read is neither camera nor result
 
 
-def _are_results(pictures: dict[int, np.ndarray], frames: dict[int, np.ndarray]) -> bool:
-    """Whether every picture that has a frame's stamp is that frame, four times the size."""
-    pairs = [(pictures[stamp], frames[stamp]) for stamp in pictures if stamp in frames]
-    return bool(pairs) and all(itertools.starmap(_is_result, pairs[:_FRAMES]))
+def _first_frames(reader: BagReader, topic: str) -> list[tuple[int, int, np.ndarray]]:
+    return list(itertools.islice(_frames(reader, topic, None, None, None), _LOOKED_AT_FRAMES))
 
 
-def _is_result(picture: np.ndarray, frame: Any) -> bool:
+def _are_results(
+    reader: BagReader,
+    pictures: list[tuple[int, int, np.ndarray]],
+    camera: str,
+    first: dict[str, list[tuple[int, int, np.ndarray]]],
+) -> bool:
+    """Whether the pictures with stamps of a camera's frames are these, four times the size."""
+    sizes = {tuple(SCALE * side for side in frame.shape) for _, _, frame in first[camera]}
+    by_stamp = {stamp: picture for _, stamp, picture in pictures if picture.shape in sizes}
+    if not by_stamp:
+        return False
+    # A node that was loading its model publishes later than the camera.
+    times = [log_time for log_time, _, _ in pictures]
+    window = min(times) - _EARLIER_NS, max(times) + 1
+    pairs = _frames(reader, camera, *window, set(by_stamp))
+    verdicts = [_is_result(by_stamp[stamp], frame) for _, stamp, frame in pairs]
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return bool(known) and all(known)
+
+
+def _is_result(picture: np.ndarray, frame: np.ndarray) -> bool | None:
+    """Whether a picture shows a frame's scene; None where a flat one cannot tell."""
     height, width = frame.shape
     if picture.shape != (SCALE * height, SCALE * width):
         return False
@@ -98,11 +120,7 @@ def _is_result(picture: np.ndarray, frame: Any) -> bool:
         picture.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA
     ).astype(np.float64)
     known = np.isfinite(reduced) & np.isfinite(frame)
-    if not known.any():
-        return False
     a, b = reduced[known], frame[known].astype(np.float64)
-    a, b = a - a.mean(), b - b.mean()
-    if not a.any() and not b.any():
-        return True  # both flat
-    norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return norm > 0 and float((a * b).sum()) / norm >= _ALIKE
+    if a.size == 0 or not np.ptp(a) or not np.ptp(b):
+        return None
+    return float(np.corrcoef(a, b)[0, 1]) >= _ALIKE

@@ -13,6 +13,7 @@ import numpy as np
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
 from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, frame_of
+from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.lab.frames.degrade import crop_to_scale
 from difiisr_ros.lab.frames.folder_stream import file_state, self_referenced_settings
 from difiisr_ros.lab.frames.streams import (
@@ -61,6 +62,7 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
         counts = {topic: reader.count(topic) for topic in known}
         others = {c.topic: c.msgtype for c in reader.connections if c.topic not in known}
         span = reader.start_time_ns, reader.end_time_ns
+        results = {} if options.topics else recorded_results(reader)
         notices = list(reader.notices)
     if not known:
         raise DataError(
@@ -72,7 +74,7 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
         if topic not in known:
             kind = f" ({others[topic]} only)" if topic in others else ""
             raise DataError(f"{path}: has no images on {topic}{kind}; it has {', '.join(known)}")
-    chosen, left_out = (options.topics, []) if options.topics else _cameras(known, counts)
+    chosen, left_out = (options.topics, []) if options.topics else _cameras(known, counts, results)
     if not chosen:
         raise DataError(
             f"{path}: has no image topic with frames of a camera; it has {', '.join(left_out)}"
@@ -84,7 +86,9 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
     return streams
 
 
-def _cameras(known: list[str], counts: dict[str, int]) -> tuple[tuple[str, ...], list[str]]:
+def _cameras(
+    known: list[str], counts: dict[str, int], results: dict[str, str]
+) -> tuple[tuple[str, ...], list[str]]:
     chosen, left_out = [], []
     cameras = {_plain_name(topic) for topic in known}
     for topic in known:
@@ -97,6 +101,8 @@ def _cameras(known: list[str], counts: dict[str, int]) -> tuple[tuple[str, ...],
             left_out.append(f"{topic} (depth)")
         elif _RESULTS in topic and _plain_name(topic.replace(_RESULTS, "/")) in cameras:
             left_out.append(f"{topic} (super-resolved already)")
+        elif topic in results and _RESULTS not in topic:
+            left_out.append(f"{topic} (super-resolved already, {results[topic]})")
         else:
             chosen.append(topic)
     return tuple(chosen), left_out
