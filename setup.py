@@ -48,6 +48,7 @@ setup(
     install_requires=REQUIREMENTS if BUILT_BY_PIP else [],
     extras_require={
         "detection": ["pycocotools>=2.0.6"],
+        "flir": ["imagecodecs>=2022.2"],
         "metrics": ["torchmetrics>=1.0"],
         "onnx": ["onnx>=1.14", "onnxruntime>=1.18", "onnxslim>=0.1.80"],
         "ray": ["ray>=2.10"],

@@ -21,6 +21,7 @@ from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, FrameMeasurement, noise_to_tell
 from difiisr_ros.core.noise import noise_field
 from difiisr_ros.core.radiometry import ValueRange
+from difiisr_ros.core.reading import read
 from difiisr_ros.core.tiling import upscale_tiled
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
 from difiisr_ros.memory_limit import MemoryLimit
@@ -215,6 +216,7 @@ class SuperResolver:
         frame: np.ndarray,
         value_range: ValueRange | None = None,
         camera: CameraProfile | None = None,
+        missing: np.ndarray | None = None,
     ) -> np.ndarray:
         """Super-resolve one frame.
 
@@ -222,21 +224,27 @@ class SuperResolver:
             frame: H x W, uint8, uint16 or float32, any strides; not modified.
             value_range: (low, high) in the frame's units instead of the measured range.
             camera: what is known of the camera that took this frame, instead of :attr:`camera`.
+            missing: H x W, bool: pixels without a measurement, beside those that are NaN or that
+                the camera's profile names. They come back as they are.
 
         Returns:
-            4H x 4W of the same dtype, C-contiguous.
+            4H x 4W of the same dtype, C-contiguous; H and W are those that the camera's ``crop``
+            leaves.
 
         Raises:
             FrameError: the frame cannot be used; says why.
         """
         ranges = None if value_range is None else [value_range]
-        return self.upscale_batch([frame], ranges, camera)[0]
+        return self.upscale_batch([frame], ranges, camera, None if missing is None else [missing])[
+            0
+        ]
 
     def upscale_batch(
         self,
         frames: Sequence[np.ndarray],
         value_ranges: Sequence[ValueRange] | None = None,
         camera: CameraProfile | None = None,
+        missing: Sequence[np.ndarray | None] | None = None,
     ) -> list[np.ndarray]:
         """Super-resolve frames of one shape and dtype in one forward pass.
 
@@ -253,15 +261,19 @@ class SuperResolver:
             )
         camera = camera or self.camera
         mode, low, high = options.range_mode, options.range_min, options.range_max
-        normalised, measurements = [], []
+        readings, normalised, measurements = [], [], []
         for i, frame in enumerate(frames):
+            reading = read(frame, camera, None if missing is None else missing[i])
             if value_ranges is None:
-                value_range = radiometry.measure_range(frame, mode, low, high)
+                value_range = radiometry.measure_range(
+                    reading.scene, mode, low, high, is_integer=reading.is_integer
+                )
             else:
                 value_range = radiometry.check_fixed_range(*value_ranges[i])
-            normalised.append(radiometry.normalize(frame, value_range))
-            noise = noise_to_tell(frame, camera)
+            normalised.append(radiometry.normalize(reading.scene, value_range))
+            noise = noise_to_tell(reading, camera)
             measurements.append(FrameMeasurement(value_range, noise, camera))
+            readings.append(reading)
         conditions = Conditions.of(
             camera, [measured.noise_share for measured in measurements], options.overshoot
         )
@@ -274,8 +286,8 @@ class SuperResolver:
                 conditions,
             )
             self.measurements = tuple(measurements)
-        for result, frame in zip(results, frames):
-            radiometry.restore_missing(result, frame, self._backend.scale)
+        for result, reading in zip(results, readings):
+            reading.restore(result, self._backend.scale)
         return results
 
     @staticmethod

@@ -17,24 +17,29 @@ from torch import Tensor
 from difiisr_ros.core.radiometry import LONE
 
 _LOW, _HIGH = -1.0, 2.0  # beyond these, ranges count by their logarithm
+_FAR = 1e30  # ranges: more than any pixel is outside
 
 Pairwise = Callable[[Tensor, Tensor], Tensor]
 
 
 def neighbours(lr: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and largest of the eight pixels around each, N x 1 x H x W both.
+    """Least and largest of the pixels around each, N x 1 x H x W both.
 
-    At the border the outermost pixels are repeated, so there a pixel is its own neighbour.
+    There are eight, and fewer at the border; a frame of one pixel is its own neighbour.
     """
-    padded = F.pad(lr, (1, 1, 1, 1), mode="replicate")
+    low = _around(lr, torch.minimum, _FAR)
+    high = _around(lr, torch.maximum, -_FAR)
+    alone = low > high
+    return torch.where(alone, lr, low), torch.where(alone, lr, high)
+
+
+def _around(lr: Tensor, of: Pairwise, beyond: float) -> Tensor:
+    """One value of the pixels around each; ``beyond`` the border is what never is that value."""
+    padded = F.pad(lr, (1, 1, 1, 1), value=beyond)
     left, middle, right = padded[..., :-2], padded[..., 1:-1], padded[..., 2:]
-
-    def around(of: Pairwise) -> Tensor:
-        rows = of(of(left, middle), right)
-        beside = of(left[..., 1:-1, :], right[..., 1:-1, :])
-        return of(of(rows[..., :-2, :], rows[..., 2:, :]), beside)
-
-    return around(torch.minimum), around(torch.maximum)
+    rows = of(of(left, middle), right)
+    beside = of(left[..., 1:-1, :], right[..., 1:-1, :])
+    return of(of(rows[..., :-2, :], rows[..., 2:, :]), beside)
 
 
 def without_lone_pixels(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -9,18 +9,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from difiisr_ros.core.crop import NO_CROP, Crop, parse_crop
+from difiisr_ros.core.missing import Ranges, in_words, parse_missing
+from difiisr_ros.core.temperature import TemperatureScale
 from difiisr_ros.errors import DataError, OptionError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 AUTO, REDUCED = "auto", "reduced"
+#: What the order of the bytes of a pixel may be called; ``auto``: as file or message say.
+BYTE_ORDERS = (AUTO, "little", "big")
 #: Largest values that make sense; what lies beyond is a wrong unit or a typing error.
 MOST_NOISE = 1e6  # counts: float frames may be in any unit
 MOST_BLUR = 3.0  # camera pixels: no detector samples so far above what its lens resolves
-_NUMBERS = {"noise": MOST_NOISE, "blur": MOST_BLUR, "blur_error": MOST_BLUR}
+MOST_KELVIN = 1e4  # of a count, and of its zero
+_NUMBERS = {
+    "noise": (0.0, MOST_NOISE),
+    "blur": (0.0, MOST_BLUR),
+    "blur_error": (0.0, MOST_BLUR),
+    "kelvin_per_count": (1e-9, MOST_KELVIN),
+    "kelvin_offset": (-MOST_KELVIN, MOST_KELVIN),
+}
 
 
 @dataclass(frozen=True)
@@ -41,31 +56,89 @@ class CameraProfile:
     """Standard deviation of the error of ``blur``, camera pixels; None: exact."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """What ``difiisr calibrate`` measured beside, and on what: a record, read by people."""
+    missing: Ranges = ()
+    """Values that stand for no measurement, in the frame's unit: given as numbers and
+    (low, high), or as text."""
+    crop: Crop = NO_CROP
+    """Camera pixels at the borders that are no part of the picture."""
+    bad_pixels: str | None = None
+    """File of the pixels that do not measure (:mod:`difiisr_ros.core.bad_pixels`); in a profile's
+    file relative to it."""
+    byte_order: str = AUTO
+    """Of pixels in files and messages: ``little``, ``big``, or ``auto``, as these say."""
+    kelvin_per_count: float | None = None
+    """What one count is, kelvin; None: not known."""
+    kelvin_offset: float | None = None
+    """Temperature of count 0, kelvin; None: 0."""
     source: str = "given"
     """Where it comes from: a path, :data:`AUTO`, :data:`REDUCED` or ``given`` (from Python). Not
     a key of the file."""
 
     def __post_init__(self) -> None:
-        for name, most in _NUMBERS.items():
+        for name, (least, most) in _NUMBERS.items():
             value = getattr(self, name)
             if value is None:
                 continue
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not 0 <= value <= most:
+            if not number or not math.isfinite(value) or not least <= value <= most:
                 raise OptionError(
-                    f"camera profile: {name} must be a number in 0..{most:g}, got {value!r}"
+                    f"camera profile: {name} must be a number in {least:g}..{most:g}, got {value!r}"
                 )
         if self.blur_error is not None and self.blur is None:
             raise OptionError("camera profile: blur_error says how sure blur is, which is missing")
+        if self.kelvin_offset is not None and self.kelvin_per_count is None:
+            raise OptionError(
+                "camera profile: kelvin_offset is of no use without kelvin_per_count, which is "
+                "missing"
+            )
         if not isinstance(self.calibration, Mapping):
             raise OptionError(
                 f"camera profile: calibration must be a mapping, got {self.calibration!r}"
+            )
+        try:
+            object.__setattr__(self, "missing", parse_missing(self.missing))
+            object.__setattr__(self, "crop", parse_crop(self.crop))
+        except OptionError as error:
+            raise OptionError(f"camera profile: {error}") from error
+        if self.bad_pixels is not None:
+            if not isinstance(self.bad_pixels, (str, Path)) or not str(self.bad_pixels):
+                raise OptionError(
+                    f"camera profile: bad_pixels must be a file's path, got {self.bad_pixels!r}"
+                )
+            object.__setattr__(self, "bad_pixels", str(Path(self.bad_pixels).expanduser()))
+        if self.byte_order not in BYTE_ORDERS:
+            raise OptionError(
+                f"camera profile: byte_order must be one of {', '.join(BYTE_ORDERS)}, got "
+                f"{self.byte_order!r}"
             )
 
     @cached_property
     def is_reduced(self) -> bool:
         """Whether frames are antialiased-bicubic reductions and not a camera's."""
         return self.source == REDUCED
+
+    @property
+    def temperatures(self) -> TemperatureScale | None:
+        """What its counts are as temperatures, where that is known."""
+        if self.kelvin_per_count is None:
+            return None
+        return TemperatureScale(self.kelvin_per_count, self.kelvin_offset or 0.0)
+
+    @cached_property
+    def bad_mask(self) -> np.ndarray:
+        """The mask in :attr:`bad_pixels`, which must be given: H x W of the camera, bool.
+
+        Raises:
+            DataError: see :func:`difiisr_ros.core.bad_pixels.read_bad_pixels`.
+        """
+        from difiisr_ros.core.bad_pixels import read_bad_pixels
+
+        assert self.bad_pixels is not None
+        return read_bad_pixels(self.bad_pixels)
+
+    def of_the_scene(self) -> CameraProfile:
+        """What of it holds for frames whose pixels have been put right already."""
+        return replace(self, missing=(), crop=NO_CROP, bad_pixels=None, byte_order=AUTO)
 
     @classmethod
     def read(cls, path: str | Path) -> CameraProfile:
@@ -101,9 +174,14 @@ class CameraProfile:
                     f"{file}: unknown key {key!r} in the camera profile; known: {', '.join(known)}"
                 )
         try:
-            return cls(**found, source=str(path))
+            profile = cls(**found, source=str(path))
         except OptionError as error:
             raise OptionError(f"{file}: {error}") from error
+        if profile.bad_pixels is None:
+            return profile
+        profile = replace(profile, bad_pixels=str(file.parent / profile.bad_pixels))
+        profile.bad_mask  # noqa: B018  # what is wrong with it is known at once
+        return profile
 
     def write(self, path: str | Path) -> None:
         """Write the keys that are known, with their meaning as comments; atomic.
@@ -122,6 +200,7 @@ class CameraProfile:
             value = getattr(self, name)
             if value is not None:
                 lines += [f"# {meaning}", f"{name}: {value:.6g}"]
+        lines += self._pixels_as_lines(Path(path).parent)
         if self.calibration:
             plain = yaml.safe_dump(
                 {"calibration": dict(self.calibration)}, sort_keys=False, allow_unicode=True
@@ -129,19 +208,51 @@ class CameraProfile:
             lines += ["# How it was measured; not used.", plain.rstrip()]
         write_atomically(path, ("\n".join(lines) + "\n").encode())
 
+    def _pixels_as_lines(self, folder: Path) -> list[str]:
+        lines = []
+        if self.missing:
+            lines += [
+                "# Values that stand for no measurement.",
+                f'missing: "{in_words(self.missing)}"',
+            ]
+        if self.crop != NO_CROP:
+            sides = ", ".join(f"{side}: {n}" for side, n in self.crop._asdict().items() if n)
+            lines += ["# Camera pixels at the borders that are left out.", f"crop: {{{sides}}}"]
+        if self.bad_pixels is not None:
+            file = Path(self.bad_pixels)
+            name = file.name if file.parent == folder else file.absolute()
+            lines += ["# Picture of the camera's size, not black where pixels do not measure."]
+            lines += [f'bad_pixels: "{name}"']
+        if self.byte_order != AUTO:
+            lines += ["# Of pixels in files and messages.", f"byte_order: {self.byte_order}"]
+        return lines
+
     def describe(self) -> str:
         """In words, as ``noise 3.2 counts, blur 0.45 px (camera.yaml)``."""
         if self.is_reduced:
             return "reduced by antialiased bicubic"
         noise = "noise estimated" if self.noise is None else f"noise {self.noise:.4g} counts"
         blur = "blur unknown" if self.blur is None else f"blur {self.blur:.3g} px"
-        return f"{noise}, {blur} ({self.source})"
+        pixels = []
+        if self.missing:
+            pixels.append(f"missing {in_words(self.missing)}")
+        if self.crop != NO_CROP:
+            pixels.append(f"crop {self.crop.describe()}")
+        if self.bad_pixels is not None:
+            pixels.append(f"{int(self.bad_mask.sum())} bad pixels")
+        if self.byte_order != AUTO:
+            pixels.append(f"byte order {self.byte_order}")
+        if self.kelvin_per_count is not None:
+            pixels.append(f"{self.kelvin_per_count:.4g} K a count")
+        return f"{', '.join([noise, blur, *pixels])} ({self.source})"
 
 
 _MEANINGS = {
     "noise": "Standard deviation of the white noise within a frame, counts.",
     "blur": "Gaussian sigma of the optics, camera pixels, before sampling over the pixel's area.",
     "blur_error": "Standard deviation of its error, camera pixels.",
+    "kelvin_per_count": "What one count is, kelvin.",
+    "kelvin_offset": "Temperature of count 0, kelvin.",
 }
 
 
@@ -150,16 +261,32 @@ def profile_keys() -> tuple[str, ...]:
     return tuple(f.name for f in fields(CameraProfile) if f.name != "source")
 
 
-def resolve_camera(camera: str | Path | CameraProfile) -> CameraProfile:
+def resolve_camera(
+    camera: str | Path | CameraProfile, pixels: Mapping[str, Any] | None = None
+) -> CameraProfile:
     """The profile that is meant by ``auto``, ``reduced``, a path, or a profile itself.
+
+    Args:
+        camera: which.
+        pixels: keys (``missing``, ``crop``, ``bad_pixels``, ``byte_order``) that were given beside
+            it, and win over its own. What says nothing (None, "", ``auto``, no crop) is not given.
 
     Raises:
         DataError, OptionError: see :meth:`CameraProfile.read`.
     """
     if isinstance(camera, CameraProfile):
-        return camera
-    if str(camera) in ("", AUTO):
-        return CameraProfile(source=AUTO)
-    if str(camera) == REDUCED:
-        return CameraProfile(source=REDUCED)
-    return CameraProfile.read(camera)
+        profile = camera
+    elif str(camera) in ("", AUTO, REDUCED):
+        profile = CameraProfile(source=str(camera) or AUTO)
+    else:
+        profile = CameraProfile.read(camera)
+    given = {k: v for k, v in (pixels or {}).items() if v not in (None, "", (), AUTO, NO_CROP)}
+    if not given:
+        return profile
+    try:
+        profile = replace(profile, **given)
+    except OptionError as error:
+        raise OptionError(str(error).removeprefix("camera profile: ")) from error
+    if profile.bad_pixels is not None:
+        profile.bad_mask  # noqa: B018  # what is wrong with it is known at once
+    return profile

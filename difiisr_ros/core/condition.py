@@ -14,6 +14,7 @@ import numpy as np
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.radiometry import ValueRange
+from difiisr_ros.core.reading import Reading
 
 FEATURES = 5
 """Numbers that networks read: noise (logarithm, and as it is), blur, its error, reduced or not."""
@@ -68,8 +69,8 @@ def told(
     return np.concatenate([known, rest], axis=-1)
 
 
-def noise_to_tell(frame: np.ndarray, profile: CameraProfile) -> float:
-    """White noise of a frame (H x W) in its unit, that of rounding to whole counts included.
+def noise_to_tell(reading: Reading, profile: CameraProfile) -> float:
+    """White noise of a frame in its unit, that of rounding to whole counts included.
 
     The profile's, or estimated from the frame where the camera's is not known; 0 where there is no
     camera (``reduced``).
@@ -77,8 +78,8 @@ def noise_to_tell(frame: np.ndarray, profile: CameraProfile) -> float:
     if profile.is_reduced:
         noise = 0.0
     else:
-        noise = estimate_noise(frame) if profile.noise is None else profile.noise
-    return noise if frame.dtype == np.float32 else float(np.hypot(noise, _ROUNDING))
+        noise = estimate_noise(reading.scene) if profile.noise is None else profile.noise
+    return float(np.hypot(noise, _ROUNDING)) if reading.is_integer else noise
 
 
 @dataclass(frozen=True)

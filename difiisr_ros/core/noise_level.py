@@ -15,13 +15,14 @@ from __future__ import annotations
 import numpy as np
 
 from difiisr_ros.core import lone_pixels
+from difiisr_ros.core.missing import filled
 
 _QUANTILES = np.array([0.03, 0.1, 0.25, 0.5])  # of the blocks, from quiet to busy
 BLOCKS = (8, 16)  # pixels a side
 _MEAN_TO_SIGMA = (np.pi / 2) ** 0.5  # of the magnitude of Gaussian noise
 _STRIP = BLOCKS[-1]
 _SAMPLED_PIXELS = 40_000  # larger frames are measured on strips of rows, evenly spaced
-_CLIPPED = 1 / 8  # a block with more pixels at the frame's very limits says nothing of noise
+_CLIPPED = 1 / 8  # of the pixels at the frame's limits, or missing: more, and a block says nothing
 _LONE = 0.25  # of the standard deviation: what a pixel may always differ from its neighbours' span
 _ENOUGH = 1 / 4  # of the blocks must be left for that; else they are the frame
 
@@ -84,35 +85,47 @@ def block_levels(image: np.ndarray) -> np.ndarray | None:
     """
     if image.ndim != 2 or min(image.shape) < 3:
         return None
-    values = _without_lone_pixels(_sample(image))
-    low, high = float(values.min()), float(values.max())
-    if not np.isfinite(high - low):
-        finite = values[np.isfinite(values)]
-        if finite.size == 0:
+    values = _sample(image)
+    count = _smallest_step(values)
+    known = np.isfinite(values)
+    missing: np.ndarray | None = None
+    if not known.all():
+        usable = known.any(axis=(1, 2))
+        if not usable.any():
             return None
-        low, high = float(finite.min()), float(finite.max())
-    with np.errstate(invalid="ignore", over="ignore"):  # missing pixels drop out below
+        missing = ~known[usable, 2:, 2:]
+        values = np.stack([filled(strip) for strip in values[usable]])
+    values = _without_lone_pixels(values)
+    low, high = float(values.min()), float(values.max())
+    with np.errstate(over="ignore"):
         down = values[:, 1:] - values[:, :-1]
         first = 0.5 * (down[:, 1:, 1:] - down[:, 1:, :-1])  # 2 x 2, the gain of white noise is 1
         # 3 x 3: second differences both ways
         second = (down[:, 1:] - down[:, :-1]) / 6.0
         second = second[:, :, 1:] - second[:, :, :-1]
         second = second[:, :, 1:] - second[:, :, :-1]
-        steps = np.abs(down)
         inner = values[:, 2:, 2:]
-        clipped = (inner == low) | (inner == high)
-        quiet = [block <= _CLIPPED for block in _block_means(clipped)]
+        idle = (inner == low) | (inner == high)
+        if missing is not None:
+            idle |= missing
+        quiet = [block <= _CLIPPED for block in _block_means(idle)]
         found = [
             _quantiles(level, usable)
             for residual in (first[:, :, 1:], second)
             for level, usable in zip(_block_means(np.abs(residual)), quiet, strict=True)
         ]
-    count = steps.min(where=steps > 0, initial=np.inf)
-    count = np.float64(count) if np.isfinite(count) else 0.0
     levels = np.concatenate(found).astype(np.float64)
     # Rounding is noise of 1/12 of a squared count where noise or scene span counts.
     levels = np.append(np.sqrt(np.maximum(levels**2 - count**2 / 12.0, 0.0)), count)
     return levels if np.isfinite(levels).all() else None
+
+
+def _smallest_step(strips: np.ndarray) -> float:
+    """Of the differences between neighbours in the frame as it came; 0 where there is none."""
+    with np.errstate(invalid="ignore", over="ignore"):  # missing pixels differ by nothing
+        steps = np.abs(strips[:, 1:] - strips[:, :-1])
+        step = float(steps.min(where=steps > 0, initial=np.inf))
+    return step if np.isfinite(step) else 0.0
 
 
 def _sample(image: np.ndarray) -> np.ndarray:
@@ -128,10 +141,7 @@ def _sample(image: np.ndarray) -> np.ndarray:
 
 def _without_lone_pixels(strips: np.ndarray) -> np.ndarray:
     """A stuck pixel is none of the noise; one in the quietest block would move the estimate."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        margin = _LONE * float(strips.std(dtype=np.float64))
-    if not np.isfinite(margin):
-        return strips  # missing pixels: as they are
+    margin = _LONE * float(strips.std(dtype=np.float64))
     return np.stack([lone_pixels.without(strip, margin) for strip in strips])
 
 

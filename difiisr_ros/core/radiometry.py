@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from difiisr_ros.core import lone_pixels
+from difiisr_ros.core.missing import filled
 from difiisr_ros.errors import FrameError, OptionError
 
 ValueRange = tuple[float, float]
@@ -53,6 +54,8 @@ def measure_range(
     mode: str = "percentile",
     range_min: float | None = None,
     range_max: float | None = None,
+    *,
+    is_integer: bool | None = None,
 ) -> ValueRange:
     """Value range of one frame.
 
@@ -60,6 +63,7 @@ def measure_range(
         frame: H x W, uint8, uint16 or float32.
         mode: ``percentile`` (the 1st and 99th), ``minmax``, or ``fixed`` (``range_min``,
             ``range_max``, in the frame's units).
+        is_integer: whether its values are whole counts; None: if its type says so.
 
     Lone pixels (stuck ones, :mod:`difiisr_ros.core.lone_pixels`) do not count for ``percentile``.
     A range is never narrower than 8 counts (integers) or 1e-5 of the magnitude (float): a flat
@@ -78,7 +82,8 @@ def measure_range(
         low, high = float(values.min()), float(values.max())
     else:
         low, high = _percentiles(frame)
-    return _widen(low, high, integer=frame.dtype != np.float32)
+    integer = frame.dtype != np.float32 if is_integer is None else is_integer
+    return _widen(low, high, integer=integer)
 
 
 def check_fixed_range(range_min: float | None, range_max: float | None) -> ValueRange:
@@ -133,34 +138,18 @@ def _widen(low: float, high: float, *, integer: bool) -> ValueRange:
 def normalize(frame: np.ndarray, value_range: ValueRange) -> np.ndarray:
     """H x W counts to H x W float32, ``low`` to 0 and ``high`` to 1; nothing is clipped.
 
-    Non-finite float pixels are filled with the mean of their finite neighbours (of the frame's
-    where there are none), so that one dead pixel does not blacken the network's field of view.
+    Non-finite float pixels are filled from what is near (:func:`difiisr_ros.core.missing.filled`),
+    so that one dead pixel does not blacken the network's field of view.
     """
     low, high = value_range
     if frame.dtype == np.float32:
         # Differences first, in float64: 300 K +- 0.01 K has few float32 digits left.
-        finite = np.isfinite(frame)
-        if not finite.all():
-            frame = _fill(frame, finite)
+        frame = filled(frame)
         return ((frame.astype(np.float64) - low) / (high - low)).astype(np.float32)
     out = frame.astype(np.float32)
     out -= np.float32(low)
     out *= np.float32(1.0 / (high - low))
     return out
-
-
-def _fill(frame: np.ndarray, finite: np.ndarray) -> np.ndarray:
-    known = np.where(finite, frame, 0).astype(np.float64)
-    total, count = _box_sum(known), _box_sum(finite.astype(np.float64))
-    fallback = known.sum() / finite.sum()
-    near = np.where(count > 0, total / np.maximum(count, 1), fallback)
-    return np.where(finite, frame, near).astype(np.float32)
-
-
-def _box_sum(image: np.ndarray, radius: int = 2) -> np.ndarray:
-    size = 2 * radius + 1
-    padded = np.pad(image, radius)
-    return np.lib.stride_tricks.sliding_window_view(padded, (size, size)).sum(axis=(2, 3))
 
 
 def restore(
@@ -189,15 +178,6 @@ def restore(
     return cv2.addWeighted(
         normalized, high - low, normalized, 0.0, low, dst=out, dtype=_DEPTHS[dtype]
     )
-
-
-def restore_missing(result: np.ndarray, frame: np.ndarray, scale: int) -> None:
-    """Write the frame's NaN and +-inf pixels into their scale x scale blocks of ``result``."""
-    if frame.dtype != np.float32:
-        return
-    rows, columns = np.nonzero(~np.isfinite(frame))
-    blocks = result.reshape(frame.shape[0], scale, frame.shape[1], scale)
-    blocks[rows, :, columns, :] = frame[rows, columns][:, None, None]
 
 
 class RangeSmoother:

@@ -16,6 +16,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from difiisr_ros.core.condition import FrameMeasurement
+from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.messages.compressed import compressed_to_gray
@@ -89,6 +90,10 @@ class Upscaler:
         values = parameters.values()
         options = engine_options(values)
         engine = SuperResolver.load(**options)
+        unknown = _unknown_counts(parameters.settings, engine)
+        if unknown:
+            engine.close()
+            raise OptionError(unknown)
         height, width = values["warmup_height"], values["warmup_width"]
         if 0 < height * width <= values["max_input_pixels"]:
             # What deadline_ms may reduce num_steps to must not be built while frames come.
@@ -104,6 +109,9 @@ class Upscaler:
     def objection(self, values: Mapping[str, Any]) -> str | None:
         """Why the engine cannot take these live parameters; None if it can."""
         engine, options = self.engine, engine_options(values, live=True)
+        unknown = _unknown_counts(StreamSettings.of(values), engine)
+        if unknown:
+            return unknown
         if engine.info.backend != "bicubic" and options["num_steps"] > engine.max_steps:
             return f"num_steps is {options['num_steps']}; this model takes 1 to {engine.max_steps}"
         try:
@@ -215,7 +223,10 @@ class Upscaler:
     ) -> None:
         camera, settings, output = frame.camera, self._settings, frame.output
         shown = self._shown_range(frame, measured.value_range) if output.needs_range else None
-        array = to_output(result, output, shown)
+        if settings.temperatures is None:
+            array = to_output(result, output, shown)
+        else:
+            array = self._temperatures(frame, result, settings)
         header = frame.arrival.message.header
         if settings.compressed:
             message = array_to_compressed(array, output.name, header)
@@ -228,6 +239,18 @@ class Upscaler:
         camera.statistics.published(latency, seconds, late, measured)
         if not camera.greeted:
             self._greet(frame, array, seconds, measured)
+
+    def _temperatures(
+        self, frame: Frame, result: np.ndarray, settings: StreamSettings
+    ) -> np.ndarray:
+        camera = self.engine.camera
+        scale = settings.scale or camera.temperatures
+        assert scale is not None and settings.temperatures is not None, "refused when set"
+        missing = missing_mask(camera.crop.of(frame.pixels), camera.missing)
+        if missing is not None:
+            times = len(result) // len(missing)
+            missing = missing.repeat(times, axis=0).repeat(times, axis=1)
+        return scale.convert(result, settings.temperatures, missing)
 
     def _shown_range(self, frame: Frame, measured: ValueRange) -> ValueRange:
         """What becomes black and white, where a jump of the range would be seen.
@@ -279,3 +302,14 @@ class Upscaler:
         camera.statistics.noticed(cause)
         if camera.complaints.allow(cause) is not None:
             self._logger.warning(f"frame of {camera.image_topic}: {message}")
+
+
+def _unknown_counts(settings: StreamSettings, engine: SuperResolver) -> str | None:
+    """Why temperatures cannot be published; None if they can, or are not asked for."""
+    known = settings.scale is not None or engine.camera.temperatures is not None
+    if settings.temperatures is None or known:
+        return None
+    return (
+        f"output_unit is {settings.temperatures}, but nothing says what a count is: set "
+        "kelvin_per_count, or write it into the camera's profile (camera)"
+    )

@@ -14,9 +14,10 @@ from enum import Enum
 from typing import Any
 
 from difiisr_ros.backends.factory import BACKENDS, PRECISIONS, THREADS
-from difiisr_ros.core.camera_profile import AUTO
+from difiisr_ros.core.camera_profile import AUTO, MOST_KELVIN
 from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
 from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.core.temperature import TEMPERATURES
 from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.options import LIMITS, UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
@@ -110,7 +111,10 @@ class ParameterSpec:
 
 _ENGINE_DEFAULTS = UpscaleOptions()
 
-OUTPUT_ENCODINGS = ("same", "mono8", "mono16", "32FC1", "bgr8")
+SAME = "same"
+OUTPUT_ENCODINGS = (SAME, "mono8", "mono16", "32FC1", "bgr8")
+#: Those that may be asked for beside temperatures, which are published as 32FC1.
+_OF_TEMPERATURES = (SAME, "32FC1")
 
 TABLE: tuple[ParameterSpec, ...] = (
     # What runs.
@@ -321,6 +325,31 @@ TABLE: tuple[ParameterSpec, ...] = (
         choices=OUTPUT_ENCODINGS,
     ),
     ParameterSpec(
+        "output_unit",
+        SAME,
+        "Unit published: same as the input's counts, or temperatures in kelvin or celsius, as "
+        "32FC1, by kelvin_per_count. Missing pixels become NaN.",
+        Change.LIVE,
+        choices=(SAME, *TEMPERATURES),
+    ),
+    ParameterSpec(
+        "kelvin_per_count",
+        0.0,
+        "What one count of the camera is, kelvin, for output_unit; 0: what the camera's profile "
+        "says.",
+        Change.LIVE,
+        minimum=0.0,
+        maximum=MOST_KELVIN,
+    ),
+    ParameterSpec(
+        "kelvin_offset",
+        0.0,
+        "Temperature of count 0, kelvin, where kelvin_per_count is set.",
+        Change.LIVE,
+        minimum=-MOST_KELVIN,
+        maximum=MOST_KELVIN,
+    ),
+    ParameterSpec(
         "output_transport",
         "raw",
         "Publish sr/image_raw, or sr/image_raw/compressed as png (8 and 16 bits, lossless).",
@@ -430,6 +459,21 @@ def check_together(values: Mapping[str, Any]) -> str | None:
         return (
             f"range_mode fixed needs range_min below range_max, "
             f"not {values['range_min']} and {values['range_max']}"
+        )
+    unit = values["output_unit"]
+    if unit != SAME and values["output_encoding"] not in _OF_TEMPERATURES:
+        return (
+            f"output_unit {unit} is published as 32FC1, but output_encoding is "
+            f"{values['output_encoding']}; accepted with it: {', '.join(_OF_TEMPERATURES)}"
+        )
+    if unit != SAME and values["output_transport"] == "compressed":
+        return (
+            f"output_unit {unit} is published as 32FC1, which png does not hold; "
+            "output_transport must be raw"
+        )
+    if values["kelvin_offset"] and not values["kelvin_per_count"]:
+        return (
+            f"kelvin_offset is {values['kelvin_offset']:g}, but kelvin_per_count is 0: set it too"
         )
     decided = ("num_steps", "guidance.visual_scale", "guidance.perceptual_scale")
     chosen = [name for name in decided if values[name] != BY_NAME[name].default]

@@ -28,6 +28,7 @@ NODE = {
     "image_transport": "raw",
     "output_transport": "raw",
     "output_encoding": "same",
+    "output_unit": "same",
     "deadline_ms": 0.0,
     "lazy": False,
 }

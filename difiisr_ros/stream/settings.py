@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from difiisr_ros.stream.parameter_table import engine_options
+from difiisr_ros.core.temperature import TemperatureScale
+from difiisr_ros.stream.parameter_table import SAME, engine_options
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class StreamSettings:
     """Seconds from a frame's arrival to its publication; 0: none."""
     max_input_pixels: int
     output_encoding: str
+    temperatures: str | None
+    """Unit of the results, or None for the camera's counts."""
+    scale: TemperatureScale | None
+    """What a count is, where parameters say so and not the camera's profile."""
     compressed: bool
     """Whether results are published as png."""
     camera_info_convention: str
@@ -33,12 +38,15 @@ class StreamSettings:
     def of(cls, values: Mapping[str, Any]) -> StreamSettings:
         """Made from all values of :data:`difiisr_ros.stream.parameter_table.TABLE`."""
         engine = engine_options(values, live=True)
+        unit, per_count = values["output_unit"], values["kelvin_per_count"]
         return cls(
             engine=engine,
             num_steps=engine["num_steps"],
             deadline=values["deadline_ms"] / 1e3,
             max_input_pixels=values["max_input_pixels"],
-            output_encoding=values["output_encoding"],
+            output_encoding=values["output_encoding"] if unit == SAME else "32FC1",
+            temperatures=None if unit == SAME else unit,
+            scale=TemperatureScale(per_count, values["kelvin_offset"]) if per_count else None,
             compressed=values["output_transport"] == "compressed",
             camera_info_convention=values["camera_info_convention"],
             fixed_range=values["range_mode"] == "fixed",

@@ -73,9 +73,9 @@ class Augmentation:
     """Log-uniform range of the contrast around what the percentiles give."""
     offset: float = 0.1
     """Standard deviation of the brightness offset, in ranges."""
-    flat: float = 0.05
+    flat: float = 0.03
     """How often a crop is nearly or entirely flat: a wall, on which noise is all there is."""
-    target: float = 0.2
+    target: float = 0.07
     """How often there is a target, half of these far outside the range."""
     sharp: float = 0.5
     """How many of the targets are sharper than the optics that are told of, as what a network may

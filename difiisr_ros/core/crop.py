@@ -1,0 +1,71 @@
+"""Crop: how many of a camera's pixels at each border are no part of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from difiisr_ros.errors import FrameError, OptionError
+
+MOST = 1 << 14  # pixels: no camera has more a side
+_SIDES = ("top", "bottom", "left", "right")
+_ACCEPTED = f"whole numbers of camera pixels in 0..{MOST} for {', '.join(_SIDES)}"
+
+
+class Crop(NamedTuple):
+    """Camera pixels to leave out at each border, as rows of telemetry are.
+
+    Raises:
+        FrameError: by :meth:`of`, where nothing would be left of a frame.
+    """
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def of(self, frame: np.ndarray) -> np.ndarray:
+        """What is left of a frame or mask (H x W): a view, or the frame itself."""
+        if self == NO_CROP:
+            return frame
+        height, width = frame.shape
+        if self.top + self.bottom >= height or self.left + self.right >= width:
+            raise FrameError(
+                f"crop ({self.describe()}) leaves nothing of a frame of {width}x{height} pixels"
+            )
+        return frame[self.top : height - self.bottom, self.left : width - self.right]
+
+    def describe(self) -> str:
+        """The sides that lose something, as ``bottom 2, left 8``."""
+        return ", ".join(f"{side} {n}" for side, n in zip(_SIDES, self) if n)
+
+
+NO_CROP = Crop()
+
+
+def parse_crop(value: Any) -> Crop:
+    """A crop from what people write.
+
+    Args:
+        value: a mapping of some of the sides to pixels, four numbers in the order top, bottom,
+            left, right, or these as text (``0,2,0,0``).
+
+    Raises:
+        OptionError: anything else, named with what is accepted.
+    """
+    found = value
+    if isinstance(value, Mapping):
+        if not set(value) <= set(_SIDES):
+            raise OptionError(f"crop must have {_ACCEPTED}, got {dict(value)!r}")
+        found = [value.get(side, 0) for side in _SIDES]
+    elif isinstance(value, str):
+        parts = value.split(",")
+        found = [int(part) if part.strip().isdecimal() else part for part in parts]
+    if not isinstance(found, (list, tuple)) or len(found) != len(_SIDES):
+        raise OptionError(f"crop must have {_ACCEPTED}, got {value!r}")
+    for pixels in found:
+        if isinstance(pixels, bool) or not isinstance(pixels, int) or not 0 <= pixels <= MOST:
+            raise OptionError(f"crop must have {_ACCEPTED}, got {value!r}")
+    return Crop(*found)

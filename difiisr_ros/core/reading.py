@@ -1,0 +1,83 @@
+"""What of a camera's frame is a measurement, and what becomes of the rest.
+
+A crop is cut off first. Missing pixels (:mod:`difiisr_ros.core.missing`) leave the range, the noise
+and the network alone, and come back as they were. Bad pixels of the profile do the same, and come
+back interpolated. A frame of which nothing is known passes as it is, without a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.missing import missing_mask
+from difiisr_ros.errors import FrameError
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A frame as it is looked at."""
+
+    frame: np.ndarray
+    """H x W, uint8, uint16 or float32, cropped."""
+    scene: np.ndarray
+    """The same, or in float32 with NaN where nothing was measured."""
+    missing: np.ndarray | None
+    """Mask of the pixels that are to come back as they are; None where there are none."""
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether values were rounded to whole counts."""
+        return self.frame.dtype != np.float32
+
+    def restore(self, result: np.ndarray, scale: int) -> None:
+        """Write the missing pixels' own values into their scale x scale blocks of ``result``."""
+        if self.missing is None:
+            return
+        rows, columns = np.nonzero(self.missing)
+        height, width = self.frame.shape
+        blocks = result.reshape(height, scale, width, scale)
+        blocks[rows, :, columns, :] = self.frame[rows, columns][:, None, None]
+
+
+def read(frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None) -> Reading:
+    """Look at a frame as its camera's profile says.
+
+    Args:
+        frame: H x W, uint8, uint16 or float32, before the crop.
+        camera: what is known of its camera.
+        missing: H x W, bool: further pixels without a measurement.
+
+    Raises:
+        FrameError: a mask of another size, a crop that leaves nothing, or no pixel that measures.
+    """
+    cropped = camera.crop.of(frame)
+    gone = missing_mask(cropped, camera.missing)
+    if missing is not None:
+        further = _fitting(missing, frame, camera, "the mask of missing pixels")
+        gone = further if gone is None else gone | further
+    unknown = gone
+    if camera.bad_pixels is not None:
+        bad = _fitting(camera.bad_mask, frame, camera, f"bad_pixels ({camera.bad_pixels})")
+        unknown = bad if gone is None else gone | bad
+    if unknown is None or not unknown.any():
+        return Reading(cropped, cropped, None)
+    if unknown.all():
+        raise FrameError(
+            f"no pixel of the frame is a measurement: all {unknown.size} are missing or bad"
+        )
+    scene = cropped.astype(np.float32)
+    scene[unknown] = np.nan
+    return Reading(cropped, scene, gone)
+
+
+def _fitting(mask: np.ndarray, frame: np.ndarray, camera: CameraProfile, what: str) -> np.ndarray:
+    if mask.shape != frame.shape:
+        raise FrameError(
+            f"{what} is {mask.shape[1]}x{mask.shape[0]}, the camera's frame is "
+            f"{frame.shape[1]}x{frame.shape[0]}; accepted is a mask of the frame's size, before "
+            "any crop"
+        )
+    return camera.crop.of(mask)
