@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from difiisr_ros.core.radiometry import RangeSmoother
+from difiisr_ros.core.range_smoother import RangeSmoother
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.camera_info import scale_camera_info
 from difiisr_ros.ros.qos import (
@@ -28,6 +29,7 @@ from difiisr_ros.ros.qos import (
     sensor_qos,
 )
 from difiisr_ros.stream.frame_slot import FrameSlots
+from difiisr_ros.stream.shutter import ShutterWatch
 from difiisr_ros.stream.statistics import StreamStatistics, Throttle
 
 #: camera_info messages kept to find the one with the image's stamp, which may arrive after it.
@@ -73,6 +75,9 @@ class CameraStream:
         self.name = name
         self.statistics = StreamStatistics()
         self.smoother = RangeSmoother(0.0)
+        self.shutter = ShutterWatch()
+        #: The newest result of a frame of the scene, and its encoding.
+        self.shown: tuple[np.ndarray, str] | None = None
         self.complaints = Throttle()
         self.greeted = False
         prefix = f"{name}/" if name else ""
@@ -182,6 +187,8 @@ class CameraStream:
         self._infos.clear()
         self._scaled = None
         self.smoother.reset()
+        self.shutter.reset()
+        self.shown = None
         self.greeted = False
 
     def publish(self, image: Image | CompressedImage, scale: int, convention: str) -> None:

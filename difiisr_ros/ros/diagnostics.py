@@ -46,6 +46,8 @@ class DiagnosticsReport:
     """Builds one message a second; remembers counters to tell what is new since the last."""
 
     node_name: str
+    #: Camera -> why no image comes (empty where one does), and the status's sentence.
+    silent: dict[str, tuple[str, str]] = field(default_factory=dict)
     _rejected_before: dict[str, int] = field(default_factory=dict)
 
     def build(self, cameras: Mapping[str, CameraStream], state: NodeState) -> DiagnosticArray:
@@ -76,6 +78,7 @@ class DiagnosticsReport:
         rejected = sum(snapshot.rejected.values())
         new = rejected - self._rejected_before.get(camera.name, 0)
         self._rejected_before[camera.name] = rejected
+        cause = ""
         level, message = OK, f"receiving {snapshot.last_input} at {snapshot.input_hz:.1f} Hz"
         waited = snapshot.seconds_since_input
         conflict = camera.input_events.conflict(publishers)
@@ -87,9 +90,8 @@ class DiagnosticsReport:
             message = f"not subscribed: lazy, and nobody subscribes to {camera.output_topic}"
         elif waited > state.parameters["stale_after"]:
             level = WARN
-            message = f"no image for {waited:.1f} s on {camera.image_topic}; {who}"
-            if conflict:
-                message += f"; {conflict}"
+            cause = f"on {camera.image_topic}; {who}" + (f"; {conflict}" if conflict else "")
+            message = f"no image for {waited:.1f} s {cause}"
         elif conflict:
             level, message = WARN, f"{conflict} ({who})"
         elif new:
@@ -97,6 +99,7 @@ class DiagnosticsReport:
             message = f"{new} of the last frames dropped: {snapshot.last_error}"
         elif not snapshot.received:
             message = f"waiting for the first image on {camera.image_topic}"
+        self.silent[camera.name] = (cause, message)
         values = {
             keys.TOPIC: camera.image_topic,
             "camera_info topic": camera.info_topic,
@@ -150,6 +153,7 @@ class DiagnosticsReport:
             "num_steps in use": deadline.steps,
             "deadline (ms)": 1e3 * deadline.deadline,
             keys.FRAMES_SKIPPED: snapshot.skipped,
+            keys.FRAMES_WITHHELD: snapshot.withheld,
             "frames published late": snapshot.late,
         }
         for name, durations in (

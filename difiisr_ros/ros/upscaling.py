@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.core.missing import missing_mask
-from difiisr_ros.core.radiometry import ValueRange
+from difiisr_ros.core.radiometry import INTEGER_SPAN, ValueRange, measure_range
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.messages.compressed import compressed_to_gray
 from difiisr_ros.messages.read import ImageFormat, image_to_gray
@@ -222,11 +222,22 @@ class Upscaler:
         self, frame: Frame, result: np.ndarray, seconds: float, measured: FrameMeasurement
     ) -> None:
         camera, settings, output = frame.camera, self._settings, frame.output
-        shown = self._shown_range(frame, measured.value_range) if output.needs_range else None
+        shutter = self._is_shutter(frame, measured)
+        if shutter and settings.shutter_frames == "drop":
+            camera.statistics.withheld()
+            return
+        shown = None
+        if output.needs_range:
+            shown = self._shown_range(frame, measured.value_range, shutter)
         if settings.temperatures is None:
             array = to_output(result, output, shown)
         else:
             array = self._temperatures(frame, result, settings)
+        if not shutter:
+            camera.shown = (array, output.name)
+        elif settings.shutter_frames == "hold" and camera.shown is not None:
+            held, name = camera.shown
+            array = held if held.shape == array.shape and name == output.name else array
         header = frame.arrival.message.header
         if settings.compressed:
             message = array_to_compressed(array, output.name, header)
@@ -252,7 +263,20 @@ class Upscaler:
             missing = missing.repeat(times, axis=0).repeat(times, axis=1)
         return scale.convert(result, settings.temperatures, missing)
 
-    def _shown_range(self, frame: Frame, measured: ValueRange) -> ValueRange:
+    def _is_shutter(self, frame: Frame, measured: FrameMeasurement) -> bool:
+        """Whether the camera looks at its shutter; counted where it does."""
+        camera, pixels = frame.camera, frame.pixels
+        value_range = measured.value_range
+        if self._settings.fixed_range:
+            value_range = measure_range(self.engine.camera.crop.of(pixels))
+        spread = value_range[1] - value_range[0]
+        least = INTEGER_SPAN if pixels.dtype != np.float32 else 0.0
+        shutter = camera.shutter.is_shutter(spread, measured.noise, least, frame.arrival.time)
+        if shutter:
+            camera.statistics.noticed("shutter_frame")
+        return shutter
+
+    def _shown_range(self, frame: Frame, measured: ValueRange, shutter: bool) -> ValueRange:
         """What becomes black and white, where a jump of the range would be seen.
 
         The engine never sees it: what is measured does not depend on how it is shown.
@@ -261,6 +285,8 @@ class Upscaler:
             return measured
         smoother = frame.camera.smoother
         smoother.time_constant_s = self._settings.range_time_constant
+        if shutter and smoother.range is not None:
+            return smoother.range  # the scene's
         return smoother.update(measured, frame.arrival.time)
 
     def _greet(

@@ -18,6 +18,7 @@ WITHOUT_RESULT = (
     (keys.INPUT, keys.FRAMES_REJECTED),
     (keys.INPUT, keys.FRAMES_DISPLACED),
     (keys.INFERENCE, keys.FRAMES_SKIPPED),
+    (keys.INFERENCE, keys.FRAMES_WITHHELD),
 )
 
 

@@ -21,6 +21,7 @@ from difiisr_ros.core.temperature import TEMPERATURES
 from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.options import LIMITS, UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
+from difiisr_ros.stream.shutter import SHUTTER_POLICIES
 
 Value = bool | int | float | str | list[str]
 
@@ -272,10 +273,20 @@ TABLE: tuple[ParameterSpec, ...] = (
         "range_time_constant",
         1.0,
         "Seconds over which the range that output_encoding maps to black and white is smoothed, so "
-        "that the picture does not pump; 0 measures every frame for itself.",
+        "that the picture does not pump; 0 measures every frame for itself. A jump that two frames "
+        "agree on (another gain or unit) is taken at once.",
         Change.LIVE,
         minimum=0.0,
         maximum=3600.0,
+    ),
+    ParameterSpec(
+        "shutter_frames",
+        "pass",
+        "Flat frames of a camera that closes its shutter to correct itself, for 3 s at most: pass "
+        "publishes them, hold publishes the last result in their place (under their stamps), drop "
+        "nothing. The smoothed range never sees them.",
+        Change.LIVE,
+        choices=SHUTTER_POLICIES,
     ),
     ParameterSpec(
         "tile_size",

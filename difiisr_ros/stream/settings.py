@@ -33,6 +33,8 @@ class StreamSettings:
     """Whether the range is given instead of measured."""
     range_time_constant: float
     """Seconds over which the range that is shown is smoothed."""
+    shutter_frames: str
+    """What becomes of frames of the closed shutter: ``pass``, ``hold`` or ``drop``."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> StreamSettings:
@@ -51,4 +53,5 @@ class StreamSettings:
             camera_info_convention=values["camera_info_convention"],
             fixed_range=values["range_mode"] == "fixed",
             range_time_constant=values["range_time_constant"],
+            shutter_frames=values["shutter_frames"],
         )

@@ -22,6 +22,7 @@ class StreamSnapshot:
     published: int
     displaced: int
     skipped: int
+    withheld: int
     late: int
     rejected: dict[str, int]
     noticed: dict[str, int]
@@ -51,6 +52,7 @@ class StreamStatistics:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._received = self._published = self._displaced = self._skipped = self._late = 0
+        self._withheld = 0
         self._rejected: Counter[str] = Counter()
         self._noticed: Counter[str] = Counter()
         self._input_rate, self._output_rate = RateMeter(), RateMeter()
@@ -98,6 +100,11 @@ class StreamStatistics:
         with self._lock:
             self._skipped += 1
 
+    def withheld(self) -> None:
+        """A shutter's frame was dropped, as the user wants it."""
+        with self._lock:
+            self._withheld += 1
+
     def rejected(self, cause: str, message: str) -> None:
         """A frame could not be used."""
         with self._lock:
@@ -120,6 +127,7 @@ class StreamStatistics:
                 published=self._published,
                 displaced=self._displaced,
                 skipped=self._skipped,
+                withheld=self._withheld,
                 late=self._late,
                 rejected=dict(self._rejected),
                 noticed=dict(self._noticed),
