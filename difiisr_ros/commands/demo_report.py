@@ -11,7 +11,7 @@ import numpy as np
 
 from difiisr_ros.commands.demo_picture import Panel, compose
 from difiisr_ros.errors import DifiisrError
-from difiisr_ros.io.bags import IMAGE, BagReader, frame_of
+from difiisr_ros.io.bags import BagReader
 from difiisr_ros.io.images import write_image
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 from difiisr_ros.lab.scores.metrics import data_range, psnr
@@ -106,9 +106,8 @@ def read_pairs(bag: Path, wanted: int) -> list[Pair]:
         for connection, _, data in reader.read_raw([INPUT, OUTPUT]):
             stamp = stamp_of(data)
             if stamp in chosen:
-                message = reader.deserialize(connection, data)
-                frame = frame_of(message, IMAGE, connection.topic)
-                found[connection.topic][stamp] = np.array(frame)
+                record = reader.read_image(connection, 0, data)
+                found[connection.topic][stamp] = np.array(record.frame)
     return [Pair(s, found[INPUT][s], found[OUTPUT][s]) for s in sorted(chosen)]
 
 

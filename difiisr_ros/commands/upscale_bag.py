@@ -15,12 +15,11 @@ from difiisr_ros.io.bags import (
     IMAGE,
     BagReader,
     BagWriter,
+    ImageRecord,
     camera_info_topic_for,
-    frame_of,
 )
 from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
-from difiisr_ros.messages.image_encoding import encoding_for, parse_encoding
 from difiisr_ros.messages.write import output_format, to_output
 
 STORAGES = ("mcap", "sqlite3")
@@ -62,7 +61,7 @@ def upscale_bag(
     message at a time is in memory.
 
     Args:
-        source, target: A rosbag2 bag, and the new one's folder.
+        source, target: A bag, of ROS 1 too, and the new one's folder.
         resolver: A ``SuperResolver``.
         outcome: Counts the frames, and collects what could not be used.
         topics: Image topics to upscale; None: all that are not results themselves.
@@ -77,12 +76,8 @@ def upscale_bag(
     """
     from tqdm import tqdm
 
-    with BagReader(source, salvage=True) as reader:
-        if reader.is_ros1:
-            raise DataError(
-                f"{source}: is a ROS 1 bag; convert it first: rosbags-convert --src {source} "
-                "--dst NEW"
-            )
+    pixels_accepted = resolver.options.max_input_pixels
+    with BagReader(source, salvage=True, max_pixels=pixels_accepted) as reader:
         images = _choose(reader, topics, namespace, outcome)
         infos = _camera_infos(reader, images, namespace)
         with BagWriter(target, storage or _storage_of(source)) as writer:
@@ -98,8 +93,8 @@ def upscale_bag(
                     try:
                         if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
                             progress.update()
-                            message = reader.deserialize(connection, data)
-                            pixels, encoding = _upscale(message, kind, topic, resolver)
+                            record = reader.read_image(connection, log_time, data)
+                            pixels, encoding = _upscale(record, resolver)
                         elif topic in infos and kind == CAMERA_INFO:
                             info = reader.deserialize(connection, data)
                             scaled = scale_camera_info(info, resolver.info.scale, convention)
@@ -114,19 +109,17 @@ def upscale_bag(
                         writer.write(infos[topic], CAMERA_INFO, log_time, scaled)
                     else:
                         writer.write_image(
-                            images[topic], log_time, pixels, message.header, encoding
+                            images[topic], log_time, pixels, record.message.header, encoding
                         )
                         outcome.done += 1
         for notice in reader.notices:
             outcome.notice(notice)
 
 
-def _upscale(message: Any, kind: str, topic: str, resolver: Any) -> tuple[np.ndarray, str]:
+def _upscale(record: ImageRecord, resolver: Any) -> tuple[np.ndarray, str]:
     """The result in the layout of the message that it is made of, and its encoding."""
-    result = resolver.upscale(frame_of(message, kind, topic))
-    encoding = encoding_for(result.dtype) if kind == COMPRESSED_IMAGE else message.encoding
-    output = output_format(parse_encoding(encoding), "same")
-    return to_output(result, output), output.name
+    output = output_format(record.format.encoding, "same")
+    return to_output(resolver.upscale(record.frame), output), output.name
 
 
 def _choose(

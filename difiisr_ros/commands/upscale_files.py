@@ -12,11 +12,11 @@ from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
-from difiisr_ros.io.jpeg import parse_jpeg
 from difiisr_ros.io.numbers import to_computed, to_stored
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
 from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
+from difiisr_ros.messages.jpeg import parse_jpeg
 
 #: Endings that a result keeps.
 _KEPT = (".png", *STACK_SUFFIXES)

@@ -8,43 +8,12 @@ topics and counts, and once for every reading.
 from __future__ import annotations
 
 import contextlib
-import re
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.storage_scan import ScannedMessage, ScannedTopic, scan
-
-STORAGE_SUFFIXES = (".mcap", ".db3")
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # a CDR message starts with 00
-
-
-def storage_files(folder: Path) -> list[Path]:
-    """The storage files of one recording, in recorded order; empty where there are none.
-
-    Args:
-        folder: As a recorder leaves it: one file, or parts called ``name_0``, ``name_1``, ...;
-            parts may be compressed (``.zstd``).
-
-    Raises:
-        DataError: The folder holds several recordings.
-    """
-    parts: dict[Path, tuple[str, int]] = {}
-    for path in folder.iterdir():
-        name = path.name.removesuffix(".zstd")
-        if path.is_file() and not name.startswith(".") and name.endswith(STORAGE_SUFFIXES):
-            match = re.fullmatch(r"(.*?)(?:_(\d+))?\.(?:mcap|db3)", name)
-            assert match is not None
-            parts[path] = match.group(1), int(match.group(2) or -1)
-    recordings = sorted({name for name, _ in parts.values()})
-    if len(recordings) > 1:
-        raise DataError(
-            f"{folder}: holds several recordings ({', '.join(recordings[:4])} ...); name them one "
-            f"by one, such as {folder}/*{next(iter(parts)).suffix}"
-        )
-    return sorted(parts, key=lambda path: parts[path][1])
 
 
 class SalvagedBag:
@@ -67,7 +36,7 @@ class SalvagedBag:
         """A sentence for every place that could not be read."""
         # Definitions may be part of what is lost. Those of sensor_msgs have never changed.
         self.typestore = get_typestore(Stores.ROS2_JAZZY)
-        self._files = self._decompressed(files)
+        self._files = files
         self.connections: list[Any] = []
         self.start_time = 0
         self.end_time = 0
@@ -78,10 +47,8 @@ class SalvagedBag:
             raise
 
     def close(self) -> None:
-        """Remove temporary files; may be called twice."""
-        if self.stack is not None:
-            self.stack.close()
-            self.stack = None
+        """End reading; may be called twice."""
+        self.stack = None
 
     def messages(
         self,
@@ -126,38 +93,6 @@ class SalvagedBag:
         self.start_time, self.end_time = first, last + 1
         for number, (key, topic) in enumerate(topics.items(), 1):
             self.connections.append(_connection(number, topic, counts[key], self))
-
-    def _decompressed(self, files: list[Path]) -> list[Path]:
-        """The files, with those in zstd's format unpacked into a temporary folder."""
-        if not any(path.suffix == ".zstd" for path in files):
-            return files
-        assert self.stack is not None
-        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="difiisr_")))
-        return [_unzip(p, folder, self.damage) if p.suffix == ".zstd" else p for p in files]
-
-
-def _unzip(path: Path, folder: Path, damage: list[str]) -> Path:
-    import zstandard
-
-    target = folder / path.name.removesuffix(".zstd")
-    with path.open("rb") as source, target.open("wb") as sink:
-        try:
-            zstandard.ZstdDecompressor().copy_stream(source, sink)
-        except zstandard.ZstdError as error:
-            damage.append(f"{path.name} cannot be unpacked to its end: {error}")
-    return target
-
-
-def plain_message(data: bytes) -> bytes:
-    """A message without the compression that rosbag2's mode "message" gives every one.
-
-    metadata.yaml, which says so, may be missing, but the format's first bytes are unmistakable.
-    """
-    if bytes(data[:4]) != _ZSTD_MAGIC:
-        return data
-    import zstandard
-
-    return zstandard.decompress(data)
 
 
 def _connection(number: int, topic: ScannedTopic, count: int, owner: Any) -> Any:

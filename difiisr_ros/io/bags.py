@@ -1,8 +1,8 @@
 """Thermal frames in ROS bags, without ROS: rosbag2 in mcap and sqlite3, and ROS 1 bags to read.
 
-A bag is a folder with ``metadata.yaml``, or one ``.mcap``, ``.db3`` or ``.bag`` file. The reader
-hands out frames as arrays, or serialised messages as they are, so that copying a bag into a
-:class:`BagWriter` changes no byte of a message.
+A bag is a folder of storage files, or one ``.mcap``, ``.db3`` or ``.bag`` file; rosbag2's may be
+compressed in any of its ways. The reader hands out frames as arrays, or serialised messages as they
+are, so that copying a bag into a :class:`BagWriter` changes no byte of a message.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,16 +19,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
-from difiisr_ros.io.bag_salvage import (
-    STORAGE_SUFFIXES,
-    SalvagedBag,
-    plain_message,
-    storage_files,
-)
+from difiisr_ros.io.bag_files import METADATA, PACKED, bag_files, is_storage
+from difiisr_ros.io.bag_salvage import SalvagedBag
 from difiisr_ros.io.bag_writer import IMAGE, BagWriter
-from difiisr_ros.io.images import decode_image
+from difiisr_ros.io.camera_info_types import standard_camera_info
+from difiisr_ros.io.ros1_bag import Ros1Bag
+from difiisr_ros.io.stack import ReadOptions
 from difiisr_ros.io.storage_scan import has_mcap_index
-from difiisr_ros.messages.read import image_to_gray
+from difiisr_ros.io.unpack import (
+    LARGEST,
+    ZSTD_MAGIC,
+    TooLargeError,
+    bound_rosbags,
+    unpack_file,
+    unzstd,
+)
+from difiisr_ros.messages.any_image import message_to_gray
+from difiisr_ros.messages.read import ImageFormat
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +47,17 @@ __all__ = [
     "BagWriter",
     "ImageRecord",
     "camera_info_topic_for",
-    "frame_of",
     "is_bag",
 ]
 
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-BAG_SUFFIXES = (".mcap", ".db3", ".bag")
-_ACCEPTED = "accepted: a rosbag2 folder with metadata.yaml, or a .mcap, .db3 or (ROS 1) .bag file"
+MOST_PIXELS = ReadOptions().max_pixels
+_ROS1 = ".bag"
+_ACCEPTED = (
+    "accepted: a rosbag2 folder with metadata.yaml, or a .mcap, .db3 (also .zstd) or (ROS 1) .bag "
+    "file"
+)
 
 
 class ImageRecord(NamedTuple):
@@ -59,66 +70,101 @@ class ImageRecord(NamedTuple):
     """The image message; ``message.header`` has stamp and frame_id."""
     frame: np.ndarray
     """Height x width, uint8, uint16 or float32; may look into the message's memory."""
+    format: ImageFormat
+    """What the message holds."""
 
 
 def is_bag(path: str | os.PathLike[str]) -> bool:
     """Whether a path looks like a bag: by its name, or by metadata.yaml or storage files in it."""
     path = Path(path)
     if path.is_dir():
-        return (path / "metadata.yaml").is_file() or any(
-            p.name.removesuffix(".zstd").endswith(STORAGE_SUFFIXES) for p in path.iterdir()
-        )
-    return path.suffix.lower() in BAG_SUFFIXES
+        return (path / METADATA).is_file() or any(is_storage(p) for p in path.iterdir())
+    return is_storage(path) or path.suffix.lower() == _ROS1
 
 
 class BagReader:
     """Reads a bag. Use as a context manager, or call :meth:`close`.
 
+    Of a folder the files that metadata.yaml names are read, and those that belong to them;
+    :attr:`notices` names every difference. A ROS 1 bag looks like one of ROS 2.
+
     Args:
         path: The bag's folder, or its one file.
-        salvage: Read what is left of a bag that is damaged, was cut off or has no index, instead
-            of refusing it; :attr:`notices` then says what is missing. Messages come in the order
-            of writing, and custom message types cannot be deserialised.
+        salvage: Read what is left of a bag that is damaged, was cut off or has no index or no
+            usable metadata.yaml, instead of refusing it; :attr:`notices` then says what is missing.
+            Messages come in the order of writing, and custom message types cannot be deserialised.
+        max_pixels: Larger images are refused before they are decoded.
 
     Raises:
         DataError: No such path, or not a bag that can be read; the message names the path and the
             reason. Methods raise it too when the bag turns out to be damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, salvage: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        salvage: bool = False,
+        max_pixels: int = MOST_PIXELS,
+    ) -> None:
         self.path = path = Path(path)
         self.notices: list[str] = []
-        """What a reader of the frames has to know about the bag's state, in sentences."""
+        """What a reader of the frames has to know about the bag, in sentences."""
         if not path.exists():
             raise DataError(f"{path}: no such bag")
         if not is_bag(path):
             raise DataError(f"{path}: is not a bag ({_ACCEPTED})")
-        self._salvage = salvage and path.suffix.lower() != ".bag"
-        self._files = [path]
-        if path.is_dir() and (self._salvage or not (path / "metadata.yaml").is_file()):
-            self._files = storage_files(path)
-        self._reader: Any = self._open()
-        self.is_ros1 = not self._reader.is2
+        self.is_ros1 = path.suffix.lower() == _ROS1 and path.is_file()
+        self._salvage = salvage and not self.is_ros1
+        self._max_pixels = max_pixels
+        self._noticed: set[tuple[str, str]] = set()
+        self._folder = contextlib.ExitStack()
+        try:
+            self._files = self._storage_files()
+            self._reader: Any = self._open()
+        except BaseException:
+            self._folder.close()
+            raise
+
+    def _storage_files(self) -> list[Path]:
+        """The bag's files, those that are compressed as a whole unpacked."""
+        if not self.path.is_dir():
+            files = [self.path]
+        else:
+            files, notices, trouble = bag_files(self.path)
+            if trouble and not self._salvage:
+                raise DataError(f"{self.path}: cannot be read as a bag: {trouble}")
+            self.notices += notices
+            if not (self.path / METADATA).is_file():
+                names = ", ".join(file.name for file in files)
+                _log.warning("%s: has no metadata.yaml, reading %s alone", self.path, names)
+        if not any(file.suffix == PACKED for file in files):
+            return files
+        folder = Path(self._folder.enter_context(tempfile.TemporaryDirectory(prefix="difiisr_")))
+        return [self._unpacked(file, folder) if file.suffix == PACKED else file for file in files]
+
+    def _unpacked(self, file: Path, folder: Path) -> Path:
+        damage = unpack_file(file, folder)
+        if damage and not self._salvage:
+            raise DataError(f"{self.path}: cannot be read as a bag: {damage}")
+        self.notices += [f"{self.path}: {damage}"] if damage else []
+        return folder / file.name.removesuffix(PACKED)
 
     def _open(self) -> Any:
         from rosbags.highlevel import AnyReader
         from rosbags.typesys import Stores, get_typestore
 
-        sources = [self.path]
-        if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
-            sources = self._files
-            _log.warning(
-                "%s: has no metadata.yaml, reading %s alone",
-                self.path,
-                ", ".join(p.name for p in sources),
-            )
+        bound_rosbags()
         try:
             if self._salvage:
                 self._check_finished()
             with self._errors():
+                if self.is_ros1:
+                    return Ros1Bag(self.path)
                 # Bags of Humble and older carry no message definitions; those of sensor_msgs have
                 # not changed since, so Jazzy's serve.
-                reader = AnyReader(sources, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+                store = get_typestore(Stores.ROS2_JAZZY)
+                reader = AnyReader(self._files, default_typestore=store)
                 reader.open()
                 return reader
         except DataError as error:
@@ -162,6 +208,7 @@ class BagReader:
         """Close the bag's files; may be called twice."""
         if self._reader.stack is not None:
             self._reader.close()
+        self._folder.close()
 
     @property
     def start_time_ns(self) -> int:
@@ -229,14 +276,35 @@ class BagReader:
         images = (m for m in messages if m[0].msgtype in (IMAGE, COMPRESSED_IMAGE))
         for connection, log_time, data in itertools.islice(images, 0, None, every):
             try:
-                message = self.deserialize(connection, data)
-                frame = frame_of(message, connection.msgtype, connection.topic)
+                yield self.read_image(connection, log_time, data)
             except DifiisrError as error:
                 if on_error is None:
                     raise
                 on_error(connection.topic, log_time, error)
-                continue
-            yield ImageRecord(connection.topic, log_time, message, frame)
+
+    def read_image(self, connection: Any, log_time: int, data: bytes) -> ImageRecord:
+        """The frame in a serialised image message; what is odd about it becomes a notice, once.
+
+        Raises:
+            DataError: The message cannot be deserialised.
+            FrameError: It holds no usable frame; names topic and reason.
+        """
+        topic, msgtype = connection.topic, connection.msgtype
+        message = self.deserialize(connection, data)
+        try:
+            frame, found = message_to_gray(message, self._max_pixels)
+        except (FrameError, DataError) as error:
+            raise FrameError(f"{topic}: {error}") from error
+        except (AttributeError, TypeError) as error:  # a damaged definition names other fields
+            raise FrameError(f"{topic}: its messages are no {msgtype}: {error}") from error
+        for notice in found.notices:
+            self._notice(topic, notice.cause, notice.words)
+        return ImageRecord(topic, log_time, message, frame, found)
+
+    def _notice(self, topic: str, cause: str, words: str) -> None:
+        if (topic, cause) not in self._noticed:
+            self._noticed.add((topic, cause))
+            self.notices.append(f"{self.path}: {topic}: {words}")
 
     def read_raw(
         self,
@@ -269,20 +337,50 @@ class BagReader:
         wanted = [c for c in self._reader.connections if topics is None or c.topic in topics]
         if not wanted:
             return
-        messages = iter(self._reader.messages(wanted, start_ns, stop_ns))
+        messages = self._messages(wanted, start_ns, stop_ns)
         while True:
             with self._errors():
                 item = next(messages, None)
             if item is None:
                 return
-            with self._errors():
-                item = item[0], item[1], plain_message(item[2])
-            yield item
+            connection, log_time, data = item
+            try:
+                with self._errors():
+                    data = self._plain(connection, data)
+            except TooLargeError as error:
+                self._notice(connection.topic, "too_large", f"left out is what {error}")
+                continue
+            yield connection, log_time, data
+
+    def _messages(
+        self, wanted: list[Any], start_ns: int | None, stop_ns: int | None
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """File after file, so that only one chunk of a long recording is in memory."""
+        readers = getattr(self._reader, "readers", ())
+        if len(readers) < 2:
+            yield from self._reader.messages(wanted, start_ns, stop_ns)
+            return
+        for reader in readers:
+            here = {id(c.owner) for c in reader.connections}
+            if mine := [c for c in wanted if id(c.owner) in here]:
+                yield from self._reader.messages(mine, start_ns, stop_ns)
+
+    def _plain(self, connection: Any, data: bytes) -> bytes:
+        """A message without the compression that rosbag2's mode "message" gives every one.
+
+        The format's first bytes, which no message begins with, tell.
+        """
+        if bytes(data[:4]) != ZSTD_MAGIC:
+            return data
+        is_image = connection.msgtype in (IMAGE, COMPRESSED_IMAGE)
+        # 8 bytes is a pixel of four channels, and a kilobyte what a message has beside them.
+        return unzstd(data, min(LARGEST, 8 * self._max_pixels + 1024) if is_image else LARGEST)
 
     def deserialize(self, connection: Any, data: bytes) -> Any:
         """The message in serialised form, as an object with the message's fields."""
         with self._errors():
-            return self._reader.deserialize(data, connection.msgtype)
+            message = self._reader.deserialize(data, connection.msgtype)
+            return standard_camera_info(message) if connection.msgtype == CAMERA_INFO else message
 
     def first_camera_info(self, topic: str) -> Any | None:
         """The first ``CameraInfo`` of a topic, or None."""
@@ -300,9 +398,10 @@ class BagReader:
             raise
         except Exception as error:  # sqlite3's, struct's, zstd's, yaml's, rosbags' ...
             words = str(error).strip().splitlines() or [type(error).__name__]
+            how = "'rosbag reindex'" if self.is_ros1 else "'ros2 bag reindex' or 'mcap recover'"
             raise DataError(
                 f"{self.path}: cannot be read as a bag: {words[0]} (a recording that was cut off "
-                "may be mended by 'ros2 bag reindex' or 'mcap recover')"
+                f"may be mended by {how})"
             ) from error
 
 
@@ -312,30 +411,3 @@ def camera_info_topic_for(image_topic: str) -> str:
         image_topic[: -len("/compressed")] if image_topic.endswith("/compressed") else image_topic
     )
     return base.rpartition("/")[0] + "/camera_info"
-
-
-def frame_of(message: Any, msgtype: str, topic: str) -> np.ndarray:
-    """The frame in an image message: height x width, uint8, uint16 or float32.
-
-    Raises:
-        FrameError: The message holds no usable frame; names topic and reason.
-    """
-    try:
-        if msgtype == COMPRESSED_IMAGE:
-            return _decompress(message)
-        return image_to_gray(message)[0]
-    except (FrameError, DataError) as error:
-        raise FrameError(f"{topic}: {error}") from error
-    except (AttributeError, TypeError) as error:  # a damaged definition names other fields
-        raise FrameError(f"{topic}: its messages are no {msgtype}: {error}") from error
-
-
-def _decompress(message: Any) -> np.ndarray:
-    layout = message.format
-    if "compressedDepth" in layout:
-        raise FrameError(f"format '{layout}' is a depth codec; accepted are png and jpeg")
-    frame = decode_image(bytes(message.data), f"format '{layout}'")
-    # "mono16; jpeg compressed": the transport has cut 16 bits to 8 before it compressed
-    if "16" in layout.partition(";")[0] and frame.dtype == np.uint8:
-        raise FrameError(f"format '{layout}' holds 8 bits of a 16-bit image; use png")
-    return frame

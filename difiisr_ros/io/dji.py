@@ -13,8 +13,8 @@ import math
 import numpy as np
 
 from difiisr_ros.errors import DataError
-from difiisr_ros.io.jpeg import Jpeg
 from difiisr_ros.io.stack import COUNTS, ReadOptions
+from difiisr_ros.messages.jpeg import Jpeg
 
 _APP3 = 0xE3
 

@@ -189,9 +189,11 @@ class BagSource:
 
     def __init__(self, path: str | os.PathLike[str], topic: str | None = None) -> None:
         self._path = Path(path)
-        with BagReader(self._path) as reader:
+        with BagReader(self._path, salvage=True) as reader:
             self.topic = choose_topic(reader, topic)
             self._info = reader.first_camera_info(camera_info_topic_for(self.topic))
+            self._said: set[str] = set()
+            self._say(reader)
         self.name = f"{self._path} {self.topic}"
         self.left_out: dict[str, str] = {}
 
@@ -206,18 +208,27 @@ class BagSource:
             problems.append(error)
             self.left_out[f"{topic} at {log_time}"] = str(error)
 
-        with BagReader(self._path) as reader:
+        with BagReader(self._path, salvage=True) as reader:
             for record in reader.read_images(self.topic, on_error=left_out):
                 # A view into the message would keep only bytes that are read-only and foreign.
                 name = f"{record.topic} {count}"
                 header = record.message.header
                 stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
                 image, log_time = np.array(record.frame), record.log_time_ns
+                self._say(reader)
                 yield SourceFrame(image, name, count, header.frame_id, stamp, log_time)
                 count += 1
+            self._say(reader)
         if count == 0:
             reason = f", the first because: {problems[0]}" if problems else ""
             raise DataError(f"{self.name}: has no usable frame{reason}")
+
+    def _say(self, reader: BagReader) -> None:
+        """Log what there is to know about the bag, once."""
+        for notice in reader.notices:
+            if notice not in self._said:
+                self._said.add(notice)
+                _log.warning("%s", notice)
 
     def camera_info(self) -> Any | None:
         """The first message of the image topic's sibling ``camera_info``, or None."""

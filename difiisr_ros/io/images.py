@@ -19,7 +19,7 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.once import warn_once
-from difiisr_ros.io.open_stack import open_bytes, open_stack
+from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
 
 #: File name endings that :func:`list_images` takes as frames.
@@ -54,23 +54,6 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             not a frame; the message names the file, the reason, and what is accepted.
     """
     with open_stack(Path(path), ReadOptions()) as stack:
-        return _first_frame(stack)
-
-
-def decode_image(data: bytes, name: str) -> np.ndarray:
-    """Decode an image file's content, such as the ``data`` of a compressed image message.
-
-    Args:
-        data: The whole content of a file in one of the accepted formats.
-        name: What to call it in messages: a path, or a topic.
-
-    Returns:
-        A 2-D array, height x width, uint8, uint16 or float32, as :func:`read_image` describes.
-
-    Raises:
-        DataError: As for :func:`read_image`.
-    """
-    with open_bytes(data, name, ReadOptions()) as stack:
         return _first_frame(stack)
 
 

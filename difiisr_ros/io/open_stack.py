@@ -13,11 +13,11 @@ from difiisr_ros.errors import DataError
 from difiisr_ros.io.arrays import open_csv, open_npy, open_npz
 from difiisr_ros.io.dji import decode_dji, raw_size
 from difiisr_ros.io.flir import MAGIC, containers, decode_fff
-from difiisr_ros.io.jpeg import parse_jpeg
 from difiisr_ros.io.pgm import decode_pgm
 from difiisr_ros.io.pictures import decode_bmp, decode_jpeg, decode_png
 from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
 from difiisr_ros.io.tiff import open_tiff
+from difiisr_ros.messages.jpeg import parse_jpeg
 
 ACCEPTED = (
     "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's and DJI's radiometric JPEG, FFF, SEQ and CSQ, "

@@ -6,15 +6,15 @@ and stretches 1-, 2- and 4-bit PNG over 8 bits; here that is known, or undone.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.colour import one_channel
-from difiisr_ros.io.jpeg import parse_jpeg
 from difiisr_ros.io.stack import ReadOptions
+from difiisr_ros.messages.jpeg import parse_jpeg
+from difiisr_ros.messages.opencv import imdecode
 
 _PNG_GRAY, _PNG_RGB, _PNG_PALETTE, _PNG_GRAY_ALPHA, _PNG_RGBA = 0, 2, 3, 4, 6
 _PNG_BESIDE = {
@@ -104,16 +104,11 @@ def decode_by_opencv(data: bytes | bytearray, name: str, kind: str) -> np.ndarra
     Raises:
         DataError: nothing.
     """
-    import cv2
-
-    try:
-        with _quiet_opencv():
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise DataError(f"{name}: cannot be decoded as {kind}: {error.err}") from error
+    image, error = imdecode(data)
     if image is None:
         raise DataError(
-            f"{name}: cannot be decoded as {kind}: damaged, or a variant that OpenCV does not read"
+            f"{name}: cannot be decoded as {kind}: "
+            f"{error or 'damaged, or a variant that OpenCV does not read'}"
         )
     return image
 
@@ -139,20 +134,3 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if kind == b"IEND":
             return
         at += 12 + size
-
-
-@contextlib.contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """OpenCV logs a damaged file to stderr in its own words; ours says more, so silence it."""
-    import cv2
-
-    log = getattr(cv2.utils, "logging", None)
-    if log is None:  # a build without logging has nothing to silence
-        yield
-        return
-    level = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        log.setLogLevel(level)

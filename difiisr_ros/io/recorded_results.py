@@ -17,7 +17,7 @@ import numpy as np
 
 from difiisr_ros.core.resample import SCALE
 from difiisr_ros.errors import DifiisrError
-from difiisr_ros.io.bags import BagReader, frame_of
+from difiisr_ros.io.bags import BagReader
 from difiisr_ros.messages.cdr import stamp_of
 
 DEFAULT_NAMESPACE = "sr"
@@ -81,8 +81,8 @@ def _frames(
         try:
             stamp = stamp_of(data)
             if wanted is None or stamp in wanted:
-                message = reader.deserialize(connection, data)
-                yield log_time, stamp, np.array(frame_of(message, connection.msgtype, topic))
+                frame = reader.read_image(connection, log_time, data).frame
+                yield log_time, stamp, np.array(frame)
         except DifiisrError:
             continue  # what cannot be read is neither camera nor result
 

@@ -11,15 +11,13 @@ import contextlib
 import sqlite3
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from difiisr_ros.errors import DataError
-
-#: An mcap record that claims to be longer is damaged (a chunk has a few MB): reading it would take
-#: all the memory there is.
-_LARGEST_RECORD = 256 << 20
+from difiisr_ros.io.unpack import LARGEST, unlz4, unzstd
 
 
 class ScannedTopic(NamedTuple):
@@ -91,7 +89,7 @@ def _scan_mcap(path: Path, damage: list[str]) -> Iterator[ScannedMessage]:
         for number, channel in (summary.channels.items() if summary else ())
     }
     with path.open("rb") as file:
-        reader = StreamReader(file, emit_chunks=True, record_size_limit=_LARGEST_RECORD)
+        reader = StreamReader(file, emit_chunks=True, record_size_limit=LARGEST)
         records = iter(reader.records)
         while True:
             start = file.tell()
@@ -107,7 +105,7 @@ def _scan_mcap(path: Path, damage: list[str]) -> Iterator[ScannedMessage]:
             inner = [record]
             if isinstance(record, Chunk):
                 try:
-                    inner = breakup_chunk(record, validate_crc=True)
+                    inner = breakup_chunk(_unpacked(record), validate_crc=True)
                 except Exception as error:  # noqa: BLE001  zstd's, lz4's, struct's, CRC mismatches
                     damage.append(
                         f"a chunk of {path.name} {_at(start)} is damaged: {_words(error)}"
@@ -120,6 +118,15 @@ def _scan_mcap(path: Path, damage: list[str]) -> Iterator[ScannedMessage]:
                     topics[item.id] = _mcap_topic(item, schemas.get(item.schema_id))
                 elif isinstance(item, Message) and item.channel_id in topics:
                     yield ScannedMessage(topics[item.channel_id], item.log_time, item.data)
+
+
+def _unpacked(chunk: Any) -> Any:
+    """A chunk with its records uncompressed: no more bytes than it claims and are accepted."""
+    unpack = {"zstd": unzstd, "lz4": unlz4}.get(chunk.compression)
+    if unpack is None:
+        return chunk
+    data = unpack(chunk.data, min(chunk.uncompressed_size, LARGEST))
+    return replace(chunk, compression="", data=data)
 
 
 def _mcap_topic(channel: Any, schema: Any) -> ScannedTopic:

@@ -1,4 +1,21 @@
-"""What ``sensor_msgs/CompressedImage`` holds, and numpy: png of 8 and 16 bits, jpeg of 8 (in only).
+"""What ``sensor_msgs/CompressedImage`` holds, and numpy: every case decided here, once.
+
+What the pixels are is read from the data, what they were from the format's first word. Where the
+format tells of more than the data holds, temperatures were lost on the way, and that is refused:
+
+=============================  =================================  ================================
+data                           format says 8 bits or nothing      format says 16 bits, or floats
+=============================  =================================  ================================
+png, tiff of 8 bits, jpeg      uint8                              refused, ``lost_depth``
+png, tiff of 16 bits           uint16, noticed where 8 were said  uint16; refused for floats
+tiff of floats                 float32, noticed                   float32
+three equal channels           one of them                        one of them
+colour                         luma, noticed                      refused, ``lost_depth``, unless
+                                                                  the format says colour, too
+=============================  =================================  ================================
+
+``16UC1; compressedDepth png`` is the png's 16 bits, ``32FC1; compressedDepth png`` float32 of their
+inverse. Nothing is decoded that is cut off, or promises more than the accepted pixels.
 
 image_transport's Python binding exists only for the newest distributions and brings a node of its
 own, so OpenCV does it here.
@@ -7,114 +24,220 @@ own, so OpenCV does it here.
 from __future__ import annotations
 
 import re
-import struct
 from typing import Any
 
 import numpy as np
 
-from difiisr_ros.messages.image_encoding import ImageError, parse_encoding, shown
-from difiisr_ros.messages.read import ImageFormat, to_gray
-from difiisr_ros.options import LIMITS
+from difiisr_ros.messages import compressed_depth
+from difiisr_ros.messages.image_encoding import (
+    Encoding,
+    ImageError,
+    encoding_for,
+    parse_encoding,
+    shown,
+)
+from difiisr_ros.messages.opencv import imdecode
+from difiisr_ros.messages.picture import Picture, codec_of, is_picture, picture_of
+from difiisr_ros.messages.read import (
+    MOST_PIXELS,
+    ImageFormat,
+    Notice,
+    check_pixels,
+    colour_notice,
+    to_gray,
+)
 
-_MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpeg": b"\xff\xd8\xff"}
-
-# JPEG markers (ITU-T T.81, table B.1) that a length follows. The frame headers, which hold the
-# size, are C0 to CF without C4, C8 and CC.
-_JPEG_SEGMENT = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
-_JPEG_NO_FRAME = (0xC4, 0xC8, 0xCC)
-_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+_ACCEPTED = "accepted are png, jpeg and tiff of the compressed transport, and compressedDepth png"
+_GENERIC = re.compile(r"(8|16|32|64)([usf])c\d")
+_WORD = re.compile(r"\D(8|10|12|14|16)$")
 
 
 def compressed_to_gray(
-    message: Any, max_pixels: int = LIMITS["max_input_pixels"][1]
+    message: Any, max_pixels: int = MOST_PIXELS
 ) -> tuple[np.ndarray, ImageFormat]:
     """Decode a compressed image to intensity.
 
     Args:
-        message: ``sensor_msgs/CompressedImage``; ``format`` is ``png``, ``jpeg``, or what
-            compressed_image_transport writes, ``mono16; png compressed mono16``.
+        message: ``sensor_msgs/CompressedImage``; ``format`` is ``png``, ``jpeg``, or what the
+            transports write, ``mono16; png compressed mono16``, ``16UC1; compressedDepth png``.
         max_pixels: refuse an image whose header promises more before memory is taken for it: a
             file of 1 MB may hold 2**29 equal pixels.
 
     Returns:
-        The frame, ``(H, W)`` uint8 or uint16, and what it stands for.
+        The frame, ``(H, W)`` uint8, uint16 or float32, and what it stands for.
 
     Raises:
-        ImageError: another codec, data that does not decode, too many pixels, or a jpeg of a
-            16-bit topic (jpeg keeps 8 bits, so that temperatures would silently be lost).
+        ImageError: another codec, data that does not decode, too many pixels, or fewer bits than
+            the format says the image had, so that temperatures were lost.
     """
-    import cv2
+    name, data = shown(message.format), memoryview(message.data)
+    original = message.format.split(";")[0].strip()
+    if data.nbytes == 0:
+        raise ImageError("unsupported_compression", f"format {name}: the data is empty (0 bytes)")
+    if "compresseddepth" in message.format.lower():
+        return _depth(data, original, name, max_pixels)
+    if not is_picture(data):
+        raise ImageError(
+            "unsupported_compression",
+            f"format {name}: the {data.nbytes} bytes are {codec_of(data) or 'no known picture'}; "
+            f"{_ACCEPTED}",
+        )
+    decoded, picture = _decoded(data, name, max_pixels)
+    layout = _layout(decoded)
+    depth, said = _depth_of(original), _named(original)
+    _check_lost(depth, layout, picture, name)
+    gray, has_colour = to_gray(decoded, layout)
+    if picture.gray_steps:
+        gray = gray // np.uint8(picture.gray_steps)
+    if said is not None and said.family == "bayer" and layout.channels == 1:
+        raise ImageError(
+            "unsupported_compression",
+            f"format {name}: the {picture.codec} holds a colour mosaic; debayer it before it is "
+            "compressed",
+        )
+    if has_colour and depth not in (None, ("u", 8)) and not _is_colour(said):
+        raise ImageError(
+            "lost_depth",
+            f"format {name}: the {picture.codec} is a picture in colour, whose luma is no "
+            "temperature; compress the image as it is",
+        )
+    notices = [colour_notice(layout.name)] if has_colour else []
+    if depth is not None and depth != (layout.dtype.kind, 8 * layout.dtype.itemsize):
+        notices.append(
+            Notice(
+                "format_mismatch",
+                f"format {name} is not what the {picture.codec} holds, {layout.name}, which is "
+                "taken",
+            )
+        )
+    same = said is not None and said.channels == 1 and said.dtype == gray.dtype
+    encoding = said if said is not None and same and not said.is_mosaic else None
+    return gray, ImageFormat(encoding or _encoding_of(gray, layout), False, tuple(notices))
 
-    data = np.frombuffer(message.data, np.uint8)
-    codec = next((c for c, magic in _MAGIC.items() if bytes(data[:8]).startswith(magic)), None)
-    original, name = message.format.split(";")[0].strip(), shown(message.format)
-    if "compressedDepth" in message.format:
+
+def _depth(
+    data: memoryview, original: str, name: str, max_pixels: int
+) -> tuple[np.ndarray, ImageFormat]:
+    """An image of the compressedDepth transport."""
+    depth = _depth_of(original)
+    if depth not in (("u", 16), ("f", 32)):
         raise ImageError(
             "unsupported_compression",
-            f"format {name} is compressedDepth; accepted are png and jpeg of the "
-            "compressed transport",
+            f"format {name}: compressedDepth holds images of 16UC1, mono16 or 32FC1",
         )
-    if codec is None:
+    png, quantisation = compressed_depth.split(data, name)
+    codes, _ = _decoded(png, name, max_pixels)
+    if codes.dtype != np.uint16 or codes.ndim != 2:
         raise ImageError(
-            "unsupported_compression",
-            f"format {name} with {data.size} bytes holds neither png nor jpeg, which are accepted",
+            "lost_depth",
+            f"format {name}: the png holds {_layout(codes).name}; compressedDepth has 16 bits in "
+            "one channel",
         )
-    wide = original.startswith(("16", "32", "64")) or original.endswith("16")
-    if codec == "jpeg" and wide:
-        raise ImageError(
-            "jpeg_of_16_bits",
-            f"format {name}: jpeg keeps 8 of the topic's 16 bits or more; set the "
-            "publisher's compressed format to png, or use image_transport raw",
+    if depth == ("u", 16):
+        return codes, ImageFormat(_named(original) or parse_encoding("mono16"))
+    frame = compressed_depth.depths(codes, quantisation, name)
+    notices = []
+    if quantisation is not None and not np.isnan(frame).all():
+        largest = float(np.nanmax(frame))
+        step = compressed_depth.step_at(largest, quantisation)
+        words = (
+            f"format {name} keeps the inverse of values in 16 bits: near {largest:.4g} its steps "
+            f"are {step:.2g}"
         )
-    size = _promised_size(memoryview(message.data), codec)
-    if size is not None and size[0] * size[1] > max_pixels:
-        raise ImageError(
-            "unusable_frame",
-            f"the {codec} image has {size[0]}x{size[1]} pixels, max_input_pixels is {max_pixels}",
-        )
-    try:
-        decoded = None if size is None else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        decoded = None
-    if decoded is None or not decoded.size or decoded.dtype.name not in ("uint8", "uint16"):
+        notices.append(Notice("quantised", words))
+    return frame, ImageFormat(parse_encoding("32FC1"), False, tuple(notices))
+
+
+def _decoded(data: memoryview, name: str, max_pixels: int) -> tuple[np.ndarray, Picture]:
+    """The pixels, which are what the headers promise, and the headers.
+
+    Raises:
+        ImageError: the data is cut off or damaged, of a kind that is not accepted, or too large.
+    """
+    codec = codec_of(data)
+    picture = picture_of(data)
+    if picture is None:
         raise ImageError(
             "undecodable_data",
-            f"format {name}: the {data.size} bytes do not decode as {codec} of 8 or 16 bits",
+            f"format {name}: the {len(data)} bytes do not decode as {codec}: they end early, or "
+            "its header is damaged",
         )
-    bits = 8 * decoded.dtype.itemsize
-    channels = decoded.shape[2] if decoded.ndim == 3 else 1
-    layout = {1: f"mono{bits}", 3: f"bgr{bits}", 4: f"bgra{bits}"}.get(channels, f"{bits}UC2")
-    gray, _ = to_gray(decoded, parse_encoding(layout))
-    same_name = original in (f"mono{bits}", f"{bits}UC1")
-    return gray, ImageFormat(parse_encoding(original if same_name else f"mono{bits}"))
+    if picture.problem:
+        raise ImageError(
+            "unsupported_compression", f"format {name}: {picture.problem}; {_ACCEPTED}"
+        )
+    check_pixels(picture.width, picture.height, max_pixels, f"{codec} image")
+    image, _ = imdecode(data)
+    height, width, channels = (*image.shape, 1)[:3] if image is not None else (0, 0, 0)
+    # A palette's png has one, three or four channels.
+    shape = (height, width) == (picture.height, picture.width) and (
+        channels == picture.channels or codec == "png"
+    )
+    kind = "" if image is None else f"{image.dtype.kind}{8 * image.dtype.itemsize}"
+    if image is None or not shape or kind != f"{picture.kind}{picture.bits}":
+        raise ImageError(
+            "undecodable_data",
+            f"format {name}: the {len(data)} bytes do not decode as {codec} of "
+            f"{picture.width}x{picture.height} pixels, {picture.bits} bits",
+        )
+    return image, picture
 
 
-def _promised_size(data: Any, codec: str) -> tuple[int, int] | None:
-    """Width and height by the header of a png or jpeg; None where there is none."""
-    if codec == "png":  # the first chunk is IHDR, which begins with them
-        return struct.unpack_from(">II", data, 16) if _is_whole_png(data) else None
-    at = 2
-    # Whatever lies between two segments is skipped, as libjpeg does.
-    while (found := _JPEG_SEGMENT.search(data, at)) is not None and found.start() + 9 <= len(data):
-        at, marker = found.start(), found.group(1)[0]
-        if marker in (_JPEG_SCAN, _JPEG_END):
-            return None
-        if 0xC0 <= marker <= 0xCF and marker not in _JPEG_NO_FRAME:
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return None
+def _layout(image: np.ndarray) -> Encoding:
+    """The encoding of what OpenCV returns."""
+    kind, bits = image.dtype.kind, 8 * image.dtype.itemsize
+    channels = image.shape[2] if image.ndim == 3 else 1
+    if kind == "u" and channels in (1, 3, 4):
+        return parse_encoding({1: f"mono{bits}", 3: f"bgr{bits}", 4: f"bgra{bits}"}[channels])
+    letter = {"u": "U", "i": "S", "f": "F"}[kind]
+    return parse_encoding(f"{bits}{letter}C{channels}")
 
 
-def _is_whole_png(data: Any) -> bool:
-    """Whether the chunks follow each other to IEND: OpenCV takes memory for what one claims."""
-    at = len(_MAGIC["png"])
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        at += 12 + length
-        if kind == b"IEND":
-            return 24 <= at <= len(data)
-    return False
+def _encoding_of(gray: np.ndarray, layout: Encoding) -> Encoding:
+    """What a frame stands for whose format does not say it."""
+    return layout if layout.channels == 1 else parse_encoding(encoding_for(gray.dtype))
+
+
+def _named(original: str) -> Encoding | None:
+    """The encoding of this name, or None."""
+    try:
+        return parse_encoding(original)
+    except ImageError:
+        return None
+
+
+def _is_colour(said: Encoding | None) -> bool:
+    return said is not None and (said.channels >= 3 or said.is_mosaic)
+
+
+def _depth_of(original: str) -> tuple[str, int] | None:
+    """Kind (``u``, ``i``, ``f``) and bits of an encoding by its name; None where it tells nothing.
+
+    Names that ROS does not know count too: Y16 and mono14 have more than 8 bits.
+    """
+    name = original.lower()
+    if generic := _GENERIC.fullmatch(name):
+        kind = {"u": "u", "s": "i", "f": "f"}[generic.group(2)]
+        return kind, int(generic.group(1))
+    word = None if name.startswith("nv") else _WORD.search(name)
+    return None if word is None else ("u", 8 if word.group(1) == "8" else 16)
+
+
+def _check_lost(
+    said: tuple[str, int] | None, layout: Encoding, picture: Picture, name: str
+) -> None:
+    """Raise ImageError where the image had values that the data cannot hold."""
+    kind, bits = layout.dtype.kind, 8 * layout.dtype.itemsize
+    if said is None or kind == "f" or said == (kind, bits) or said == ("u", 8):
+        return
+    advice = "tiff, which holds floats" if said[0] == "f" else "png or tiff of 16 bits"
+    jpeg = picture.codec == "jpeg"
+    raise ImageError(
+        "jpeg_of_16_bits" if jpeg else "lost_depth",
+        f"format {name}: the {picture.codec} keeps {bits} bits of values that had {said[1]} or "
+        f"another sign, so that temperatures were lost; set the publisher's compressed format to "
+        f"{advice}, or use image_transport raw",
+    )
 
 
 def encode_png(array: np.ndarray, encoding: str) -> tuple[str, np.ndarray]:

@@ -33,7 +33,9 @@ def convert(array: np.ndarray, source: str, target: str) -> np.ndarray:
         return array
     have, want = parse_encoding(source), parse_encoding(target)
     if have.is_mosaic or want.is_mosaic:
-        raise FrameError(f"no conversion from '{source}' to '{target}' without cv_bridge")
+        raise FrameError(
+            f"no conversion from '{source}' to '{target}'; bayer and yuv become mono8 or mono16"
+        )
     if have.family == "color" and want.family == "color":
         return _convert_colour(array, have, want)
     if want.family == "color":

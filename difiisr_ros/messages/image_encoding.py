@@ -23,7 +23,10 @@ _COLOUR = {
     "rgb16": ("u2", 3), "bgr16": ("u2", 3), "rgba16": ("u2", 4), "bgra16": ("u2", 4),
 }  # fmt: skip
 _BAYER = re.compile(r"bayer_(rggb|bggr|gbrg|grbg)(8|16)")
-_YUV = ("yuv422", "yuv422_yuy2", "uyvy", "yuyv")
+# Of the two-plane ones the first plane, luma, is what a row and a pixel are about.
+_YUV = {
+    "yuv422": 2, "yuv422_yuy2": 2, "uyvy": 2, "yuyv": 2, "nv12": 1, "nv21": 1, "nv24": 1,
+}  # fmt: skip
 _GENERIC = re.compile(r"(8U|8S|16U|16S|32S|32F|64F)C([1-4])")
 _GENERIC_DTYPE = {
     "8U": "u1",
@@ -75,6 +78,12 @@ class Encoding:
         """Whether it needs decoding before pixels are pixels."""
         return self.family in ("bayer", "yuv")
 
+    def data_rows(self, height: int) -> int:
+        """Rows of ``step`` bytes that an image has, with its plane of colour where it has one."""
+        if self.name == "nv24":
+            return 3 * height
+        return height + (height + 1) // 2 if self.name in ("nv12", "nv21") else height
+
 
 @lru_cache(maxsize=64)
 def parse_encoding(name: str) -> Encoding:
@@ -94,7 +103,7 @@ def parse_encoding(name: str) -> Encoding:
     if bayer:
         return Encoding(name, np.dtype("u1" if bayer.group(2) == "8" else "u2"), 1, "bayer")
     if name in _YUV:
-        return Encoding(name, np.dtype("u1"), 2, "yuv")
+        return Encoding(name, np.dtype("u1"), _YUV[name], "yuv")
     raise ImageError(
         "unknown_encoding",
         f"unknown image encoding {shown(name)}; accepted are {', '.join(ACCEPTED_ENCODINGS)}",

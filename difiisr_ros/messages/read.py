@@ -7,7 +7,6 @@ number of bytes that is not a multiple of the pixel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,11 @@ from difiisr_ros.messages.image_encoding import (
     luma,
     parse_encoding,
 )
+from difiisr_ros.messages.mosaic import to_intensity
+from difiisr_ros.options import LIMITS
 
-Demosaic = Callable[[Any, str], np.ndarray]
-"""``demosaic(message, encoding)``: a bayer or yuv message as an array of another encoding."""
+#: The most pixels of an image where nobody says less.
+MOST_PIXELS = LIMITS["max_input_pixels"][1]
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ class ImageFormat:
     notices: tuple[Notice, ...] = ()
 
 
-def image_to_gray(message: Any, demosaic: Demosaic | None = None) -> tuple[np.ndarray, ImageFormat]:
+def image_to_gray(message: Any, max_pixels: int = MOST_PIXELS) -> tuple[np.ndarray, ImageFormat]:
     """The intensity image in a message.
 
     Args:
         message: the fields of ``sensor_msgs/Image``.
-        demosaic: decodes bayer and yuv, which are refused without it.
+        max_pixels: larger images are refused.
 
     Returns:
         The frame, ``(H, W)`` uint8, uint16 or float32, and what the message holds.
@@ -61,21 +62,41 @@ def image_to_gray(message: Any, demosaic: Demosaic | None = None) -> tuple[np.nd
     encoding, data = parse_encoding(message.encoding), message.data
     height, step = message.height, message.step
     array = decode(encoding, height, message.width, step, message.is_bigendian, data)
+    check_pixels(message.width, height, max_pixels)
     notices = []
-    if surplus := memoryview(data).nbytes - step * height:  # a sign of a faulty driver
+    if surplus := memoryview(data).nbytes - step * encoding.data_rows(height):  # a faulty driver's
         words = f"data has {surplus} bytes more than step x height; they are ignored"
         notices.append(Notice("surplus_data", words))
-    if encoding.is_mosaic and demosaic is not None:
-        gray = demosaic(message, "mono16" if encoding.dtype.itemsize == 2 else "mono8")
-    else:
-        gray, has_colour = to_gray(array, encoding)
-        if has_colour:
-            words = (
-                f"the {encoding.name} image has colour; its luma is upscaled, which is not a "
-                "temperature (publish the camera's mono16 or 16UC1 image for that)"
-            )
-            notices.append(Notice("colour_input", words))
+    gray, has_colour = to_gray(array, encoding)
+    if encoding.is_mosaic:
+        words = (
+            f"of the {encoding.name} image the luma is upscaled, as mono8, which is not a "
+            "temperature (publish the camera's mono16 or 16UC1 image for that)"
+        )
+        if encoding.family == "bayer":
+            words = words.replace("the luma", "the gray picture").replace(", as mono8,", ",")
+        notices.append(Notice("luma_input", words))
+    elif has_colour:
+        notices.append(colour_notice(encoding.name))
     return gray, ImageFormat(encoding, bool(message.is_bigendian), tuple(notices))
+
+
+def check_pixels(width: int, height: int, max_pixels: int, what: str = "frame") -> None:
+    """Raise ImageError for more pixels than are accepted."""
+    if width * height > max_pixels:
+        raise ImageError(
+            "unusable_frame",
+            f"the {what} has {width}x{height} pixels, max_input_pixels is {max_pixels}",
+        )
+
+
+def colour_notice(name: str) -> Notice:
+    """That a picture in colour, of encoding ``name``, is used."""
+    return Notice(
+        "colour_input",
+        f"the {name} image has colour; its luma is upscaled, which is not a "
+        "temperature (publish the camera's mono16 or 16UC1 image for that)",
+    )
 
 
 def decode(
@@ -109,11 +130,12 @@ def decode(
             f"step is {step} bytes, but a row of {width} {encoding.name} pixels needs at least "
             f"{row}",
         )
-    available = memoryview(data).nbytes
-    if available < step * height:
+    available, rows = memoryview(data).nbytes, encoding.data_rows(height)
+    if available < step * rows:
+        colour = f" ({rows - height} rows of colour among them)" if rows > height else ""
         raise ImageError(
             "short_data",
-            f"data has {available} bytes, but step {step} x height {height} is {step * height}",
+            f"data has {available} bytes, but step {step} x height {rows}{colour} is {step * rows}",
         )
     swapped = bool(is_bigendian) == np.little_endian and encoding.dtype.itemsize > 1
     dtype = encoding.dtype.newbyteorder("S") if swapped else encoding.dtype
@@ -137,14 +159,10 @@ def to_gray(array: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, bool]:
         ``(H, W)``, uint8, uint16 or float32, and True for luma.
 
     Raises:
-        FrameError: an encoding that holds no intensity (``16SC1``, ``8UC2``, bayer, yuv ...).
+        FrameError: an encoding that holds no intensity (``16SC1``, ``8UC2`` ...).
     """
     if encoding.is_mosaic:
-        raise ImageError(
-            "unsupported_encoding",
-            f"encoding '{encoding.name}' is a colour mosaic; "
-            f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
-        )
+        return to_intensity(array, encoding), False
     if encoding.channels == 1:
         if encoding.dtype.name in ("uint8", "uint16", "float32"):
             return array, False

@@ -1,7 +1,7 @@
 """Between ``sensor_msgs/Image`` and numpy: no copy on the way in, one on the way out.
 
 ``Image.data`` is never assigned from an array: rclpy's setter checks element by element, which
-takes half a second for a 2560x2048 image. cv_bridge is asked only for bayer and yuv mosaics.
+takes half a second for a 2560x2048 image. cv_bridge is not needed for anything.
 """
 
 from __future__ import annotations
@@ -14,11 +14,8 @@ from std_msgs.msg import Header
 
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.encoding_conversion import convert
-from difiisr_ros.messages.image_encoding import (
-    ImageError,
-    generic_name,
-    parse_encoding,
-)
+from difiisr_ros.messages.image_encoding import encoding_for, generic_name, parse_encoding
+from difiisr_ros.messages.mosaic import to_intensity
 from difiisr_ros.messages.read import decode
 
 
@@ -44,8 +41,9 @@ def image_to_array(message: Any, desired_encoding: str = "passthrough") -> np.nd
         message.is_bigendian,
         message.data,
     )
-    if encoding.is_mosaic and desired_encoding not in ("passthrough", ""):
-        return demosaic(message, desired_encoding)
+    if encoding.is_mosaic and desired_encoding in ("mono8", "mono16"):
+        gray = to_intensity(array, encoding)
+        return convert(gray, encoding_for(gray.dtype), desired_encoding)
     return convert(array, message.encoding, desired_encoding)
 
 
@@ -87,23 +85,3 @@ def array_to_image(
     # has no format for big-endian elements.
     message.data.frombytes(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return message
-
-
-def demosaic(message: Any, desired_encoding: str) -> np.ndarray:
-    """A bayer or yuv message as an array of another encoding, by cv_bridge.
-
-    Raises:
-        ImageError: there is no cv_bridge here, or it cannot.
-    """
-    try:
-        from cv_bridge import CvBridge, CvBridgeError
-    except ImportError as error:
-        raise ImageError(
-            "needs_cv_bridge",
-            f"encoding '{message.encoding}' needs cv_bridge, which cannot be imported ({error}); "
-            "install the package ros-$ROS_DISTRO-cv-bridge, or debayer before this node",
-        ) from error
-    try:
-        return np.asarray(CvBridge().imgmsg_to_cv2(message, desired_encoding))
-    except CvBridgeError as error:
-        raise ImageError("cv_bridge", f"cv_bridge: {error}") from error

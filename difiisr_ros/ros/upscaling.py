@@ -19,12 +19,12 @@ from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.radiometry import INTEGER_SPAN, ValueRange, measure_range
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
-from difiisr_ros.messages.compressed import compressed_to_gray
-from difiisr_ros.messages.read import ImageFormat, image_to_gray
+from difiisr_ros.messages.any_image import message_to_gray
+from difiisr_ros.messages.read import ImageFormat
 from difiisr_ros.messages.write import OutputFormat, output_format, to_output
 from difiisr_ros.ros.camera_stream import Arrival, CameraStream
 from difiisr_ros.ros.compressed import array_to_compressed
-from difiisr_ros.ros.conversions import array_to_image, demosaic
+from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.parameter_table import engine_options
@@ -188,9 +188,7 @@ class Upscaler:
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
     ) -> tuple[np.ndarray, ImageFormat]:
-        if isinstance(message, CompressedImage):
-            return compressed_to_gray(message, self._settings.max_input_pixels)
-        pixels, found = image_to_gray(message, demosaic)
+        pixels, found = message_to_gray(message, self._settings.max_input_pixels)
         for notice in found.notices:
             self._notice(camera, notice.cause, notice.words)
         return pixels, found

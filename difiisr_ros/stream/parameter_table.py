@@ -324,7 +324,7 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "image_transport",
         "raw",
-        "Subscribe image_raw, or image_raw/compressed (png of 8 and 16 bits, jpeg of 8).",
+        "Subscribe image_raw, or image_raw/compressed (png of 8 and 16 bits, jpeg of 8, tiff).",
         choices=("raw", "compressed"),
     ),
     ParameterSpec(

@@ -12,8 +12,9 @@ import pytest
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io import once
-from difiisr_ros.io.images import decode_image, read_image
-from difiisr_ros.io.open_stack import open_stack
+from difiisr_ros.io.images import read_image
+from difiisr_ros.io.numbers import to_computed
+from difiisr_ros.io.open_stack import open_bytes, open_stack
 from difiisr_ros.io.stack import ReadOptions
 
 tifffile = pytest.importorskip("tifffile")
@@ -22,6 +23,11 @@ tifffile = pytest.importorskip("tifffile")
 FRAME = np.random.default_rng(1).permutation(np.linspace(29237, 30261, 12 * 16)).astype(np.uint16)
 FRAME = FRAME.reshape(12, 16)
 BYTES = (FRAME - 29237 >> 3).astype(np.uint8)
+
+
+def decode_image(data, name):
+    with open_bytes(data, name, ReadOptions()) as stack:
+        return to_computed(stack.read(0), name)
 
 
 def as_tiff(image, **how):

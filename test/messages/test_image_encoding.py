@@ -91,7 +91,7 @@ def test_every_accepted_encoding_gives_a_gray_frame():
         assert gray.dtype in (np.uint8, np.uint16, np.float32), name
 
 
-@pytest.mark.parametrize("name", ["16SC1", "64FC1", "8UC2", "32FC3", "bayer_rggb8", "yuv422"])
+@pytest.mark.parametrize("name", ["16SC1", "64FC1", "8UC2", "32FC3"])
 def test_what_holds_no_intensity_is_refused(name):
     layout = parse_encoding(name)
     data = np.zeros(6 * layout.pixel_bytes, np.uint8)
@@ -142,15 +142,46 @@ def test_what_a_message_holds_is_found_when_it_is_read():
     assert image_to_gray(message(red * 0, "rgb8"))[1].notices == ()
 
 
-def test_a_mosaic_is_refused_or_decoded_by_who_can():
-    def demosaic(asked, encoding):
-        return np.full((asked.height, asked.width), {"mono8": 8, "mono16": 16}[encoding])
+@pytest.mark.parametrize("name", ["bayer_rggb8", "bayer_gbrg16"])
+def test_a_bayer_image_is_interpolated_and_noticed(name):
+    dtype = np.uint16 if name.endswith("16") else np.uint8
+    gray, found = image_to_gray(message(np.full((4, 6), 99, dtype), name))
+    assert gray.dtype == dtype and (gray == 99).all()
+    assert [notice.cause for notice in found.notices] == ["luma_input"]
 
-    for name, dtype, depth in (("bayer_rggb8", np.uint8, 8), ("bayer_rggb16", np.uint16, 16)):
-        mosaic = message(np.zeros((2, 2), dtype), name)
-        assert (image_to_gray(mosaic, demosaic)[0] == depth).all()
-        with pytest.raises(ImageError, match="is a colour mosaic"):
-            image_to_gray(mosaic)
+
+LUMA = np.arange(24, dtype=np.uint8).reshape(4, 6)
+CHROMA = np.full_like(LUMA, 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("yuv422", np.dstack([CHROMA, LUMA])),
+        ("uyvy", np.dstack([CHROMA, LUMA])),
+        ("yuv422_yuy2", np.dstack([LUMA, CHROMA])),
+        ("yuyv", np.dstack([LUMA, CHROMA])),
+    ],
+)
+def test_luma_of_yuv_is_its_own_bytes(name, pixels):
+    gray, found = image_to_gray(message(pixels, name))
+    np.testing.assert_array_equal(gray, LUMA)
+    (notice,) = found.notices
+    assert notice.cause == "luma_input" and f"of the {name} image the luma" in notice.words
+
+
+@pytest.mark.parametrize(("name", "rows"), [("nv12", 2), ("nv21", 2), ("nv24", 8)])
+def test_luma_of_planes_is_the_first_one(name, rows):
+    planes = np.vstack([LUMA, np.full((rows, 6), 200, np.uint8)])
+    whole = message(LUMA, name)
+    whole.data = planes.tobytes()
+    gray, found = image_to_gray(whole)
+    np.testing.assert_array_equal(gray, LUMA)
+    assert [notice.cause for notice in found.notices] == ["luma_input"]
+    whole.data = planes.tobytes()[:-1]
+    with pytest.raises(ImageError, match=r"data has .* rows of colour") as caught:
+        image_to_gray(whole)
+    assert caught.value.cause == "short_data"
 
 
 def test_an_encoding_is_parsed_once():

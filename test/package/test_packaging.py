@@ -20,7 +20,7 @@ EXECUTABLES = {"difiisr", "super_resolution_node", "frame_player_node", "sr_moni
 #: rosdep keys that are known to exist: ROS packages of every supported distribution, and keys of
 #: rosdistro's python.yaml. One that does not exist stops `rosdep install` for a whole workspace.
 ROSDEP_KEYS = {
-    "ament_index_python", "cv_bridge", "diagnostic_msgs", "launch", "launch_ros", "launch_testing",
+    "ament_index_python", "diagnostic_msgs", "launch", "launch_ros", "launch_testing",
     "launch_testing_ros", "lifecycle_msgs", "python3-numpy", "python3-opencv", "python3-pil",
     "python3-psutil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
     "python3-skimage", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy", "ros2launch",
@@ -99,7 +99,7 @@ def test_every_library_that_the_package_imports_is_declared(repository):
         "PIL": "pillow", "cv2": "opencv-contrib-python-headless", "skimage": "scikit-image",
         "yaml": "pyyaml",
     }  # fmt: skip
-    from_ros = {"cv_bridge", "launch", "launch_ros", "rclpy", "ament_index_python"}
+    from_ros = {"launch", "launch_ros", "rclpy", "ament_index_python"}
     beside = {"torchvision"}  # for LPIPS alone, which says so
     ours = {"difiisr_ros", *sys.stdlib_module_names, *from_ros, *beside}
     declared = set(re.findall(r'"([\w-]+)[>=]', (repository / "setup.py").read_text()))

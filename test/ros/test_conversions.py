@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -11,12 +10,12 @@ from sensor_msgs.msg import Image
 
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages import read
-from difiisr_ros.ros.conversions import array_to_image, demosaic, image_to_array
+from difiisr_ros.ros.conversions import array_to_image, image_to_array
 
 
 def image_to_gray(message):
     """As the node reads it."""
-    return read.image_to_gray(message, demosaic)[0]
+    return read.image_to_gray(message)[0]
 
 
 def test_reading_does_not_copy():
@@ -76,32 +75,10 @@ def test_the_header_is_the_one_given():
     assert again.header == message.header
 
 
-def bayer_message():
-    return array_to_image(np.full((4, 4), 7, np.uint8), "bayer_rggb8")
-
-
-def test_a_mosaic_without_cv_bridge_names_the_package(monkeypatch):
+def test_mosaics_become_intensity_without_cv_bridge(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv_bridge", None)
-    with pytest.raises(FrameError, match="cv-bridge") as caught:
-        image_to_gray(bayer_message())
-    assert caught.value.cause == "needs_cv_bridge"
-
-
-def test_a_mosaic_goes_through_cv_bridge_where_there_is_one(monkeypatch):
-    asked = []
-
-    class Bridge:
-        def imgmsg_to_cv2(self, message, desired):
-            asked.append((message.encoding, desired))
-            return np.full((4, 4), 9, np.uint8)
-
-    module = types.ModuleType("cv_bridge")
-    module.CvBridge, module.CvBridgeError = Bridge, type("CvBridgeError", (TypeError,), {})
-    monkeypatch.setitem(sys.modules, "cv_bridge", module)
-    assert (image_to_gray(bayer_message()) == 9).all()
-    assert asked == [("bayer_rggb8", "mono8")]
-
-
-def test_real_cv_bridge_decodes_a_mosaic():
-    pytest.importorskip("cv_bridge", reason="install ros-$ROS_DISTRO-cv-bridge")
-    assert image_to_gray(bayer_message()).shape == (4, 4)
+    bayer = array_to_image(np.full((4, 4), 7, np.uint8), "bayer_rggb8")
+    assert (image_to_array(bayer, "mono8") == 7).all()
+    assert (image_to_array(bayer, "mono16") == 7 * 257).all()
+    with pytest.raises(FrameError, match="become mono8 or mono16"):
+        image_to_array(bayer, "rgb8")

@@ -23,7 +23,7 @@ from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
 from difiisr_ros.messages.compressed import compressed_to_gray
 from difiisr_ros.messages.image_encoding import ACCEPTED_ENCODINGS, parse_encoding
 from difiisr_ros.ros.compressed import array_to_compressed
-from difiisr_ros.ros.conversions import array_to_image, demosaic, image_to_array
+from difiisr_ros.ros.conversions import array_to_image, image_to_array
 
 # The same examples in every run, and no limit on the time of one: the machine may be busy.
 repeatable = settings(derandomize=True, deadline=None, max_examples=300)
@@ -40,7 +40,7 @@ ENCODINGS = [*COLOUR, *GENERIC, *MOSAICS]
 
 def image_to_gray(message):
     """As the node reads it."""
-    return read.image_to_gray(message, demosaic)[0]
+    return read.image_to_gray(message)[0]
 
 
 small = st.integers(1, 9)
@@ -197,7 +197,18 @@ def compressed_bytes(draw):
 
 
 formats = st.one_of(
-    st.sampled_from(["png", "jpeg", "mono16; png compressed mono16", "mono16; jpeg compressed"]),
+    st.sampled_from(
+        [
+            "png",
+            "jpeg",
+            "mono16; png compressed mono16",
+            "mono16; jpeg compressed",
+            "16UC1; compressedDepth png",
+            "32FC1; compressedDepth png",
+            "tiff",
+            "32FC1; tiff compressed",
+        ]
+    ),
     st.text(max_size=8),
     st.just("x" * 10_000),
 )
@@ -215,7 +226,7 @@ def test_compressed_data_of_any_content_is_a_frame_or_an_error(format, data):
         assert 15 < len(str(error)) < 400
     else:
         assert gray.ndim == 2
-        assert gray.dtype in (np.uint8, np.uint16)
+        assert gray.dtype in (np.uint8, np.uint16, np.float32)
         assert 0 < gray.size <= 10_000
         assert found.encoding.dtype == gray.dtype
 

@@ -38,7 +38,6 @@ CASES = [
     (broken(encoding="thermal14"), "unknown_encoding", "mono16"),
     (broken(encoding=""), "unknown_encoding", "mono16"),
     (broken(encoding="16SC1"), "unsupported_encoding", "mono16"),
-    (broken(encoding="bayer_rggb16"), "needs_cv_bridge", "cv-bridge"),
     (broken(step=3), "wrong_step", "64"),
     (broken(step=0), "wrong_step", "64"),
     (broken(width=0, step=0), "zero_size", "at least 1"),

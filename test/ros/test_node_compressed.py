@@ -47,8 +47,8 @@ def test_jpeg_of_8_bits():
     [
         (scene(dtype=np.uint8), "jpg", "mono16; jpeg compressed mono16", "jpeg_of_16_bits"),
         (scene(dtype=np.uint8), "jpg", "16UC1; jpeg compressed ", "jpeg_of_16_bits"),
-        (scene(), "tiff", "mono16; tiff compressed mono16", "unsupported_compression"),
-        (scene(), "png", "16UC1; compressedDepth png", "unsupported_compression"),
+        (scene(dtype=np.uint8), "png", "16UC1; png compressed ", "lost_depth"),
+        (scene(), "webp", "mono8; webp compressed", "unsupported_compression"),
     ],
 )
 def test_refused_with_a_reason(array, codec, name, cause):

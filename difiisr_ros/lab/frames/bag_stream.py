@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
-from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, frame_of
+from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader
 from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.lab.frames.degrade import crop_to_scale
 from difiisr_ros.lab.frames.folder_stream import file_state, self_referenced_settings
@@ -240,8 +240,8 @@ class BagStream:
         problems: _Problems,
     ) -> _Message | None:
         try:
-            message = reader.deserialize(connection, data)
-            frame = frame_of(message, connection.msgtype, connection.topic)
+            record = reader.read_image(connection, log_time, data)
+            message, frame = record.message, record.frame
             if frame.dtype == np.float32 and not np.isfinite(frame).all():
                 raise FrameError(f"{connection.topic}: has NaN or infinite pixels")
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, FrameError
-from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, frame_of
+from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader
 from difiisr_ros.messages.cdr import stamp_of
 
 
@@ -35,7 +35,7 @@ class RecordedResults:
 
     def __init__(self, path: str | os.PathLike[str], topic: str | None = None) -> None:
         self.path = Path(path)
-        self._reader = BagReader(path)
+        self._reader = BagReader(path, salvage=True)
         try:
             self.topic = _choose_topic(self._reader, topic)
         except DataError:
@@ -98,7 +98,7 @@ class RecordedResults:
     def _again(self, wanted: int) -> np.ndarray:
         log_time = self._times[wanted]
         # A reader of its own: the other one is in the middle of the bag.
-        with BagReader(self.path) as reader:
+        with BagReader(self.path, salvage=True) as reader:
             for connection, _, data in reader.read_raw([self.topic], log_time, log_time + 1):
                 if stamp_of(data) == wanted:
                     return self._decode(connection, data)
@@ -106,8 +106,7 @@ class RecordedResults:
 
     def _decode(self, connection: Any, data: bytes) -> np.ndarray:
         try:
-            message = self._reader.deserialize(connection, data)
-            return np.array(frame_of(message, connection.msgtype, connection.topic))
+            return np.array(self._reader.read_image(connection, 0, data).frame)
         except FrameError as error:
             raise DataError(f"{self.path}: {error}") from error
 

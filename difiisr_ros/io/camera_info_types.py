@@ -1,0 +1,36 @@
+"""``CameraInfo`` as ROS 2 has it, of a message with ROS 1's spelling."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+_ROI = ("x_offset", "y_offset", "height", "width", "do_rectify")
+_MATRICES = ("d", "k", "r", "p")
+
+
+def standard_camera_info(message: Any) -> Any:
+    """The message itself, or one of ROS 2's type where it has D, K, R and P.
+
+    ``rosbags-convert`` keeps ROS 1's definition, whose fields have the same order and types.
+    """
+    if hasattr(message, "k") or not hasattr(message, "K"):
+        return message
+    types, old = _types(), message.header
+    stamp = types["builtin_interfaces/msg/Time"](old.stamp.sec, old.stamp.nanosec)
+    fields = ("height", "width", "distortion_model", "binning_x", "binning_y")
+    return types["sensor_msgs/msg/CameraInfo"](
+        header=types["std_msgs/msg/Header"](stamp=stamp, frame_id=old.frame_id),
+        roi=types["sensor_msgs/msg/RegionOfInterest"](
+            **{name: getattr(message.roi, name) for name in _ROI}
+        ),
+        **{name: getattr(message, name) for name in fields},
+        **{name: getattr(message, name.upper()) for name in _MATRICES},
+    )
+
+
+@lru_cache(maxsize=1)
+def _types() -> Any:
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_JAZZY).types

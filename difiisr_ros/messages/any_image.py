@@ -1,0 +1,25 @@
+"""The one way from an image message, raw or compressed, to a frame: for the node and for bags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.messages.compressed import compressed_to_gray
+from difiisr_ros.messages.read import MOST_PIXELS, ImageFormat, image_to_gray
+
+
+def message_to_gray(message: Any, max_pixels: int = MOST_PIXELS) -> tuple[np.ndarray, ImageFormat]:
+    """The frame in a ``sensor_msgs/Image`` or ``CompressedImage``, and what it stands for.
+
+    Args:
+        message: an object with the fields of one of the two, rclpy's or a bag's.
+        max_pixels: larger images are refused before they are decoded.
+
+    Raises:
+        ImageError: the message holds no frame that can be used, with the reason.
+    """
+    if hasattr(message, "encoding"):
+        return image_to_gray(message, max_pixels)
+    return compressed_to_gray(message, max_pixels)

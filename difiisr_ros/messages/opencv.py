@@ -1,0 +1,41 @@
+"""OpenCV's decoder for pictures, asked by messages and by files alike."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+
+def imdecode(data: Any) -> tuple[np.ndarray | None, str]:
+    """What OpenCV makes of a picture's bytes, and what it says where that is nothing.
+
+    Returns:
+        H x W, or H x W x channels in the order B, G, R, A, of the stored depth; or None.
+    """
+    import cv2
+
+    try:
+        with _quiet():
+            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), ""
+    except cv2.error as error:
+        return None, str(error.err)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """OpenCV logs damaged data to stderr in its own words; ours says more, so silence it."""
+    import cv2
+
+    log = getattr(cv2.utils, "logging", None)
+    if log is None:  # a build without logging has nothing to silence
+        yield
+        return
+    level = log.getLogLevel()
+    log.setLogLevel(log.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(level)
