@@ -210,11 +210,14 @@ def run(args: argparse.Namespace) -> int:
     if first:
         left_out = f", {len(trainer.left_out)} files left out" if trainer.left_out else ""
         print(f"wrote {path}{left_out}")
+        if trainer.verdict is not None:
+            print(trainer.verdict.sentence())
         if args.json:
             report = {
                 "history": trainer.history,
                 "model": str(path),
                 "left_out": trainer.left_out,
+                "against_shipped": trainer.verdict.as_dict() if trainer.verdict else None,
             }
             write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0

@@ -15,12 +15,13 @@ from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
-from difiisr_ros.errors import DataError
+from difiisr_ros.errors import DataError, first_line
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
 from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
+from difiisr_ros.lab.training.interruption import interruption
 from difiisr_ros.models.detector.checkpoint import save_detector
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
@@ -115,6 +116,11 @@ class DetectorTrainer:
             DataError: the file is damaged or of another configuration.
         """
         if not self._state_file.is_file():
+            if self.model_file.exists():
+                raise DataError(
+                    f"{self.model_file}: is in the way, and of no training in {self.out} that "
+                    "could be continued; choose another folder"
+                )
             return False
         try:
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
@@ -126,7 +132,7 @@ class DetectorTrainer:
             self.history = state["history"]
         except Exception as error:
             raise DataError(
-                f"{self._state_file} cannot be continued ({error}); "
+                f"{self._state_file} cannot be continued ({first_line(error)}); "
                 "remove it, or choose another folder, to start anew"
             ) from error
         return True
@@ -147,11 +153,17 @@ class DetectorTrainer:
             torch.save(state, temporary)
 
     def run(self) -> Path:
-        """Train until the steps are done. Returns :attr:`model_file`."""
+        """Train until the steps are done. Returns :attr:`model_file`.
+
+        SIGINT and SIGTERM end it after the step in work, its state saved.
+        """
         start = time.monotonic() - self.seconds
         mean: float | None = None
         total = self.settings.steps
-        with tqdm(total=total, initial=self.step, unit="step", mininterval=2.0) as bar:
+        with (
+            interruption() as asked,
+            tqdm(total=total, initial=self.step, unit="step", mininterval=2.0) as bar,
+        ):
             while self.step < total:
                 loss = self._train_step()
                 mean = loss if mean is None else 0.98 * mean + 0.02 * loss
@@ -162,6 +174,7 @@ class DetectorTrainer:
                     self._validate()
                     self._save_state()
                     bar.write(f"step {self.step}, {self.seconds / 60:.1f} min:{self._quality()}")
+                asked.check(self._save_state)
         return self.model_file
 
     def _quality(self) -> str:

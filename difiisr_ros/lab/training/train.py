@@ -17,16 +17,18 @@ from tqdm import tqdm
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.core.resample import fold
-from difiisr_ros.errors import DataError
+from difiisr_ros.errors import DataError, first_line
 from difiisr_ros.lab.training import distributed
 from difiisr_ros.lab.training.channel_limits import channel_examples, measure_limits
 from difiisr_ros.lab.training.data import CropSampler, load_frames
 from difiisr_ros.lab.training.degradation import degrade
 from difiisr_ros.lab.training.distill import Teacher
 from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, lite_answer
+from difiisr_ros.lab.training.interruption import Interruption, interruption
 from difiisr_ros.lab.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
 from difiisr_ros.lab.training.muon import Muon
 from difiisr_ros.lab.training.validate import validate
+from difiisr_ros.lab.training.verdict import Verdict, against_shipped
 from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.guidance_priors import GuidancePriors
@@ -111,6 +113,8 @@ class Trainer:
         self.rank, self.world = distributed.start()
         self.device = current_device()
         self._strict = strict
+        #: Whether the finished model beats the shipped one; None before, or where there is none.
+        self.verdict: Verdict | None = None
         #: Of each file that could not be read, why.
         self.left_out: list[str] = []
         frames = load_frames(data, settings.crop, self._leave_out)
@@ -154,6 +158,10 @@ class Trainer:
     def _state_file(self) -> Path:
         return self.out / "last.pt"
 
+    @property
+    def _model_file(self) -> Path:
+        return self.out / "model.safetensors"
+
     def resume(self) -> bool:
         """Continue from ``last.pt`` where there is one; returns whether it was there.
 
@@ -161,9 +169,15 @@ class Trainer:
             DataError: the file is damaged or of another configuration.
         """
         if not self._state_file.is_file():
+            if self._model_file.exists():
+                raise DataError(
+                    f"{self._model_file}: is in the way, and of no training in {self.out} that "
+                    "could be continued; choose another folder"
+                )
             return False
         try:
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+            self._check_architecture(state["model"])
             self.stage = state["stage"]
             self._new_optimizer()
             self.model.load_state_dict(state["model"])
@@ -179,10 +193,19 @@ class Trainer:
                 self._draw_anew()
         except Exception as error:
             raise DataError(
-                f"{self._state_file} cannot be continued ({error}); "
+                f"{self._state_file} cannot be continued ({first_line(error)}); "
                 "remove it, or choose another folder, to start anew"
             ) from error
         return True
+
+    def _check_architecture(self, weights: dict[str, torch.Tensor]) -> None:
+        ours, theirs = ({k: v.shape for k, v in w.items()} for w in (self.ema, weights))
+        differ = sum(ours.get(key) != theirs.get(key) for key in ours.keys() | theirs.keys())
+        if differ:
+            raise ValueError(
+                f"it is of another architecture: {differ} of {len(ours)} weights differ in name or "
+                "shape; --architecture or --init must be as when it was begun"
+            )
 
     def _draw_anew(self) -> None:
         """Crops and noise of a process whose generators were not kept: only the first's are.
@@ -211,7 +234,7 @@ class Trainer:
         }
         with replacing(self._state_file) as temporary:
             torch.save(state, temporary)
-        save_model(self.out / "model.safetensors", self._averaged(), self._facts())
+        save_model(self._model_file, self._averaged(), self._facts())
 
     def _measure_finished(self) -> None:
         """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
@@ -294,7 +317,20 @@ class Trainer:
         return warm * max(0.01, 0.5 * (1 + math.cos(math.pi * self._done(elapsed))))
 
     def run(self) -> Path:
-        """Train until the minutes are over. Returns the model file."""
+        """Train until the minutes are over. Returns the model file.
+
+        SIGINT and SIGTERM end it after the step in work, its state saved.
+        """
+        with interruption() as asked:
+            self._loop(asked)
+        self._measure_finished()
+        self._save()
+        if self.rank == 0:
+            self.verdict = against_shipped(self._averaged(), self.validation)
+        distributed.stop(self.world)
+        return self._model_file
+
+    def _loop(self, asked: Interruption) -> None:
         start = time.monotonic() - self.elapsed
         last_save = self.elapsed
         self.stage_step = 0 if self.step == 0 else self.settings.warmup_steps
@@ -324,13 +360,12 @@ class Trainer:
                 last_save = elapsed
                 self._validate(bar)
                 self._save()
+            asked.check(self._save)
         bar.close()
         self.elapsed = self.settings.minutes * 60
         self._validate(bar)
-        self._measure_finished()
-        self._save()
-        distributed.stop(self.world)
-        return self.out / "model.safetensors"
+        self._save()  # what follows takes a while
+        asked.check(lambda: None)
 
     def _begin_next_stage(self) -> None:
         """Every stage builds on the averaged weights of the one before."""

@@ -35,10 +35,16 @@ def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[
 
     The peak is 255 for uint8 and the frame's own span otherwise.
     """
+    bicubic, ours = scores(model, frames, num_steps).mean(axis=0)
+    return Quality(*map(float, bicubic)), Quality(*map(float, ours))
+
+
+def scores(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> np.ndarray:
+    """The same of each frame: (frames, 2, 2), of bicubic and the model the fields of Quality."""
     device = next(model.parameters()).device
     full = model.config.schedule()
     schedule = full.respaced(num_steps)
-    scores = []
+    found = []
     with torch.inference_mode():
         for index, frame in enumerate(frames):
             height, width = (side // 4 * 4 for side in frame.pixels.shape)
@@ -68,9 +74,8 @@ def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[
             hr = torch.from_numpy(pixels.astype(np.float32)).to(device)
             peak = 255.0 if frame.pixels.dtype == np.uint8 else float(np.ptp(frame.pixels))
             plain = unfold(upsample_folded(lr))
-            scores.append([_score(y, hr, low, high, peak) for y in (plain, sr)])
-    bicubic, ours = np.mean(scores, axis=0)
-    return Quality(*map(float, bicubic)), Quality(*map(float, ours))
+            found.append([_score(y, hr, low, high, peak) for y in (plain, sr)])
+    return np.array(found)
 
 
 def _score(
