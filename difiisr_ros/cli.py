@@ -130,6 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command is None:
             parser.print_help(sys.stderr)
             return EXIT_USAGE
+        if getattr(args, "json", None) is not None:  # known before hours of work
+            from difiisr_ros.io.write_stack import check_target
+
+            check_target(args.json)
         return int(args.run(args))
     except DifiisrError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)

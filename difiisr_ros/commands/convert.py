@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.io.write_stack import check_target
 
 if TYPE_CHECKING:
     from difiisr_ros.models.guidance_priors import GuidancePriors
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
             raise DataError(f"{args.output}: is an input, which is never overwritten")
     if args.frames_count < 1:
         raise OptionError(f"--frames-count must be 1 or more, got {args.frames_count}")
+    check_target(args.output)
     config = read_config_file(args.config) if args.config else PublishedConfig()
     if args.unpadded_autoencoder:
         config = replace(config, pad_autoencoder=False)

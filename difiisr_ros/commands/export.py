@@ -18,6 +18,7 @@ from difiisr_ros.commands.export_tensorrt import (
 )
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import PRECISIONS, PROJECTIONS, GraphOptions
+from difiisr_ros.io.write_stack import check_target
 
 HELP = "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it."
 EXIT_DIFFERS = 1
@@ -97,6 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the graph; 1 where it does not compute what PyTorch computes."""
+    if args.output is not None:
+        check_target(args.output)
     guidance = "" if args.guidance == "none" else args.guidance
     precision = args.precision or ("fp16" if args.format == "tensorrt" else GraphOptions.precision)
     options = GraphOptions(args.num_steps, args.consistency, precision, guidance, args.projection)

@@ -18,7 +18,6 @@ from difiisr_ros.commands.upscale_files import plan_files, upscale_files
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
-from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.options import UpscaleOptions
 
 HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag x4."
@@ -125,7 +124,6 @@ def run(args: argparse.Namespace) -> int:
         refuse_inputs(args.json, [args.input])
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
-        check_target(args.json)
     resolver = load_engine(args, **_memory_arguments(args))
     try:
         started = time.perf_counter()
