@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import numpy as np
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
+from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
-from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.errors import DataError, FrameError, OptionError
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.frames.degrade import CAMERA, check_degradation, known_camera
 
 HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
@@ -75,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write the frames here with the boxes found; without --boxes",
     )
+    add_strict_argument(parser)
     add_engine_arguments(parser)
     parser.set_defaults(camera=None)  # None: not given, so that the degradation decides
 
@@ -104,7 +108,11 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("--draw goes with listing what is found; leave --boxes out")
     if args.json:
         refuse_inputs(args.json, [args.data, *filter(None, [args.boxes])])
-    report = _score(args) if args.boxes else _list(args)
+    left_out = LeftOut(args.strict)
+    report = _score(args, left_out) if args.boxes else _list(args, left_out)
+    report["left_out"] = left_out.sentences()
+    if left_out.items:
+        print(f"{len(left_out.items)} left out, see above", file=sys.stderr)
     if args.json:
         from difiisr_ros.atomic_write import write_atomically
 
@@ -112,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list(args: argparse.Namespace) -> dict[str, Any]:
+def _list(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
     from difiisr_ros.io.images import list_images, read_image, write_image
     from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.draw import draw_boxes
@@ -126,8 +134,12 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
     detector = Detector.load(args.detector)
     frames: dict[str, list[dict[str, Any]]] = {}
     for path in paths:
-        image = read_image(path)
-        found = detector.detect(image, min_score=args.min_score)
+        try:
+            image = read_image(path)
+            found = detector.detect(image, min_score=args.min_score)
+        except (DataError, FrameError) as error:
+            left_out.add(str(path), error)
+            continue
         if own is not None:
             write_image(args.draw / _picture(path), draw_boxes(image, found, detector.classes))
             own.note([_picture(path)])
@@ -140,6 +152,8 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
             for box, score, label in zip(found.boxes, found.scores, found.labels)
         ]
         print(f"{path.name}: {_summary(frames[path.name])}")
+    if not frames:
+        raise DataError(f"{args.data}: none of its images can be used")
     return {"detector": args.detector, "box": "left, top, right, bottom", "frames": frames}
 
 
@@ -154,7 +168,7 @@ def _summary(objects: list[dict[str, Any]]) -> str:
     return ", ".join(counts) or "nothing"
 
 
-def _score(args: argparse.Namespace) -> dict[str, Any]:
+def _score(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
     from difiisr_ros.lab.detection.boxes import read_boxes
     from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.score import score, score_table
@@ -187,6 +201,7 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
             noise_percent=args.noise,
             min_objects=args.min_objects,
             resamples=args.resamples,
+            left_out=left_out,
         )
     finally:
         if resolver is not None:

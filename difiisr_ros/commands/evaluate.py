@@ -11,6 +11,7 @@ from typing import Any
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import SEEDS, real, whole
+from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.evaluation.export import check_writable, write_csv, write_json
@@ -97,10 +98,7 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
     group.add_argument("--limit", type=int, metavar="N", help="take at most N frames of a camera")
-    group.add_argument(
-        "--strict", action="store_true",
-        help="end with exit code 2 at a file that cannot be read, instead of leaving it out",
-    )  # fmt: skip
+    add_strict_argument(group)
 
 
 def _add_method_arguments(parser: argparse.ArgumentParser) -> None:

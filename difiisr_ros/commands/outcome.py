@@ -1,14 +1,25 @@
-"""What an upscale has done so far, and what it has left out."""
+"""What a command has done so far, and what it has left out."""
 
 from __future__ import annotations
 
+import argparse
 import logging
 from dataclasses import dataclass, field
 
 from difiisr_ros.errors import DifiisrError
+from difiisr_ros.io.left_out import LeftOut
 
 _log = logging.getLogger(__name__)
 _SHOWN = 8  # kinds of what was not used that the summary names; --json has all
+
+
+def add_strict_argument(parser: argparse._ActionsContainer) -> None:
+    """Declare ``--strict``, of commands that leave files out."""
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with exit code 2 at a file that cannot be read, instead of leaving it out",
+    )
 
 
 @dataclass
@@ -19,8 +30,8 @@ class Outcome:
     """Frames."""
     skipped: int = 0
     """Files whose results were there already."""
-    #: Name and reason of every frame or file that could not be upscaled.
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    #: Every frame or file that could not be upscaled.
+    failed: LeftOut = field(default_factory=lambda: LeftOut(log=_log.error))
     #: What a bag has lost, in sentences.
     notices: list[str] = field(default_factory=list)
     #: Name of a file, and what of it was given and not used.
@@ -28,8 +39,7 @@ class Outcome:
 
     def fail(self, name: str, error: DifiisrError) -> None:
         """Note a frame that could not be upscaled, and say so at once."""
-        self.failed.append((name, str(error)))
-        _log.error("left out: %s", error if name in str(error) else f"{name}: {error}")
+        self.failed.add(name, error)
 
     def notice(self, sentence: str) -> None:
         """Note what was missing before we came, and say so."""

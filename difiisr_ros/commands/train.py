@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
+from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.models.model_files import EMBEDDED
 
@@ -135,10 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
-    parser.add_argument(
-        "--strict", action="store_true",
-        help="end with exit code 2 at a file that cannot be read, instead of leaving it out",
-    )  # fmt: skip
+    add_strict_argument(parser)
     parser.add_argument(
         "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
     )
@@ -208,15 +206,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
     path = trainer.run()
     if first:
-        left_out = f", {len(trainer.left_out)} files left out" if trainer.left_out else ""
-        print(f"wrote {path}{left_out}")
+        print(f"wrote {path}{trainer.left_out.summary()}")
         if trainer.verdict is not None:
             print(trainer.verdict.sentence())
         if args.json:
             report = {
                 "history": trainer.history,
                 "model": str(path),
-                "left_out": trainer.left_out,
+                "left_out": trainer.left_out.sentences(),
                 "against_shipped": trainer.verdict.as_dict() if trainer.verdict else None,
             }
             write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
+from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.errors import DataError, OptionError
 
 HELP = "Train the detector on a folder of frames with boxes."
@@ -80,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
+    add_strict_argument(parser)
     parser.add_argument(
         "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
     )
@@ -135,12 +137,16 @@ def run(args: argparse.Namespace) -> int:
         data_licence=args.data_licence,
         config=DetectorConfig(args.channels, head_channels=args.head_channels, classes=classes),
     )
-    trainer = DetectorTrainer(data, validation, args.out, settings)
+    trainer = DetectorTrainer(data, validation, args.out, settings, args.strict)
     if trainer.resume():
         print(f"continuing {args.out} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")
     path = trainer.run()
-    print(f"wrote {path}")
+    print(f"wrote {path}{trainer.left_out.summary()}")
     if args.json:
-        report = {"history": trainer.history, "model": str(path)}
+        report = {
+            "history": trainer.history,
+            "model": str(path),
+            "left_out": trainer.left_out.sentences(),
+        }
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0

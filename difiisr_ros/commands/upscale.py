@@ -148,8 +148,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     _print(report, outcome)
-    nothing = outcome.failed and not outcome.done and not outcome.skipped
-    return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed) else 0
+    nothing = outcome.failed.items and not outcome.done and not outcome.skipped
+    return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed.items) else 0
 
 
 def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
@@ -189,7 +189,7 @@ def _report(
         "input": str(args.input),
         "output": str(args.output),
         "frames": outcome.done,
-        "failed": [{"name": name, "reason": reason} for name, reason in outcome.failed],
+        "failed": [{"name": name, "reason": reason} for name, reason in outcome.failed.items],
         "skipped": outcome.skipped,
         "not_used": [{"name": name, "what": what} for name, what in outcome.not_used],
         "notices": outcome.notices,
@@ -215,7 +215,7 @@ def _print(report: dict[str, Any], outcome: Outcome) -> None:
         f"({engine['model']}, {engine['backend']} on {engine['device']}, {engine['precision']})"
         f"{skipped}"
     )
-    if outcome.failed:
-        print(f"{len(outcome.failed)} left out, see above", file=sys.stderr)
+    if outcome.failed.items:
+        print(f"{len(outcome.failed.items)} left out, see above", file=sys.stderr)
     if outcome.not_used:
         print(f"not used: {outcome.not_used_in_words()}", file=sys.stderr)

@@ -20,6 +20,7 @@ from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
 from difiisr_ros.io.images import FRAME_SUFFIXES, list_images
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions
@@ -68,11 +69,13 @@ class FrameSource(Protocol):
     """Where frames come from."""
 
     name: str
-    left_out: dict[str, str]
-    """Of each file or message so far that could not be used, its name and why."""
     slow: bool
     """Whether a frame may take longer than a camera's period, so that a player should go through
     the source once before it plays it."""
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Of each file or message so far that could not be used, its name and why."""
 
     def frames(self) -> Iterator[SourceFrame]:
         """Yield all frames, from the first.
@@ -142,14 +145,18 @@ class ImageSource:
             self._paths = [path]
         else:
             raise DataError(f"{path}: is neither a folder, a bag, nor one of {FRAME_SUFFIXES}")
-        self._bad: set[Path] = set()
-        self.left_out: dict[str, str] = {}
+        self._left_out = LeftOut()
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """See :class:`FrameSource`."""
+        return dict(self._left_out.items)
 
     def frames(self) -> Iterator[SourceFrame]:
         """See :class:`FrameSource`."""
         usable, index = False, 0
         for path in self._paths:
-            if path in self._bad:
+            if path.name in self._left_out:
                 index += 1
                 continue
             try:
@@ -162,10 +169,8 @@ class ImageSource:
             except DataError as error:
                 if len(self._paths) == 1:
                     raise
-                self._bad.add(path)
-                self.left_out[path.name] = str(error)
+                self._left_out.add(path.name, error)
                 index += 1
-                _log.warning("left out: %s", error)
         if not usable:
             raise DataError(f"{self.name}: none of its {len(self._paths)} images can be read")
 

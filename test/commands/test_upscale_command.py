@@ -133,45 +133,19 @@ def test_what_cannot_be_done_is_said_in_one_line_with_exit_code_2(
 @pytest.fixture
 def bag(tmp_path):
     pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
-    from rosbags.typesys import Stores, get_typestore
-
     from difiisr_ros.io.bags import CAMERA_INFO, COMPRESSED_IMAGE, BagWriter
-
-    types = get_typestore(Stores.ROS2_JAZZY).types
-    time_type, header_type = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
-
-    def header(i):
-        return header_type(stamp=time_type(5, i), frame_id="flir")
-
-    def info(i):
-        return types[CAMERA_INFO](
-            header=header(i),
-            height=13,
-            width=17,
-            distortion_model="plumb_bob",
-            d=np.zeros(5),
-            k=np.array([20.0, 0, 8, 0, 20, 6, 0, 0, 1]),
-            r=np.eye(3).ravel(),
-            p=np.array([20.0, 0, 8, 0, 0, 20, 6, 0, 0, 0, 1, 0]),
-            binning_x=0,
-            binning_y=0,
-            roi=types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
-        )
-
-    def png(i):
-        data = cv2.imencode(".png", smooth(i))[1].tobytes()
-        return types[COMPRESSED_IMAGE](
-            header=header(i), format="mono16; png compressed", data=np.frombuffer(data, np.uint8)
-        )
+    from support.bag_messages import camera_info, compressed, header
 
     path = tmp_path / "bag"
     with BagWriter(path, "sqlite3") as writer:
         writer.add_topic("/cam/image_raw", "sensor_msgs/msg/Image", reliable=False)
         for i in range(4):
             t = 10**18 + i * 10**8
-            writer.write_image("/cam/image_raw", t, smooth(i), header(i), "16UC1")
-            writer.write("/cam/camera_info", CAMERA_INFO, t, info(i))
-            writer.write("/zip/image_raw/compressed", COMPRESSED_IMAGE, t, png(i))
+            head = header(5 * 10**9 + i)
+            writer.write_image("/cam/image_raw", t, smooth(i), head, "16UC1")
+            writer.write("/cam/camera_info", CAMERA_INFO, t, camera_info(head, 17, 13))
+            png = compressed(head, smooth(i), "mono16; png compressed")
+            writer.write("/zip/image_raw/compressed", COMPRESSED_IMAGE, t, png)
     return path
 
 
@@ -229,22 +203,10 @@ def test_topics_namespace_and_storage_can_be_chosen(tmp_path, bag):
 
 
 def test_unusable_messages_are_copied_and_reported(tmp_path, bag, caplog):
-    from rosbags.typesys import Stores, get_typestore
-
     from difiisr_ros.io.bags import IMAGE, BagWriter
+    from support.bag_messages import header, image
 
-    types = get_typestore(Stores.ROS2_JAZZY).types
-    broken = types[IMAGE](
-        header=types["std_msgs/msg/Header"](
-            stamp=types["builtin_interfaces/msg/Time"](1, 1), frame_id=""
-        ),
-        height=3,
-        width=3,
-        encoding="nonsense",
-        is_bigendian=0,
-        step=3,
-        data=np.zeros(9, np.uint8),
-    )
+    broken = image(header(), smooth(0), encoding="nonsense")
     source = tmp_path / "source"
     with BagWriter(source) as writer:
         writer.write("/a/image_raw", IMAGE, 1, broken)

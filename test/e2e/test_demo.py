@@ -20,7 +20,7 @@ from difiisr_ros.io.bags import BagReader
 from difiisr_ros.io.images import list_images, read_image, write_image
 from difiisr_ros.messages.cdr import stamp_of
 from difiisr_ros.scene.street import SyntheticScene
-from support.processes import environment, processes_mentioning
+from support.ros_process import environment, processes_mentioning
 
 
 def demo(folder, *arguments):

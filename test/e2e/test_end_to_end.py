@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 
 import cv2
@@ -12,73 +11,41 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.io.images import list_images, read_image, write_image
 from difiisr_ros.ros.conversions import image_to_array
-from support.processes import RosProcess
+from support.ros_peer import Peer
+from support.ros_process import RosProcess
+from support.waiting import wait_for
 
 FRAMES = 8
 
 
-class Subscriber:
+TOPICS = {
+    "image_raw": Image,
+    "camera_info": CameraInfo,
+    "sr/image_raw": Image,
+    "sr/camera_info": CameraInfo,
+}
+
+
+class Subscriber(Peer):
     """This test's own process as a consumer of the topics."""
 
-    TOPICS = (
-        ("image_raw", Image),
-        ("camera_info", CameraInfo),
-        ("sr/image_raw", Image),
-        ("sr/camera_info", CameraInfo),
-    )
+    def __init__(self):
+        super().__init__()
+        self.received = {topic: self.listen(kind, topic) for topic, kind in TOPICS.items()}
 
-    def __enter__(self):
-        self.context = rclpy.Context()
-        self.context.init()
-        self.node = rclpy.create_node("subscriber", context=self.context)
-        self.received = {topic: [] for topic, _ in self.TOPICS}
-        self._matched = ""
-        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        for topic, kind in self.TOPICS:
-            self.node.create_subscription(
-                kind, topic, self.received[topic].append, QoSProfile(depth=100)
-            )
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.thread = threading.Thread(target=self.executor.spin, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.executor.shutdown()
-        self.thread.join(10)
-        self.node.destroy_node()
-        self.context.try_shutdown()
-
-    def _on_diagnostics(self, message):
-        for status in message.status:
-            if status.name == "super_resolution: inference":
-                self._matched = next(v.value for v in status.values if v.key == "subscribers")
-
-    def wait_until_matched(self, timeout, because):
+    def matched(self):
         """What the node publishes before it knows of this subscriber would be lost."""
-        end = time.monotonic() + timeout
-        while self._matched in ("", "0"):
-            assert time.monotonic() < end, f"the node knows no subscriber\n{because()}"
-            time.sleep(0.02)
+        self.values("super_resolution: inference", lambda v: int(v["subscribers"]) > 0, "match")
 
-    def wait(self, topic, count, timeout, because):
-        end = time.monotonic() + timeout
-        while len(self.received[topic]) < count:
-            assert time.monotonic() < end, (
-                f"{len(self.received[topic])} of {count} on {topic} within {timeout} s\n{because()}"
-            )
-            time.sleep(0.02)
-        return self.received[topic][:count]
+    def wait(self, topic, count):
+        received = self.received[topic]
+        wait_for(lambda: len(received) >= count, f"{count} messages on {topic}")
+        return received[:count]
 
 
 def bits_8(paths, folder):
@@ -131,20 +98,20 @@ def test_frames_come_out_as_the_engine_makes_them(tmp_path, drone_frames, source
         Subscriber() as subscriber,
         RosProcess("node", tmp_path, **node_parameters) as node,
     ):
-        subscriber.wait_until_matched(60, node.text)
+        subscriber.matched()
         with RosProcess("player", tmp_path, **player_parameters) as player:
 
             def logs():
-                return f"--- node\n{node.text()}\n--- player\n{player.text()}"
+                return f"--- node\n{node.text}\n--- player\n{player.text}"
 
             assert player.wait(90) == 0, logs()
-        images = subscriber.wait("sr/image_raw", FRAMES, 30, logs)
+        images = subscriber.wait("sr/image_raw", FRAMES)
         # The first frame may be done before the first calibration has arrived.
-        subscriber.wait("sr/camera_info", FRAMES - 1, 10, logs)
+        subscriber.wait("sr/camera_info", FRAMES - 1)
         time.sleep(0.2)
         infos = list(subscriber.received["sr/camera_info"])
-        inputs = subscriber.wait("image_raw", FRAMES, 10, logs)
-        originals = subscriber.wait("camera_info", FRAMES, 10, logs)
+        inputs = subscriber.wait("image_raw", FRAMES)
+        originals = subscriber.wait("camera_info", FRAMES)
         assert node.interrupt() == 0, logs()
         assert "Traceback" not in logs()
 
@@ -173,14 +140,11 @@ def test_frames_come_out_as_the_engine_makes_them(tmp_path, drone_frames, source
 
 def test_a_best_effort_camera_loses_little_at_an_easy_pace(tmp_path):
     """What users have: a camera with sensor-data QoS, and a node with its default drop policy."""
-    with (
-        Subscriber() as subscriber,
-        RosProcess("node", tmp_path, backend="bicubic") as node,
-    ):
-        subscriber.wait_until_matched(60, node.text)
+    with Subscriber() as subscriber, RosProcess("node", tmp_path, backend="bicubic"):
+        subscriber.matched()
         camera = {"rate": 10.0, "frame_limit": 20, "wait_for_subscribers": 1}
         with RosProcess("player", tmp_path, **camera) as player:
-            assert player.wait(90) == 0, player.text()
-        images = subscriber.wait("sr/image_raw", 18, 10, node.text)
+            assert player.wait(90) == 0, player.text
+        images = subscriber.wait("sr/image_raw", 18)
     assert len({stamp(m) for m in images}) == len(images)
     assert all((m.height, m.width) == (480, 640) for m in images)

@@ -18,19 +18,12 @@ from difiisr_ros.cli import main
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter
 from difiisr_ros.io.images import read_image
 from difiisr_ros.stream.replay import NODE, PLAYER, RECORDER
-from support.processes import RosProcess
+from support.bag_messages import camera_info, header
+from support.ros_process import RosProcess
 
 COUNT = 10
 T0 = 1_600_000_000_000_000_000
 ENGINE = {"num_steps": 2, "backend": "torch", "precision": "fp32"}
-
-
-def header(stamp_ns):
-    from rosbags.typesys import Stores, get_typestore
-
-    types = get_typestore(Stores.ROS2_JAZZY).types
-    stamp = types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return types["std_msgs/msg/Header"](stamp=stamp, frame_id="flir"), types
 
 
 @pytest.fixture
@@ -40,23 +33,12 @@ def bag(tmp_path, drone_frames):
     with BagWriter(tmp_path / "bag") as writer:
         for i, path in enumerate(files):
             stamp = T0 + i * 37_000_003 + (i % 3) * 1_000_000
-            head, types = header(stamp)
+            head = header(stamp)
             small = cv2.resize(read_image(path), (160, 120), interpolation=cv2.INTER_AREA)
             frame = 27_000 + 20 * small.astype(np.uint16)
             writer.write_image("/flir/image_raw", stamp + 5_000_000, frame, head)
-            info = types[CAMERA_INFO](
-                header=head,
-                height=frame.shape[0],
-                width=frame.shape[1],
-                distortion_model="plumb_bob",
-                d=np.zeros(5),
-                k=np.array([160.0, 0, 79.5, 0, 160, 59.5, 0, 0, 1]),
-                r=np.eye(3).ravel(),
-                p=np.array([160.0, 0, 79.5, 0, 0, 160, 59.5, 0, 0, 0, 1, 0]),
-                binning_x=0,
-                binning_y=0,
-                roi=types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
-            )
+            height, width = frame.shape
+            info = camera_info(head, width, height, focal=160.0)
             writer.write("/flir/camera_info", CAMERA_INFO, stamp + 5_000_000, info)
     return tmp_path / "bag"
 
@@ -86,10 +68,10 @@ def test_online_and_offline_scores_agree_exactly(tmp_path, bag, selection):
         processes = (monitor, node, player_process)
 
         def logs():
-            return "\n".join(f"--- {p.name}\n{p.text()}" for p in processes)
+            return "\n".join(f"--- {p.log.name}\n{p.text}" for p in processes)
 
         assert player_process.wait(150) == 0, logs()
-        assert monitor.interrupt(60) == 0, logs()
+        assert monitor.interrupt() == 0, logs()
         assert node.interrupt() == 0, logs()
         assert "Traceback" not in logs()
 

@@ -11,12 +11,11 @@ import pytest
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.bags import IMAGE, BagReader, BagWriter, is_bag
+from support.bag_messages import STORE, header, image
 
-STORE = get_typestore(Stores.ROS2_JAZZY)
 T0 = 1_700_000_000_000_000_000
 COUNT = 80
 STEP = 33_333_333
@@ -144,19 +143,7 @@ def test_compressed_bags_whole_and_without_their_metadata(tmp_path, plugin, mode
 
 
 def _message(index: int):
-    types = STORE.types
-    data = frame(index)
-    return types[IMAGE](
-        header=types["std_msgs/msg/Header"](
-            stamp=types["builtin_interfaces/msg/Time"](index, 0), frame_id=""
-        ),
-        height=120,
-        width=160,
-        encoding="mono16",
-        is_bigendian=0,
-        step=320,
-        data=data.reshape(-1).view(np.uint8),
-    )
+    return image(header(index * 10**9, ""), frame(index))
 
 
 @pytest.mark.parametrize("whole", ["mcap"], indirect=True)

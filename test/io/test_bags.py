@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import cv2
 import numpy as np
 import pytest
 
@@ -23,36 +22,9 @@ from difiisr_ros.io.bags import (
     camera_info_topic_for,
     is_bag,
 )
+from support.bag_messages import camera_info, compressed, header, image
 
-STORE = get_typestore(Stores.ROS2_JAZZY)
 T0 = 1_700_000_000_123_456_789
-
-
-def header(stamp_ns, frame_id="thermal_optical"):
-    time = STORE.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return STORE.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
-
-
-def compressed(frame, suffix, layout):
-    data = np.frombuffer(cv2.imencode(suffix, frame)[1].tobytes(), np.uint8)
-    return STORE.types[COMPRESSED_IMAGE](header=header(T0), format=layout, data=data)
-
-
-def camera_info(width, height):
-    roi = STORE.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-    return STORE.types[CAMERA_INFO](
-        header=header(T0),
-        height=height,
-        width=width,
-        distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=np.eye(3).ravel(),
-        r=np.eye(3).ravel(),
-        p=np.eye(3, 4).ravel(),
-        binning_x=0,
-        binning_y=0,
-        roi=roi,
-    )
 
 
 @pytest.fixture
@@ -70,7 +42,9 @@ def test_frames_written_read_back_with_header_and_time(tmp_path, frames, storage
     path = tmp_path / "made" / "bag"
     with BagWriter(path, storage) as writer:
         for i, frame in enumerate(frames):
-            writer.write_image("/cam/image_raw", T0 + i, frame, header(T0 - 5 + i))
+            writer.write_image(
+                "/cam/image_raw", T0 + i, frame, header(T0 - 5 + i, "thermal_optical")
+            )
         assert not path.exists()  # appears whole, when closed
     with BagReader(path) as reader:
         assert reader.image_topics() == ["/cam/image_raw"]
@@ -126,9 +100,9 @@ def test_ros1_bags_can_be_read(tmp_path, frames):
 
 def test_compressed_images(tmp_path, frames):
     with BagWriter(tmp_path / "bag") as writer:
-        message = compressed(frames[1], ".png", "mono16; png compressed mono16")
+        message = compressed(header(T0), frames[1], "mono16; png compressed mono16")
         writer.write("/cam/image_raw/compressed", COMPRESSED_IMAGE, T0, message)
-        lossy = compressed(frames[0], ".jpg", "mono8; jpeg compressed mono8")
+        lossy = compressed(header(T0), frames[0], "mono8; jpeg compressed mono8", ".jpg")
         writer.write("/cam/image_raw/compressed", COMPRESSED_IMAGE, T0 + 1, lossy)
     with BagReader(tmp_path / "bag") as reader:
         png, jpeg = reader.read_images()
@@ -145,7 +119,7 @@ def test_compressed_images(tmp_path, frames):
 )
 def test_compression_that_lost_the_temperatures_is_refused(tmp_path, frames, layout, suffix, said):
     with BagWriter(tmp_path / "bag") as writer:
-        writer.write("/c", COMPRESSED_IMAGE, T0, compressed(frames[0], suffix, layout))
+        writer.write("/c", COMPRESSED_IMAGE, T0, compressed(header(T0), frames[0], layout, suffix))
     with BagReader(tmp_path / "bag") as reader, pytest.raises(FrameError, match=f"/c: .*{said}"):
         list(reader.read_images())
 
@@ -153,15 +127,7 @@ def test_compression_that_lost_the_temperatures_is_refused(tmp_path, frames, lay
 def test_unusable_messages_are_reported_and_the_rest_is_read(tmp_path, frames):
     with BagWriter(tmp_path / "bag") as writer:
         writer.write_image("/a", T0, frames[1])
-        broken = STORE.types[IMAGE](
-            header=header(T0),
-            height=6,
-            width=9,
-            encoding="mono16",
-            is_bigendian=0,
-            step=4,
-            data=frames[1].view(np.uint8).ravel(),
-        )
+        broken = image(header(T0), frames[1], step=4)
         writer.write("/a", IMAGE, T0 + 1, broken)
         writer.write_image("/a", T0 + 2, frames[2])
     problems = []
@@ -176,7 +142,7 @@ def test_unusable_messages_are_reported_and_the_rest_is_read(tmp_path, frames):
 def test_unknown_and_missing_topics_are_named(tmp_path, frames):
     with BagWriter(tmp_path / "bag") as writer:
         writer.write_image("/here", T0, frames[1])
-        writer.write("/here/camera_info", CAMERA_INFO, T0, camera_info(9, 6))
+        writer.write("/here/camera_info", CAMERA_INFO, T0, camera_info(header(T0), 9, 6))
     with BagReader(tmp_path / "bag") as reader:
         with pytest.raises(DataError, match="no images on /there; it has /here"):
             list(reader.read_images("/there"))
@@ -184,7 +150,7 @@ def test_unknown_and_missing_topics_are_named(tmp_path, frames):
         assert reader.first_camera_info("/here/camera_info").width == 9
         assert reader.first_camera_info("/nowhere") is None
     with BagWriter(tmp_path / "empty") as writer:
-        writer.write("/info", CAMERA_INFO, T0, camera_info(9, 6))
+        writer.write("/info", CAMERA_INFO, T0, camera_info(header(T0), 9, 6))
     with BagReader(tmp_path / "empty") as reader, pytest.raises(DataError, match="it has /info"):
         list(reader.read_images())
 
@@ -206,7 +172,7 @@ def test_a_copied_bag_has_the_same_bytes_types_and_qos(tmp_path, frames):
         writer.add_topic("/a", IMAGE, reliable=False)
         for i in range(3):
             writer.write_image("/a", T0 + i, frames[1] + i)
-        writer.write("/a/camera_info", CAMERA_INFO, T0, camera_info(9, 6))
+        writer.write("/a/camera_info", CAMERA_INFO, T0, camera_info(header(T0), 9, 6))
     with BagReader(tmp_path / "first") as reader, BagWriter(tmp_path / "copy") as writer:
         made = {c.topic: writer.add_topic_like(c) for c in reader.connections}
         for connection, time, data in reader.read_raw():

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 
 from support.behaviours import HEIGHT, WIDTH, write_bag
 from support.launch_case import ExitsCleanly, WithPeer, describe, include
-from support.ros_peer import wait_for
+from support.waiting import wait_for
 
 PREFIX = Path(tempfile.mkdtemp())
 STARTED = PREFIX / "started"

@@ -27,8 +27,9 @@ from support.behaviours import (
     check_upscales,
     write_bag,
 )
-from support.ros_peer import Peer, Stream, wait_for
+from support.ros_peer import Peer, Stream
 from support.ros_process import RosProcess
+from support.waiting import wait_for
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `mak
 from sensor_msgs.msg import Image
 
 from support.behaviours import check_upscales, write_bag
-from support.ros_peer import Peer, Stream, wait_for
+from support.ros_peer import Peer, Stream
 from support.ros_process import RosProcess
+from support.waiting import wait_for
 
 INPUT, INFERENCE = "super_resolution: input", "super_resolution: inference"
 

@@ -15,7 +15,8 @@ from geometry_msgs.msg import PolygonStamped, Vector3Stamped
 from sensor_msgs.msg import CameraInfo
 
 from difiisr_ros.ros.conversions import array_to_image
-from support.node_harness import Graph, wait_for
+from support.node_harness import Graph
+from support.waiting import wait_for
 
 #: A pixel of the camera, right and above its principal point.
 COLUMN, ROW = 21, 7

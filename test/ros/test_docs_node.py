@@ -11,7 +11,8 @@ pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `mak
 
 from rclpy.parameter import Parameter
 
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 #: What `ros2 param set` answers, in docs/troubleshooting.md: by setting what.
 REFUSED = {

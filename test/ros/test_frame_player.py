@@ -14,9 +14,6 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -27,55 +24,30 @@ from difiisr_ros.ros.frame_player import FramePlayer
 from difiisr_ros.scene.street import SyntheticScene
 from difiisr_ros.stream.frame_player_parameters import BY_NAME
 from difiisr_ros.stream.pacing import Pacer
+from support.spinning import Spinning
+from support.waiting import wait_for
 
 SMALL = {"width": 32, "height": 24, "rate": 200.0}
 
 
-class Playing:
+class Playing(Spinning):
     """The player and a subscriber to all its topics, spinning."""
 
     def __init__(self, **parameters):
-        self.context = rclpy.Context()
-        self.context.init()
         defaults = {"exit_when_done": False, "wait_for_subscribers": 1, "reliability": "reliable"}
-        overrides = [
-            Parameter(name, value=value) for name, value in {**defaults, **parameters}.items()
-        ]
-        self.received = {"image_raw": [], "camera_info": [], "truth/image_raw": []}
-        try:
-            self.node = FramePlayer(context=self.context, parameter_overrides=overrides)
-        except Exception:
-            self.context.try_shutdown()
-            raise
-        self.tester = rclpy.create_node("tester", context=self.context)
+        super().__init__(FramePlayer, **{**defaults, **parameters})
         qos = QoSProfile(depth=1000, reliability=ReliabilityPolicy.BEST_EFFORT)
-        for kind, topic in ((CameraInfo, "camera_info"), (Image, "truth/image_raw")):
-            self.tester.create_subscription(kind, topic, self.received[topic].append, qos)
-        self.tester.create_subscription(Image, "image_raw", self.received["image_raw"].append, qos)
+        topics = {"camera_info": CameraInfo, "truth/image_raw": Image, "image_raw": Image}
+        self.received = {topic: self.listen(kind, topic, qos) for topic, kind in topics.items()}
 
     def __enter__(self):
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.executor.add_node(self.tester)
         self.node.start()
-        self.thread = threading.Thread(target=self.executor.spin, daemon=True)
-        self.thread.start()
-        return self
+        return super().__enter__()
 
-    def __exit__(self, *_):
-        self.node.stop()
-        self.executor.shutdown()
-        self.thread.join(10)
-        self.tester.destroy_node()
-        self.node.destroy_node()
-        self.context.try_shutdown()
-
-    def wait(self, count, topic="image_raw", timeout=20.0):
-        end = time.monotonic() + timeout
-        while len(self.received[topic]) < count:
-            assert time.monotonic() < end, f"{len(self.received[topic])} of {count} on {topic}"
-            time.sleep(0.01)
-        return self.received[topic]
+    def wait(self, count, topic="image_raw"):
+        received = self.received[topic]
+        wait_for(lambda: len(received) >= count, f"{count} messages on {topic}")
+        return received
 
 
 def test_the_synthetic_scene_is_published_with_camera_info_and_truth(tmp_path):
@@ -163,30 +135,22 @@ def test_a_folder_is_played_in_order_once_or_in_a_loop(tmp_path):
 
 def test_a_bag_is_played_with_its_own_calibration_and_frame(tmp_path):
     pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
-    from rosbags.typesys import Stores, get_typestore
-
     from difiisr_ros.io.bags import CAMERA_INFO, BagWriter
+    from support.bag_messages import camera_info, header
 
-    types = get_typestore(Stores.ROS2_JAZZY).types
-    time_type, header_type = types["builtin_interfaces/msg/Time"], types["std_msgs/msg/Header"]
-    header = header_type(stamp=time_type(1, 2), frame_id="flir")
-    info = types[CAMERA_INFO](
-        header=header,
-        height=6,
-        width=9,
-        distortion_model="rational_polynomial",
-        d=np.arange(8.0),
-        k=np.arange(9.0),
-        r=np.eye(3).ravel(),
-        p=np.arange(12.0),
-        binning_x=2,
-        binning_y=3,
-        roi=types["sensor_msgs/msg/RegionOfInterest"](1, 2, 3, 4, True),
-    )
+    calibration = {
+        "distortion_model": "rational_polynomial",
+        "d": np.arange(8.0),
+        "k": np.arange(9.0),
+        "p": np.arange(12.0),
+        "binning_x": 2,
+        "binning_y": 3,
+    }
+    info = camera_info(header(), 9, 6, roi=(1, 2, 3, 4, True), **calibration)
     frames = [np.full((6, 9), 1000 + i, np.uint16) for i in range(3)]
     with BagWriter(tmp_path / "bag") as writer:
         for i, frame in enumerate(frames):
-            writer.write_image("/cam/image_raw", 10**18 + i, frame, header)
+            writer.write_image("/cam/image_raw", 10**18 + i, frame, header())
             writer.write("/cam/camera_info", CAMERA_INFO, 10**18 + i, info)
     with Playing(source=str(tmp_path / "bag"), rate=100.0, loop=False) as playing:
         images, infos = playing.wait(3), playing.wait(3, "camera_info")
@@ -201,22 +165,15 @@ def test_a_bag_is_played_with_its_own_calibration_and_frame(tmp_path):
 
 @pytest.mark.parametrize("reliability", ["best_effort", "reliable"])
 def test_reliability_is_what_was_asked_for(reliability):
-    offered = []
     with Playing(**SMALL, frame_limit=3, reliability=reliability) as playing:
-        end = time.monotonic() + 10
-        while not offered and time.monotonic() < end:
-            offered = playing.tester.get_publishers_info_by_topic("/image_raw")
-            time.sleep(0.02)
+        offered = wait_for(lambda: playing.tester.get_publishers_info_by_topic("/image_raw"))
     assert [o.qos_profile.reliability.name.lower() for o in offered] == [reliability]
     assert BY_NAME["reliability"].default == "best_effort"  # as camera drivers do
 
 
 def test_it_waits_for_subscribers_and_gives_up_after_the_timeout():
     with Playing(**SMALL, frame_limit=3, wait_for_subscribers=3, wait_timeout=0.5) as playing:
-        end = time.monotonic() + 60
-        while playing.node.exit_code == 0 and time.monotonic() < end:
-            time.sleep(0.02)
-        assert playing.node.exit_code == 1
+        wait_for(lambda: playing.node.exit_code == 1, "it gives up")
         assert playing.node.published == 0
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from difiisr_ros.ros.conversions import array_to_image, image_to_array
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
-from support.node_harness import wait_for
+from support.waiting import wait_for
 
 #: A node whose engine takes as long to build as the test wants, and says how far it is at once.
 SLOW = """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sensor_msgs.msg import CameraInfo
 
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import array_to_image, image_to_array
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 
 class Camera:

@@ -12,7 +12,8 @@ from sensor_msgs.msg import CompressedImage
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.compressed import compressed_to_gray
 from difiisr_ros.ros.compressed import array_to_compressed
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 NAN = np.full((6, 8), math.nan, np.float32)
 COLOUR = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)

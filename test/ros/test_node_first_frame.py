@@ -9,7 +9,8 @@ import time
 import pytest
 from sensor_msgs.msg import Image
 
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 pytest.importorskip("torch")
 

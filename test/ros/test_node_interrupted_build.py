@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 
 from difiisr_ros.long_work import run_watched
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 
 def test_deactivate_interrupts_a_build():

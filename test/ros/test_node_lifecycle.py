@@ -12,7 +12,8 @@ from rclpy.parameter import Parameter
 
 from difiisr_ros.errors import ModelError
 from difiisr_ros.ros.node import SuperResolutionNode
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE

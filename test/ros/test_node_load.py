@@ -19,7 +19,8 @@ from std_srvs.srv import SetBool
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.stream.rates import RollingDurations
-from support.node_harness import DEADLINE, Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import DEADLINE, wait_for
 
 KEEP_ALL = QoSProfile(history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)
 

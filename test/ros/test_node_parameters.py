@@ -13,7 +13,8 @@ from rclpy.parameter import Parameter
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import image_to_array
 from difiisr_ros.stream.parameter_table import TABLE, Change
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 
 def call(graph, kind, service, request):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import (
     DurabilityPolicy,
@@ -16,27 +12,12 @@ from rclpy.qos import (
 )
 from sensor_msgs.msg import CompressedImage, Image
 
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.spinning import Spinning
+from support.waiting import wait_for
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-class Stranger:
-    """A node in a participant of its own, as another process has."""
-
-    def __enter__(self):
-        self.context = rclpy.Context()
-        self.context.init(domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
-        self.node = rclpy.create_node("stranger", context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        return self.node
-
-    def __exit__(self, *error):
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.context.try_shutdown()
 
 
 def offered(graph, topic):
@@ -148,8 +129,8 @@ def test_silence_is_reported_with_the_topic():
 def test_an_incompatible_publisher_is_reported_and_forgotten_when_it_goes():
     overrides = {"qos_overrides./image_raw.subscription.reliability": "reliable"}
     with Graph(stale_after=0.1, **overrides) as graph:
-        with Stranger() as stranger:
-            stranger.create_publisher(Image, "image_raw", BEST_EFFORT)
+        with Spinning(name="stranger", spin=False) as stranger:
+            stranger.node.create_publisher(Image, "image_raw", BEST_EFFORT)
             values, status = graph.status("input", lambda v, s: v["incompatible QoS"])
             assert status.level == b"\x01"
             assert "RELIABILITY" in values["incompatible QoS"]
@@ -161,8 +142,8 @@ def test_an_incompatible_publisher_is_reported_and_forgotten_when_it_goes():
 
 
 def test_an_incompatible_subscriber_is_reported():
-    with Graph() as graph, Stranger() as stranger:
-        stranger.create_subscription(Image, "sr/image_raw", print, LATCHED)
+    with Graph() as graph, Spinning(name="stranger", spin=False) as stranger:
+        stranger.node.create_subscription(Image, "sr/image_raw", print, LATCHED)
         values, status = graph.status("inference", lambda v, s: v["incompatible QoS"])
         assert status.level == b"\x01"
         assert "DURABILITY" in values["incompatible QoS"]
@@ -170,8 +151,8 @@ def test_an_incompatible_subscriber_is_reported():
 
 
 def test_a_publisher_of_another_type_is_pointed_out():
-    with Graph(stale_after=0.1) as graph, Stranger() as stranger:
-        stranger.create_publisher(CompressedImage, "image_raw", 1)
+    with Graph(stale_after=0.1) as graph, Spinning(name="stranger", spin=False) as stranger:
+        stranger.node.create_publisher(CompressedImage, "image_raw", 1)
         _, status = graph.status("input", lambda v, s: "CompressedImage" in s.message)
         assert "not sensor_msgs/msg/Image" in status.message
 
@@ -180,8 +161,8 @@ def test_matched_publishers_are_counted():
     with Graph() as graph:
         graph.connect()
         graph.status("input", lambda v, s: v["matched publishers"] == "1")
-        with Stranger() as stranger:
-            stranger.create_publisher(Image, "image_raw", 1)
+        with Spinning(name="stranger", spin=False) as stranger:
+            stranger.node.create_publisher(Image, "image_raw", 1)
             graph.status("input", lambda v, s: v["matched publishers"] == "2")
         graph.status("input", lambda v, s: v["matched publishers"] == "1")
 

@@ -24,7 +24,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.compressed import compressed_to_gray
 from difiisr_ros.messages.mosaic import LEAST_BAYER
-from support.node_harness import Graph, wait_for
+from support.node_harness import Graph
+from support.waiting import wait_for
 
 # Numbers near the largest of a float32 are no reason to drop a frame.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")

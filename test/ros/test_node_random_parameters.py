@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rclpy.parameter import Parameter
 
 from difiisr_ros.stream.parameter_table import BY_NAME, Change
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 LIVE = sorted(name for name, spec in BY_NAME.items() if spec.change is Change.LIVE)
 

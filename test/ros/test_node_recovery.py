@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 
-import rclpy
 from builtin_interfaces.msg import Time
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.spinning import Spinning
+from support.waiting import wait_for
+
+RESULTS = (Image, "sr/image_raw", QoSProfile(depth=10))
 
 
 def test_a_publisher_may_die_and_come_back():
@@ -30,41 +32,18 @@ def test_a_publisher_may_die_and_come_back():
         assert status.level == b"\x00"
 
 
-class Consumer:
-    """A subscriber of the results in a participant of its own, as another process has."""
-
-    def __init__(self) -> None:
-        self.context = rclpy.Context()
-        self.context.init(domain_id=int(os.environ["ROS_DOMAIN_ID"]))
-        self.node = rclpy.create_node("consumer", context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.images: list[Image] = []
-        qos = QoSProfile(depth=10)
-        self.node.create_subscription(Image, "sr/image_raw", self.images.append, qos)
-
-    def receives(self) -> bool:
-        self.executor.spin_once(timeout_sec=0.05)
-        return bool(self.images)
-
-    def end(self) -> None:
-        self.executor.shutdown()
-        self.node.destroy_node()
-        self.context.try_shutdown()
-
-
 def test_subscribers_may_come_and_go():
     """Without them it goes on; one that never takes a frame holds up nobody."""
     with Graph() as graph:
         graph.connect()
         for stamp in range(1, 4):
-            taking, idle = Consumer(), Consumer()
-            wait_for(lambda: graph.node.cameras[""].output_subscribers() == 3, "three subscribers")
-            for _ in range(20):
-                assert graph.roundtrip(scene(), stamp=stamp).header.stamp.sec == stamp
-            wait_for(taking.receives, "the other one is served too")
-            taking.end()
-            idle.end()
+            with Spinning(name="taking") as taking, Spinning(name="idle", spin=False) as idle:
+                images, _ = taking.listen(*RESULTS), idle.listen(*RESULTS)
+                subscribers = graph.node.cameras[""].output_subscribers
+                wait_for(lambda n=subscribers: n() == 3, "three subscribers")
+                for _ in range(20):
+                    assert graph.roundtrip(scene(), stamp=stamp).header.stamp.sec == stamp
+                wait_for(lambda got=images: got, "the other one is served too")
             wait_for(lambda: graph.node.cameras[""].output_subscribers() == 1, "they are gone")
             graph.roundtrip(scene(), stamp=stamp)
         _, status = graph.status("inference", lambda v, s: v["subscribers"] == "1")
@@ -79,15 +58,15 @@ def test_a_lazy_node_follows_its_subscribers_however_often():
     with Graph(lazy=True) as graph:
         publisher = graph.tester.create_publisher(Image, "image_raw", 10)
         for count in range(6):
-            consumer = Consumer()
-            wait_for(publisher.get_subscription_count, "the node subscribes")
+            with Spinning(name="consumer") as consumer:
+                images = consumer.listen(*RESULTS)
+                wait_for(publisher.get_subscription_count, "the node subscribes")
 
-            def answered(consumer=consumer):
-                publisher.publish(graph.image(scene()))
-                return consumer.receives()
+                def answered(images=images):
+                    publisher.publish(graph.image(scene()))
+                    return images
 
-            wait_for(answered, "a result")
-            consumer.end()
+                wait_for(answered, "a result")
             wait_for(lambda: not publisher.get_subscription_count(), "the node unsubscribes")
             if count == 1:
                 before = descriptors_and_threads()

@@ -8,7 +8,8 @@ from sensor_msgs.msg import CameraInfo
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import image_to_array
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import re
 from sensor_msgs.msg import CameraInfo
 
 from difiisr_ros.ros.conversions import array_to_image
-from support.node_harness import Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import wait_for
 
 
 def test_first_frame_is_announced_once(log):

@@ -21,7 +21,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from difiisr_ros.ros.node import SuperResolutionNode
-from support.node_harness import DEADLINE, Graph, scene, wait_for
+from support.node_harness import Graph, scene
+from support.waiting import DEADLINE, wait_for
 
 TRANSITIONS = ("configure", "activate", "deactivate", "cleanup")
 #: (state, transition): the state after it. Whatever is not here must be refused.

@@ -17,7 +17,8 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.io.bag_writer import BagWriter
 from difiisr_ros.ros.conversions import image_to_array
 from difiisr_ros.scene.street import SyntheticScene
-from support.ros_peer import Peer, Stream, wait_for
+from support.ros_peer import Peer, Stream
+from support.waiting import wait_for
 
 #: Small, and not square: a swap of width and height shows.
 WIDTH, HEIGHT = 48, 32

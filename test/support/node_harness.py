@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -22,19 +21,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.node import SuperResolutionNode
-
-DEADLINE = 40.0  # seconds; nothing waits that long unless it fails
-
-
-def wait_for(condition: Callable[[], Any], what: str = "", timeout: float = DEADLINE) -> Any:
-    """Poll until the condition is true; returns its value, or fails naming what was awaited."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"not within {timeout} s: {what or condition}")
+from support.waiting import DEADLINE, wait_for
 
 
 class Tester(Node):

@@ -9,65 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros.ros.conversions import array_to_image
-
-#: Seconds. On a busy machine a process takes long to start; nothing waits so long unless it fails.
-DEADLINE = 60.0
-
-
-def wait_for(condition: Callable[[], Any], what: str, timeout: float = DEADLINE) -> Any:
-    """Poll until the condition is true; returns its value, or fails naming what was awaited."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"not within {timeout:g} s: {what}")
+from support.spinning import Spinning
+from support.waiting import DEADLINE, wait_for
 
 
-class Peer:
-    """A node in a context of its own: ``with Peer() as peer:``."""
+class Peer(Spinning):
+    """Reads the node's diagnostics, and calls its services."""
 
-    def __enter__(self) -> Peer:
-        self.context = rclpy.Context()
-        self.context.init(domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
-        self.node = rclpy.create_node(f"peer_{os.getpid()}", context=self.context)
+    def __init__(self) -> None:
+        super().__init__(name=f"peer_{os.getpid()}")
         self._statuses: dict[str, tuple[int, Any]] = {}
         self._reports = 0
         self._clients: dict[str, Any] = {}
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._executor = SingleThreadedExecutor(context=self.context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._executor.shutdown()
-        self._thread.join(DEADLINE)
-        self.node.destroy_node()
-        self.context.try_shutdown()
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self._reports += 1

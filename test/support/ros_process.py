@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from support.paths import REPOSITORY
+from support.waiting import DEADLINE, wait_for
 
 MODULES = {"node": "main", "player": "frame_player", "monitor": "monitor"}
 
@@ -27,11 +29,17 @@ class RosProcess:
         kind: ``node``, ``player`` or ``monitor``.
         folder: for the log.
         ros_args: further arguments, for example ``["-r", "__ns:=/rig"]``.
+        env: variables beside this process's; None takes one away.
         parameters: by name.
     """
 
     def __init__(
-        self, kind: str, folder: Path, ros_args: tuple[str, ...] = (), **parameters: Any
+        self,
+        kind: str,
+        folder: Path,
+        ros_args: tuple[str, ...] = (),
+        env: dict[str, str | None] | None = None,
+        **parameters: Any,
     ) -> None:
         self.log = folder / f"{kind}_{len(list(folder.glob('*.log')))}.log"
         command = [sys.executable, "-m", f"difiisr_ros.ros.{MODULES[kind]}", "--ros-args"]
@@ -39,9 +47,14 @@ class RosProcess:
         for name, value in parameters.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             command += ["-p", f"{name}:={text}"]
+        variables = {**environment(), **(env or {})}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=environment(), start_new_session=True
+                command,
+                stdout=log,
+                stderr=log,
+                env={k: v for k, v in variables.items() if v is not None},
+                start_new_session=True,
             )
 
     def __enter__(self) -> RosProcess:
@@ -59,14 +72,37 @@ class RosProcess:
         """Its log."""
         return self.log.read_text(errors="replace")
 
-    def wait(self, timeout: float = 60.0) -> int:
+    def logged(self, words: str) -> str:
+        """The first whole line of its log that has these words, as soon as there is one."""
+
+        def find() -> str | None:
+            lines = self.text.splitlines(keepends=True)
+            return next((s for s in lines if words in s and s.endswith("\n")), None)
+
+        return wait_for(find, f"'{words}' in {self.log.name}")
+
+    def wait(self, timeout: float = DEADLINE) -> int:
         """Its exit code, when it has ended by itself."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout:g} s:\n{self.text}") from None
 
-    def interrupt(self) -> int:
-        """Send SIGINT, as Ctrl-C and launch do; returns the exit code."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, *signals: int, gap: float = 0.0) -> int:
+        """Send SIGINT, as Ctrl-C and launch do, or these signals; returns the exit code."""
+        for number in signals or (signal.SIGINT,):
+            self.process.send_signal(number)
+            time.sleep(gap)
         return self.wait()
+
+
+def processes_mentioning(words: str) -> list[int]:
+    """Process ids whose command line has these words (a path of the test), zombies left out."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if words in (folder / "cmdline").read_text(errors="replace"):
+                found.append(int(folder.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return [pid for pid in found if pid != os.getpid()]

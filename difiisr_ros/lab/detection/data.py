@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.io.images import read_image
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.targets import Targets, make_targets
 
@@ -21,6 +22,7 @@ from difiisr_ros.lab.detection.targets import Targets, make_targets
 class AnnotatedFrame:
     """One frame in memory: pixels as stored, their percentile range, and the objects."""
 
+    image_id: int
     pixels: np.ndarray
     low: float
     high: float
@@ -30,14 +32,27 @@ class AnnotatedFrame:
     """n, int64."""
 
 
-def load_frames(box_set: BoxSet) -> list[AnnotatedFrame]:
-    """Decode every image once. Raises DataError for one that cannot be read."""
+def load_frames(box_set: BoxSet, left_out: LeftOut | None = None) -> list[AnnotatedFrame]:
+    """Decode every image once.
+
+    Args:
+        box_set: images and their objects.
+        left_out: takes the images that cannot be read.
+
+    Raises:
+        DataError: none can be read; and what ``left_out`` raises.
+    """
+    left_out = left_out or LeftOut()
     frames = []
     for image in box_set.images:
-        pixels = read_image(image.path)
-        frames.append(
-            AnnotatedFrame(pixels, *measure_range(pixels), boxes=image.boxes, labels=image.labels)
-        )
+        pixels = left_out.read(image.path)
+        if pixels is not None:
+            low, high = measure_range(pixels)
+            frames.append(
+                AnnotatedFrame(image.image_id, pixels, low, high, image.boxes, image.labels)
+            )
+    if not frames:
+        raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")
     return frames
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.io.images import read_image
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import METRICS, CocoEvaluation, evaluate_boxes, interval
 from difiisr_ros.lab.detection.detector import Detector
@@ -36,6 +37,7 @@ def detect_upscaled(
     methods: Upscalers,
     degradation: str = REDUCED,
     noise_percent: float = NOISE_PERCENT,
+    left_out: LeftOut | None = None,
 ) -> dict[str, dict[int, Detections]]:
     """Detections on the frames as they are (:data:`HR`) and as every method restores them.
 
@@ -45,12 +47,13 @@ def detect_upscaled(
         methods: what restores the frames after their reduction.
         degradation: ``reduced`` (antialiased bicubic) or ``camera`` (simulated).
         noise_percent: white noise of the simulated camera, % of each frame's range.
+        left_out: takes the images that cannot be read.
 
     Returns:
         Method name to detections by image id.
 
     Raises:
-        DataError: an image that cannot be read.
+        DataError: no image can be read; and what ``left_out`` raises.
         OptionError: a degradation or noise that cannot be.
     """
     from tqdm import tqdm
@@ -58,13 +61,19 @@ def detect_upscaled(
     check_degradation(degradation, noise_percent)
     found: dict[str, dict[int, Detections]] = {name: {} for name in (HR, *methods)}
     # disable=None: no bar where stderr is not a terminal (CI, a log file).
+    left_out = left_out or LeftOut()
     for image in tqdm(box_set.images, unit="frame", disable=None, file=sys.stderr):
-        hr = crop_to_scale(read_image(image.path))
+        frame = left_out.read(image.path)
+        if frame is None:
+            continue
+        hr = crop_to_scale(frame)
         found[HR][image.image_id] = detector.detect(hr)
         # By name, so that the noise does not depend on which other frames are scored.
         lr = degrade(hr, degradation, zlib.crc32(image.path.name.encode()), noise_percent)
         for name, upscale in methods.items():
             found[name][image.image_id] = detector.detect(upscale(lr))
+    if not found[HR]:
+        raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")
     return found
 
 
@@ -78,11 +87,13 @@ def score(
     min_objects: int = 1,
     resamples: int = 1000,
     seed: int = 0,
+    left_out: LeftOut | None = None,
 ) -> dict[str, Any]:
     """Score HR frames and every method, with 95 % intervals by bootstrap over images.
 
     Args:
-        detector, box_set, methods, degradation, noise_percent: see :func:`detect_upscaled`.
+        detector, box_set, methods, degradation, noise_percent, left_out: see
+            :func:`detect_upscaled`.
         min_objects: classes with fewer objects are left out of the means.
         resamples, seed: of the bootstrap; all methods share the draws.
 
@@ -97,7 +108,7 @@ def score(
     evaluations = {
         name: evaluate_boxes(box_set, detector.classes, detections, min_objects)
         for name, detections in detect_upscaled(
-            detector, box_set, methods, degradation, noise_percent
+            detector, box_set, methods, degradation, noise_percent, left_out
         ).items()
     }
     draws = {name: e.bootstrap(resamples, seed) for name, e in evaluations.items()}

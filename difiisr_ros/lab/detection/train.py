@@ -16,6 +16,7 @@ from tqdm import tqdm
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.errors import DataError, first_line
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
@@ -60,18 +61,25 @@ class DetectorTrainer:
         data: frames to train on, read for the configuration's classes.
         validation: frames never trained on.
         out: folder of the run; an interrupted run in it can be continued.
+        strict: end at a frame that cannot be read, instead of leaving it out.
 
     Raises:
-        DataError: a frame cannot be read, or there is no object to learn.
+        DataError: no frame can be read, or there is no object to learn.
     """
 
     def __init__(
-        self, data: BoxSet, validation: BoxSet, out: Path, settings: TrainSettings
+        self,
+        data: BoxSet,
+        validation: BoxSet,
+        out: Path,
+        settings: TrainSettings,
+        strict: bool = False,
     ) -> None:
         self.settings, self.out, self._validation = settings, out, validation
         self.device = current_device()
-        frames = load_frames(data)
-        self._validation_frames = load_frames(validation)
+        self.left_out = LeftOut(strict)
+        frames = load_frames(data, self.left_out)
+        self._validation_frames = load_frames(validation, self.left_out)
         self._frames, self._objects = len(frames), sum(len(frame.labels) for frame in frames)
         if self._objects == 0:
             raise DataError("none of the frames to train on has an object")
@@ -219,8 +227,7 @@ class DetectorTrainer:
         network = ThermalDetector(self.settings.config)
         network.load_state_dict(self._average)
         detector = Detector(copy.deepcopy(network).eval().fuse(), device=str(self.device))
-        pairs = zip(self._validation.images, self._validation_frames)
-        found = detector.detect_all((image.image_id, frame.pixels) for image, frame in pairs)
+        found = detector.detect_all((f.image_id, f.pixels) for f in self._validation_frames)
         metrics = evaluate_boxes(self._validation, detector.classes, found).metrics()
         self.history.append(
             {

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, read_image, survey_folder
+from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, survey_folder
+from difiisr_ros.io.left_out import LeftOut, read_finite
 from difiisr_ros.lab.frames.degrade import CAMERA, SCALE, crop_to_scale
 from difiisr_ros.lab.frames.streams import (
     NO_REFERENCE,
@@ -22,10 +23,6 @@ from difiisr_ros.lab.frames.streams import (
 )
 
 _LR_SUFFIX = "x4"  # 00950x4.png belongs to 00950.png: how super-resolution data sets name files
-
-
-class UnreadableFrame(DataError):
-    """A file that holds no frame to evaluate on, whatever the others are."""
 
 
 class FolderStream:
@@ -49,6 +46,7 @@ class FolderStream:
         self.path = path
         self.label = str(path)
         self.notices: list[str] = []
+        self._left_out = LeftOut(options.strict, log=None)
         self.in_time = options.sequence
         self._options = options
         hr_folder, lr_folder = path / "HR", path / "LR"
@@ -101,14 +99,14 @@ class FolderStream:
             if index <= after and first is not None and not again:
                 continue
             try:
-                sample = self.frame(index, -1)
-            except UnreadableFrame as error:
-                if self._options.strict:
-                    raise
-                notice = f"left out: {error}"
-                if notice not in self.notices:
-                    self.notices.append(notice)
+                frames = self._read(index)
+            except DataError as error:
+                name = str(self._files[index // self._options.every][0])
+                if name not in self._left_out:
+                    self._left_out.add(name, error)
+                    self.notices.append(f"left out: {self._left_out.sentences()[-1]}")
                 continue
+            sample = self._sample(index, *frames)
             first = first or sample
             if sample.lr.dtype != first.lr.dtype:
                 # Counts of 8 and of 16 bits cannot be averaged.
@@ -122,12 +120,18 @@ class FolderStream:
 
     def frame(self, index: int, log_time_ns: int) -> Sample:
         """See :class:`Stream`."""
+        return self._sample(index, *self._read(index))
+
+    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """A file's frame, and its partner's where it has one."""
+        file, lr_file = self._files[index // self._options.every]
+        return read_finite(file), None if lr_file is None else read_finite(lr_file)
+
+    def _sample(self, index: int, frame: np.ndarray, lr: np.ndarray | None) -> Sample:
         hr_file, lr_file = self._files[index // self._options.every]
-        frame = _read(hr_file)
         if self.mode == NO_REFERENCE:
             return Sample(hr_file.name, index, frame, None)
-        if lr_file is not None:
-            lr = _read(lr_file)
+        if lr is not None:
             check_pair(frame, lr, str(hr_file), str(lr_file))
             return Sample(hr_file.name, index, lr, frame)
         hr = crop_to_scale(frame)
@@ -181,20 +185,3 @@ def _by_stem(folder: Path) -> dict[str, Path]:
             raise DataError(f"{file}: {files[file.stem].name} is there too, which one is meant?")
         files[file.stem] = file
     return files
-
-
-def _read(file: Path) -> np.ndarray:
-    """Read a frame of finite pixels.
-
-    Raises:
-        UnreadableFrame: it is none.
-    """
-    try:
-        frame = read_image(file)
-    except DataError as error:
-        raise UnreadableFrame(str(error)) from error
-    if frame.dtype == np.float32 and not np.isfinite(frame).all():
-        raise UnreadableFrame(
-            f"{file}: has NaN or infinite pixels, there is nothing to compare there"
-        )
-    return frame

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,9 @@ from torch import Tensor
 
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_images
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.training.targets import draw_target
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,36 +28,26 @@ class Frame:
     high: float
 
 
-def load_frames(
-    folder: Path, crop: int, on_error: Callable[[DataError], None] | None = None
-) -> list[Frame]:
+def load_frames(folder: Path, crop: int, left_out: LeftOut | None = None) -> list[Frame]:
     """Read every frame of a folder that is at least ``crop`` pixels on both sides.
 
     Args:
         folder: of image files.
         crop: see above.
-        on_error: called for each file that cannot be read, which is then left out; by default with
-            a warning.
+        left_out: takes the files that cannot be read.
 
     Raises:
-        DataError: no such folder, or no frame large enough; and what ``on_error`` raises.
+        DataError: no such folder, or no frame large enough; and what ``left_out`` raises.
     """
+    left_out = left_out or LeftOut()
     frames = []
     for path in list_images(folder):
-        try:
-            pixels = read_image(path)
-        except DataError as error:
-            (on_error or _warn)(error)
-            continue
-        if min(pixels.shape) >= crop:
+        pixels = left_out.read(path)
+        if pixels is not None and min(pixels.shape) >= crop:
             frames.append(Frame(pixels, *measure_range(pixels)))
     if not frames:
         raise DataError(f"{folder}: no frame of at least {crop}x{crop} pixels to train on")
     return frames
-
-
-def _warn(error: DataError) -> None:
-    _log.warning("left out: %s", error)
 
 
 @dataclass(frozen=True)

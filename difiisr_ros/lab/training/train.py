@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +17,7 @@ from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError, first_line
+from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.training import distributed
 from difiisr_ros.lab.training.channel_limits import channel_examples, measure_limits
 from difiisr_ros.lab.training.data import CropSampler, load_frames
@@ -34,7 +34,6 @@ from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 
-_logger = logging.getLogger(__name__)
 #: What the sampler is taught to do in its last stage, in turn.
 FEW_STEPS = (2, 4)
 STAGES = ("prior", "refiner", "few_step")
@@ -112,14 +111,12 @@ class Trainer:
         self.settings, self.out, self.data = settings, out, data
         self.rank, self.world = distributed.start()
         self.device = current_device()
-        self._strict = strict
         #: Whether the finished model beats the shipped one; None before, or where there is none.
         self.verdict: Verdict | None = None
-        #: Of each file that could not be read, why.
-        self.left_out: list[str] = []
-        frames = load_frames(data, settings.crop, self._leave_out)
+        self.left_out = LeftOut(strict)
+        frames = load_frames(data, settings.crop, self.left_out)
         if validation is not None:
-            held_out = load_frames(validation, settings.crop, self._leave_out)
+            held_out = load_frames(validation, settings.crop, self.left_out)
         else:
             held_out, frames = frames[::50], [f for i, f in enumerate(frames) if i % 50]
         if not frames:
@@ -147,12 +144,6 @@ class Trainer:
         self._new_optimizer()
 
     # -- state -------------------------------------------------------------------------------
-
-    def _leave_out(self, error: DataError) -> None:
-        if self._strict:
-            raise error
-        self.left_out.append(str(error))
-        _logger.warning("left out: %s", error)
 
     @property
     def _state_file(self) -> Path:

@@ -28,8 +28,8 @@ def test_a_cell_says_latency_stages_start_and_memory():
     assert 0 < latency["min"] <= latency["p50"] <= latency["p99"]
     assert cell["fps"] == pytest.approx(2e3 / latency["p50"], rel=0.01)
     assert cell["frames"] >= 5
-    # Interpolation computes all of the time, on one thread or more.
-    assert 0.2 * latency["min"] < cell["cpu_ms"] < 100 * latency["p99"]
+    # Interpolation computes all of the time that it is let, on one thread or more.
+    assert 0.02 * latency["min"] < cell["cpu_ms"] < 100 * latency["p99"]
     assert set(cell["stages_ms"]) == set(STAGES)
     stages = cell["stages_ms"]
     assert all(stages[name] > 0 for name in STAGES if name != "project")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 
@@ -329,6 +330,61 @@ def test_detect_draws_what_it_finds(trained, folders, tmp_path):
 def test_detect_command_refuses(folders, capsys, arguments, message):
     assert main(["detect", str(folders[1]), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def with_a_bad_file(folders, tmp_path):
+    """Both folders; in each, one of the files that have boxes is no image."""
+    copies = [shutil.copytree(folder, tmp_path / folder.name) for folder in folders]
+    for folder, copy in zip(folders, copies):
+        shutil.copy(default_annotations(folder), default_annotations(copy))
+        (copy / "2.png").write_text("no picture")
+    return copies
+
+
+def test_bad_files_are_left_out_of_training(with_a_bad_file, tmp_path, capsys):
+    train, val = with_a_bad_file
+    report = tmp_path / "history.json"
+    arguments = [
+        "train-detector", str(train), "--validation", str(val), "--out", str(tmp_path / "run"),
+        "--steps", "1", "--batch", "1", "--crop", "64", "--channels", "4,4,4,4,4",
+        "--head-channels", "4", "--classes", ",".join(CLASSES), "--json", str(report),
+    ]  # fmt: skip
+    assert main([*arguments, "--strict"]) == 2
+    assert "2.png: is not an image" in capsys.readouterr().err
+    assert main(arguments) == 0
+    assert "detector.safetensors, 2 files left out" in capsys.readouterr().out
+    left_out = json.loads(report.read_text())["left_out"]
+    assert [f"{folder / '2.png'}: is not" in s for folder, s in zip((train, val), left_out)] == [
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_bad_files_are_left_out_of_what_is_found(
+    with_a_bad_file, trained, tmp_path, capsys, scored
+):
+    val, report = with_a_bad_file[1], tmp_path / "report.json"
+    arguments = ["detect", str(val), "--detector", str(trained), "--json", str(report)]
+    if scored:
+        arguments += ["--boxes", str(default_annotations(val)), "--methods", "bicubic"]
+        arguments += ["--resamples", "2", "--min-objects", "1"]
+    assert main([*arguments, "--strict"]) == 2
+    assert "2.png: is not an image" in capsys.readouterr().err
+    assert main(arguments) == 0
+    assert "1 left out, see above" in capsys.readouterr().err
+    numbers = json.loads(report.read_text())
+    (sentence,) = numbers["left_out"]
+    assert sentence.startswith(f"{val / '2.png'}: is not an image")
+    if scored:
+        assert numbers["methods"]["hr"]["map50"]["value"] > 0.8  # its objects are not missed
+    else:
+        assert len(numbers["frames"]) == 7
+    for path in val.glob("*.png"):
+        path.write_text("no picture")
+    assert main(arguments) == 2
+    assert "none of its images can be" in capsys.readouterr().err
 
 
 def test_detect_names_unknown_methods(folders, capsys):

@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
-from rosbags.typesys import Stores, get_typestore
 
 from difiisr_ros import cli
 from difiisr_ros.errors import DataError, OptionError
@@ -19,8 +18,8 @@ from difiisr_ros.io.bags import CAMERA_INFO, COMPRESSED_IMAGE, BagWriter
 from difiisr_ros.lab.frames.degrade import camera_frame, degrade_bicubic
 from difiisr_ros.lab.frames.open_streams import open_streams
 from difiisr_ros.lab.frames.streams import StreamOptions, first_samples
+from support.bag_messages import TYPES, compressed, header
 
-STORE = get_typestore(Stores.ROS2_JAZZY)
 T0 = 1_700_000_000_000_000_000
 STEP = 100_000_000  # 10 Hz
 
@@ -30,11 +29,6 @@ def scene(index: int, height: int = 48, width: int = 64, dtype=np.uint16) -> np.
     unit = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
     low, span = {np.uint8: (0, 255), np.uint16: (29000, 900), np.float32: (280, 20)}[dtype]
     return (unit * span + low).astype(dtype)
-
-
-def header(stamp_ns: int):
-    time = STORE.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return STORE.types["std_msgs/msg/Header"](stamp=time, frame_id="cam")
 
 
 @pytest.fixture
@@ -138,19 +132,14 @@ def test_going_on_gives_the_rest(bag):
 
 
 def test_all_cameras_are_found_but_no_copies_results_depth_or_empty_topics(tmp_path):
-    png = np.frombuffer(cv2.imencode(".png", scene(0))[1].tobytes(), np.uint8)
-
-    def compressed(layout):
-        return STORE.types[COMPRESSED_IMAGE](header=header(T0), format=layout, data=png)
-
     with BagWriter(tmp_path / "bag") as writer:
         for i in range(3):
             writer.write_image("/left/image_raw", T0 + i, scene(i))
             writer.write_image("/left/sr/image_raw", T0 + i, scene(i))
-        raw = compressed("16UC1; png compressed ")
+        raw = compressed(header(T0), scene(0), "16UC1; png compressed ")
         writer.write("/left/image_raw/compressed", COMPRESSED_IMAGE, T0, raw)
         writer.write("/right/image_raw/compressed", COMPRESSED_IMAGE, T0, raw)
-        depth = compressed("16UC1; compressedDepth png")
+        depth = compressed(header(T0), scene(0), "16UC1; compressedDepth png")
         writer.write("/depth/image/compressedDepth", COMPRESSED_IMAGE, T0, depth)
         writer.add_topic("/broken/image_raw", "sensor_msgs/msg/Image")
     found = streams(tmp_path / "bag")
@@ -238,7 +227,7 @@ def test_unknown_topics_are_named(bag, capsys, arguments):
 
 
 def test_a_topic_of_another_type_is_named_with_it(tmp_path, capsys):
-    text = STORE.types["std_msgs/msg/String"](data="hello")
+    text = TYPES["std_msgs/msg/String"](data="hello")
     with BagWriter(tmp_path / "bag") as writer:
         writer.write_image("/cam", T0, scene(0))
         writer.write("/chat", "std_msgs/msg/String", T0, text)
@@ -260,7 +249,7 @@ def test_the_progress_bar_has_rate_and_remaining_time(bag, monkeypatch):
 
 
 def test_a_bag_without_images(tmp_path, capsys):
-    info = STORE.types["std_msgs/msg/String"](data="hello")
+    info = TYPES["std_msgs/msg/String"](data="hello")
     with BagWriter(tmp_path / "bag") as writer:
         writer.write("/chat", "std_msgs/msg/String", T0, info)
     assert run(tmp_path / "bag") == 2

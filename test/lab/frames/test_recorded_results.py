@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
-from rosbags.typesys import Stores, get_typestore
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter
@@ -18,15 +17,10 @@ from difiisr_ros.lab.frames.recorded import RecordedResults
 from difiisr_ros.lab.frames.replay_input import write_lr
 from difiisr_ros.lab.frames.streams import StreamOptions
 from difiisr_ros.messages.camera_info import scale_camera_info
+from support.bag_messages import camera_info, header
 
-STORE = get_typestore(Stores.ROS2_JAZZY)
 T0 = 1_700_000_000_123_456_789
 MS = 10**6
-
-
-def header(stamp_ns, frame_id="flir"):
-    time = STORE.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return STORE.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
 
 def scene(i, shape=(64, 96)):
@@ -34,21 +28,8 @@ def scene(i, shape=(64, 96)):
     return (30000 + 400 * cv2.GaussianBlur(noise, (0, 0), 2.0)).astype(np.uint16)
 
 
-def camera_info(width, height):
-    k = np.array([90.0, 0, 47.5, 0, 90, 31.5, 0, 0, 1])
-    return STORE.types[CAMERA_INFO](
-        header=header(T0),
-        height=height,
-        width=width,
-        distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=k,
-        r=np.eye(3).ravel(),
-        p=np.insert(k.reshape(3, 3), 3, 0, 1).ravel(),
-        binning_x=0,
-        binning_y=0,
-        roi=STORE.types["sensor_msgs/msg/RegionOfInterest"](8, 4, 32, 64, False),
-    )
+def info():
+    return camera_info(header(T0), 96, 64, focal=90.0, roi=(8, 4, 32, 64, False))
 
 
 def write_recording(path, stamps, latency_ms=20, order=None, topic="/replay/sr/image_raw"):
@@ -69,7 +50,7 @@ def bag(tmp_path):
     with BagWriter(tmp_path / "bag") as writer:
         for i in range(6):
             t = T0 + i * 100 * MS
-            writer.write("/cam/camera_info", CAMERA_INFO, t, camera_info(96, 64))
+            writer.write("/cam/camera_info", CAMERA_INFO, t, info())
             writer.write_image("/cam/image_raw", t + 3, scene(i), header(t))
     return tmp_path / "bag"
 
@@ -81,7 +62,7 @@ def test_what_is_played_is_what_is_scored(tmp_path, bag):
     samples = [s for stream in open_streams([bag], options) for s in stream.samples()]
     with BagReader(tmp_path / "input") as reader:
         records = list(reader.read_images())
-        info = reader.first_camera_info("/cam/camera_info")
+        recorded = reader.first_camera_info("/cam/camera_info")
     assert len(records) == len(samples) == 3
     for record, sample in zip(records, samples):
         np.testing.assert_array_equal(record.frame, sample.lr)
@@ -90,8 +71,8 @@ def test_what_is_played_is_what_is_scored(tmp_path, bag):
         assert record.log_time_ns == sample.log_time_ns
         assert (record.topic, record.message.header.frame_id) == ("/cam/image_raw", "flir")
     # The node makes the camera's own calibration of it again.
-    assert (info.width, info.height) == (24, 16)
-    back, original = scale_camera_info(info, 4), camera_info(96, 64)
+    assert (recorded.width, recorded.height) == (24, 16)
+    back, original = scale_camera_info(recorded, 4), info()
     np.testing.assert_allclose(back.k, original.k)
     np.testing.assert_allclose(back.p, original.p)
     roi = (back.roi.x_offset, back.roi.y_offset, back.roi.width, back.roi.height)

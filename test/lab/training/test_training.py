@@ -161,7 +161,7 @@ def test_files_that_cannot_be_read_are_left_out_unless_strict(frames_dir, tmp_pa
     assert len(load_frames(data, 64)) == len(load_frames(frames_dir, 64))
     assert "left out: " in caplog.text and "bad.png" in caplog.text
     trainer = Trainer(data, tmp_path / "run", _settings())
-    (left_out,) = trainer.left_out
+    (left_out,) = trainer.left_out.sentences()
     assert "bad.png: is not an image" in left_out
     with pytest.raises(DataError, match=r"bad\.png"):
         Trainer(data, tmp_path / "run", _settings(), strict=True)

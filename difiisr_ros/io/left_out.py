@@ -1,0 +1,71 @@
+"""Files and frames that cannot be used: left out and named, or, strictly, the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from difiisr_ros.errors import DataError, DifiisrError
+from difiisr_ros.io.images import read_image
+
+_log = logging.getLogger(__name__)
+
+
+class LeftOut:
+    """The names of what cannot be used, each with its reason.
+
+    It has no length, so that an empty one is as true as any other: ``left_out or LeftOut()``.
+
+    Args:
+        strict: Raise the first error instead of going on.
+        log: Tells of each at once; None where it is told later.
+    """
+
+    def __init__(
+        self, strict: bool = False, log: Callable[[str], object] | None = _log.warning
+    ) -> None:
+        self._strict, self._log = strict, log
+        self.items: list[tuple[str, str]] = []
+        """Name and reason."""
+
+    def add(self, name: str, error: DifiisrError) -> None:
+        """Leave out ``name``; raises the error where that is strict."""
+        if self._strict:
+            raise error
+        self.items.append((name, str(error)))
+        if self._log is not None:
+            self._log(f"left out: {self.sentences()[-1]}")
+
+    def read(self, path: Path) -> np.ndarray | None:
+        """A file's frame, as :func:`read_finite` reads it; None where that leaves it out."""
+        try:
+            return read_finite(path)
+        except DataError as error:
+            self.add(str(path), error)
+            return None
+
+    def __contains__(self, name: str) -> bool:
+        return any(name == known for known, _ in self.items)
+
+    def sentences(self) -> list[str]:
+        """Each in one sentence, which has its name."""
+        return [reason if name in reason else f"{name}: {reason}" for name, reason in self.items]
+
+    def summary(self) -> str:
+        """How many files, to be put behind what was done; empty for none."""
+        return f", {len(self.items)} files left out" if self.items else ""
+
+
+def read_finite(path: Path) -> np.ndarray:
+    """Read a frame whose every pixel is a number.
+
+    Raises:
+        DataError: It cannot be read, or has NaN or infinite pixels.
+    """
+    frame = read_image(path)
+    if frame.dtype == np.float32 and not np.isfinite(frame).all():
+        raise DataError(f"{path}: has NaN or infinite pixels")
+    return frame
