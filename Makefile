@@ -59,6 +59,10 @@ lint: setup ## ruff and mypy
 goldens: setup ## write anew what the models make of two small frames, when that was to change
 	@$(PY) test/support/model_goldens.py
 
+.PHONY: graphs
+graphs: setup ## write the graphs of the embedded models anew, after their weights changed
+	@$(PY) tools/write_graphs.py
+
 .PHONY: clean
 clean: ## remove what builds and tests left; not out/, which may hold a training
 	rm -rf build install log .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

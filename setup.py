@@ -36,7 +36,14 @@ setup(
     version="0.1.0",
     packages=find_packages(include=[package_name, package_name + ".*"]),
     package_data={
-        package_name: ["weights/*.safetensors", "py.typed", "**/*.xml", "**/*.css", "**/*.js"]
+        package_name: [
+            "weights/*.safetensors",
+            "weights/*.onnx",
+            "py.typed",
+            "**/*.xml",
+            "**/*.css",
+            "**/*.js",
+        ]
     },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/" + package_name]),

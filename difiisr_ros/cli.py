@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from difiisr_ros.allocator import keep_large_buffers
-from difiisr_ros.errors import DifiisrError
+from difiisr_ros.errors import DifiisrError, Interrupted
 from difiisr_ros.version import __version__
 
 PROGRAM = "difiisr"
@@ -62,15 +62,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "difiisr_ros.commands.detect",
         "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones.",
     ),
-    "doctor": (
-        "difiisr_ros.commands.doctor",
-        "Say what runs here, how fast, and why the rest does not; for bug reports, too.",
-    ),
     "demo": (
         "difiisr_ros.commands.demo",
         "Run player, node and monitor on this machine over DDS and report rate and latency.",
     ),
 }
+
+
+#: Those that import PyTorch themselves, which ends the process where it is for other machines.
+_NEED_TORCH = ("convert", "detect", "export", "train", "train-detector")
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -134,11 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command is None:
             parser.print_help(sys.stderr)
             return EXIT_USAGE
-        if getattr(args, "json", None) is not None:  # known before hours of work
-            from difiisr_ros.io.write_stack import check_target
+        if args.command in _NEED_TORCH:
+            from difiisr_ros.backends.libraries import check_torch
 
-            check_target(args.json)
+            check_torch()
         return int(args.run(args))
+    except Interrupted as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except DifiisrError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return EXIT_USAGE

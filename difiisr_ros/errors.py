@@ -41,8 +41,3 @@ class DeviceOutOfMemory(DifiisrError, RuntimeError):
 
 class Interrupted(DifiisrError, RuntimeError):
     """The process was asked to stop during work of minutes, which was given up."""
-
-
-def first_line(error: Exception) -> str:
-    """The first line of what a library says: PyTorch lists forty mismatches, each on its own."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

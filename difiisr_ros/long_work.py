@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,36 @@ def check_stop() -> None:
 def forget_stop() -> None:
     """As if no stop had been requested: a process that goes on after all."""
     _Stop.requested = False
+
+
+@contextlib.contextmanager
+def stopping_at_signals() -> Iterator[None]:
+    """While this lasts, Ctrl-C and SIGTERM request a stop; a second one ends the process as ever.
+
+    For loops that look at :func:`stop_requested` and have something to save. Signals reach the main
+    thread alone, so in another one this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def stop(_number: int, _frame: object) -> None:
+        request_stop()
+        restore()
+
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()
+        forget_stop()
 
 
 class _Work(threading.Thread, Generic[_Result]):

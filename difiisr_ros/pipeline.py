@@ -202,13 +202,18 @@ class SuperResolver:
     def warmup(self, height: int, width: int) -> None:
         """Run at a frame size, so that the first real frame is not the slow one.
 
+        The size is the camera's, before the profile's crop, which counts where it leaves anything.
         On a CUDA device three times: the first run chooses kernels, the second allocates what
         stays, and the third records the graph that is replayed from then on.
         """
+        crop, camera = self.camera.crop, self.camera.of_the_scene()
+        lost = crop.top + crop.bottom, crop.left + crop.right
+        if lost[0] < height and lost[1] < width:
+            height, width = height - lost[0], width - lost[1]
         frame = np.zeros((height, width), np.uint8)
         frame[0, 0] = 255
         for _ in range(3 if self._backend.device.startswith("cuda") else 1):
-            self.upscale(frame)
+            self.upscale(frame, camera=camera)
         self.measurements = ()  # no camera's frame has come yet
 
     def upscale(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -23,6 +24,13 @@ sys.path.append(str(REPOSITORY / "tools"))
 # would find that nothing it starts can be interrupted.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# launch, which its pytest plugins import, makes every later logger one that passes nothing on: what
+# our modules log would never reach caplog. The manager's own choice comes first. And it lowers the
+# level of everything, which caplog would then have more of than users see.
+logging.Logger.manager.setLoggerClass(logging.Logger)
+logging.root.setLevel(logging.WARNING)
 
 
 def reserve_domain() -> tuple[int, socket.socket | None]:

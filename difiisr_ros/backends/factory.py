@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from difiisr_ros.backends.base import Backend
+from difiisr_ros.backends.libraries import LibraryMissing, check_torch, missing
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.published.kind import is_published
 
@@ -104,18 +105,23 @@ def _check_device(name: str, device: str) -> None:
         )
 
 
-def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Backend, str]:
+def create_instead(
+    name: str, error: BackendUnavailable, tried: tuple[str, ...] = (), **how: Any
+) -> tuple[Backend, str]:
     """Load what runs in the place of a backend that does not; says so in the log.
 
     Args:
         name: of the backend that does not run.
         error: why.
+        tried: backends that did not run either.
         how: model, autoencoder, device, precision and num_threads, as for :func:`create`.
 
     Returns:
         The loaded backend, and the reason.
     """
     other = _INSTEAD.get(name, "bicubic")
+    if name == "torch" and isinstance(error, LibraryMissing) and "onnx" not in tried:
+        other = "onnx"  # whose graphs of the embedded models come with the package
     if how["model"].endswith(".onnx"):  # nothing else runs an exported graph
         other = "bicubic"
     if how["device"].startswith("tensorrt"):
@@ -127,7 +133,9 @@ def create_instead(name: str, error: BackendUnavailable, **how: Any) -> tuple[Ba
     try:
         return _load(other, **how), reason
     except BackendUnavailable as second:
-        last, why = _with_less(other, how, second) or create_instead(other, second, **how)
+        last, why = _with_less(other, how, second) or create_instead(
+            other, second, (*tried, name), **how
+        )
         return last, f"{why}; {reason}"
 
 
@@ -180,15 +188,11 @@ def _bicubic(device: str, precision: str) -> Backend:
 
 
 def _torch(model: str, device: str, precision: str, num_threads: int) -> Backend:
+    check_torch()
     try:
         from difiisr_ros.backends.torch_backend import TorchBackend
     except ImportError as error:
-        import sys
-
-        raise BackendUnavailable(
-            f"torch cannot be imported by {sys.executable} ({error}); "
-            f"install it with: {sys.executable} -m pip install torch"
-        ) from error
+        raise missing(error, "torch") from error
     backend = TorchBackend(model, device=device, precision=precision, num_threads=num_threads)
     backend.load()
     return backend
@@ -197,10 +201,11 @@ def _torch(model: str, device: str, precision: str, num_threads: int) -> Backend
 def _published(
     model: str, autoencoder: str, device: str, precision: str, num_threads: int
 ) -> Backend:
+    check_torch()
     try:
         from difiisr_ros.backends.published_backend import PublishedBackend
     except ImportError as error:
-        raise BackendUnavailable(f"published models need torch, and {error}") from error
+        raise missing(error, "torch") from error
     backend = PublishedBackend(model, autoencoder, device, precision, num_threads)
     backend.load()
     return backend
@@ -215,11 +220,12 @@ def _onnx(model: str, device: str, precision: str, num_threads: int) -> Backend:
 
 
 def _tensorrt(model: str, device: str, precision: str) -> Backend:
+    check_torch()
     try:
         from difiisr_ros.backends.tensorrt_backend import TensorRTBackend
     except ImportError as error:
         raise BackendUnavailable(
-            f"TensorRT engines are run on PyTorch's CUDA tensors, and {error}"
+            f"TensorRT engines are run on PyTorch's CUDA tensors, and {missing(error, 'torch')}"
         ) from error
     backend = TensorRTBackend(model, device=device, precision=precision)
     backend.load()

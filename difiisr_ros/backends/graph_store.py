@@ -1,9 +1,10 @@
 """ONNX graphs of a model, exported when first asked for and kept on disk.
 
-A graph that is there needs no PyTorch. It is found by what it depends on: the model file, the
-options that are built in, and the sources that make graphs. An entry is the graph, ``NAME.onnx``,
-and ``NAME.json`` with its checksum and what it is; the graph is written first. Every fault of an
-entry or of the folder costs an export, never a crash.
+A graph that is there needs no PyTorch; where it cannot be exported, the one that comes with the
+package is taken (:mod:`difiisr_ros.backends.shipped_graphs`). It is found by what it depends on:
+the model file, the options that are built in, and the sources that make graphs. An entry is the
+graph, ``NAME.onnx``, and ``NAME.json`` with its checksum and what it is; the graph is written
+first. Every fault of an entry or of the folder costs an export, never a crash.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from difiisr_ros.atomic_write import write_whole
 from difiisr_ros.backends.cache_folder import cache_folder
+from difiisr_ros.backends.libraries import LibraryMissing, check_torch, missing
+from difiisr_ros.backends.shipped_graphs import shipped_graph
 from difiisr_ros.errors import BackendUnavailable, ModelError
 from difiisr_ros.export.facts import GraphFacts, GraphOptions
 from difiisr_ros.models.model_files import model_path
@@ -82,15 +85,26 @@ def _read(file: Path) -> tuple[bytes, GraphFacts] | None:
 
 def _export(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
     try:
+        check_torch()
         from difiisr_ros.export.onnx_writer import export_onnx, read_facts
 
         data = export_onnx(model, options)
         return data, read_facts(data, model)
-    except ImportError as error:
+    except (ImportError, LibraryMissing) as error:
+        if (shipped := shipped_graph(model, options)) is not None:
+            return shipped
+        why = missing(error, "torch") if isinstance(error, ImportError) else error
         raise BackendUnavailable(
-            f"the graph of model {model} has to be exported, which needs PyTorch and onnx ({error})"
-            "; or give a file that 'difiisr export' has written"
+            f"the graph of model {model} for {_words(options)} has to be exported, which needs "
+            f"PyTorch and onnx: {why}; or give a file that 'difiisr export' has written"
         ) from error
+
+
+def _words(options: GraphOptions) -> str:
+    return (
+        f"{options.num_steps} steps, consistency {options.consistency}, {options.precision}, "
+        f"guidance {options.guidance or 'none'}, {options.projection} projection"
+    )
 
 
 def _write(file: Path, data: bytes, facts: GraphFacts) -> None:

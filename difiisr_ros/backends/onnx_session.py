@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.backends.cache_folder import cache_folder
+from difiisr_ros.backends.libraries import missing
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, ModelError
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, SR, VISUAL_SCALE, GraphFacts
 
@@ -158,12 +159,7 @@ def _import() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        import sys
-
-        raise BackendUnavailable(
-            f"onnxruntime cannot be imported by {sys.executable} ({error}); "
-            f"install it with: {sys.executable} -m pip install onnxruntime"
-        ) from error
+        raise missing(error, "onnxruntime") from error
     return onnxruntime
 
 

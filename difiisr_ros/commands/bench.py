@@ -20,6 +20,7 @@ from difiisr_ros.backends.factory import BACKENDS
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.errors import DifiisrError, OptionError
+from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.bench.cell import Cell
 from difiisr_ros.lab.bench.roofline_limit import near_limit
 from difiisr_ros.lab.bench.table import heading, roofline_lines, row, start_lines
@@ -57,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
             setattr(args, name, value)
     if args.seconds <= 0:
         raise OptionError(f"--seconds must be above 0, got {args.seconds:g}")
+    check_target(args.json)
     sizes = [_size(text) for text in args.sizes.split(",")]
     batches = _numbers("--batches", args.batches)
     engine = engine_arguments(args)  # where a quality is given, it decides the steps

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"--frames must be 1 or more, got {args.frames}")
     for output in filter(None, (args.out, args.report, args.json)):
         refuse_inputs(output, [Path(args.data)])
-        check_target(output)
+    check_target(args.out, args.report, args.json)
     source = open_source(args.data, topic=args.topic)
     found = calibrate(sample_frames((f.image for f in source.frames()), args.frames))
     print("\n".join(as_lines(found, source.name)))

@@ -33,6 +33,7 @@ from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
+from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.stream.parameter_table import ENGINE
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
@@ -138,6 +139,8 @@ class Demo:
         if args.json:
             refuse_inputs(args.json, self._inputs)
         self._results.check(self._names(), self._inputs)
+        check_folder(args.out)
+        check_target(args.json)
         load_engine(args, camera=args.camera or AUTO).close()
         self._environment = node_environment()
 

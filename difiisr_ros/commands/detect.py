@@ -18,6 +18,7 @@ from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
 from difiisr_ros.errors import DataError, FrameError, OptionError
 from difiisr_ros.io.left_out import LeftOut
+from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.frames.degrade import CAMERA, check_degradation, known_camera
 
 HELP = "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones."
@@ -108,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("--draw goes with listing what is found; leave --boxes out")
     if args.json:
         refuse_inputs(args.json, [args.data, *filter(None, [args.boxes])])
+    check_target(args.json)
     left_out = LeftOut(args.strict)
     report = _score(args, left_out) if args.boxes else _list(args, left_out)
     report["left_out"] = left_out.sentences()

@@ -13,8 +13,11 @@ from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_a
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.errors import OptionError
-from difiisr_ros.lab.evaluation.export import check_writable, write_csv, write_json
+from difiisr_ros.io.write_stack import check_target
+from difiisr_ros.lab.evaluation.export import write_csv, write_json
 from difiisr_ros.lab.evaluation.limits import parse_limit
 from difiisr_ros.lab.evaluation.methods import DIFIISR, MethodPlan
 from difiisr_ros.lab.evaluation.results import Evaluation
@@ -44,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_method_arguments(parser)
     _add_metric_arguments(parser)
     _add_output_arguments(parser)
+    add_pixel_arguments(parser)
     add_engine_arguments(parser)
     # None: not given, so that the degradation decides.
     parser.set_defaults(evaluate_parser=parser, camera=None)
@@ -303,6 +307,7 @@ def _frame_options(args: argparse.Namespace) -> StreamOptions:
         duration_s=args.duration,
         every=args.every,
         limit=args.limit,
+        pixels=resolve_camera(args.camera or "auto", pixel_arguments(args)),
         strict=args.strict,
     )
 
@@ -330,8 +335,7 @@ def _check_outputs(
     inputs = [*args.data, *args.compare, *filter(None, [args.boxes])]
     if own is not None:
         own.check([p.name for p in outputs.values() if p not in named], inputs)
-    for path in outputs.values():
-        check_writable(path)
+    check_target(*outputs.values())
     for path in named:
         refuse_inputs(path, inputs)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):

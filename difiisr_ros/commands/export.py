@@ -98,11 +98,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the graph; 1 where it does not compute what PyTorch computes."""
-    if args.output is not None:
-        check_target(args.output)
     guidance = "" if args.guidance == "none" else args.guidance
     precision = args.precision or ("fp16" if args.format == "tensorrt" else GraphOptions.precision)
     options = GraphOptions(args.num_steps, args.consistency, precision, guidance, args.projection)
+    check_target(args.output, args.json)
     if args.format == "tensorrt":
         report = build_engine(args, options)
     else:

@@ -46,6 +46,10 @@ class Outcome:
         self.notices.append(sentence)
         self.warn(sentence)
 
+    def leave_out(self, name: str, what: str) -> None:
+        """Note what was given and is not used; the summary says so."""
+        self.not_used.append((name, what))
+
     def warn(self, sentence: str) -> None:
         """Say what is not about a frame."""
         _log.warning("%s", sentence)

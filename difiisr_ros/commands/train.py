@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
-from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.errors import OptionError
+from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.models.model_files import EMBEDDED
 
 if TYPE_CHECKING:
@@ -177,10 +179,8 @@ def run(args: argparse.Namespace) -> int:
             raise OptionError(f"{flag} must be in [0, 100], got {getattr(args, name)}")
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
+    check_folder(args.out)
+    check_target(args.json)
     settings = TrainSettings(
         minutes=args.minutes,
         prior_share=args.prior_share,
@@ -212,9 +212,9 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             report = {
                 "history": trainer.history,
+                "verdict": None if trainer.verdict is None else asdict(trainer.verdict),
                 "model": str(path),
                 "left_out": trainer.left_out.sentences(),
-                "against_shipped": trainer.verdict.as_dict() if trainer.verdict else None,
             }
             write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0

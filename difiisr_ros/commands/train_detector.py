@@ -9,7 +9,8 @@ from pathlib import Path
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
-from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.errors import OptionError
+from difiisr_ros.io.write_stack import check_folder, check_target
 
 HELP = "Train the detector on a folder of frames with boxes."
 
@@ -117,10 +118,8 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"--rare-below must be in [0, 1], got {args.rare_below}")
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{args.out} cannot be written: {error.strerror}") from error
+    check_folder(args.out)
+    check_target(args.json)
     classes = tuple(args.classes.split(","))
     data = read_boxes(args.data, args.boxes or default_annotations(args.data), classes)
     validation = read_boxes(

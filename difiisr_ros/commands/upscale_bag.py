@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
 from difiisr_ros.io.bags import (
     CAMERA_INFO,
@@ -29,11 +30,12 @@ __all__ = ["CONVENTIONS", "STORAGES", "result_topic", "upscale_bag"]
 
 class _Outcome(Protocol):
     done: int
-    not_used: list[tuple[str, str]]
 
     def fail(self, name: str, error: DifiisrError) -> None: ...
 
     def notice(self, sentence: str) -> None: ...
+
+    def leave_out(self, name: str, what: str) -> None: ...
 
 
 def result_topic(topic: str, namespace: str) -> str:
@@ -77,9 +79,11 @@ def upscale_bag(
     from tqdm import tqdm
 
     pixels_accepted = resolver.options.max_input_pixels
-    with BagReader(source, salvage=True, max_pixels=pixels_accepted) as reader:
+    order = resolver.camera.byte_order
+    with BagReader(source, salvage=True, max_pixels=pixels_accepted, byte_order=order) as reader:
         images = _choose(reader, topics, namespace, outcome)
         infos = _camera_infos(reader, images, namespace)
+        checks = {topic: _check(topic, resolver, outcome) for topic in images}
         with BagWriter(target, storage or _storage_of(source)) as writer:
             for connection in reader.connections:
                 writer.add_topic_like(connection)
@@ -94,10 +98,11 @@ def upscale_bag(
                         if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
                             progress.update()
                             record = reader.read_image(connection, log_time, data)
-                            pixels, encoding = _upscale(record, resolver)
+                            pixels, encoding = _upscale(record, resolver, checks[topic])
                         elif topic in infos and kind == CAMERA_INFO:
                             info = reader.deserialize(connection, data)
-                            scaled = scale_camera_info(info, resolver.info.scale, convention)
+                            scale, crop = resolver.info.scale, resolver.camera.crop
+                            scaled = scale_camera_info(info, scale, convention, crop)
                         else:
                             continue
                     except BackendUnavailable:  # no fault of the message
@@ -116,10 +121,24 @@ def upscale_bag(
             outcome.notice(notice)
 
 
-def _upscale(record: ImageRecord, resolver: Any) -> tuple[np.ndarray, str]:
+def _upscale(
+    record: ImageRecord, resolver: Any, check: Callable[[ImageRecord], None]
+) -> tuple[np.ndarray, str]:
     """The result in the layout of the message that it is made of, and its encoding."""
+    check(record)
     output = output_format(record.format.encoding, "same")
     return to_output(resolver.upscale(record.frame), output), output.name
+
+
+def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecord], None]:
+    """A function that names what is odd about a topic's frames, once."""
+    frames = FrameCheck(resolver.camera)
+
+    def check(record: ImageRecord) -> None:
+        for oddity in frames.look(record.frame, record.format.order):
+            outcome.notice(f"{topic}: {oddity.words} (said once)")
+
+    return check
 
 
 def _choose(
@@ -130,14 +149,13 @@ def _choose(
     if topics is None:
         recorded = recorded_results(reader, namespace)
         chosen = [topic for topic in known if topic not in recorded]
-        outcome.not_used += [
-            (topic, f"results of an earlier upscale ({why})") for topic, why in recorded.items()
-        ]
         if not chosen:
             raise DataError(
                 f"{reader.path}: has no image topic to upscale"
                 + (f" besides {', '.join(known)}; name it by --topic" if known else "")
             )
+        for topic, mark in recorded.items():
+            outcome.leave_out(topic, f"results of an earlier run ({mark})")
     else:
         chosen = list(dict.fromkeys(topics))
         for topic in chosen:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from difiisr_ros.commands.outcome import Outcome
-from difiisr_ros.commands.preview import preview_of, write_preview
+from difiisr_ros.core.crop import NO_CROP
+from difiisr_ros.core.missing import missing_mask
+from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
-from difiisr_ros.io.numbers import to_computed, to_stored
+from difiisr_ros.io.numbers import check_type, to_computed, to_stored
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
 from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
@@ -25,6 +29,7 @@ _KEPT = (".png", *STACK_SUFFIXES)
 _OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff", ".csq": ".tiff"}
 _WRITTEN = (*IMAGE_SUFFIXES, ".npy", ".npz")
 _ORIENTATION = 274  # a TIFF tag
+Check = Callable[[Stack, np.ndarray, np.ndarray], None]
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,6 @@ class Job:
     target: Path
     alone: bool
     """Whether it is all that was asked for, so that its error is the command's."""
-    preview: Path | None = None
-    """Where a picture of it goes, if its values are no picture themselves."""
 
 
 def plan_files(
@@ -48,7 +51,6 @@ def plan_files(
     recursive: bool,
     skip_existing: bool,
     overwrite: bool,
-    preview: bool = False,
 ) -> list[Job]:
     """What to read and where to write it; what is left aside is noted in ``outcome``.
 
@@ -76,17 +78,12 @@ def plan_files(
             raise DataError(
                 f"{job.target}: is an input, which is never overwritten; choose another OUT"
             )
-    if preview:
-        jobs = _with_previews(jobs, skip_existing)
-        for job in jobs:
-            if job.preview is not None and job.preview.resolve() in inputs:
-                raise DataError(f"{job.preview}: is an input, which is never overwritten")
+    there = {job for job in jobs if job.target.exists()}
     if skip_existing:
-        left = [job for job in jobs if not job.target.exists()]
-        outcome.skipped, jobs = len(jobs) - len(left), left
-    there = [path for job in jobs for path in (job.target, job.preview) if path and path.exists()]
-    if there and not overwrite:
-        first = there[0]
+        outcome.skipped = len(there)
+        jobs = [job for job in jobs if job not in there]
+    elif there and not overwrite:
+        first = next(job.target for job in jobs if job in there)
         more = f", and {len(there) - 1} more are" if len(there) > 1 else ""
         raise DataError(
             f"{first}: is there already{more}; --overwrite replaces what is there, --skip-existing "
@@ -95,15 +92,6 @@ def plan_files(
     for folder in {job.target.parent: job.target for job in jobs}.values():
         check_target(folder)
     return jobs
-
-
-def _with_previews(jobs: list[Job], skip_existing: bool) -> list[Job]:
-    targets = {job.target for job in jobs}
-    for job in jobs:
-        if preview_of(job.target) in targets:
-            raise DataError(f"{preview_of(job.target)}: would be a result and a preview")
-    kept = {job for job in jobs if skip_existing and preview_of(job.target).exists()}
-    return [j if j in kept else replace(j, preview=preview_of(j.target)) for j in jobs]
 
 
 def _plan_folder(
@@ -179,10 +167,16 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
     """
     from tqdm import tqdm
 
+    frames = FrameCheck(resolver.camera, every=1)
+
+    def check(stack: Stack, frame: np.ndarray, stored: np.ndarray) -> None:
+        for oddity in frames.look(frame, stack.order, stored):
+            outcome.notice(f"{stack.name}: {oddity.words} (said once)")
+
     for job in tqdm(jobs, unit="file", disable=True if len(jobs) == 1 else None):
         try:
             with open_stack(job.source, options) as stack:
-                done = _upscale_stack(stack, job, resolver)
+                done = _upscale_stack(stack, job.target, resolver, check)
                 if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
                     stack.unused.append("TIFF's tags, which only a TIFF holds")
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
@@ -200,7 +194,7 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
 
 def _has_tags(stack: Stack) -> bool:
     """Whether there is more to take over than how to show the picture."""
-    tags = stack.tags(0, 1) if stack.tags is not None else {}
+    tags = stack.tags(0, 1, NO_CROP) if stack.tags is not None else {}
     codes = {code for code, *_ in tags.get("extratags", ())}
     return "description" in tags or bool(codes - {_ORIENTATION})
 
@@ -210,46 +204,55 @@ def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:
     return kind(text if str(source) in text else f"{source}: {text}")
 
 
-def _upscale_stack(stack: Stack, job: Job, resolver: Any) -> int:
-    scale = resolver.info.scale
-    tags = None if stack.tags is None else lambda index: stack.tags(index, scale)
-    first: np.ndarray | None = None
-    with writing(job.target, stack.parts, tags) as write:
+def _upscale_stack(stack: Stack, target: Path, resolver: Any, check: Check) -> int:
+    scale, crop = resolver.info.scale, resolver.camera.crop
+    tags = None if stack.tags is None else lambda index: stack.tags(index, scale, crop)
+    with writing(target, stack.parts, tags) as write:
         for image in stack.frames():
-            result = upscale_stored(image, stack.name, stack.nodata, resolver)
-            write(result)
-            first = result if first is None else first
-    if job.preview is not None and first is not None and first.dtype != np.uint8:
-        write_preview(job.preview, first, stack.nodata)
+            write(upscale_stored(image, stack.name, stack.nodata, resolver, partial(check, stack)))
     return stack.count
 
 
-def upscale_stored(image: np.ndarray, name: str, nodata: float | None, resolver: Any) -> np.ndarray:
+def upscale_stored(
+    image: np.ndarray,
+    name: str,
+    nodata: float | None,
+    resolver: Any,
+    check: Callable[[np.ndarray, np.ndarray], None] = lambda frame, stored: None,
+) -> np.ndarray:
     """Upscale a frame of any type of number, in that type.
 
     Args:
         image: H x W.
         name: What messages call it.
-        nodata: A value that stands for no measurement: its pixels stay it, and others are not
-            mixed with it.
+        nodata: A value that stands for no measurement, beside those that the camera's profile
+            names: its pixels stay it, and others are not mixed with it.
         resolver: A ``SuperResolver``.
+        check: Looks at the frame that is upscaled, and at what was stored.
+
+    Returns:
+        Four times what the profile's crop leaves; where that is nothing but missing, that value.
 
     Raises:
         DataError, FrameError: Numbers that cannot be computed with, or a frame that cannot be used.
     """
-    missing = None if nodata is None else image == nodata
-    frame = to_computed(image, name)
-    if missing is None or not missing.any():
+    check_type(image.dtype, name)
+    camera, scale = resolver.camera, resolver.info.scale
+    declared = camera.missing if nodata is None else (*camera.missing, (nodata, nodata))
+    missing = missing_mask(image, declared)
+    if missing is None:
+        frame = to_computed(image, name)
+        check(frame, image)
         return to_stored(resolver.upscale(frame), image.dtype)
-    scale = resolver.info.scale
-    if missing.all():
-        height, width = image.shape
-        return np.full((height * scale, width * scale), image[0, 0])
-    frame = frame.astype(np.float32)
-    frame[missing] = np.nan
-    result = resolver.upscale(frame)
-    gone = np.isnan(result)
-    result[gone] = 0  # anything that can be rounded
-    result = to_stored(result, image.dtype)
-    result[gone] = nodata
+    picture, gone = camera.crop.of(image), camera.crop.of(missing)
+    if gone.all():
+        return np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
+    known = image.copy()
+    known[missing] = picture[~gone][0]  # anything that can be computed with
+    frame = to_computed(known, name)
+    check(frame, known)
+    result = to_stored(resolver.upscale(frame, missing=missing), image.dtype)
+    rows, columns = np.nonzero(gone)
+    blocks = result.reshape(picture.shape[0], scale, picture.shape[1], scale)
+    blocks[rows, :, columns, :] = picture[rows, columns][:, None, None]
     return result

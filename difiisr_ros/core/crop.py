@@ -50,7 +50,7 @@ def parse_crop(value: Any) -> Crop:
 
     Args:
         value: a mapping of some of the sides to pixels, four numbers in the order top, bottom,
-            left, right, or these as text (``0,2,0,0``).
+            left, right, or these as text (``0,2,0,0`` or ``bottom 2, left 8``).
 
     Raises:
         OptionError: anything else, named with what is accepted.
@@ -61,8 +61,10 @@ def parse_crop(value: Any) -> Crop:
             raise OptionError(f"crop must have {_ACCEPTED}, got {dict(value)!r}")
         found = [value.get(side, 0) for side in _SIDES]
     elif isinstance(value, str):
-        parts = value.split(",")
-        found = [int(part) if part.strip().isdecimal() else part for part in parts]
+        parts = [part.split() for part in value.split(",")]
+        if all(len(part) == 2 and part[0] in _SIDES and part[1].isdecimal() for part in parts):
+            return parse_crop({side: int(pixels) for side, pixels in parts})
+        found = [int(part[0]) if len(part) == 1 and part[0].isdecimal() else part for part in parts]
     if not isinstance(found, (list, tuple)) or len(found) != len(_SIDES):
         raise OptionError(f"crop must have {_ACCEPTED}, got {value!r}")
     for pixels in found:

@@ -28,9 +28,10 @@ PERCENTILES = (1.0, 99.0)
 LONE = 0.1
 """Of the range: how far a pixel may be outside its neighbours, beside as much as these span."""
 
+_BESIDE = 0.1  # of the narrower range: two that have less in common are beside each other
 _SAMPLED_PIXELS = 1 << 16  # percentiles of larger frames are taken from a regular grid of pixels
 _DEPTHS = {np.dtype(np.uint8): cv2.CV_8U, np.dtype(np.uint16): cv2.CV_16U}
-INTEGER_SPAN = 8.0  # counts: a range narrower than this would only amplify sensor noise
+_INTEGER_SPAN = 8.0  # counts: a range narrower than this would only amplify sensor noise
 _FLOAT_SPAN = 1e-5  # of the largest magnitude: below that float32 has no digits left
 
 
@@ -128,7 +129,7 @@ def _ranked(values: np.ndarray) -> ValueRange:
 
 
 def _widen(low: float, high: float, *, integer: bool) -> ValueRange:
-    least = INTEGER_SPAN if integer else max(_FLOAT_SPAN * max(abs(low), abs(high)), 1e-12)
+    least = _INTEGER_SPAN if integer else max(_FLOAT_SPAN * max(abs(low), abs(high)), 1e-12)
     if high - low >= least:
         return low, high
     middle = (low + high) / 2
@@ -178,3 +179,62 @@ def restore(
     return cv2.addWeighted(
         normalized, high - low, normalized, 0.0, low, dst=out, dtype=_DEPTHS[dtype]
     )
+
+
+def _common(a: ValueRange, b: ValueRange) -> float:
+    """What two ranges have in common, as a share of the narrower one."""
+    common = min(a[1], b[1]) - max(a[0], b[0])
+    return max(0.0, common) / min(a[1] - a[0], b[1] - b[0])
+
+
+class RangeSmoother:
+    """First-order low-pass on value ranges, so that a hot object entering does not make the
+    picture pump.
+
+    A range beside the smoothed one is no object that has entered, but another gain, unit or offset,
+    under which the picture would be black or white until it is reached: the second such range in a
+    row is taken as it is. The first changes nothing, as it may be one broken frame's. A range that
+    holds the smoothed one, or is held by it, is followed slowly: it shows what both have.
+
+    Args:
+        time_constant_s: seconds until a step is followed to 63 %; 0 follows at once.
+    """
+
+    def __init__(self, time_constant_s: float) -> None:
+        if not time_constant_s >= 0:
+            raise OptionError(f"range_time_constant must be 0 or more, got {time_constant_s}")
+        self.time_constant_s = float(time_constant_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past; the next range is taken as it is."""
+        self._range: ValueRange | None = None
+        self._stamp_s = 0.0
+        self._beside = False
+
+    @property
+    def current(self) -> ValueRange | None:
+        """What :meth:`update` has returned last; None before the first."""
+        return self._range
+
+    def update(self, value_range: ValueRange, stamp_s: float) -> ValueRange:
+        """The smoothed range at ``stamp_s`` (seconds). A clock that jumps back resets."""
+        elapsed = stamp_s - self._stamp_s
+        beside_before, self._beside = self._beside, False
+        if self._range is None or self.time_constant_s == 0 or elapsed < 0:
+            self._range = value_range
+        elif _common(value_range, self._range) < _BESIDE:
+            if beside_before:
+                self._range = value_range
+            else:
+                self._beside = True
+                return self._range  # nor is its time counted: the smoothing goes on from before
+        else:
+            gain = 1.0 - float(np.exp(-elapsed / self.time_constant_s))
+            low, high = self._range
+            self._range = (
+                low + gain * (value_range[0] - low),
+                high + gain * (value_range[1] - high),
+            )
+        self._stamp_s = stamp_s
+        return self._range

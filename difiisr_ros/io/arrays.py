@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from difiisr_ros.core.byte_order import BIG, LITTLE
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.numbers import check_type
 from difiisr_ros.io.stack import Part, ReadOptions, Stack, single
@@ -33,7 +34,7 @@ def open_npy(path: Path, options: ReadOptions) -> Stack:
     def read(index: int) -> np.ndarray:
         return np.array(array if part.flat else array[index], order="C")
 
-    return Stack(name, "NPY", [part], read)
+    return Stack(name, "NPY", [part], read, order=_order_of(array.dtype))
 
 
 def open_npz(path: Path, options: ReadOptions) -> Stack:
@@ -46,7 +47,7 @@ def open_npz(path: Path, options: ReadOptions) -> Stack:
     closing = contextlib.ExitStack()
     try:
         archive = closing.enter_context(zipfile.ZipFile(path))
-        parts, unused = [], []
+        parts, unused, dtypes = [], [], []
         for entry in archive.namelist():
             try:
                 with archive.open(entry) as file:
@@ -58,6 +59,7 @@ def open_npz(path: Path, options: ReadOptions) -> Stack:
                 unused.append(f"array {entry.removesuffix('.npy')}")
             else:
                 parts.append(part)
+                dtypes.append(dtype)
     except (zipfile.BadZipFile, OSError) as error:
         closing.close()
         raise DataError(f"{name}: cannot be read as a NumPy archive: {error}") from error
@@ -65,8 +67,12 @@ def open_npz(path: Path, options: ReadOptions) -> Stack:
         closing.close()
         raise DataError(f"{name}: has no array of frames ({_ACCEPTED}, numbers, C order)")
     stack = Stack(name, "NPZ", parts, _Archive(archive, parts, name).read, unused)
-    stack.closing = closing
+    stack.closing, stack.order = closing, _order_of(dtypes[0])
     return stack
+
+
+def _order_of(dtype: np.dtype) -> str:
+    return BIG if dtype.str.startswith(">") else LITTLE
 
 
 class _Archive:

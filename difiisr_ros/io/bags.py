@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
 from difiisr_ros.io.bag_files import METADATA, PACKED, bag_files, is_storage
 from difiisr_ros.io.bag_salvage import SalvagedBag
@@ -94,6 +95,7 @@ class BagReader:
             usable metadata.yaml, instead of refusing it; :attr:`notices` then says what is missing.
             Messages come in the order of writing, and custom message types cannot be deserialised.
         max_pixels: Larger images are refused before they are decoded.
+        byte_order: Of pixels of several bytes: ``little``, ``big``, or ``auto``, as messages say.
 
     Raises:
         DataError: No such path, or not a bag that can be read; the message names the path and the
@@ -106,6 +108,7 @@ class BagReader:
         *,
         salvage: bool = False,
         max_pixels: int = MOST_PIXELS,
+        byte_order: str = AUTO,
     ) -> None:
         self.path = path = Path(path)
         self.notices: list[str] = []
@@ -116,7 +119,7 @@ class BagReader:
             raise DataError(f"{path}: is not a bag ({_ACCEPTED})")
         self.is_ros1 = path.suffix.lower() == _ROS1 and path.is_file()
         self._salvage = salvage and not self.is_ros1
-        self._max_pixels = max_pixels
+        self._max_pixels, self._byte_order = max_pixels, byte_order
         self._noticed: set[tuple[str, str]] = set()
         self._folder = contextlib.ExitStack()
         try:
@@ -292,7 +295,7 @@ class BagReader:
         topic, msgtype = connection.topic, connection.msgtype
         message = self.deserialize(connection, data)
         try:
-            frame, found = message_to_gray(message, self._max_pixels)
+            frame, found = message_to_gray(message, self._max_pixels, self._byte_order)
         except (FrameError, DataError) as error:
             raise FrameError(f"{topic}: {error}") from error
         except (AttributeError, TypeError) as error:  # a damaged definition names other fields

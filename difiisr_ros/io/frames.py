@@ -23,6 +23,7 @@ from difiisr_ros.io.images import FRAME_SUFFIXES, list_images
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.open_stack import open_stack
+from difiisr_ros.io.recorded_results import cameras
 from difiisr_ros.io.stack import ReadOptions
 from difiisr_ros.scene.street import SyntheticScene
 
@@ -245,7 +246,7 @@ class BagSource:
 
 
 def choose_topic(reader: BagReader, topic: str | None) -> str:
-    """The image topic to read of a bag: the named one, or its only one.
+    """The image topic to read of a bag: the named one, or the only one with a camera's frames.
 
     Raises:
         DataError: It has none, not this one, or several and none was named.
@@ -257,10 +258,16 @@ def choose_topic(reader: BagReader, topic: str | None) -> str:
                 f"{reader.path}: has no images on {topic}; it has {', '.join(known) or 'none'}"
             )
         return topic
-    if len(known) != 1:
+    found = cameras(reader) if len(known) > 1 else known
+    if len(found) != 1:
         what = f"several image topics ({', '.join(known)}); name one" if known else "no image topic"
         raise DataError(f"{reader.path}: has {what}")
-    return known[0]
+    if len(known) > 1:
+        _log.warning(
+            "%s: %s is read, and not the results in it: %s",
+            reader.path, found[0], ", ".join(t for t in known if t not in found),
+        )  # fmt: skip
+    return found[0]
 
 
 class SyntheticSource:

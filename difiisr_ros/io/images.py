@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.once import warn_once
@@ -38,13 +39,17 @@ _DTYPES_OF_SUFFIX: dict[str, tuple[str, ...]] = {
 }
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], byte_order: str = AUTO) -> np.ndarray:
     """Read a frame from an image file.
 
     The pixels are returned as stored: no scaling, no EXIF rotation (it is about how to show a
     picture, not about what the sensor measured). Other types than the three below are returned as
     :mod:`difiisr_ros.io.numbers` says, an alpha channel is left out, and of a file with several
     frames the first is read, with a warning. A FLIR camera's radiometric JPEG is its raw frame.
+
+    Args:
+        path: The file.
+        byte_order: Of pixels of several bytes: ``little``, ``big``, or ``auto``, as the file says.
 
     Returns:
         A 2-D array, height x width, uint8, uint16 or float32.
@@ -53,7 +58,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         DataError: The file is missing, empty, truncated, not an image, or holds something that is
             not a frame; the message names the file, the reason, and what is accepted.
     """
-    with open_stack(Path(path), ReadOptions()) as stack:
+    with open_stack(Path(path), ReadOptions(byte_order=byte_order)) as stack:
         return _first_frame(stack)
 
 

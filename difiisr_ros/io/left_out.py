@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.images import read_image
 
@@ -59,13 +60,13 @@ class LeftOut:
         return f", {len(self.items)} files left out" if self.items else ""
 
 
-def read_finite(path: Path) -> np.ndarray:
-    """Read a frame whose every pixel is a number.
+def read_finite(path: Path, byte_order: str = AUTO) -> np.ndarray:
+    """Read a frame whose every pixel is a number; see :func:`read_image`.
 
     Raises:
         DataError: It cannot be read, or has NaN or infinite pixels.
     """
-    frame = read_image(path)
+    frame = read_image(path, byte_order)
     if frame.dtype == np.float32 and not np.isfinite(frame).all():
         raise DataError(f"{path}: has NaN or infinite pixels")
     return frame

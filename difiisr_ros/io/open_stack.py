@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from difiisr_ros.core.byte_order import BIG
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.arrays import open_csv, open_npy, open_npz
 from difiisr_ros.io.dji import decode_dji, raw_size
@@ -67,10 +68,11 @@ def open_stack(path: Path, options: ReadOptions) -> Stack:
                 tiff.close()
                 raise
             stack.closing.callback(tiff.close)
+            stack.put_in_order(options.byte_order)
         elif kind == "NPY":
-            stack = open_npy(path, options)
+            stack = open_npy(path, options).put_in_order(options.byte_order)
         elif kind == "NPZ":
-            stack = open_npz(path, options)
+            stack = open_npz(path, options).put_in_order(options.byte_order)
         elif kind == "FFF":
             stack = _open_fff(path, options)
         elif kind is None and path.suffix.lower() == ".csv":
@@ -97,13 +99,15 @@ def open_bytes(data: bytes, name: str, options: ReadOptions) -> Stack:
         raise DataError(f"{name}: is empty (0 bytes; {ACCEPTED})")
     kind = kind_of(data[:16])
     if kind == "TIFF":
-        return open_tiff(io.BytesIO(data), name, options)
+        return open_tiff(io.BytesIO(data), name, options).put_in_order(options.byte_order)
     if kind == "FFF":
         return single(name, "FLIR", decode_fff(data, name, options), [])
     if kind == "JPEG":
         return _open_jpeg(data, name, options)
     if kind in _DECODERS:
-        return single(name, kind, *_DECODERS[kind](data, name, options))
+        stack = single(name, kind, *_DECODERS[kind](data, name, options))
+        stack.order = BIG if kind in ("PNG", "PGM") else ""
+        return stack.put_in_order(options.byte_order)
     raise DataError(f"{name}: is not an image, it starts with {data[:12]!r} ({ACCEPTED})")
 
 

@@ -1,37 +1,42 @@
 """Which image topics of a bag are results of an earlier upscale, whatever they are called.
 
-Three marks, each sufficient: a name with ``/sr/`` in it, as node and ``difiisr upscale`` give by
-default; a node that said in recorded diagnostics that it publishes there; or the pictures
-themselves: four times the size of another topic's with the same stamps, and the same scene when
-reduced to it. Two cameras that are triggered together have equal stamps too, but see the scene from
-two places, or in another band.
+Two marks, each sufficient: a name with ``/sr/`` in it, as the node and ``difiisr upscale`` give by
+default; or the pictures themselves: four times the size of another topic's with the same stamps,
+and the same scene. A truth that was recorded beside a camera's frames has the second mark too:
+upscaling it is no use either. Two cameras that are triggered together have equal stamps, but see
+the scene from two places, or in another band.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections import defaultdict
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from difiisr_ros.core.resample import SCALE
-from difiisr_ros.errors import DifiisrError
 from difiisr_ros.io.bags import BagReader
-from difiisr_ros.messages.cdr import stamp_of
 
-DEFAULT_NAMESPACE = "sr"
-_DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
-_LOOKED_AT = 100  # messages of diagnostics; a node reports once a second
-_LOOKED_AT_FRAMES = 5  # of each topic
-_EARLIER_NS = 10**10  # by which a frame may have been recorded before its result
+_NAMESPACE = "sr"
+_LOOKED_AT = 20  # messages a topic; the first of a recording often lack their results
+_PAIRS = 3  # that are compared; more of a flat scene
+_SIDE = 160  # pixels of what frames are reduced to, to be compared
 _ALIKE = 0.95
-"""Correlation of a frame and a picture reduced to its size; results have 0.99, a second camera of
-another place or band less than 0.9."""
+"""Correlation of a frame and a picture, both reduced; results have 0.99, a second camera in another
+place or band less than 0.9."""
 
 
-def recorded_results(reader: BagReader, namespace: str = DEFAULT_NAMESPACE) -> dict[str, str]:
-    """Image topics that hold results -> how that is known, in words.
+class _Frame(NamedTuple):
+    shape: tuple[int, ...]
+    small: np.ndarray
+
+
+def recorded_results(reader: BagReader, namespace: str = _NAMESPACE) -> dict[str, str]:
+    """Image topics that hold results -> what shows it, in words.
+
+    Reads the beginning of the bag where names leave more than one topic.
 
     Args:
         reader: the bag.
@@ -39,88 +44,61 @@ def recorded_results(reader: BagReader, namespace: str = DEFAULT_NAMESPACE) -> d
     """
     topics = reader.image_topics()
     found = {}
-    said = _said_by_nodes(reader)
     for topic in topics:
-        parts = topic.split("/")[:-1]
-        for name in (DEFAULT_NAMESPACE, namespace):
-            if name in parts:
+        for name in (_NAMESPACE, namespace):
+            if name in topic.split("/")[:-1]:
                 found[topic] = f"named /{name}/"
-        if topic in said:
-            found[topic] = "by recorded diagnostics"
-    unknown = [topic for topic in topics if topic not in found]
-    first = {topic: _first_frames(reader, topic) for topic in topics} if len(topics) > 1 else {}
-    for topic, camera in itertools.product(unknown, topics):
-        if topic not in found and first and _are_results(reader, first[topic], camera, first):
-            found[topic] = f"of {camera}"
+    if len(topics) - len(found) > 1:
+        frames = _beginning(reader, len(topics))
+        for topic, camera in itertools.permutations(frames, 2):
+            if topic not in found and _shows_the_same(frames[topic], frames[camera]):
+                found[topic] = f"{camera} x{SCALE}"
     return found
 
 
-def _said_by_nodes(reader: BagReader) -> set[str]:
-    """Topics that a node's status of its inference names as those of its results."""
-    topics = reader.topics_of(_DIAGNOSTICS)
-    if not topics:
-        return set()
-    said = set()
-    for connection, _, data in itertools.islice(reader.read_raw(topics), _LOOKED_AT):
-        try:
-            message = reader.deserialize(connection, data)
-        except DifiisrError:
-            continue  # it is not what this is about
-        for status in message.status:
-            values = {entry.key: entry.value for entry in status.values}
-            if status.name.endswith("inference") and "frames published" in values:
-                said.add(values.get("topic", ""))
-    return said
+def cameras(reader: BagReader) -> list[str]:
+    """Image topics that are no results, sorted."""
+    results = recorded_results(reader)
+    return [topic for topic in reader.image_topics() if topic not in results]
 
 
-def _frames(
-    reader: BagReader, topic: str, start: int | None, stop: int | None, wanted: set[int] | None
-) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Log time, stamp and frame of usable messages; None wanted: of all stamps."""
-    for connection, log_time, data in reader.read_raw([topic], start, stop):
-        try:
-            stamp = stamp_of(data)
-            if wanted is None or stamp in wanted:
-                frame = reader.read_image(connection, log_time, data).frame
-                yield log_time, stamp, np.array(frame)
-        except DifiisrError:
-            continue  # what cannot be read is neither camera nor result
+def _beginning(reader: BagReader, topics: int) -> dict[str, dict[int, _Frame]]:
+    """The first frames of all topics, reduced, by topic and stamp."""
+    frames: dict[str, dict[int, _Frame]] = defaultdict(dict)
+    records = reader.read_images(on_error=lambda *_what_is_unusable: None)
+    for record in itertools.islice(records, topics * _LOOKED_AT):
+        stamp = record.message.header.stamp
+        frames[record.topic].setdefault(stamp.sec * 10**9 + stamp.nanosec, _reduce(record.frame))
+    return dict(frames)
 
 
-def _first_frames(reader: BagReader, topic: str) -> list[tuple[int, int, np.ndarray]]:
-    return list(itertools.islice(_frames(reader, topic, None, None, None), _LOOKED_AT_FRAMES))
+def _reduce(frame: np.ndarray) -> _Frame:
+    small: np.ndarray = frame.astype(np.float32)
+    share = _SIDE / max(frame.shape)
+    if share < 1:
+        size = tuple(max(1, round(share * side)) for side in frame.shape[::-1])
+        small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
+    return _Frame(frame.shape, small)
 
 
-def _are_results(
-    reader: BagReader,
-    pictures: list[tuple[int, int, np.ndarray]],
-    camera: str,
-    first: dict[str, list[tuple[int, int, np.ndarray]]],
-) -> bool:
-    """Whether the pictures with stamps of a camera's frames are these, four times the size."""
-    sizes = {tuple(SCALE * side for side in frame.shape) for _, _, frame in first[camera]}
-    by_stamp = {stamp: picture for _, stamp, picture in pictures if picture.shape in sizes}
-    if not by_stamp:
+def _shows_the_same(pictures: dict[int, _Frame], frames: dict[int, _Frame]) -> bool:
+    """Whether every picture that has a frame's stamp is that frame, four times the size."""
+    pairs = [(pictures[stamp], frames[stamp]) for stamp in pictures if stamp in frames]
+    if any(a.shape != tuple(SCALE * side for side in b.shape) for a, b in pairs):
         return False
-    # A node that was loading its model publishes later than the camera.
-    times = [log_time for log_time, _, _ in pictures]
-    window = min(times) - _EARLIER_NS, max(times) + 1
-    pairs = _frames(reader, camera, *window, set(by_stamp))
-    verdicts = [_is_result(by_stamp[stamp], frame) for _, stamp, frame in pairs]
-    known = [verdict for verdict in verdicts if verdict is not None]
-    return bool(known) and all(known)
+    alike = [_correlation(picture.small, frame.small) for picture, frame in pairs]
+    told = [value for value in alike if value is not None][:_PAIRS]
+    return bool(told) and min(told) >= _ALIKE
 
 
-def _is_result(picture: np.ndarray, frame: np.ndarray) -> bool | None:
-    """Whether a picture shows a frame's scene; None where a flat one cannot tell."""
-    height, width = frame.shape
-    if picture.shape != (SCALE * height, SCALE * width):
-        return False
-    reduced = cv2.resize(
-        picture.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA
-    ).astype(np.float64)
-    known = np.isfinite(reduced) & np.isfinite(frame)
-    a, b = reduced[known], frame[known].astype(np.float64)
-    if a.size == 0 or not np.ptp(a) or not np.ptp(b):
+def _correlation(picture: np.ndarray, frame: np.ndarray) -> float | None:
+    """Of the pixels; None where one of them is flat and tells nothing."""
+    size = frame.shape[::-1]
+    a = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float64)
+    b = frame.astype(np.float64)
+    known = np.isfinite(a) & np.isfinite(b)
+    if not known.any():
         return None
-    return float(np.corrcoef(a, b)[0, 1]) >= _ALIKE
+    a, b = a[known] - a[known].mean(), b[known] - b[known].mean()
+    norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum()) / norm if norm else None

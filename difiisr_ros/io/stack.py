@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.byte_order import in_order
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError
 
 COUNTS, KELVIN, CELSIUS = UNITS = ("counts", "kelvin", "celsius")
@@ -24,6 +26,8 @@ class ReadOptions:
     """Whether a radiometric JPEG may be read as the 8-bit picture that it shows."""
     max_pixels: int = 1 << 28
     """Frames with more pixels are refused before they are decoded."""
+    byte_order: str = AUTO
+    """Of pixels of several bytes: ``little``, ``big``, or ``auto``, as the file says."""
 
     def check_size(self, width: int, height: int, name: str) -> None:
         """Raise DataError for a frame that has no pixels or too many."""
@@ -64,10 +68,21 @@ class Stack:
     unused: list[str] = field(default_factory=list)
     """What the file holds beside the frames and what is not taken over, in a few words each."""
     tags: Any = None
-    """Of a TIFF: a function from a frame's number to what the result's page is to carry."""
+    """Of a TIFF: a function from a frame's number, the result's scale and what was cropped to what
+    the result's page is to carry."""
     nodata: float | None = None
     """The value that stands for no measurement (GDAL)."""
+    order: str = ""
+    """Of the bytes of a pixel as the file says, ``little`` or ``big``; "" where there is none."""
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def put_in_order(self, asked: str) -> Stack:
+        """Read the pixels in another order than the file says, where that is asked for."""
+        read, said = self.read, self.order
+        if said and asked not in (AUTO, said):
+            self.read = lambda index: in_order(read(index), said, asked)
+            self.order = asked
+        return self
 
     @property
     def count(self) -> int:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from difiisr_ros.core.crop import NO_CROP, Crop
+
 _DESCRIPTION, _DATE, _X, _Y, _UNIT = 270, 306, 282, 283, 296
 _PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION, _GEO_KEYS = 33550, 33922, 34264, 34735
 _NODATA = 42113
@@ -54,12 +56,13 @@ def nodata_of(page: Any) -> float | None:
         return None
 
 
-def carried_tags(page: Any, scale: int) -> dict[str, Any]:
+def carried_tags(page: Any, scale: int, crop: Crop = NO_CROP) -> dict[str, Any]:
     """Arguments of ``tifffile.TiffWriter.write`` that give a result what its frame's page says.
 
     Args:
         page: A ``tifffile.TiffPage``.
         scale: How many pixels of the result are one of the frame.
+        crop: What of the page is not in the result.
     """
     tags: dict[str, Any] = {"extratags": []}
     if page.photometric == 0:
@@ -89,9 +92,9 @@ def carried_tags(page: Any, scale: int) -> dict[str, Any]:
         if code == _PIXEL_SCALE and len(numbers) >= 2:
             fitted = (numbers[0] / scale, numbers[1] / scale, *numbers[2:])
         elif code == _TIE_POINTS:
-            fitted = _tie_points(numbers, scale, shift)
+            fitted = _tie_points(numbers, scale, shift, crop)
         elif code == _TRANSFORMATION and len(numbers) == 16:
-            fitted = _transformation(numbers, scale, shift)
+            fitted = _transformation(numbers, scale, shift, crop)
         else:
             continue
         tags["extratags"].append((code, 12, len(fitted), fitted, True))
@@ -124,19 +127,21 @@ def _is_point(page: Any) -> bool:
     return (_RASTER_TYPE, 0, 1, _IS_POINT) in entries
 
 
-def _tie_points(value: Sequence[float], scale: int, shift: float) -> tuple[float, ...]:
+def _tie_points(value: Sequence[float], scale: int, shift: float, crop: Crop) -> tuple[float, ...]:
     fitted: list[float] = []
     for i in range(0, len(value) - 5, 6):
         column, row, *rest = value[i : i + 6]
-        fitted += [column * scale + shift, row * scale + shift, *rest]
+        fitted += [(column - crop.left) * scale + shift, (row - crop.top) * scale + shift, *rest]
     return tuple(fitted)
 
 
-def _transformation(value: Sequence[float], scale: int, shift: float) -> tuple[float, ...]:
-    """The 4 x 4 matrix for the finer pixels: M (x - shift) / scale."""
+def _transformation(
+    value: Sequence[float], scale: int, shift: float, crop: Crop
+) -> tuple[float, ...]:
+    """The 4 x 4 matrix for the finer pixels: M ((x - shift) / scale + crop)."""
     fitted = list(value)
     for row in range(0, 16, 4):
-        for column in (row, row + 1):
+        for column, left_out in ((row, crop.left), (row + 1, crop.top)):
             fitted[column] = value[column] / scale
-        fitted[row + 3] = value[row + 3] - shift * (fitted[row] + fitted[row + 1])
+            fitted[row + 3] += value[column] * left_out - shift * fitted[column]
     return tuple(fitted)

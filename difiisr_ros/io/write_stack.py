@@ -21,21 +21,44 @@ from difiisr_ros.io.stack import Part
 #: Endings of files that hold any number of frames, in any type.
 STACK_SUFFIXES = (".tif", ".tiff", ".npy", ".npz")
 _CLASSIC_TIFF_LIMIT = 1 << 31  # bytes of pixels; a classic TIFF has offsets up to 4 GiB
+_LEAST_SPACE = 1 << 16  # bytes; less is a full disk
 _FAST = {"level": 1}  # a quarter of the default's time, for files a fifth larger
 #: Arguments of ``tifffile.TiffWriter.write`` for a frame by its number.
 Tags = Callable[[int], dict[str, Any]]
 Write = Callable[[np.ndarray], None]
 
 
-def check_target(path: Path) -> None:
-    """Raise OutputError where it is known beforehand that a file cannot be written."""
-    parent = path.parent.absolute()
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir():
-        raise OutputError(f"{path}: cannot be written: {parent} is a file, not a folder")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: cannot be written: no permission to write into {parent}")
+def check_target(*paths: Path | None) -> None:
+    """Raise OutputError where it is known beforehand that a file cannot be written.
+
+    For before the work that the file is to hold; None is one that nobody asked for.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder, the name of a file is needed")
+        _check_place(path, path.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """The same for a folder to write into, which may be missing."""
+    _check_place(folder, folder)
+
+
+def _check_place(path: Path, folder: Path) -> None:
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"{path}: cannot be written: {folder} is a file, not a folder")
+    space = os.statvfs(folder)
+    if space.f_flag & os.ST_RDONLY:
+        raise OutputError(f"{path}: cannot be written: the file system of {folder} is read-only")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: cannot be written: no permission to write into {folder}")
+    if space.f_blocks and space.f_bavail * space.f_frsize < _LEAST_SPACE:
+        raise OutputError(f"{path}: cannot be written: no space is left in {folder}")
 
 
 @contextlib.contextmanager

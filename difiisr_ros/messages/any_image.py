@@ -6,20 +6,24 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.messages.compressed import compressed_to_gray
 from difiisr_ros.messages.read import MOST_PIXELS, ImageFormat, image_to_gray
 
 
-def message_to_gray(message: Any, max_pixels: int = MOST_PIXELS) -> tuple[np.ndarray, ImageFormat]:
+def message_to_gray(
+    message: Any, max_pixels: int = MOST_PIXELS, byte_order: str = AUTO
+) -> tuple[np.ndarray, ImageFormat]:
     """The frame in a ``sensor_msgs/Image`` or ``CompressedImage``, and what it stands for.
 
     Args:
         message: an object with the fields of one of the two, rclpy's or a bag's.
         max_pixels: larger images are refused before they are decoded.
+        byte_order: of pixels of several bytes: ``little``, ``big``, or ``auto``, as it says.
 
     Raises:
         ImageError: the message holds no frame that can be used, with the reason.
     """
     if hasattr(message, "encoding"):
-        return image_to_gray(message, max_pixels)
-    return compressed_to_gray(message, max_pixels)
+        return image_to_gray(message, max_pixels, byte_order)
+    return compressed_to_gray(message, max_pixels, byte_order)

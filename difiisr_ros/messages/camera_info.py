@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from difiisr_ros.core.crop import NO_CROP, Crop
 from difiisr_ros.errors import FrameError, OptionError
 
 #: Where the centre of a pixel lies when an image is resampled.
@@ -22,7 +23,9 @@ _P_LENGTHS, _P_CENTRE = (0, 1, 3, 5, 7), (2, 6)
 _ROI = ("x_offset", "y_offset", "width", "height")
 
 
-def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -> Any:
+def scale_camera_info(
+    info: Any, scale: int, convention: str = "pixel_center", crop: Crop = NO_CROP
+) -> Any:
     """The ``CameraInfo`` that describes the same view with ``scale`` times the pixels each way.
 
     Width, height, K, P and the region of interest are scaled; D, R, the distortion model and the
@@ -37,6 +40,7 @@ def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -
             (``cv2.resize``, bicubic, this package) does to the image. ``image_proc``:
             ``scale * c``, as image_proc's resize node computes it; at scale 4 it is 1.5 pixels
             less.
+        crop: image pixels that were left out before: see :func:`crop_camera_info`.
 
     Returns:
         A new message of the same type. Matrices of an uncalibrated camera (focal length 0) stay
@@ -44,7 +48,8 @@ def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -
 
     Raises:
         OptionError: an unknown convention, or a scale that is not a positive whole number.
-        FrameError: a size that, scaled, does not fit the message's 32 bits.
+        FrameError: a size that, scaled, does not fit the message's 32 bits, or one that the crop
+            leaves nothing of.
     """
     if convention not in CONVENTIONS:
         raise OptionError(
@@ -54,6 +59,7 @@ def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -
         raise OptionError(f"scale is {scale}; accepted are positive whole numbers")
     scale = int(scale)
     shift = 0.5 if convention == "pixel_center" else 0.0
+    info = crop_camera_info(info, crop)
     _check_sizes(info, scale)
     scaled = copy.deepcopy(info)
     scaled.width = info.width * scale
@@ -65,6 +71,44 @@ def scale_camera_info(info: Any, scale: int, convention: str = "pixel_center") -
     for field in _ROI:
         setattr(scaled.roi, field, getattr(info.roi, field) * scale)
     return scaled
+
+
+def crop_camera_info(info: Any, crop: Crop) -> Any:
+    """The ``CameraInfo`` of an image whose borders were cut off.
+
+    Where it has no region of interest, its size becomes that of what is left, and the principal
+    point moves with it, as consumers expect that know nothing of regions. Where it has one, that
+    describes the image, and is what the crop makes smaller; size, K and P, which belong to the
+    whole calibration, stay, as in image_proc's crop_decimate. With binning one image pixel is
+    several of the calibration.
+
+    Returns:
+        A new message of the same type, or the given one where nothing is cut off.
+
+    Raises:
+        FrameError: nothing is left of the size or of the region.
+    """
+    if crop == NO_CROP:
+        return info
+    cropped = copy.deepcopy(info)
+    bins = max(info.binning_x, 1), max(info.binning_y, 1)
+    left, top = crop.left * bins[0], crop.top * bins[1]
+    lost = left + crop.right * bins[0], top + crop.bottom * bins[1]
+    region = info.roi if info.roi.width or info.roi.height else None
+    area = cropped.roi if region is not None else cropped
+    if lost[0] >= area.width or lost[1] >= area.height:
+        raise FrameError(
+            f"camera_info is of {area.width}x{area.height} pixels, of which crop "
+            f"({crop.describe()}) leaves nothing"
+        )
+    area.width, area.height = area.width - lost[0], area.height - lost[1]
+    if region is not None:
+        area.x_offset, area.y_offset = region.x_offset + left, region.y_offset + top
+        return cropped
+    for matrix, (x, y) in ((cropped.k, _K_CENTRE), (cropped.p, _P_CENTRE)):
+        if matrix[0] != 0.0:  # else uncalibrated
+            matrix[x], matrix[y] = matrix[x] - left, matrix[y] - top
+    return cropped
 
 
 def _check_sizes(info: Any, scale: int) -> None:

@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.byte_order import BIG, LITTLE, in_order
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.messages import compressed_depth
 from difiisr_ros.messages.image_encoding import (
     Encoding,
@@ -53,7 +55,7 @@ _WORD = re.compile(r"\D(8|10|12|14|16)$")
 
 
 def compressed_to_gray(
-    message: Any, max_pixels: int = MOST_PIXELS
+    message: Any, max_pixels: int = MOST_PIXELS, byte_order: str = AUTO
 ) -> tuple[np.ndarray, ImageFormat]:
     """Decode a compressed image to intensity.
 
@@ -62,6 +64,8 @@ def compressed_to_gray(
             transports write, ``mono16; png compressed mono16``, ``16UC1; compressedDepth png``.
         max_pixels: refuse an image whose header promises more before memory is taken for it: a
             file of 1 MB may hold 2**29 equal pixels.
+        byte_order: of pixels of several bytes, where what was compressed had taken them for others:
+            ``little``, ``big``, or ``auto``, as the picture has them (png: big).
 
     Returns:
         The frame, ``(H, W)`` uint8, uint16 or float32, and what it stands for.
@@ -75,14 +79,14 @@ def compressed_to_gray(
     if data.nbytes == 0:
         raise ImageError("unsupported_compression", f"format {name}: the data is empty (0 bytes)")
     if "compresseddepth" in message.format.lower():
-        return _depth(data, original, name, max_pixels)
+        return _depth(data, original, name, max_pixels, byte_order)
     if not is_picture(data):
         raise ImageError(
             "unsupported_compression",
             f"format {name}: the {data.nbytes} bytes are {codec_of(data) or 'no known picture'}; "
             f"{_ACCEPTED}",
         )
-    decoded, picture = _decoded(data, name, max_pixels)
+    decoded, picture, order = _decoded(data, name, max_pixels, byte_order)
     layout = _layout(decoded)
     depth, said = _depth_of(original), _named(original)
     _check_lost(depth, layout, picture, name)
@@ -112,11 +116,12 @@ def compressed_to_gray(
         )
     same = said is not None and said.channels == 1 and said.dtype == gray.dtype
     encoding = said if said is not None and same and not said.is_mosaic else None
-    return gray, ImageFormat(encoding or _encoding_of(gray, layout), False, tuple(notices))
+    encoding = encoding or _encoding_of(gray, layout)
+    return gray, ImageFormat(encoding, order == BIG, tuple(notices))
 
 
 def _depth(
-    data: memoryview, original: str, name: str, max_pixels: int
+    data: memoryview, original: str, name: str, max_pixels: int, byte_order: str
 ) -> tuple[np.ndarray, ImageFormat]:
     """An image of the compressedDepth transport."""
     depth = _depth_of(original)
@@ -126,7 +131,7 @@ def _depth(
             f"format {name}: compressedDepth holds images of 16UC1, mono16 or 32FC1",
         )
     png, quantisation = compressed_depth.split(data, name)
-    codes, _ = _decoded(png, name, max_pixels)
+    codes, _, order = _decoded(png, name, max_pixels, byte_order)
     if codes.dtype != np.uint16 or codes.ndim != 2:
         raise ImageError(
             "lost_depth",
@@ -134,7 +139,7 @@ def _depth(
             "one channel",
         )
     if depth == ("u", 16):
-        return codes, ImageFormat(_named(original) or parse_encoding("mono16"))
+        return codes, ImageFormat(_named(original) or parse_encoding("mono16"), order == BIG)
     frame = compressed_depth.depths(codes, quantisation, name)
     notices = []
     if quantisation is not None and not np.isnan(frame).all():
@@ -148,8 +153,10 @@ def _depth(
     return frame, ImageFormat(parse_encoding("32FC1"), False, tuple(notices))
 
 
-def _decoded(data: memoryview, name: str, max_pixels: int) -> tuple[np.ndarray, Picture]:
-    """The pixels, which are what the headers promise, and the headers.
+def _decoded(
+    data: memoryview, name: str, max_pixels: int, byte_order: str
+) -> tuple[np.ndarray, Picture, str]:
+    """The pixels, which are what the headers promise, the headers, and the order of bytes.
 
     Raises:
         ImageError: the data is cut off or damaged, of a kind that is not accepted, or too large.
@@ -180,7 +187,9 @@ def _decoded(data: memoryview, name: str, max_pixels: int) -> tuple[np.ndarray, 
             f"format {name}: the {len(data)} bytes do not decode as {codec} of "
             f"{picture.width}x{picture.height} pixels, {picture.bits} bits",
         )
-    return image, picture
+    declared = BIG if codec == "png" or bytes(data[:2]) == b"MM" else LITTLE
+    order = declared if byte_order == AUTO else byte_order
+    return in_order(image, declared, byte_order), picture, order
 
 
 def _layout(image: np.ndarray) -> Encoding:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.byte_order import BIG, LITTLE
+from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.messages.image_encoding import (
     ACCEPTED_ENCODINGS,
     Encoding,
@@ -42,16 +44,25 @@ class ImageFormat:
     encoding: Encoding
     """Name, dtype, channels and family; of a compressed image what its pixels stand for."""
     big_endian: bool = False
-    """Byte order of the message's pixels; that of the frame is the machine's."""
+    """Byte order that the message's pixels were read in; that of the frame is the machine's."""
     notices: tuple[Notice, ...] = ()
 
+    @property
+    def order(self) -> str:
+        """The same in a word."""
+        return BIG if self.big_endian else LITTLE
 
-def image_to_gray(message: Any, max_pixels: int = MOST_PIXELS) -> tuple[np.ndarray, ImageFormat]:
+
+def image_to_gray(
+    message: Any, max_pixels: int = MOST_PIXELS, byte_order: str = AUTO
+) -> tuple[np.ndarray, ImageFormat]:
     """The intensity image in a message.
 
     Args:
         message: the fields of ``sensor_msgs/Image``.
         max_pixels: larger images are refused.
+        byte_order: of pixels of 16 bits and more: ``little``, ``big``, or ``auto``, as
+            ``is_bigendian`` says.
 
     Returns:
         The frame, ``(H, W)`` uint8, uint16 or float32, and what the message holds.
@@ -61,7 +72,8 @@ def image_to_gray(message: Any, max_pixels: int = MOST_PIXELS) -> tuple[np.ndarr
     """
     encoding, data = parse_encoding(message.encoding), message.data
     height, step = message.height, message.step
-    array = decode(encoding, height, message.width, step, message.is_bigendian, data)
+    big_endian = bool(message.is_bigendian) if byte_order == AUTO else byte_order == BIG
+    array = decode(encoding, height, message.width, step, big_endian, data)
     check_pixels(message.width, height, max_pixels)
     notices = []
     if surplus := memoryview(data).nbytes - step * encoding.data_rows(height):  # a faulty driver's
@@ -78,7 +90,7 @@ def image_to_gray(message: Any, max_pixels: int = MOST_PIXELS) -> tuple[np.ndarr
         notices.append(Notice("luma_input", words))
     elif has_colour:
         notices.append(colour_notice(encoding.name))
-    return gray, ImageFormat(encoding, bool(message.is_bigendian), tuple(notices))
+    return gray, ImageFormat(encoding, big_endian, tuple(notices))
 
 
 def check_pixels(width: int, height: int, max_pixels: int, what: str = "frame") -> None:

@@ -127,17 +127,22 @@ def load_state(
     misfit: str = "does not fit its configuration",
 ) -> None:
     """Load ``state`` into ``network``; ModelError where keys or shapes differ, naming three."""
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    wrong = [
-        f"{key}: expected {expected.get(key, 'nothing')}, found {found.get(key, 'nothing')}"
-        for key in sorted(expected.keys() | found.keys())
-        if expected.get(key) != found.get(key)
-    ]
+    wrong = misfits(network, state)
     if wrong:
         more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
         raise ModelError(f"{path} {misfit}: {'; '.join(wrong[:3])}{more}")
     network.load_state_dict(state)
+
+
+def misfits(network: torch.nn.Module, state: dict[str, torch.Tensor]) -> list[str]:
+    """Which keys and shapes of ``state`` are not those of ``network``, in words."""
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    return [
+        f"{key}: expected {expected.get(key, 'nothing')}, found {found.get(key, 'nothing')}"
+        for key in sorted(expected.keys() | found.keys())
+        if expected.get(key) != found.get(key)
+    ]
 
 
 def describe_file(path: Path) -> str:

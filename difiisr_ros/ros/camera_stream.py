@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from difiisr_ros.core.range_smoother import RangeSmoother
+from difiisr_ros.core.crop import Crop
+from difiisr_ros.core.radiometry import RangeSmoother
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.camera_info import scale_camera_info
 from difiisr_ros.ros.qos import (
@@ -76,8 +76,8 @@ class CameraStream:
         self.statistics = StreamStatistics()
         self.smoother = RangeSmoother(0.0)
         self.shutter = ShutterWatch()
-        #: The newest result of a frame of the scene, and its encoding.
-        self.shown: tuple[np.ndarray, str] | None = None
+        #: The last result and its scale, to be published again while the shutter is closed.
+        self.last: tuple[Image | CompressedImage, int] | None = None
         self.complaints = Throttle()
         self.greeted = False
         prefix = f"{name}/" if name else ""
@@ -187,19 +187,22 @@ class CameraStream:
         self._infos.clear()
         self._scaled = None
         self.smoother.reset()
+        self.statistics.forget_oddities()
         self.shutter.reset()
-        self.shown = None
+        self.last = None
         self.greeted = False
 
-    def publish(self, image: Image | CompressedImage, scale: int, convention: str) -> None:
-        """Publish a result, and its camera_info when the camera has one."""
+    def publish(
+        self, image: Image | CompressedImage, scale: int, convention: str, crop: Crop
+    ) -> None:
+        """Publish a result, and its camera_info when the camera has one; see scale_camera_info."""
         self._image_publisher.publish(image)
         info = self._info_for(image.header.stamp)
         if info is None:
             return
         if self._scaled is None or self._scaled[0] is not info:
             try:
-                self._scaled = (info, scale_camera_info(info, scale, convention))
+                self._scaled = (info, scale_camera_info(info, scale, convention, crop))
             except FrameError as error:  # no fault of the image, which is out already
                 self._notice_info(error)
                 return

@@ -22,6 +22,8 @@ from difiisr_ros.stream.statistics import StreamSnapshot
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 #: Share of the camera's rate below which the model is said not to keep up.
 _KEEPS_UP = 0.8
+#: Seconds without an image before the log says so too: a camera's driver may start after the node.
+GRACE = 5.0
 
 
 @dataclass
@@ -46,13 +48,15 @@ class DiagnosticsReport:
     """Builds one message a second; remembers counters to tell what is new since the last."""
 
     node_name: str
-    #: Camera -> why no image comes (empty where one does), and the status's sentence.
-    silent: dict[str, tuple[str, str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    """What the log is to say after a :meth:`build`: why no image comes, once for each reason."""
     _rejected_before: dict[str, int] = field(default_factory=dict)
+    _warned: dict[str, set[str]] = field(default_factory=dict)
 
     def build(self, cameras: Mapping[str, CameraStream], state: NodeState) -> DiagnosticArray:
         """All statuses; the caller stamps the message."""
         array = DiagnosticArray()
+        self.warnings = []
         for camera in cameras.values():
             snapshot = camera.statistics.snapshot()
             array.status.append(self._input(camera, snapshot, state))
@@ -78,9 +82,10 @@ class DiagnosticsReport:
         rejected = sum(snapshot.rejected.values())
         new = rejected - self._rejected_before.get(camera.name, 0)
         self._rejected_before[camera.name] = rejected
-        cause = ""
         level, message = OK, f"receiving {snapshot.last_input} at {snapshot.input_hz:.1f} Hz"
         waited = snapshot.seconds_since_input
+        if snapshot.received and waited < state.parameters["stale_after"]:
+            self._warned.pop(camera.name, None)  # when images stop again, that is news
         conflict = camera.input_events.conflict(publishers)
         if state.lifecycle != "active":
             message = f"not subscribed: the node is {state.lifecycle}"
@@ -90,8 +95,10 @@ class DiagnosticsReport:
             message = f"not subscribed: lazy, and nobody subscribes to {camera.output_topic}"
         elif waited > state.parameters["stale_after"]:
             level = WARN
-            cause = f"on {camera.image_topic}; {who}" + (f"; {conflict}" if conflict else "")
-            message = f"no image for {waited:.1f} s {cause}"
+            message = f"no image for {waited:.1f} s on {camera.image_topic}; {who}"
+            if conflict:
+                message += f"; {conflict}"
+            self._warn(camera.name, f"{camera.image_topic} {who} {conflict}", waited, message)
         elif conflict:
             level, message = WARN, f"{conflict} ({who})"
         elif new:
@@ -99,7 +106,6 @@ class DiagnosticsReport:
             message = f"{new} of the last frames dropped: {snapshot.last_error}"
         elif not snapshot.received:
             message = f"waiting for the first image on {camera.image_topic}"
-        self.silent[camera.name] = (cause, message)
         values = {
             keys.TOPIC: camera.image_topic,
             "camera_info topic": camera.info_topic,
@@ -112,11 +118,20 @@ class DiagnosticsReport:
             keys.FRAMES_DISPLACED: snapshot.displaced,
             "messages lost before the node": camera.input_events.lost,
             keys.FRAMES_REJECTED: rejected,
+            keys.SHUTTER_FRAMES: snapshot.shutter,
         }
         values.update({f"rejected: {k}": n for k, n in sorted(snapshot.rejected.items())})
         values.update({f"noticed: {k}": n for k, n in sorted(snapshot.noticed.items())})
+        values[keys.LOOKS_WRONG] = "; ".join(snapshot.oddities.values())
         values["last error"] = snapshot.last_error
         return self._status(_task(camera, keys.INPUT), level, message, camera.image_topic, values)
+
+    def _warn(self, camera: str, reason: str, waited: float, message: str) -> None:
+        """Have it logged, unless the reason is known or images may be about to come."""
+        known = self._warned.setdefault(camera, set())
+        if waited >= GRACE and reason not in known:
+            known.add(reason)
+            self.warnings.append(message)
 
     def _inference(
         self, camera: CameraStream, snapshot: StreamSnapshot, state: NodeState
@@ -153,7 +168,6 @@ class DiagnosticsReport:
             "num_steps in use": deadline.steps,
             "deadline (ms)": 1e3 * deadline.deadline,
             keys.FRAMES_SKIPPED: snapshot.skipped,
-            keys.FRAMES_WITHHELD: snapshot.withheld,
             "frames published late": snapshot.late,
         }
         for name, durations in (

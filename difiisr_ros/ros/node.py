@@ -8,7 +8,6 @@ diagnostics answer while a frame is being computed.
 from __future__ import annotations
 
 import threading
-import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +28,6 @@ from difiisr_ros.ros.upscaling import Upscaler
 from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.frame_slot import FrameSlots, FrameWorker
 from difiisr_ros.stream.log_bridge import LogBridge
-from difiisr_ros.stream.silence import SilenceLog
 
 #: Seconds to wait for the frame in work when deactivating; ros2 launch kills after ten.
 STOP_TIMEOUT = 4.0
@@ -58,7 +56,6 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._slots: FrameSlots[Arrival] | None = None
         self._worker: FrameWorker[Arrival] | None = None
         self._clock_watch = ClockWatch(self)
-        self._silence: dict[str, SilenceLog] = {}
         self._report = DiagnosticsReport(self.get_fully_qualified_name().lstrip("/"))
         # Not a lifecycle publisher, and on the steady clock: diagnostics must speak in every state
         # and while a bag's clock stands still.
@@ -233,15 +230,5 @@ class SuperResolutionNode(GuardedLifecycleNode):
         message = self._report.build(dict(self.cameras), state)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
-        self._log_silence()
-
-    def _log_silence(self) -> None:
-        """Say in the log, too, that no image comes, and why: not everybody looks at diagnostics."""
-        now = time.monotonic()
-        for name in self.cameras:
-            cause, sentence = self._report.silent[name]
-            said = self._silence.setdefault(name, SilenceLog()).look(cause, now)
-            if said:
-                self.get_logger().warning(sentence)
-            elif said is False:
-                self.get_logger().info(f"no longer without images: {sentence}")
+        for warning in self._report.warnings:
+            self.get_logger().warning(warning)

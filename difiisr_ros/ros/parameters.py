@@ -86,6 +86,8 @@ class NodeParameters:
         value = spec.default if override is None else _plain(override.value)
         if isinstance(spec.default, float) and type(value) is int:
             value = float(value)  # `stale_after: 2` is what people write
+        if spec.name == "missing" and type(value) in (int, float):
+            value = str(value)  # likewise `missing: 0`
         wrong = spec.check(value)
         if wrong is not None:
             self.rejected[spec.name] = wrong

@@ -17,7 +17,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.core.missing import missing_mask
-from difiisr_ros.core.radiometry import INTEGER_SPAN, ValueRange, measure_range
+from difiisr_ros.core.oddities import FrameCheck
+from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.messages.any_image import message_to_gray
 from difiisr_ros.messages.read import ImageFormat
@@ -27,7 +28,7 @@ from difiisr_ros.ros.compressed import array_to_compressed
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
-from difiisr_ros.stream.parameter_table import engine_options
+from difiisr_ros.stream.parameter_table import HOLD, PASS, camera_profile, engine_options
 from difiisr_ros.stream.settings import StreamSettings
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Frame:
     """How its result is published."""
     waited: float
     """Seconds from its arrival until it was begun."""
+    shutter: bool
+    """Whether it shows the camera's closed shutter."""
     latency: float | None = None
     """Seconds from its arrival to its publication; None if it has not been published."""
 
@@ -75,6 +78,7 @@ class Upscaler:
         self._steps = settings.num_steps
         self.engine = engine
         self.deadline = DeadlineController(settings.deadline, settings.num_steps)
+        self._checks = {name: FrameCheck(engine.camera) for name in cameras}
 
     @classmethod
     def load(
@@ -88,7 +92,7 @@ class Upscaler:
         from difiisr_ros.pipeline import SuperResolver
 
         values = parameters.values()
-        options = engine_options(values)
+        options = {**engine_options(values), "camera": camera_profile(values)}
         engine = SuperResolver.load(**options)
         unknown = _unknown_counts(parameters.settings, engine)
         if unknown:
@@ -179,19 +183,41 @@ class Upscaler:
             return None
         try:
             pixels, found = self._decode(camera, arrival.message)
+            self._tell_oddities(camera, pixels, found)
             output = output_format(found.encoding, self._settings.output_encoding)
-            return Frame(camera, arrival, pixels, found, output, waited)
+            shutter = camera.shutter.sees(pixels, arrival.time)
+            if shutter and self._is_done_with(camera, arrival):
+                return None
+            return Frame(camera, arrival, pixels, found, output, waited, shutter)
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
             self._failed(camera, error)
             return None
 
+    def _is_done_with(self, camera: CameraStream, arrival: Arrival) -> bool:
+        """Count a frame of a closed shutter, and hold or drop it where that was chosen."""
+        camera.statistics.shutter()
+        settings = self._settings
+        if settings.shutter_frames == HOLD and camera.last is not None:
+            message, scale = camera.last
+            message.header = arrival.message.header
+            crop = self.engine.camera.crop
+            camera.publish(message, scale, settings.camera_info_convention, crop)
+            camera.statistics.held()
+        return settings.shutter_frames != PASS
+
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
     ) -> tuple[np.ndarray, ImageFormat]:
-        pixels, found = message_to_gray(message, self._settings.max_input_pixels)
+        byte_order = self.engine.camera.byte_order
+        pixels, found = message_to_gray(message, self._settings.max_input_pixels, byte_order)
         for notice in found.notices:
             self._notice(camera, notice.cause, notice.words)
         return pixels, found
+
+    def _tell_oddities(self, camera: CameraStream, pixels: np.ndarray, found: ImageFormat) -> None:
+        for oddity in self._checks[camera.name].look(pixels, found.order):
+            camera.statistics.odd(oddity.cause, oddity.words)
+            self._logger.warning(f"frames of {camera.image_topic}: {oddity.words}")
 
     def _upscale(self, frames: list[Frame]) -> None:
         begin = time.monotonic()
@@ -220,29 +246,20 @@ class Upscaler:
         self, frame: Frame, result: np.ndarray, seconds: float, measured: FrameMeasurement
     ) -> None:
         camera, settings, output = frame.camera, self._settings, frame.output
-        shutter = self._is_shutter(frame, measured)
-        if shutter and settings.shutter_frames == "drop":
-            camera.statistics.withheld()
-            return
-        shown = None
-        if output.needs_range:
-            shown = self._shown_range(frame, measured.value_range, shutter)
+        shown = self._shown_range(frame, measured.value_range) if output.needs_range else None
         if settings.temperatures is None:
             array = to_output(result, output, shown)
         else:
             array = self._temperatures(frame, result, settings)
-        if not shutter:
-            camera.shown = (array, output.name)
-        elif settings.shutter_frames == "hold" and camera.shown is not None:
-            held, name = camera.shown
-            array = held if held.shape == array.shape and name == output.name else array
         header = frame.arrival.message.header
         if settings.compressed:
             message = array_to_compressed(array, output.name, header)
         else:
             message = array_to_image(array, output.name, header)
-        scale = len(result) // len(frame.pixels)
-        camera.publish(message, scale, settings.camera_info_convention)
+        crop = self.engine.camera.crop
+        scale = len(result) // len(crop.of(frame.pixels))
+        camera.publish(message, scale, settings.camera_info_convention, crop)
+        camera.last = (message, scale) if settings.shutter_frames == HOLD else None
         frame.latency = latency = time.monotonic() - frame.arrival.time
         late = 0 < self.deadline.deadline < latency
         camera.statistics.published(latency, seconds, late, measured)
@@ -261,20 +278,7 @@ class Upscaler:
             missing = missing.repeat(times, axis=0).repeat(times, axis=1)
         return scale.convert(result, settings.temperatures, missing)
 
-    def _is_shutter(self, frame: Frame, measured: FrameMeasurement) -> bool:
-        """Whether the camera looks at its shutter; counted where it does."""
-        camera, pixels = frame.camera, frame.pixels
-        value_range = measured.value_range
-        if self._settings.fixed_range:
-            value_range = measure_range(self.engine.camera.crop.of(pixels))
-        spread = value_range[1] - value_range[0]
-        least = INTEGER_SPAN if pixels.dtype != np.float32 else 0.0
-        shutter = camera.shutter.is_shutter(spread, measured.noise, least, frame.arrival.time)
-        if shutter:
-            camera.statistics.noticed("shutter_frame")
-        return shutter
-
-    def _shown_range(self, frame: Frame, measured: ValueRange, shutter: bool) -> ValueRange:
+    def _shown_range(self, frame: Frame, measured: ValueRange) -> ValueRange:
         """What becomes black and white, where a jump of the range would be seen.
 
         The engine never sees it: what is measured does not depend on how it is shown.
@@ -282,9 +286,9 @@ class Upscaler:
         if self._settings.fixed_range:
             return measured
         smoother = frame.camera.smoother
+        if frame.shutter and smoother.current is not None:
+            return smoother.current  # the picture comes back as it went
         smoother.time_constant_s = self._settings.range_time_constant
-        if shutter and smoother.range is not None:
-            return smoother.range  # the scene's
         return smoother.update(measured, frame.arrival.time)
 
     def _greet(

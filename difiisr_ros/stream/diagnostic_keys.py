@@ -12,12 +12,13 @@ TOPIC = "topic"  # of the input's images, and of the results
 FRAMES_RECEIVED = "frames received"
 FRAMES_DISPLACED = "frames displaced by newer ones"
 FRAMES_REJECTED = "frames rejected"
+SHUTTER_FRAMES = "shutter frames"
 FRAMES_PUBLISHED = "frames published"
 FRAMES_SKIPPED = "frames skipped for the deadline"
-FRAMES_WITHHELD = "shutter frames dropped"
 SUBSCRIBERS = "subscribers"
 LIFECYCLE_STATE = "lifecycle state"
 LAST_TRANSITION_ERROR = "last transition error"
+LOOKS_WRONG = "looks wrong"  # about the input's frames, with the parameter that helps
 NOISE_COUNTS = "noise (counts)"
 
 

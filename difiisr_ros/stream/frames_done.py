@@ -18,7 +18,6 @@ WITHOUT_RESULT = (
     (keys.INPUT, keys.FRAMES_REJECTED),
     (keys.INPUT, keys.FRAMES_DISPLACED),
     (keys.INFERENCE, keys.FRAMES_SKIPPED),
-    (keys.INFERENCE, keys.FRAMES_WITHHELD),
 )
 
 

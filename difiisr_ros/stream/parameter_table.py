@@ -14,14 +14,22 @@ from enum import Enum
 from typing import Any
 
 from difiisr_ros.backends.factory import BACKENDS, PRECISIONS, THREADS
-from difiisr_ros.core.camera_profile import AUTO, MOST_KELVIN
+from difiisr_ros.core.camera_profile import (
+    AUTO,
+    BYTE_ORDERS,
+    MOST_KELVIN,
+    CameraProfile,
+    resolve_camera,
+)
+from difiisr_ros.core.crop import parse_crop
 from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
+from difiisr_ros.core.missing import parse_missing
 from difiisr_ros.core.radiometry import RANGE_MODES
 from difiisr_ros.core.temperature import TEMPERATURES
+from difiisr_ros.errors import OptionError
 from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.options import LIMITS, UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
-from difiisr_ros.stream.shutter import SHUTTER_POLICIES
 
 Value = bool | int | float | str | list[str]
 
@@ -113,6 +121,9 @@ class ParameterSpec:
 _ENGINE_DEFAULTS = UpscaleOptions()
 
 SAME = "same"
+PASS, HOLD, DROP = "pass", "hold", "drop"
+#: Nothing is invented by default: a result that is held looks like a scene that stands still.
+SHUTTER_FRAMES = (PASS, HOLD, DROP)
 OUTPUT_ENCODINGS = (SAME, "mono8", "mono16", "32FC1", "bgr8")
 #: Those that may be asked for beside temperatures, which are published as 32FC1.
 _OF_TEMPERATURES = (SAME, "32FC1")
@@ -135,6 +146,31 @@ TABLE: tuple[ParameterSpec, ...] = (
         "What is known of the camera: 'auto' (nothing; the noise is estimated from each frame), "
         "the path of a profile that difiisr calibrate wrote, or 'reduced' (frames reduced by "
         "antialiased bicubic).",
+    ),
+    ParameterSpec(
+        "missing",
+        "",
+        "Values that stand for no measurement, such as '0, 65535' or '-9999..-9000': they are left "
+        "alone and come back. Empty: what the camera's profile says.",
+    ),
+    ParameterSpec(
+        "crop",
+        "",
+        "Camera pixels to leave out at the borders, as 'bottom 2' for two rows of telemetry; "
+        "camera_info follows. Empty: what the camera's profile says.",
+    ),
+    ParameterSpec(
+        "bad_pixels",
+        "",
+        "Path of a picture of the camera's size, not black where pixels do not measure; these come "
+        "back interpolated. Empty: what the camera's profile says.",
+    ),
+    ParameterSpec(
+        "byte_order",
+        AUTO,
+        "Of pixels of several bytes; auto: what the camera's profile says, else as the message "
+        "says.",
+        choices=BYTE_ORDERS,
     ),
     ParameterSpec(
         "backend",
@@ -273,20 +309,18 @@ TABLE: tuple[ParameterSpec, ...] = (
         "range_time_constant",
         1.0,
         "Seconds over which the range that output_encoding maps to black and white is smoothed, so "
-        "that the picture does not pump; 0 measures every frame for itself. A jump that two frames "
-        "agree on (another gain or unit) is taken at once.",
+        "that the picture does not pump; 0 measures every frame for itself.",
         Change.LIVE,
         minimum=0.0,
         maximum=3600.0,
     ),
     ParameterSpec(
         "shutter_frames",
-        "pass",
-        "Flat frames of a camera that closes its shutter to correct itself, for 3 s at most: pass "
-        "publishes them, hold publishes the last result in their place (under their stamps), drop "
-        "nothing. The smoothed range never sees them.",
+        PASS,
+        "Frames of the camera's closed shutter (FFC), which are flat: pass, as any frame; hold, "
+        "publish the last result again under the frame's header; or drop.",
         Change.LIVE,
-        choices=SHUTTER_POLICIES,
+        choices=SHUTTER_FRAMES,
     ),
     ParameterSpec(
         "tile_size",
@@ -421,6 +455,9 @@ TABLE: tuple[ParameterSpec, ...] = (
 
 BY_NAME = {spec.name: spec for spec in TABLE}
 
+#: Parameters on what of a frame is a measurement, which win over the camera's profile.
+PIXELS = ("missing", "crop", "bad_pixels", "byte_order")
+
 #: Parameters handed to ``SuperResolver.load``, and the names that they have there.
 ENGINE = {
     **{
@@ -464,8 +501,22 @@ def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str
     return {**{ENGINE[name]: values[name] for name in names}, **preset(values["quality"])}
 
 
+def camera_profile(values: Mapping[str, Any]) -> CameraProfile:
+    """What the parameters say of the camera.
+
+    Raises:
+        DataError, OptionError: see :func:`difiisr_ros.core.camera_profile.resolve_camera`.
+    """
+    return resolve_camera(values["camera"], {name: values[name] for name in PIXELS})
+
+
 def check_together(values: Mapping[str, Any]) -> str | None:
-    """What is wrong with a combination of values, each right by itself; None if nothing is."""
+    """What is wrong with values that a row's own check lets pass; None if nothing is."""
+    try:
+        parse_missing(values["missing"])
+        parse_crop(values["crop"] or "0,0,0,0")
+    except OptionError as error:
+        return str(error)
     if values["range_mode"] == "fixed" and not values["range_min"] < values["range_max"]:
         return (
             f"range_mode fixed needs range_min below range_max, "

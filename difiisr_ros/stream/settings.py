@@ -34,7 +34,7 @@ class StreamSettings:
     range_time_constant: float
     """Seconds over which the range that is shown is smoothed."""
     shutter_frames: str
-    """What becomes of frames of the closed shutter: ``pass``, ``hold`` or ``drop``."""
+    """What is done with frames of a closed shutter: ``pass``, ``hold`` or ``drop``."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> StreamSettings:

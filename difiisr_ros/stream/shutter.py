@@ -1,57 +1,76 @@
-"""Recognises the frames in which a camera looks at its closed shutter to correct itself (FFC)."""
+"""Recognises frames of a camera's closed shutter (FFC, NUC). No ROS here.
+
+Uncooled cameras close a shutter every few minutes for half a second or so and send what they see of
+it: a flat frame. It is told from a flat scene by what must come together, within a frame: the
+spread of the pixels collapses; what was seen before is gone, at most places, not just where an
+object has left; and nothing of its structure is left, as would be after a change of gain. A scene
+that is all that, say the sky after a quick turn, is taken for one for :data:`MOST_SECONDS` at most.
+"""
 
 from __future__ import annotations
 
-SHUTTER_POLICIES = ("pass", "hold", "drop")
-LONGEST_S = 3.0
-"""A shutter is closed for 0.3 to 2 s. What stays flat for longer is a wall, fog or the sky."""
-_COLLAPSED = 0.25  # of the scene's spread
-_NOISE_ONLY = 10.0  # spread of noise, pattern and a shutter's warm middle, in sigmas of the noise
-_LOW_CONTRAST = 0.5, 6.0  # the same, where the scene itself is little more than noise
-_NOTHING = 0.02  # of the scene's spread: flat without any noise
-_GAIN = 0.2  # for each frame, of the scene's spread
+from collections import deque
+
+import numpy as np
+
+MOST_SECONDS = 2.0
+"""A shutter is not closed for longer: what stays flat is the scene."""
+_COLLAPSED = 0.25  # of the least spread of the frames before; shutters have 0.01 to 0.1
+_BEFORE = 5  # frames whose spread is known before one is judged
+_ALIKE = 0.5  # correlation with the last frame from which on it is the same scene
+_SAMPLED = 64  # pixels a side that are looked at
+_PERCENTILES = (5, 95)
 
 
 class ShutterWatch:
-    """Tells flat frames amid a scene from the scene, and a scene that has become flat from both.
-
-    A frame is the shutter's where the spread has collapsed, from one frame to the next, to what
-    noise alone makes. After :data:`LONGEST_S` it is a flat scene, and the measure for what follows.
-    """
+    """Looks at each frame of one camera, in order."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the scene."""
-        self._scene: float | None = None
+        """Forget what was seen."""
+        self._spreads: deque[float] = deque(maxlen=_BEFORE)
+        self._last: np.ndarray | None = None
         self._since: float | None = None
 
-    def is_shutter(self, spread: float, noise: float, least: float, time: float) -> bool:
-        """Look at the next frame of a stream.
+    def sees(self, frame: np.ndarray, seconds: float) -> bool:
+        """Whether this frame is one of a closed shutter.
 
         Args:
-            spread: its 1st to 99th percentile, counts.
-            noise: standard deviation of its white noise, counts.
-            least: a spread that says nothing, as whole counts make it, or 0.
-            time: seconds.
+            frame: H x W.
+            seconds: when it arrived; a clock that does not jump.
         """
-        flat = self._scene is not None and _is_flat(spread, noise, least, self._scene)
-        if flat:
-            if self._since is None or time < self._since:
-                self._since = time
-            if time - self._since <= LONGEST_S:
+        rows, columns = (-(-side // _SAMPLED) for side in frame.shape)
+        pixels = frame[::rows, ::columns].astype(np.float64)
+        known = np.isfinite(pixels)
+        if not known.any():
+            return False
+        low, high = np.percentile(pixels[known], _PERCENTILES)
+        spread = float(high - low)
+        if self._last is not None and self._last.shape != pixels.shape:
+            self.reset()
+        if self._is_flat(pixels, spread):
+            self._since = seconds if self._since is None else self._since
+            if 0 <= seconds - self._since < MOST_SECONDS:
                 return True
+            self.reset()
         self._since = None
-        if self._scene is None or flat:
-            self._scene = spread
-        else:
-            self._scene += _GAIN * (spread - self._scene)
+        self._spreads.append(spread)
+        self._last = pixels
         return False
 
-
-def _is_flat(spread: float, noise: float, least: float, scene: float) -> bool:
-    if spread <= _COLLAPSED * scene:
-        return spread <= max(_NOISE_ONLY * noise, _NOTHING * scene, least)
-    share, sigmas = _LOW_CONTRAST
-    return spread <= share * scene and spread <= sigmas * noise
+    def _is_flat(self, pixels: np.ndarray, spread: float) -> bool:
+        if self._last is None or len(self._spreads) < _BEFORE:
+            return False
+        if not spread < _COLLAPSED * min(self._spreads):
+            return False
+        known = np.isfinite(pixels) & np.isfinite(self._last)
+        if not known.any():
+            return False
+        now, before = pixels[known], self._last[known]
+        if float(np.median(np.abs(now - before))) <= spread:
+            return False  # most of it is where it was
+        now, before = now - now.mean(), before - before.mean()
+        norm = float(np.sqrt((now @ now) * (before @ before)))
+        return norm == 0 or abs(float(now @ before)) < _ALIKE * norm

@@ -22,8 +22,8 @@ class StreamSnapshot:
     published: int
     displaced: int
     skipped: int
-    withheld: int
     late: int
+    shutter: int
     rejected: dict[str, int]
     noticed: dict[str, int]
     input_hz: float
@@ -36,6 +36,8 @@ class StreamSnapshot:
     last_input: str
     measurement: FrameMeasurement | None
     """Of the newest frame that was published; None before the first."""
+    oddities: dict[str, str]
+    """What looks wrong about the frames, in words by cause."""
 
 
 @dataclass
@@ -52,13 +54,14 @@ class StreamStatistics:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._received = self._published = self._displaced = self._skipped = self._late = 0
-        self._withheld = 0
+        self._shutter = 0
         self._rejected: Counter[str] = Counter()
         self._noticed: Counter[str] = Counter()
         self._input_rate, self._output_rate = RateMeter(), RateMeter()
         self._since = time.monotonic()
         self._last_error = self._last_input = ""
         self._measurement: FrameMeasurement | None = None
+        self._oddities: dict[str, str] = {}
 
     def start(self) -> None:
         """The stream begins (again): waiting for input counts from now."""
@@ -100,10 +103,16 @@ class StreamStatistics:
         with self._lock:
             self._skipped += 1
 
-    def withheld(self) -> None:
-        """A shutter's frame was dropped, as the user wants it."""
+    def shutter(self) -> None:
+        """A frame showed the camera's closed shutter."""
         with self._lock:
-            self._withheld += 1
+            self._shutter += 1
+
+    def held(self) -> None:
+        """An earlier result was published again."""
+        with self._lock:
+            self._published += 1
+        self._output_rate.tick()
 
     def rejected(self, cause: str, message: str) -> None:
         """A frame could not be used."""
@@ -116,6 +125,16 @@ class StreamStatistics:
         with self._lock:
             self._noticed[cause] += 1
 
+    def odd(self, cause: str, words: str) -> None:
+        """Something looks wrong about the frames of this camera; told of until it is configured."""
+        with self._lock:
+            self._oddities[cause] = words
+
+    def forget_oddities(self) -> None:
+        """The camera is configured anew."""
+        with self._lock:
+            self._oddities.clear()
+
     def snapshot(self) -> StreamSnapshot:
         """Everything, consistently."""
         input_hz, output_hz = self._input_rate.hertz(), self._output_rate.hertz()
@@ -127,8 +146,8 @@ class StreamStatistics:
                 published=self._published,
                 displaced=self._displaced,
                 skipped=self._skipped,
-                withheld=self._withheld,
                 late=self._late,
+                shutter=self._shutter,
                 rejected=dict(self._rejected),
                 noticed=dict(self._noticed),
                 input_hz=input_hz,
@@ -140,6 +159,7 @@ class StreamStatistics:
                 last_error=self._last_error,
                 last_input=self._last_input,
                 measurement=self._measurement,
+                oddities=dict(self._oddities),
             )
 
 

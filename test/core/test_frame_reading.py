@@ -139,6 +139,20 @@ def test_bad_pixels_come_back_interpolated(resolver, tmp_path):
     assert rmse(result, TRUTH, blocks(bad)) < 4 * rmse(whole, TRUTH, blocks(bad))
 
 
+def test_a_warm_up_is_of_the_cropped_size_and_of_no_camera(tmp_path):
+    write_bad_pixels(tmp_path / "bad.png", np.eye(20, 30) > 0)
+    camera = CameraProfile(
+        missing=[[0, 255]], crop=(2, 2, 0, 9), bad_pixels=str(tmp_path / "bad.png")
+    )
+    resolver = SuperResolver.load(backend="bicubic", camera=camera)
+    shapes = []
+    run = resolver._backend.run
+    resolver._backend.run = lambda lr, *rest: shapes.append(lr.shape[2:]) or run(lr, *rest)
+    resolver.warmup(20, 30)
+    resolver.warmup(4, 30)  # of which the crop would leave nothing
+    assert shapes == [(16, 21), (4, 30)] and resolver.measurements == ()
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_frame_without_a_measurement_is_refused(dtype):
     frame = np.full((8, 9), 7, dtype)

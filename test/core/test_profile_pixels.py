@@ -119,6 +119,9 @@ def test_what_is_given_beside_a_profile_wins_over_it(tmp_path):
         resolve_camera("auto", {"bad_pixels": "nowhere.png"})
 
 
-@pytest.mark.parametrize("value", ["1,2,3,4", [1, 2, 3, 4], (1, 2, 3, 4), Crop(1, 2, 3, 4)])
+@pytest.mark.parametrize(
+    "value",
+    ["1,2,3,4", "top 1, right 4, bottom 2, left 3", [1, 2, 3, 4], (1, 2, 3, 4), Crop(1, 2, 3, 4)],
+)
 def test_a_crop_is_read_as_people_write_it(value):
     assert parse_crop(value) == Crop(top=1, bottom=2, left=3, right=4)

@@ -7,8 +7,7 @@ import pytest
 
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import CameraProfile
-from difiisr_ros.core.radiometry import measure_range, normalize, restore
-from difiisr_ros.core.range_smoother import RangeSmoother
+from difiisr_ros.core.radiometry import RangeSmoother, measure_range, normalize, restore
 from difiisr_ros.core.reading import read
 from difiisr_ros.errors import FrameError, OptionError
 

@@ -1,4 +1,4 @@
-"""Results of an earlier upscale in a bag are known by what they are, whatever they are called."""
+"""Results of an earlier upscale are recognised in a bag, by name and by what they show."""
 
 from __future__ import annotations
 
@@ -11,136 +11,127 @@ import pytest
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
 from difiisr_ros.cli import main
+from difiisr_ros.errors import DataError
 from difiisr_ros.io.bags import BagReader, BagWriter
+from difiisr_ros.io.frames import BagSource
 from difiisr_ros.io.recorded_results import recorded_results
+from difiisr_ros.lab.frames.bag_stream import bag_streams
+from difiisr_ros.lab.frames.recorded import RecordedResults
+from difiisr_ros.lab.frames.streams import StreamOptions
+from difiisr_ros.scene.street import SyntheticScene
 
-T0 = 1_700_000_000_000_000_000
-STEP = 33_000_000
-
-
-def scene(seed, i, shape=(24, 32)):
-    noise = np.random.default_rng(seed).normal(size=(shape[0], shape[1] + 100)).astype(np.float32)
-    blurred = cv2.GaussianBlur(noise, (0, 0), 2.0)[:, i : i + shape[1]]
-    return (29000 + 3000 * blurred).astype(np.uint16)
+T0, STEP = 10**18, 10**8
 
 
-def up(frame):
-    return cv2.resize(frame, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+@pytest.fixture(scope="module")
+def scene():
+    rendered = SyntheticScene(96, 72, real_camera=True)
+    return [rendered.frame(i)[0] for i in range(4)], [rendered.truth(i) for i in range(4)]
 
 
-class Header:
-    frame_id = "cam"
-
-    def __init__(self, ns):
-        self.stamp = type("Stamp", (), {"sec": ns // 10**9, "nanosec": ns % 10**9})
-
-
-def record(path, topics, count=8):
-    """topics: name -> (frame from i, first i, delay in frames)."""
+def write(path, topics):
+    """A bag; each topic's frames have the stamps T0, T0 + STEP, ..."""
     with BagWriter(path) as writer:
-        for i in range(count):
-            for topic, (make, first, delay) in topics.items():
-                if i - delay >= first:
-                    j = i - delay
-                    writer.write_image(topic, T0 + STEP * i, make(j), Header(T0 + STEP * j))
+        for topic, frames in topics.items():
+            for i, frame in enumerate(frames):
+                writer.write_image(topic, T0 + i * STEP, frame)
     return path
 
 
-def found(path, namespace="sr"):
+def found(path, **options):
     with BagReader(path) as reader:
-        return recorded_results(reader, namespace)
+        return recorded_results(reader, **options)
 
 
-def camera(seed=0):
-    return lambda i: scene(seed, i)
+def upscaled(frames):
+    return [cv2.resize(f, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC) for f in frames]
 
 
-def test_a_second_namespace_does_not_upscale_the_first_ones_results(tmp_path, capsys):
-    record(tmp_path / "bag", {"/cam/image_raw": (camera(), 0, 0)})
-    last = tmp_path / "bag"
-    for name in ("sr", "sr2", "third"):
-        out, report = tmp_path / name, tmp_path / f"{name}.json"
-        arguments = ["upscale", last, out, "--namespace", name, "--backend", "bicubic"]
-        assert main([*map(str, arguments), "--json", str(report)]) == 0
-        assert json.loads(report.read_text())["frames"] == 8
-        last = out
-    with BagReader(last) as reader:
-        assert reader.image_topics() == [
-            "/cam/image_raw", "/cam/sr/image_raw", "/cam/sr2/image_raw", "/cam/third/image_raw",
-        ]  # fmt: skip
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.startswith("not used: ") and "/cam/sr2/image_raw" in said, said
-    assert found(last) == {
+def test_results_are_known_by_name_and_by_what_they_show(tmp_path, scene):
+    lr, _ = scene
+    eight_bits = [cv2.normalize(f, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U) for f in upscaled(lr)]
+    bag = write(
+        tmp_path / "bag",
+        {
+            "/cam/image_raw": lr,
+            "/cam/sr/image_raw": upscaled(lr),
+            "/cam/x4/image_raw": upscaled(lr),
+            "/hd": eight_bits,
+            "/cam/mine/image_raw": upscaled(lr),
+        },
+    )
+    assert found(bag, namespace="mine") == {
         "/cam/sr/image_raw": "named /sr/",
-        "/cam/sr2/image_raw": "of /cam/image_raw",
-        "/cam/third/image_raw": "of /cam/image_raw",
+        "/cam/mine/image_raw": "named /mine/",
+        "/cam/x4/image_raw": "/cam/image_raw x4",
+        "/hd": "/cam/image_raw x4",
     }
 
 
-def test_a_nodes_remapped_results_that_begin_late(tmp_path):
-    """The node was loading its model while the recorder ran, and mapped to 8 bits."""
-
-    def shown(i):
-        return cv2.normalize(up(scene(0, i)), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
-
-    path = record(
+def test_other_cameras_are_no_results(tmp_path, scene):
+    lr, truth = scene
+    rng = np.random.default_rng(0)
+    shifted = [np.roll(t, 48, axis=1) for t in truth]
+    bag = write(
         tmp_path / "bag",
-        {"/flir/raw": (camera(), 0, 0), "/detector/input": (shown, 60, 3)},
-        count=90,
+        {
+            "/small/image_raw": lr,
+            "/same_size/image_raw": lr,
+            "/beside/image_raw": shifted,
+            "/flat/image_raw": [np.full_like(t, 30000) for t in truth],
+            "/inverted/image_raw": [t.max() - t for t in truth],
+            "/noise/image_raw": [rng.integers(0, 9, t.shape, np.uint16) for t in truth],
+            "/later/image_raw": [],
+        },
     )
-    assert found(path) == {"/detector/input": "of /flir/raw"}
+    assert found(bag) == {}
+    with BagWriter(tmp_path / "times") as writer:  # the same pictures, but of other moments
+        for i, (frame, picture) in enumerate(zip(lr, truth)):
+            writer.write_image("/a", T0 + i * STEP, frame)
+            writer.write_image("/b", T0 + i * STEP + STEP // 2, picture)
+    assert found(tmp_path / "times") == {}
 
 
-@pytest.mark.parametrize(
-    ("other", "why"),
-    [
-        (lambda i: up(scene(1, i)), "another scene, as a second camera sees it"),
-        (lambda i: 60000 - up(scene(0, i)), "another band"),
-        (lambda i: cv2.resize(scene(0, i), None, fx=2, fy=2), "twice the size"),
-        (lambda i: np.full((96, 128), 30000, np.uint16), "flat: nothing is known"),
-    ],
-)
-def test_cameras_that_are_triggered_together_are_cameras(tmp_path, other, why):
-    path = record(tmp_path / "bag", {"/a": (camera(), 0, 0), "/b": (other, 0, 0)})
-    assert found(path) == {}, why
+def test_a_second_upscale_leaves_the_results_of_the_first_alone(tmp_path, scene, capsys):
+    lr, _ = scene
+    bag = write(tmp_path / "bag", {"/cam/image_raw": lr})
+
+    def upscale(source, target, namespace):
+        out = tmp_path / "report.json"
+        arguments = [source, tmp_path / target, "--namespace", namespace, "--json", out]
+        assert main(["upscale", *map(str, arguments), "--backend", "bicubic"]) == 0
+        return json.loads(out.read_text())
+
+    assert upscale(bag, "one", "sr")["not_used"] == []
+    for source, target, namespace in (("one", "two", "sr2"), ("two", "three", "sr3")):
+        capsys.readouterr()
+        report = upscale(tmp_path / source, target, namespace)
+        assert report["frames"] == len(lr)
+        assert "not used: results of an earlier run (named /sr/): /cam/sr/" in (
+            capsys.readouterr().err
+        )
+    assert [entry["name"] for entry in report["not_used"]] == [
+        "/cam/sr/image_raw",
+        "/cam/sr2/image_raw",
+    ]
+    with BagReader(tmp_path / "three") as reader:
+        assert reader.image_topics() == [
+            "/cam/image_raw",
+            *(f"/cam/{name}/image_raw" for name in ("sr", "sr2", "sr3")),
+        ]
 
 
-def test_what_a_node_said_of_itself(tmp_path):
-    """The input may not be in the bag at all."""
-    from rosbags.typesys import Stores, get_typestore
-
-    types = get_typestore(Stores.ROS2_JAZZY).types
-    array, status, pair = (
-        types[f"diagnostic_msgs/msg/{n}"]
-        for n in ("DiagnosticArray", "DiagnosticStatus", "KeyValue")
-    )
-    stamp = types["builtin_interfaces/msg/Time"](0, 0)
-    values = [pair("topic", "/enhanced"), pair("frames published", "3")]
-    message = array(
-        types["std_msgs/msg/Header"](stamp, ""),
-        [status(0, "super_resolution: front inference", "", "", values)],
-    )
-    with BagWriter(tmp_path / "bag") as writer:
-        writer.write("/diagnostics", array.__msgtype__, T0, message)
-        writer.write_image("/enhanced", T0 + 1, up(scene(0, 0)))
-        writer.write_image("/visible", T0 + 2, scene(0, 0))
-    assert found(tmp_path / "bag") == {"/enhanced": "by recorded diagnostics"}
-
-
-def test_one_topic_is_a_camera_and_names_decide_alone(tmp_path):
-    assert found(record(tmp_path / "a", {"/x/y": (camera(), 0, 0)})) == {}
-    path = record(tmp_path / "b", {"/cam/x4/image_raw": (camera(), 0, 0)})
-    assert found(path, "x4") == {"/cam/x4/image_raw": "named /x4/"}
-
-
-def test_evaluate_leaves_results_out_too(tmp_path):
-    from difiisr_ros.lab.frames.open_streams import open_streams
-    from difiisr_ros.lab.frames.streams import StreamOptions
-
-    def result(i):
-        return up(scene(0, i))
-
-    path = record(tmp_path / "bag", {"/cam": (camera(), 0, 0), "/detector/in": (result, 0, 0)})
-    (stream,) = open_streams((path,), StreamOptions())
-    assert stream.topic == "/cam"
-    assert any("/detector/in (super-resolved already, of /cam)" in n for n in stream.notices)
+def test_every_reader_of_a_bag_knows_them(tmp_path, scene):
+    lr, _ = scene
+    bag = write(tmp_path / "bag", {"/cam/image_raw": lr, "/cam/x4/image_raw": upscaled(lr)})
+    (stream,) = bag_streams(bag, StreamOptions())
+    assert stream.topic == "/cam/image_raw"
+    assert "/cam/x4/image_raw (super-resolved already" in stream.notices[0]
+    assert BagSource(bag).topic == "/cam/image_raw"
+    assert BagSource(bag, "/cam/x4/image_raw").topic == "/cam/x4/image_raw"
+    recorded = RecordedResults(bag)
+    assert recorded.topic == "/cam/x4/image_raw"
+    recorded.close()
+    two = write(tmp_path / "two", {"/a/image_raw": lr, "/b/image_raw": lr})
+    with pytest.raises(DataError, match="several image topics"):
+        BagSource(two)

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from difiisr_ros.errors import OptionError
-from difiisr_ros.messages.camera_info import scale_camera_info
+from difiisr_ros.core.crop import Crop
+from difiisr_ros.errors import FrameError, OptionError
+from difiisr_ros.messages.camera_info import crop_camera_info, scale_camera_info
 from difiisr_ros.pipeline import SuperResolver
 
 WIDTH, HEIGHT, SCALE = 64, 48, 4
@@ -154,3 +155,31 @@ def test_bags_and_ros_messages_alike():
 def test_unusable_arguments_are_named(scale, convention):
     with pytest.raises(OptionError, match=r"opencv|2\.5|is 0"):
         scale_camera_info(camera(), scale, convention)
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("matrix", ["k", "p"])
+def test_points_are_seen_at_their_place_in_what_a_crop_leaves(upscale, point, matrix):
+    info, crop = camera(), Crop(top=5, bottom=2, left=7, right=1)
+    large = upscale(crop.of(picture_of(*project(getattr(info, matrix), point))))
+    scaled = scale_camera_info(info, SCALE, crop=crop)
+    assert (scaled.height, scaled.width) == large.shape
+    assert seen_at(large) == pytest.approx(project(getattr(scaled, matrix), point), abs=0.05)
+    assert (info.width, info.k[2]) == (WIDTH, 31.2)  # the camera's own message stays
+
+
+def test_a_region_of_interest_is_what_a_crop_makes_smaller():
+    roi = SimpleNamespace(x_offset=10, y_offset=20, width=40, height=24, do_rectify=False)
+    info = camera(roi=roi, binning_x=2, binning_y=2)
+    found = crop_camera_info(info, Crop(top=3, bottom=1, left=2, right=4))
+    assert (found.roi.x_offset, found.roi.y_offset) == (14, 26)
+    assert (found.roi.width, found.roi.height) == (28, 16)
+    assert (found.width, found.height, found.k[2]) == (WIDTH, HEIGHT, 31.2)
+    with pytest.raises(FrameError, match=r"40x24 pixels, of which crop \(left 20\) leaves nothing"):
+        crop_camera_info(info, Crop(left=20))
+
+
+def test_an_uncalibrated_camera_is_cropped_without_a_centre():
+    info = camera(k=[0.0] * 9, p=[0.0] * 12)
+    found = crop_camera_info(info, Crop(top=8))
+    assert (found.height, list(found.k), list(found.p)) == (HEIGHT - 8, [0.0] * 9, [0.0] * 12)

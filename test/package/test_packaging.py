@@ -173,6 +173,7 @@ def test_wheel_holds_weights_launch_files_and_scripts(repository, copy_sources, 
         metadata = archive.read(info).decode()
         entry_points = archive.read(info.replace("METADATA", "entry_points.txt")).decode()
     assert "difiisr_ros/weights/lite.safetensors" in names
+    assert {f"difiisr_ros/weights/{model}.onnx" for model in ("lite", "nano")} <= set(names)
     assert "difiisr_ros/lab/report/page.css" in names
     assert "difiisr_ros/py.typed" in names
     assert not any(name.startswith(("test/", "tools/", "build/")) for name in names)

@@ -249,6 +249,7 @@ def test_missing_torch_falls_back_loudly_or_not_at_all(monkeypatch, caplog, tmp_
 
     monkeypatch.setenv("DIFIISR_CACHE", str(tmp_path))  # where no exported graph is kept
     monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "difiisr_ros.backends.torch_backend", raising=False)
     resolver = SuperResolver.load()
     assert resolver.info.backend == "bicubic"

@@ -15,14 +15,15 @@ from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
-from difiisr_ros.errors import DataError, first_line
+from difiisr_ros.errors import DataError, Interrupted
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
 from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
-from difiisr_ros.lab.training.interruption import interruption
+from difiisr_ros.long_work import stop_requested, stopping_at_signals
+from difiisr_ros.models.checkpoint import misfits
 from difiisr_ros.models.detector.checkpoint import save_detector
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
@@ -124,14 +125,11 @@ class DetectorTrainer:
             DataError: the file is damaged or of another configuration.
         """
         if not self._state_file.is_file():
-            if self.model_file.exists():
-                raise DataError(
-                    f"{self.model_file}: is in the way, and of no training in {self.out} that "
-                    "could be continued; choose another folder"
-                )
             return False
         try:
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
+            if misfits(self.network, state["network"]):
+                raise DataError("it is of another architecture, or other classes")
             self.network.load_state_dict(state["network"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._average = {k: v.to(self.device) for k, v in state["average"].items()}
@@ -139,8 +137,9 @@ class DetectorTrainer:
             self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
             self.history = state["history"]
         except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(
-                f"{self._state_file} cannot be continued ({first_line(error)}); "
+                f"{self._state_file} cannot be continued ({reason}); "
                 "remove it, or choose another folder, to start anew"
             ) from error
         return True
@@ -157,32 +156,43 @@ class DetectorTrainer:
             "best": self.best,
             "history": self.history,
         }
-        with replacing(self._state_file) as temporary:
-            torch.save(state, temporary)
+        try:
+            with replacing(self._state_file) as temporary:
+                torch.save(state, temporary)
+        except (OSError, RuntimeError) as error:  # torch's own on a full disk
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(f"{self.out}: cannot be written: {reason}") from error
 
     def run(self) -> Path:
         """Train until the steps are done. Returns :attr:`model_file`.
 
-        SIGINT and SIGTERM end it after the step in work, its state saved.
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; what was reached is saved.
         """
+        with stopping_at_signals():
+            return self._run()
+
+    def _run(self) -> Path:
         start = time.monotonic() - self.seconds
         mean: float | None = None
         total = self.settings.steps
-        with (
-            interruption() as asked,
-            tqdm(total=total, initial=self.step, unit="step", mininterval=2.0) as bar,
-        ):
+        with tqdm(total=total, initial=self.step, unit="step", mininterval=2.0) as bar:
             while self.step < total:
                 loss = self._train_step()
                 mean = loss if mean is None else 0.98 * mean + 0.02 * loss
                 self.seconds = time.monotonic() - start
                 bar.update()
                 bar.set_postfix_str(f"loss {mean:.3f}{self._quality()}", refresh=False)
+                if stop_requested():
+                    self._save_state()
+                    raise Interrupted(
+                        f"stopped at step {self.step}, and saved in {self.out}; the same command "
+                        "continues there"
+                    )
                 if self.step % self.settings.validate_every == 0 or self.step == total:
                     self._validate()
                     self._save_state()
                     bar.write(f"step {self.step}, {self.seconds / 60:.1f} min:{self._quality()}")
-                asked.check(self._save_state)
         return self.model_file
 
     def _quality(self) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import math
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -51,22 +50,6 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
                 values.append(float(method.times_ms[row]))
                 cells = ["" if math.isnan(v) else f"{v:.8g}" for v in values]
                 table.writerow([*head, method.name, *cells])
-
-
-def check_writable(path: Path) -> None:
-    """Make a file's folder and see whether a file can be made in it, before hours of work.
-
-    Raises:
-        DataError: It cannot.
-    """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, the name of a file is needed")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -189,12 +189,13 @@ def super_resolver_methods(
         OptionError: a number of steps that the model does not have.
     """
     methods = []
+    scene = resolver.camera.of_the_scene()  # streams have put the frames right
     for position, steps in enumerate(num_steps):
         resolver.configure(num_steps=steps)
 
         def upscale(sample: Sample, steps: int = steps) -> np.ndarray:
             resolver.configure(num_steps=steps)
-            return resolver.upscale(sample.lr)
+            return resolver.upscale(sample.lr, camera=scene)
 
         name = DIFIISR if position == 0 else f"{DIFIISR}@{steps}"
         engine = resolver.info.as_dict()
@@ -216,7 +217,12 @@ def _model_method(
         **{**engine, "model": str(path), "backend": "auto"}, strict_backend=True
     )
     stack.callback(resolver.close)
-    return Method(path.stem, lambda sample: resolver.upscale(sample.lr), resolver.info.as_dict())
+    scene = resolver.camera.of_the_scene()
+
+    def upscale(sample: Sample) -> np.ndarray:
+        return resolver.upscale(sample.lr, camera=scene)
+
+    return Method(path.stem, upscale, resolver.info.as_dict())
 
 
 def _recorded_method(

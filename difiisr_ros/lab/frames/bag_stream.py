@@ -16,6 +16,7 @@ from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader
 from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.lab.frames.degrade import crop_to_scale
 from difiisr_ros.lab.frames.folder_stream import file_state, self_referenced_settings
+from difiisr_ros.lab.frames.put_right import OddityNotices, put_right, truth_of
 from difiisr_ros.lab.frames.streams import (
     NO_REFERENCE,
     PAIRED,
@@ -28,7 +29,6 @@ from difiisr_ros.lab.frames.streams import (
 
 #: Messages of one topic that may wait for their partner of the other one.
 _WAITING = 32
-_RESULTS = "/sr/"  # where the node publishes what it has made of a camera
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
     chosen, left_out = (options.topics, []) if options.topics else _cameras(known, counts, results)
     if not chosen:
         raise DataError(
-            f"{path}: has no image topic with frames of a camera; it has {', '.join(left_out)}"
+            f"{path}: has no image topic with frames of a camera; it has (--topic takes them) "
+            f"{', '.join(left_out)}"
         )
     if left_out:
         notices.append(f"{path}: left out (--topic takes them): {', '.join(left_out)}")
@@ -90,7 +91,6 @@ def _cameras(
     known: list[str], counts: dict[str, int], results: dict[str, str]
 ) -> tuple[tuple[str, ...], list[str]]:
     chosen, left_out = [], []
-    cameras = {_plain_name(topic) for topic in known}
     for topic in known:
         raw, _, transport = topic.rpartition("/")
         if not counts[topic]:
@@ -99,17 +99,11 @@ def _cameras(
             left_out.append(f"{topic} (copy of {raw})")
         elif transport == "compressedDepth":
             left_out.append(f"{topic} (depth)")
-        elif _RESULTS in topic and _plain_name(topic.replace(_RESULTS, "/")) in cameras:
-            left_out.append(f"{topic} (super-resolved already)")
-        elif topic in results and _RESULTS not in topic:
-            left_out.append(f"{topic} (super-resolved already, {results[topic]})")
+        elif topic in results:
+            left_out.append(f"{topic} (super-resolved already: {results[topic]})")
         else:
             chosen.append(topic)
     return tuple(chosen), left_out
-
-
-def _plain_name(topic: str) -> str:
-    return topic.removesuffix("/compressed")
 
 
 class BagStream:
@@ -127,6 +121,7 @@ class BagStream:
         self.label = f"{path} {topic}"
         self.notices: list[str] = []
         self._options = options
+        self._oddities = OddityNotices(str(path), options.pixels, every=64)
         first, end = span
         self._start_ns = first + round(options.start_s * 1e9)
         self._stop_ns: int | None = None
@@ -161,7 +156,7 @@ class BagStream:
         """See :class:`Stream`."""
         problems = _Problems(self.label)
         first: _Message | None = None
-        with BagReader(self.path, salvage=True) as reader:
+        with self._reader() as reader:
             known = len(reader.notices)
             pairs = self._pairs(reader, after, self._start_ns, self._stop_ns, problems)
             left = None if self._options.limit is None else max(0, self._options.limit - done)
@@ -176,7 +171,7 @@ class BagStream:
         """See :class:`Stream`."""
         margin = round(1e9 * max(1.0, self._options.match_tolerance_s)) if self._is_paired else 0
         problems = _Problems(self.label)
-        with BagReader(self.path, salvage=True) as reader:
+        with self._reader() as reader:
             start, stop = log_time_ns - margin, log_time_ns + margin + 1
             for message, partner in self._pairs(reader, -1, start, stop, problems, every=1):
                 if message.log_time_ns == log_time_ns:
@@ -187,6 +182,9 @@ class BagStream:
         """See :class:`Stream`."""
         files = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
         return [self.topic, *(file_state(file) for file in files if file.is_file())]
+
+    def _reader(self) -> BagReader:
+        return BagReader(self.path, salvage=True, byte_order=self._options.pixels.byte_order)
 
     @property
     def _is_paired(self) -> bool:
@@ -244,6 +242,12 @@ class BagStream:
             message, frame = record.message, record.frame
             if frame.dtype == np.float32 and not np.isfinite(frame).all():
                 raise FrameError(f"{connection.topic}: has NaN or infinite pixels")
+            if connection.topic == self.topic:
+                name = f"{connection.topic} {index}"
+                self.notices += self._oddities.of(frame, name, record.format.order)
+                frame = put_right(frame, self._options.pixels)
+            else:
+                frame = truth_of(frame, self._options.pixels)
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         except DifiisrError as error:
             problems.add(error)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.errors import DataError, OptionError
+from difiisr_ros.errors import DataError, FrameError, OptionError
 from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, survey_folder
 from difiisr_ros.io.left_out import LeftOut, read_finite
 from difiisr_ros.lab.frames.degrade import CAMERA, SCALE, crop_to_scale
+from difiisr_ros.lab.frames.put_right import OddityNotices, put_right, truth_of
 from difiisr_ros.lab.frames.streams import (
     NO_REFERENCE,
     PAIRED,
@@ -48,6 +49,7 @@ class FolderStream:
         self.notices: list[str] = []
         self._left_out = LeftOut(options.strict, log=None)
         self.in_time = options.sequence
+        self._oddities = OddityNotices(self.label, options.pixels, every=1)
         self._options = options
         hr_folder, lr_folder = path / "HR", path / "LR"
         has_hr, has_lr = hr_folder.is_dir(), lr_folder.is_dir()
@@ -125,7 +127,20 @@ class FolderStream:
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """A file's frame, and its partner's where it has one."""
         file, lr_file = self._files[index // self._options.every]
-        return read_finite(file), None if lr_file is None else read_finite(lr_file)
+        camera = self._options.pixels
+        if lr_file is None:
+            return self._right(file), None
+        truth = read_finite(file, camera.byte_order)
+        return truth_of(truth, camera), self._right(lr_file)
+
+    def _right(self, file: Path) -> np.ndarray:
+        camera = self._options.pixels
+        frame = read_finite(file, camera.byte_order)
+        self.notices += self._oddities.of(frame, file.name)
+        try:
+            return put_right(frame, camera)
+        except FrameError as error:
+            raise DataError(f"{file}: {error}") from error
 
     def _sample(self, index: int, frame: np.ndarray, lr: np.ndarray | None) -> Sample:
         hr_file, lr_file = self._files[index // self._options.every]

@@ -15,6 +15,7 @@ import numpy as np
 
 from difiisr_ros.errors import DataError, FrameError
 from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader
+from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.messages.cdr import stamp_of
 
 
@@ -26,8 +27,8 @@ class RecordedResults:
 
     Args:
         path: A rosbag2 bag.
-        topic: Topic with the results; None: the only one called ``.../sr/image_raw``, or the only
-            image topic.
+        topic: Topic with the results; None: the only one that is recognised as results, or the
+            only image topic.
 
     Raises:
         DataError: Not a bag that can be read, or it is not clear which topic is meant.
@@ -119,8 +120,7 @@ def _choose_topic(reader: BagReader, topic: str | None) -> str:
                 f"{reader.path}: has no images on {topic}; it has {', '.join(known) or 'none'}"
             )
         return topic
-    results = [t for t in known if t.removesuffix("/compressed").endswith("/sr/image_raw")]
-    candidates = results or known
+    candidates = list(recorded_results(reader)) or known
     if len(candidates) != 1:
         raise DataError(
             f"{reader.path}: which of its image topics holds the results? "

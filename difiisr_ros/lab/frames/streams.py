@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.lab.frames.degrade import CAMERA, NOISE_PERCENT, SCALE, check_degradation, degrade
 
@@ -82,6 +83,8 @@ class StreamOptions:
     """Take every n-th frame of each stream."""
     limit: int | None = None
     """Take at most this many frames of each stream."""
+    pixels: CameraProfile = field(default_factory=CameraProfile)
+    """What of the recorded frames is a measurement, and the order of their bytes."""
     strict: bool = False
     """End at a file that cannot be read, instead of leaving it out."""
 

@@ -39,7 +39,8 @@ STUCK = 0.05
 SMOOTHED, SIGNAL, HALOS, JPEG, COARSE = 0.1, 0.1, 0.1, 0.07, 0.3
 """Shares of crops with noise that was smoothed in the camera or grows with the signal, with halos,
 and (of whole counts) with JPEG's loss and with a coarser count. All are there, and none often: a
-network of this size pays for each with what it gains on plain cameras, 0.3 dB for twice of all."""
+network of this size pays for them on plain cameras, 0.3 dB of hit_uav/val when told its camera,
+after 1000 steps from scratch with two to three times as many; the least of it for any one alone."""
 TOLD, ROUGHLY_TOLD = 0.5, 0.05
 """Shares of crops whose blur is told, and told with an error; of the others nothing is."""
 

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.core.resample import fold
-from difiisr_ros.errors import DataError, first_line
+from difiisr_ros.errors import DataError, Interrupted
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.training import distributed
 from difiisr_ros.lab.training.channel_limits import channel_examples, measure_limits
@@ -24,13 +25,13 @@ from difiisr_ros.lab.training.data import CropSampler, load_frames
 from difiisr_ros.lab.training.degradation import degrade
 from difiisr_ros.lab.training.distill import Teacher
 from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, lite_answer
-from difiisr_ros.lab.training.interruption import Interruption, interruption
 from difiisr_ros.lab.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
 from difiisr_ros.lab.training.muon import Muon
 from difiisr_ros.lab.training.validate import validate
-from difiisr_ros.lab.training.verdict import Verdict, against_shipped
+from difiisr_ros.lab.training.verdict import Verdict, compare_with_shipped
+from difiisr_ros.long_work import stop_requested, stopping_at_signals
 from difiisr_ros.models.channel_limits import ChannelLimits
-from difiisr_ros.models.checkpoint import load_model, save_model
+from difiisr_ros.models.checkpoint import load_model, misfits, save_model
 from difiisr_ros.models.guidance_priors import GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 
@@ -111,8 +112,6 @@ class Trainer:
         self.settings, self.out, self.data = settings, out, data
         self.rank, self.world = distributed.start()
         self.device = current_device()
-        #: Whether the finished model beats the shipped one; None before, or where there is none.
-        self.verdict: Verdict | None = None
         self.left_out = LeftOut(strict)
         frames = load_frames(data, settings.crop, self.left_out)
         if validation is not None:
@@ -141,6 +140,8 @@ class Trainer:
         self.plain = GuidedLoss(0.0, 0.0, self.device)
         self.stage, self.step, self.elapsed = self._stages()[0], 0, 0.0
         self.history: list[dict[str, Any]] = []
+        #: Of the finished model, where one of its architecture is shipped.
+        self.verdict: Verdict | None = None
         self._new_optimizer()
 
     # -- state -------------------------------------------------------------------------------
@@ -149,10 +150,6 @@ class Trainer:
     def _state_file(self) -> Path:
         return self.out / "last.pt"
 
-    @property
-    def _model_file(self) -> Path:
-        return self.out / "model.safetensors"
-
     def resume(self) -> bool:
         """Continue from ``last.pt`` where there is one; returns whether it was there.
 
@@ -160,15 +157,11 @@ class Trainer:
             DataError: the file is damaged or of another configuration.
         """
         if not self._state_file.is_file():
-            if self._model_file.exists():
-                raise DataError(
-                    f"{self._model_file}: is in the way, and of no training in {self.out} that "
-                    "could be continued; choose another folder"
-                )
             return False
         try:
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
-            self._check_architecture(state["model"])
+            if misfits(self.model, state["model"]):
+                raise DataError("it is of another architecture")
             self.stage = state["stage"]
             self._new_optimizer()
             self.model.load_state_dict(state["model"])
@@ -183,20 +176,12 @@ class Trainer:
             else:
                 self._draw_anew()
         except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(
-                f"{self._state_file} cannot be continued ({first_line(error)}); "
+                f"{self._state_file} cannot be continued ({reason}); "
                 "remove it, or choose another folder, to start anew"
             ) from error
         return True
-
-    def _check_architecture(self, weights: dict[str, torch.Tensor]) -> None:
-        ours, theirs = ({k: v.shape for k, v in w.items()} for w in (self.ema, weights))
-        differ = sum(ours.get(key) != theirs.get(key) for key in ours.keys() | theirs.keys())
-        if differ:
-            raise ValueError(
-                f"it is of another architecture: {differ} of {len(ours)} weights differ in name or "
-                "shape; --architecture or --init must be as when it was begun"
-            )
 
     def _draw_anew(self) -> None:
         """Crops and noise of a process whose generators were not kept: only the first's are.
@@ -223,9 +208,13 @@ class Trainer:
             "sampler": self.sampler.state(),
             "history": self.history,
         }
-        with replacing(self._state_file) as temporary:
-            torch.save(state, temporary)
-        save_model(self._model_file, self._averaged(), self._facts())
+        try:
+            with replacing(self._state_file) as temporary:
+                torch.save(state, temporary)
+            save_model(self.out / "model.safetensors", self._averaged(), self._facts())
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's own on a full disk
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(f"{self.out}: cannot be written: {reason}") from error
 
     def _measure_finished(self) -> None:
         """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
@@ -233,6 +222,7 @@ class Trainer:
             model = self._averaged()
             self.priors = fit_guidance_priors(lite_answer(model), self.device, self._frames)
             self.channel_limits = measure_limits(model.prior, channel_examples(model, self._frames))
+            self.verdict = compare_with_shipped(model, self.validation)
 
     def _averaged(self) -> LiteDenoiser:
         model = LiteDenoiser(self.settings.config)
@@ -310,18 +300,13 @@ class Trainer:
     def run(self) -> Path:
         """Train until the minutes are over. Returns the model file.
 
-        SIGINT and SIGTERM end it after the step in work, its state saved.
+        Raises:
+            Interrupted: Ctrl-C or SIGTERM; what was reached is saved.
         """
-        with interruption() as asked:
-            self._loop(asked)
-        self._measure_finished()
-        self._save()
-        if self.rank == 0:
-            self.verdict = against_shipped(self._averaged(), self.validation)
-        distributed.stop(self.world)
-        return self._model_file
+        with stopping_at_signals():
+            return self._run()
 
-    def _loop(self, asked: Interruption) -> None:
+    def _run(self) -> Path:
         start = time.monotonic() - self.elapsed
         last_save = self.elapsed
         self.stage_step = 0 if self.step == 0 else self.settings.warmup_steps
@@ -345,18 +330,28 @@ class Trainer:
             self.elapsed = elapsed
             mean = loss if mean is None else 0.98 * mean + 0.02 * loss
             bar.update(int(elapsed) - bar.n)
-            quality = f" PSNR +{self.history[-1]['gain']:.2f} dB" if self.history else ""
+            quality = f" PSNR {self.history[-1]['gain']:+.2f} dB" if self.history else ""
             bar.set_postfix_str(f"{self.stage} step {self.step} loss {mean:.4f}{quality}", False)
+            if distributed.broadcast(float(stop_requested()), self.world):
+                bar.close()
+                self._save()
+                distributed.stop(self.world)
+                raise Interrupted(
+                    f"stopped at step {self.step}, after {elapsed / 60:.1f} minutes, and saved in "
+                    f"{self.out}; the same command continues there"
+                )
             if elapsed - last_save > self.settings.save_every_s:
                 last_save = elapsed
                 self._validate(bar)
                 self._save()
-            asked.check(self._save)
         bar.close()
         self.elapsed = self.settings.minutes * 60
         self._validate(bar)
         self._save()  # what follows takes a while
-        asked.check(lambda: None)
+        self._measure_finished()
+        self._save()
+        distributed.stop(self.world)
+        return self.out / "model.safetensors"
 
     def _begin_next_stage(self) -> None:
         """Every stage builds on the averaged weights of the one before."""

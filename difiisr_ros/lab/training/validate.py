@@ -31,20 +31,24 @@ class Quality(NamedTuple):
 
 
 def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[Quality, Quality]:
-    """Quality of bicubic and of the model, in the frames' own counts.
-
-    The peak is 255 for uint8 and the frame's own span otherwise.
-    """
-    bicubic, ours = scores(model, frames, num_steps).mean(axis=0)
+    """Quality of bicubic and of the model; see :func:`frame_scores`."""
+    bicubic, ours = frame_scores(model, frames, num_steps).mean(axis=0)
     return Quality(*map(float, bicubic)), Quality(*map(float, ours))
 
 
-def scores(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> np.ndarray:
-    """The same of each frame: (frames, 2, 2), of bicubic and the model the fields of Quality."""
+def frame_scores(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> np.ndarray:
+    """PSNR and spectrum loss of bicubic and of the model, in the frames' own counts.
+
+    The peak is 255 for uint8 and the frame's own span otherwise. The same frames come out of the
+    simulated camera each time.
+
+    Returns:
+        (frames, 2, 2): of bicubic, of the model; the fields of :class:`Quality`.
+    """
     device = next(model.parameters()).device
     full = model.config.schedule()
     schedule = full.respaced(num_steps)
-    found = []
+    scores = []
     with torch.inference_mode():
         for index, frame in enumerate(frames):
             height, width = (side // 4 * 4 for side in frame.pixels.shape)
@@ -74,8 +78,8 @@ def scores(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> np.ndarr
             hr = torch.from_numpy(pixels.astype(np.float32)).to(device)
             peak = 255.0 if frame.pixels.dtype == np.uint8 else float(np.ptp(frame.pixels))
             plain = unfold(upsample_folded(lr))
-            found.append([_score(y, hr, low, high, peak) for y in (plain, sr)])
-    return np.array(found)
+            scores.append([_score(y, hr, low, high, peak) for y in (plain, sr)])
+    return np.array(scores)
 
 
 def _score(

@@ -1,70 +1,54 @@
-"""Whether a trained model beats the shipped one of its architecture, on frames held out."""
+"""Whether a trained model beats the shipped one of its architecture, on held-out frames."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from difiisr_ros.lab.scores.statistics import MIN_UNITS, bootstrap_means, intervals, make_group
+from difiisr_ros.lab.scores.statistics import CONFIDENCE, Group, bootstrap_means, intervals
 from difiisr_ros.lab.training.data import Frame
-from difiisr_ros.lab.training.validate import scores
+from difiisr_ros.lab.training.validate import frame_scores
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite import EMBEDDED_CONFIGS, LiteDenoiser
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A paired comparison in one step: PSNR, dB, trained minus shipped."""
+    """Of one step, which is what runs by default."""
 
     shipped: str
-    """Name of the shipped model."""
     frames: int
-    difference: float
-    low: float | None
-    high: float | None
-    """Ends of the 95 % interval; None where there are too few frames for one."""
-    words: str
-    """``better``, ``worse`` or ``undecided``."""
+    gain_db: float
+    """Mean difference of the PSNR, dB."""
+    interval_db: tuple[float, float] | None
+    """Of the mean; None where the frames are too few for one."""
 
     def sentence(self) -> str:
-        """For a person."""
-        span = f"fewer than {MIN_UNITS} frames give no interval"
-        if self.low is not None and self.high is not None:
-            span = f"95 % interval {self.low:+.2f} to {self.high:+.2f}"
-        return (
-            f"{self.words} than the shipped {self.shipped}: {self.difference:+.2f} dB PSNR in one "
-            f"step on {self.frames} held-out frames of a simulated camera ({span})"
-            if self.words != "undecided"
-            else f"undecided against the shipped {self.shipped}: {self.difference:+.2f} dB PSNR in "
-            f"one step on {self.frames} held-out frames of a simulated camera ({span})"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields, for JSON."""
-        return asdict(self)
+        """For people."""
+        figure = f"{self.gain_db:+.2f} dB PSNR on {self.frames} held-out frames"
+        if self.interval_db is None:
+            return f"against the shipped {self.shipped}: {figure}, too few for an interval"
+        low, high = self.interval_db
+        word = "better than" if low > 0 else "worse than" if high < 0 else "no different from"
+        interval = f"{100 * CONFIDENCE:.0f} % interval {low:+.2f} to {high:+.2f}"
+        return f"{word} the shipped {self.shipped}: {figure} ({interval})"
 
 
-def against_shipped(model: LiteDenoiser, frames: list[Frame]) -> Verdict | None:
-    """Compare with the shipped model; None where there is none of this architecture."""
-    names = [name for name, config in EMBEDDED_CONFIGS.items() if config == model.config]
-    if not names:
+def compare_with_shipped(model: LiteDenoiser, frames: list[Frame]) -> Verdict | None:
+    """Compare frame by frame; None where no model of this architecture is shipped."""
+    shipped = next((n for n, config in EMBEDDED_CONFIGS.items() if config == model.config), None)
+    if shipped is None:
         return None
-    shipped, _ = load_model(names[0])
     device = next(model.parameters()).device
-    ours, theirs = (scores(each, frames, 1)[:, 1, 0] for each in (model, shipped.to(device)))
-    return judge(names[0], ours - theirs)
+    other = load_model(shipped)[0].to(device)
+    ours, theirs = (frame_scores(m, frames, 1)[:, 1, 0] for m in (model, other))
+    return judge(shipped, ours - theirs)
 
 
-def judge(shipped: str, differences: np.ndarray) -> Verdict:
-    """The verdict on differences of PSNR, frame by frame."""
-    groups = [make_group(0, len(differences), [differences], False)]
-    columns = differences[:, None].astype(np.float64)
-    low, high = intervals(bootstrap_means(columns, groups), groups)[:, 0]
-    words = "better" if low > 0 else "worse" if high < 0 else "undecided"
-    known = bool(np.isfinite(low))
-    return Verdict(
-        shipped, len(differences), round(float(differences.mean()), 3),
-        round(float(low), 3) if known else None, round(float(high), 3) if known else None, words,
-    )  # fmt: skip
+def judge(shipped: str, gains: np.ndarray) -> Verdict:
+    """The verdict on each frame's difference in dB; frames count as independent."""
+    groups = [Group(0, len(gains), 1)]
+    low, high = intervals(bootstrap_means(gains[:, None], groups), groups)[:, 0]
+    interval = None if np.isnan(low) else (float(low), float(high))
+    return Verdict(shipped, len(gains), float(gains.mean()), interval)

@@ -1,0 +1,36 @@
+"""Graphs of the embedded models that come with the package, for where there is no PyTorch.
+
+ONNX Runtime has wheels for machines that PyTorch does not run on, or not within their memory:
+Raspberry Pi, Jetson, other aarch64. ``tools/write_graphs.py`` writes the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from difiisr_ros.backends.onnx_session import graph_facts
+from difiisr_ros.export.facts import GraphFacts, GraphOptions
+from difiisr_ros.models.model_files import EMBEDDED, WEIGHTS, model_path
+
+SHIPPED = GraphOptions()
+"""What they hold: one step, frames of cameras of any size."""
+
+
+def shipped_path(model: str) -> Path:
+    """Where the graph of an embedded model is."""
+    return WEIGHTS / f"{model}.onnx"
+
+
+def shipped_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts] | None:
+    """The graph of these options that comes with the package, or None.
+
+    Raises:
+        ModelError: the file is no graph of this package.
+    """
+    if model not in EMBEDDED or options != SHIPPED or not shipped_path(model).is_file():
+        return None
+    data = shipped_path(model).read_bytes()
+    facts = graph_facts(data, str(shipped_path(model)))
+    weights = hashlib.sha256(model_path(model).read_bytes()).hexdigest()
+    return (data, facts) if facts.model_sha256 == weights else None
