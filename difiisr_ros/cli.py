@@ -62,6 +62,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "difiisr_ros.commands.detect",
         "Run the detector on frames; with boxes, score it on HR frames and on upscaled LR ones.",
     ),
+    "doctor": (
+        "difiisr_ros.commands.doctor",
+        "Say what runs here, how fast, and why the rest does not; for bug reports, too.",
+    ),
     "demo": (
         "difiisr_ros.commands.demo",
         "Run player, node and monitor on this machine over DDS and report rate and latency.",

@@ -11,11 +11,13 @@ from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
+from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
-from difiisr_ros.commands.upscale_files import plan_files, upscale_files
+from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
+from difiisr_ros.commands.upscale_files import Job, plan_files, upscale_files
 from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
@@ -39,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "output",
         type=Path,
         metavar="OUT",
-        help="a file or a folder for a file, a folder for a folder, a new bag for a bag; never "
-        "the input or in it",
+        help="a file or a folder for a file, a folder for a folder, a new bag for a bag; of a bag "
+        "NAME.png or NAME.tiff writes a file for each frame, and NAME.mcap makes a bag of files; "
+        "never the input or in it",
     )
     parser.add_argument(
         "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
@@ -61,6 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing.add_argument(
         "--overwrite", action="store_true", help="replace files that are there, whatever they are"
     )
+    files.add_argument(
+        "--preview", action="store_true",
+        help="beside each result of more than 8 bits a picture to look at, of its first frame: "
+        "NAME_preview.png, false colours",
+    )  # fmt: skip
     files.add_argument(
         "--unit", choices=UNITS, default=COUNTS,
         help="of FLIR's files: the sensor's counts, or temperatures by the camera's constants "
@@ -88,6 +96,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=CONVENTIONS[0],
         help="how the principal point is scaled",
     )
+    group.add_argument(
+        "--rate", type=real(0.001), default=30.0, metavar="HZ",
+        help="of files that become a bag and have no stamps in their names",
+    )  # fmt: skip
     group.add_argument("--storage", choices=STORAGES, help="of the new bag; default: as the old")
     add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
@@ -102,12 +114,18 @@ def run(args: argparse.Namespace) -> int:
     """
     bag = is_bag(args.input)
     outcome = Outcome()
+    jobs: list[Job] = []
     camera = resolve_camera(args.camera, pixel_arguments(args))
     if bag:
         if args.output.resolve().is_relative_to(args.input.resolve()):
             raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
         _refuse_what_is_for_files(args)
-        jobs = []
+    elif args.output.suffix.lower() in BAGS:
+        _refuse_what_is_for_files(args)
+        if not args.input.exists():
+            raise DataError(f"{args.input}: no such file or folder")
+        if args.output.resolve().is_relative_to(args.input.resolve()):
+            raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
     else:
         options = ReadOptions(
             args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order
@@ -115,18 +133,26 @@ def run(args: argparse.Namespace) -> int:
         jobs = plan_files(
             args.input, args.output, options, outcome,
             recursive=args.recursive, skip_existing=args.skip_existing, overwrite=args.overwrite,
+            preview=args.preview,
         )  # fmt: skip
     if args.json:
         refuse_inputs(args.json, [args.input])
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
-    if bag:
+    ending = args.output.suffix.lower()
+    if bag and ending in FILES:
+        check_target(args.output)
+    elif bag or ending in BAGS:
         check_folder(args.output)
     resolver = load_engine(args, camera=camera)
     try:
         started = time.perf_counter()
-        if bag:
+        if bag and ending in FILES:
+            bag_to_files(args.input, args.output, resolver, outcome, args.topic)
+        elif not bag and ending in BAGS:
+            files_to_bag(args.input, args.output, resolver, outcome, args.rate)
+        elif bag:
             upscale_bag(
                 args.input,
                 args.output,
@@ -154,11 +180,14 @@ def run(args: argparse.Namespace) -> int:
 def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
     """Raise OptionError for an option that a bag has no use for."""
     for name, default in (
-        ("recursive", False), ("skip_existing", False), ("overwrite", False), ("unit", COUNTS),
-        ("allow_preview", False),
+        ("recursive", False), ("skip_existing", False), ("overwrite", False), ("preview", False),
+        ("unit", COUNTS), ("allow_preview", False),
     ):  # fmt: skip
         if getattr(args, name) != default:
-            raise OptionError(f"--{name.replace('_', '-')} is for files, {args.input} is a bag")
+            raise OptionError(
+                f"--{name.replace('_', '-')} is for files, and {args.input} or {args.output} is a "
+                "bag"
+            )
 
 
 def _report(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.commands.outcome import Outcome
+from difiisr_ros.commands.preview import preview_of, write_preview
 from difiisr_ros.core.crop import NO_CROP
 from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.oddities import FrameCheck
@@ -40,6 +41,8 @@ class Job:
     target: Path
     alone: bool
     """Whether it is all that was asked for, so that its error is the command's."""
+    preview: Path | None = None
+    """Where a picture of it goes, if its values are no picture themselves."""
 
 
 def plan_files(
@@ -51,6 +54,7 @@ def plan_files(
     recursive: bool,
     skip_existing: bool,
     overwrite: bool,
+    preview: bool = False,
 ) -> list[Job]:
     """What to read and where to write it; what is left aside is noted in ``outcome``.
 
@@ -78,12 +82,17 @@ def plan_files(
             raise DataError(
                 f"{job.target}: is an input, which is never overwritten; choose another OUT"
             )
-    there = {job for job in jobs if job.target.exists()}
+    if preview:
+        jobs = _with_previews(jobs, skip_existing)
+    for job in jobs:
+        if job.preview is not None and job.preview.resolve() in inputs:
+            raise DataError(f"{job.preview}: is an input, which is never overwritten")
     if skip_existing:
-        outcome.skipped = len(there)
-        jobs = [job for job in jobs if job not in there]
-    elif there and not overwrite:
-        first = next(job.target for job in jobs if job in there)
+        left = [job for job in jobs if not job.target.exists()]
+        outcome.skipped, jobs = len(jobs) - len(left), left
+    there = [path for job in jobs for path in (job.target, job.preview) if path and path.exists()]
+    if there and not overwrite:
+        first = there[0]
         more = f", and {len(there) - 1} more are" if len(there) > 1 else ""
         raise DataError(
             f"{first}: is there already{more}; --overwrite replaces what is there, --skip-existing "
@@ -92,6 +101,15 @@ def plan_files(
     for folder in {job.target.parent: job.target for job in jobs}.values():
         check_target(folder)
     return jobs
+
+
+def _with_previews(jobs: list[Job], skip_existing: bool) -> list[Job]:
+    targets = {job.target for job in jobs}
+    for job in jobs:
+        if preview_of(job.target) in targets:
+            raise DataError(f"{preview_of(job.target)}: would be a result and a preview")
+    kept = {job for job in jobs if skip_existing and preview_of(job.target).exists()}
+    return [j if j in kept else replace(j, preview=preview_of(j.target)) for j in jobs]
 
 
 def _plan_folder(
@@ -176,7 +194,7 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
     for job in tqdm(jobs, unit="file", disable=True if len(jobs) == 1 else None):
         try:
             with open_stack(job.source, options) as stack:
-                done = _upscale_stack(stack, job.target, resolver, check)
+                done = _upscale_stack(stack, job, resolver, check)
                 if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
                     stack.unused.append("TIFF's tags, which only a TIFF holds")
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
@@ -204,12 +222,18 @@ def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:
     return kind(text if str(source) in text else f"{source}: {text}")
 
 
-def _upscale_stack(stack: Stack, target: Path, resolver: Any, check: Check) -> int:
+def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check) -> int:
     scale, crop = resolver.info.scale, resolver.camera.crop
     tags = None if stack.tags is None else lambda index: stack.tags(index, scale, crop)
-    with writing(target, stack.parts, tags) as write:
+    first: np.ndarray | None = None
+    with writing(job.target, stack.parts, tags) as write:
         for image in stack.frames():
-            write(upscale_stored(image, stack.name, stack.nodata, resolver, partial(check, stack)))
+            checked = partial(check, stack)
+            result = upscale_stored(image, stack.name, stack.nodata, resolver, checked)
+            write(result)
+            first = result if first is None else first
+    if job.preview is not None and first is not None and first.dtype != np.uint8:
+        write_preview(job.preview, first, stack.nodata)
     return stack.count
 
 

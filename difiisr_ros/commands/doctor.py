@@ -1,0 +1,162 @@
+"""``difiisr doctor``: what is installed, what runs here and why the rest does not, and how fast."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import logging
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.backends.factory import AUTO, BACKENDS, PRECISIONS
+from difiisr_ros.errors import DifiisrError
+from difiisr_ros.pipeline import SuperResolver
+from difiisr_ros.version import REPORT_TO
+
+HELP = "Say what runs here, how fast, and why the rest does not; for bug reports, too."
+EXIT_NO_MODEL = 1
+SIZES = ((160, 120), (320, 256), (640, 512))
+_OPTIONAL = ("onnxruntime", "onnxruntime-gpu", "onnx", "tensorrt", "safetensors", "rosbags")
+_SECONDS, _LEAST = 0.7, 3  # of each size
+_NETWORKS = ("torch", "onnx", "tensorrt")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--model", default="lite", help="'lite', 'nano', or a model file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Look, print as it goes; 0, or 1 where the model does not run on any backend."""
+    report: dict[str, Any] = {"versions": _versions(), "providers": _providers()}
+    for name, version in report["versions"].items():
+        print(f"{name:<16}{version}")
+    print(f"{'ROS':<16}{_ros()}")
+    report["ros"] = _ros()
+    if report["providers"]:
+        print(f"{'ONNX Runtime on':<16}{', '.join(report['providers'])}")
+    print("\nbackends")
+    report["backends"] = {}
+    for name in (name for name in BACKENDS if name != AUTO):
+        report["backends"][name] = found = _try(args.model, backend=name)
+        print(f"  {name:<10}{_words(found)}", flush=True)
+    print("\nprecisions")
+    report["precisions"] = {}
+    for name in (name for name in PRECISIONS if name != AUTO):
+        report["precisions"][name] = found = _try(args.model, precision=name)
+        print(f"  {name:<10}{_words(found)}", flush=True)
+    print("\nframes a second with the defaults")
+    report["default"], report["frames_per_second"] = _speeds(args.model)
+    print(f"\nA bug report: send all of the above, the command or the node's log, and what was\n"
+          f"expected instead, to {REPORT_TO}")  # fmt: skip
+    if args.json:
+        report["report_to"] = REPORT_TO
+        write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
+    runs = any(report["backends"][name]["runs"] for name in _NETWORKS)
+    return 0 if runs else EXIT_NO_MODEL
+
+
+def _versions() -> dict[str, str]:
+    from difiisr_ros.lab.evaluation.versions import versions
+
+    return versions(["cuda"] if _cuda() else [], _OPTIONAL)
+
+
+def _cuda() -> bool:
+    try:
+        import torch
+    except Exception:  # noqa: BLE001 - a broken installation is what is to be found out
+        return False
+    return torch.cuda.is_available()
+
+
+def _providers() -> list[str]:
+    try:
+        import onnxruntime
+    except Exception:  # noqa: BLE001 - the backend's own attempt says why
+        return []
+    return list(onnxruntime.get_available_providers())
+
+
+def _ros() -> str:
+    if importlib.util.find_spec("rclpy") is None:
+        return "none: rclpy cannot be imported; source an installation, or `make setup`"
+    return os.environ.get("ROS_DISTRO") or "rclpy of this Python, no installation sourced"
+
+
+def _try(model: str, **asked: Any) -> dict[str, Any]:
+    """Whether this runs, exactly as asked; else why not."""
+    try:
+        with _quiet():
+            resolver = SuperResolver.load(model, strict_backend=True, **asked)
+            info = resolver.info
+            resolver.upscale(_frame(32, 24))
+            resolver.close()
+    except DifiisrError as error:
+        return {"runs": False, "why_not": _first_line(error)}
+    except Exception as error:  # noqa: BLE001 - whatever is wrong here is the answer
+        return {"runs": False, "why_not": f"{type(error).__name__}: {_first_line(error)}"}
+    return {"runs": True, "why_not": None, **info.as_dict()}
+
+
+def _words(found: dict[str, Any]) -> str:
+    if not found["runs"]:
+        return f"no: {found['why_not']}"
+    return f"yes, {found['backend']} on {found['device']} ({found['precision']})"
+
+
+def _speeds(model: str) -> tuple[dict[str, Any] | None, dict[str, float]]:
+    """What runs by default, and its frames a second by size."""
+    try:
+        resolver = SuperResolver.load(model)
+    except DifiisrError as error:
+        print(f"  no: {_first_line(error)}")
+        return None, {}
+    rates = {}
+    for width, height in SIZES:
+        frame = _frame(width, height)
+        times: list[float] = []
+        resolver.upscale(frame)
+        end = time.perf_counter() + _SECONDS
+        while len(times) < _LEAST or time.perf_counter() < end:
+            start = time.perf_counter()
+            resolver.upscale(frame)
+            times.append(time.perf_counter() - start)
+        rates[f"{width}x{height}"] = round(1 / statistics.median(times), 2)
+        print(f"  {width}x{height:<8}{rates[f'{width}x{height}']:.1f}", flush=True)
+    info = resolver.info.as_dict()
+    resolver.close()
+    print(f"  by {info['model']}, {info['backend']} on {info['device']} ({info['precision']})")
+    return info, rates
+
+
+def _first_line(error: Exception) -> str:
+    """Of what a library says, which may be many."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _frame(width: int, height: int) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    return (29000 + 4 * rows + 3 * columns + 200 * ((rows // 9 + columns // 7) % 2)).astype("u2")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What is tried may warn; the table says it."""
+    logger = logging.getLogger("difiisr_ros")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

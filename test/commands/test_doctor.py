@@ -1,0 +1,68 @@
+"""`difiisr doctor`: what runs here, why the rest does not, how fast; an exit code for scripts."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from difiisr_ros.backends import factory
+from difiisr_ros.cli import main
+from difiisr_ros.commands import doctor
+from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.version import REPORT_TO, __version__
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    monkeypatch.setattr(doctor, "_SECONDS", 0.0)
+    monkeypatch.setattr(doctor, "_LEAST", 1)
+
+
+def test_what_runs_and_what_does_not(tmp_path, capsys, caplog):
+    torch = pytest.importorskip("torch")
+    file = tmp_path / "doctor.json"
+    assert main(["doctor", "--model", "nano", "--json", str(file)]) == 0
+    out, found = capsys.readouterr().out, json.loads(file.read_text())
+    assert found["versions"]["difiisr_ros"] == __version__ and __version__ in out
+    assert set(found["backends"]) == {"torch", "onnx", "tensorrt", "bicubic"}
+    assert found["backends"]["torch"]["runs"] and found["backends"]["bicubic"]["runs"]
+    for name, entry in {**found["backends"], **found["precisions"]}.items():
+        assert entry["runs"] == (entry["why_not"] is None), name
+        assert f"  {name} " in out and (entry["runs"] or entry["why_not"] in out)
+    if not torch.cuda.is_available():
+        assert found["precisions"]["fp16"]["why_not"] == "fp16 is not for CPUs; use bf16 or fp32"
+    assert list(found["frames_per_second"]) == ["160x120", "320x256", "640x512"]
+    assert all(rate > 0 for rate in found["frames_per_second"].values())
+    assert found["default"]["fallback"] is None
+    assert REPORT_TO in out and found["report_to"] == REPORT_TO
+    assert "not available" not in caplog.text  # what was only tried is no warning
+
+
+def test_without_any_network_it_ends_with_1(monkeypatch, capsys):
+    def broken(*_args, **_kwargs):
+        raise BackendUnavailable("no library\nof forty lines")
+
+    for name in ("_torch", "_onnx", "_tensorrt"):
+        monkeypatch.setattr(factory, name, broken)
+    assert main(["doctor", "--model", "nano"]) == 1
+    out = capsys.readouterr().out
+    assert "  torch     no: no library\n" in out and "bicubic on cpu" in out
+
+
+def test_a_library_that_breaks_is_the_answer_and_not_the_end(monkeypatch, capsys):
+    def broken(*_args, **_kwargs):
+        raise OSError("libcudart.so.12: cannot open shared object file")
+
+    monkeypatch.setattr(factory, "_onnx", broken)
+    assert doctor._try("nano", backend="onnx") == {
+        "runs": False,
+        "why_not": "OSError: libcudart.so.12: cannot open shared object file",
+    }
+
+
+def test_the_address_is_the_packages(repository):
+    package = ElementTree.parse(repository / "package.xml").getroot()
+    urls = [url.text for url in package.findall("url") if url.get("type") == "bugtracker"]
+    assert (urls or [package.find("maintainer").get("email")])[0] == REPORT_TO
