@@ -14,6 +14,7 @@ REQUIREMENTS = [
     "numpy>=1.23",
     # A superset of opencv-python-headless, with cv2.quality's SSIM and GMSD.
     "opencv-contrib-python-headless>=4.5",
+    "lz4>=3.1",
     "pillow>=9.1",
     "pyyaml>=5.4",
     "rosbags>=0.10",
