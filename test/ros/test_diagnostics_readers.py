@@ -31,11 +31,12 @@ INFO = SuperResolverInfo(
 def _message(lifecycle: str = "active", failure: str = "", subscribers: int = 1, camera: str = ""):
     durations = {p: n for n, p in enumerate(("p50", "p95", "p99"), start=1)}
     snapshot = StreamSnapshot(
-        received=10, published=4, displaced=1, skipped=2, late=0, rejected={"zero_size": 3},
-        noticed={}, input_hz=30.0, output_hz=10.0, seconds_since_input=0.0,
+        received=10, published=4, displaced=1, skipped=2, late=0, shutter=0,
+        rejected={"zero_size": 3}, noticed={}, input_hz=30.0, output_hz=10.0,
+        seconds_since_input=0.0,
         latency_ms={p: 10.0 * n for p, n in durations.items()},
         upscale_ms={p: 1.0 * n for p, n in durations.items()},
-        overhead_ms={}, last_error="", last_input="mono8 8x8", measurement=MEASURED,
+        overhead_ms={}, last_error="", last_input="mono8 8x8", measurement=MEASURED, oddities={},
     )  # fmt: skip
     stream = SimpleNamespace(
         name=camera, image_topic=NAMES[INPUT], info_topic="/rig/camera_info",

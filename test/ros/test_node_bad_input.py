@@ -48,7 +48,7 @@ CASES = [
     (with_data(broken(), b"\0" * 1535), "short_data", "1535"),
     (array_to_image(COLOUR, "8UC3"), "unsupported_encoding", "rgb8"),
     (array_to_image(np.zeros((101, 100), np.uint8)), "unusable_frame", "max_input_pixels"),
-    (array_to_image(NAN, "32FC1"), "unusable_frame", "finite"),
+    (array_to_image(NAN, "32FC1"), "unusable_frame", "no pixel of the frame is a measurement"),
 ]
 
 
