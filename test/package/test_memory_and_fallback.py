@@ -195,16 +195,16 @@ def test_without_tensorrt_torch_runs(monkeypatch, caplog):
         create("tensorrt", strict=True, **HOW)
 
 
-def test_without_torch_too_bicubic_runs_and_both_reasons_are_said(monkeypatch):
+def test_without_torch_too_the_shipped_graph_runs_and_the_reasons_are_said(monkeypatch):
     for name in list(sys.modules):
         if name.startswith("difiisr_ros.backends.t"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
     backend, reason = create("tensorrt", **HOW)
-    assert backend.name == "bicubic"
+    assert backend.name == "onnx"
     assert reason is not None
-    assert "backend torch is not available, bicubic runs instead: torch cannot" in reason
-    assert "backend tensorrt is not available, torch runs instead: TensorRT engines" in reason
+    assert "backend tensorrt is not available" in reason
+    assert "torch cannot" in reason
 
 
 def test_the_last_resort():

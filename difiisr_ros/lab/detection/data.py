@@ -22,7 +22,6 @@ from difiisr_ros.lab.detection.targets import Targets, make_targets
 class AnnotatedFrame:
     """One frame in memory: pixels as stored, their percentile range, and the objects."""
 
-    image_id: int
     pixels: np.ndarray
     low: float
     high: float
@@ -30,6 +29,7 @@ class AnnotatedFrame:
     """n x 4, float32: left, top, right, bottom."""
     labels: np.ndarray
     """n, int64."""
+    image_id: int = 0
 
 
 def load_frames(box_set: BoxSet, left_out: LeftOut | None = None) -> list[AnnotatedFrame]:
@@ -49,7 +49,7 @@ def load_frames(box_set: BoxSet, left_out: LeftOut | None = None) -> list[Annota
         if pixels is not None:
             low, high = measure_range(pixels)
             frames.append(
-                AnnotatedFrame(image.image_id, pixels, low, high, image.boxes, image.labels)
+                AnnotatedFrame(pixels, low, high, image.boxes, image.labels, image.image_id)
             )
     if not frames:
         raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")

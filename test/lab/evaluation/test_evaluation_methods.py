@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from difiisr_ros import CameraProfile
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.lab.evaluation.methods import (
     Method,
@@ -78,11 +79,12 @@ def test_each_method_upscales_with_its_own_number_of_steps():
     class Resolver:
         steps = 0
         info = Info()
+        camera = CameraProfile()
 
         def configure(self, num_steps):
             self.steps = num_steps
 
-        def upscale(self, lr):
+        def upscale(self, lr, camera=None):
             return np.full((lr.shape[0] * 4, lr.shape[1] * 4), self.steps, lr.dtype)
 
     methods = super_resolver_methods(Resolver(), [1, 4, 2])

@@ -204,7 +204,7 @@ def test_empty_and_missing_folder(tmp_path):
 def test_a_bag_is_named_as_one(tmp_path):
     (tmp_path / "bag").mkdir()
     (tmp_path / "bag" / "metadata.yaml").write_text("rosbag2_bagfile_information:\n")
-    with pytest.raises(DataError, match="bag: cannot be read as a bag"):
+    with pytest.raises(DataError, match=r"bag: metadata\.yaml does not name the bag's files"):
         open_streams([tmp_path / "bag"], StreamOptions())
 
 
