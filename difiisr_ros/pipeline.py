@@ -292,7 +292,7 @@ class SuperResolver:
             )
             self.measurements = tuple(measurements)
         for result, reading in zip(results, readings):
-            reading.restore(result, self._backend.scale)
+            reading.restore(result)
         return results
 
     @staticmethod

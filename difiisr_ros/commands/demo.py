@@ -29,7 +29,7 @@ from difiisr_ros.commands.engine_arguments import (
     load_engine,
 )
 from difiisr_ros.commands.numbers import real
-from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
+from difiisr_ros.commands.own_results import OwnResults, refuse_inputs, refuse_within
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
@@ -115,8 +115,6 @@ class Demo:
         for name in ("seconds", "rate"):
             if not 0 < getattr(args, name) < 1e6:
                 raise OptionError(f"--{name} is {getattr(args, name)}; accepted are positive ones")
-        if not args.bag_seconds >= 0:
-            raise OptionError(f"--bag-seconds is {args.bag_seconds}; accepted are 0 and more")
         self._frames = max(1, round(args.seconds * args.rate))
         for module, why in (("rclpy", _NO_ROS), ("rosbags", _NO_ROSBAGS)):
             if importlib.util.find_spec(module) is None:
@@ -134,8 +132,8 @@ class Demo:
         if args.input != SYNTHETIC:
             self._inputs.append(Path(args.input))
         for path in self._inputs:
-            if path.is_dir() and args.out.resolve().is_relative_to(path.resolve()):
-                raise DataError(f"{args.out}: is the input or in it, which is never written into")
+            if path.is_dir():
+                refuse_within(args.out, path, "written into")
         if args.json:
             refuse_inputs(args.json, self._inputs)
         self._results.check(self._names(), self._inputs)

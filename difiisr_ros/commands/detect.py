@@ -15,7 +15,7 @@ from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import add_strict_argument
-from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
+from difiisr_ros.commands.own_results import OwnResults, refuse_inputs, refuse_within
 from difiisr_ros.errors import DataError, FrameError, OptionError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.write_stack import check_target
@@ -130,8 +130,7 @@ def _list(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
     paths = list_images(args.data)
     own = None if args.draw is None else OwnResults(args.draw, "detect")
     if own is not None:
-        if args.draw.resolve().is_relative_to(args.data.resolve()):
-            raise DataError(f"{args.draw}: is the input or in it, which is never written into")
+        refuse_within(args.draw, args.data, "written into")
         own.check(_picture(path) for path in paths)
     detector = Detector.load(args.detector)
     frames: dict[str, list[dict[str, Any]]] = {}

@@ -150,6 +150,12 @@ def refuse_inputs(output: Path, inputs: Iterable[Path]) -> None:
             raise DataError(f"{output}: is an input, which is never overwritten")
 
 
+def refuse_within(output: Path, source: Path, never: str = "overwritten") -> None:
+    """Raise DataError where a folder or file to write is the input or in it."""
+    if output.resolve().is_relative_to(source.resolve()):
+        raise DataError(f"{output}: is the input or in it, which is never {never}")
+
+
 def _state(path: Path) -> Any:
     """Of a file its size and time of change, of a folder those of what is in it."""
     if path.is_dir() and not path.is_symlink():

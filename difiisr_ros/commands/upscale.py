@@ -13,7 +13,7 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
-from difiisr_ros.commands.own_results import refuse_inputs
+from difiisr_ros.commands.own_results import refuse_inputs, refuse_within
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
@@ -116,16 +116,12 @@ def run(args: argparse.Namespace) -> int:
     outcome = Outcome()
     jobs: list[Job] = []
     camera = resolve_camera(args.camera, pixel_arguments(args))
-    if bag:
-        if args.output.resolve().is_relative_to(args.input.resolve()):
-            raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
-        _refuse_what_is_for_files(args)
-    elif args.output.suffix.lower() in BAGS:
+    ending = args.output.suffix.lower()
+    if bag or ending in BAGS:
         _refuse_what_is_for_files(args)
         if not args.input.exists():
             raise DataError(f"{args.input}: no such file or folder")
-        if args.output.resolve().is_relative_to(args.input.resolve()):
-            raise DataError(f"{args.output}: is the input or in it, which is never overwritten")
+        refuse_within(args.output, args.input)
     else:
         options = ReadOptions(
             args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order
@@ -140,7 +136,6 @@ def run(args: argparse.Namespace) -> int:
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
-    ending = args.output.suffix.lower()
     if bag and ending in FILES:
         check_target(args.output)
     elif bag or ending in BAGS:

@@ -141,21 +141,26 @@ def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecor
     return check
 
 
+def camera_topics(reader: BagReader, namespace: str, outcome: _Outcome) -> list[str]:
+    """Image topics that are no results of an earlier run; those are noted in ``outcome``."""
+    recorded = recorded_results(reader, namespace)
+    for topic, mark in recorded.items():
+        outcome.leave_out(topic, f"results of an earlier run ({mark})")
+    return [topic for topic in reader.image_topics() if topic not in recorded]
+
+
 def _choose(
     reader: BagReader, topics: Sequence[str] | None, namespace: str, outcome: _Outcome
 ) -> dict[str, str]:
     """Image topic -> topic of its results."""
     known = reader.image_topics()
     if topics is None:
-        recorded = recorded_results(reader, namespace)
-        chosen = [topic for topic in known if topic not in recorded]
+        chosen = camera_topics(reader, namespace, outcome)
         if not chosen:
             raise DataError(
                 f"{reader.path}: has no image topic to upscale"
                 + (f" besides {', '.join(known)}; name it by --topic" if known else "")
             )
-        for topic, mark in recorded.items():
-            outcome.leave_out(topic, f"results of an earlier run ({mark})")
     else:
         chosen = list(dict.fromkeys(topics))
         for topic in chosen:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.commands.outcome import Outcome
+from difiisr_ros.commands.upscale_bag import camera_topics
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.bags import BagReader, BagWriter
 from difiisr_ros.io.frames import ImageSource
 from difiisr_ros.io.images import survey_folder, write_image
-from difiisr_ros.io.recorded_results import recorded_results
+from difiisr_ros.io.recorded_results import NAMESPACE
 
 #: Endings of OUT for which a bag's results become files, numbered by their stamps.
 FILES = (".png", ".tif", ".tiff")
@@ -79,11 +80,7 @@ def bag_to_files(
 def _one_topic(reader: BagReader, topics: Sequence[str] | None, outcome: Outcome) -> str:
     known = reader.image_topics()
     if topics is None:
-        results = recorded_results(reader)
-        outcome.not_used += [
-            (topic, f"results of an earlier upscale ({why})") for topic, why in results.items()
-        ]
-        topics = [t for t in known if t not in results]
+        topics = camera_topics(reader, NAMESPACE, outcome)
         topics = [t for t in topics if t.removesuffix("/compressed") == t or t[:-11] not in topics]
     if len(topics) != 1 or topics[0] not in known:
         raise DataError(
@@ -104,7 +101,7 @@ def files_to_bag(source: Path, target: Path, resolver: Any, outcome: Outcome, ra
     """
     if source.is_dir():
         for path in survey_folder(source, False)[1]:
-            outcome.not_used.append((path.name, "no frames"))
+            outcome.leave_out(path.name, "no frames")
     frames = ImageSource(source)
     began = time.time_ns()
     with BagWriter(target, BAGS[target.suffix.lower()]) as writer:

@@ -13,7 +13,7 @@ import numpy as np
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.preview import preview_of, write_preview
 from difiisr_ros.core.crop import NO_CROP
-from difiisr_ros.core.missing import missing_mask
+from difiisr_ros.core.missing import missing_mask, put_back
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
@@ -276,7 +276,5 @@ def upscale_stored(
     frame = to_computed(known, name)
     check(frame, known)
     result = to_stored(resolver.upscale(frame, missing=missing), image.dtype)
-    rows, columns = np.nonzero(gone)
-    blocks = result.reshape(picture.shape[0], scale, picture.shape[1], scale)
-    blocks[rows, :, columns, :] = picture[rows, columns][:, None, None]
+    put_back(result, picture, gone)
     return result

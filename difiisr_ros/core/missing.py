@@ -101,6 +101,15 @@ def _between(frame: np.ndarray, low: float, high: float) -> np.ndarray | None:
     return frame == first if first == last else (frame >= first) & (frame <= last)
 
 
+def put_back(result: np.ndarray, frame: np.ndarray, mask: np.ndarray) -> None:
+    """Write the masked pixels of a frame (H x W) into their blocks of ``result`` (sH x sW)."""
+    height, width = frame.shape
+    scale = len(result) // height
+    rows, columns = np.nonzero(mask)
+    blocks = result.reshape(height, scale, width, scale)
+    blocks[rows, :, columns, :] = frame[rows, columns][:, None, None]
+
+
 def filled(frame: np.ndarray) -> np.ndarray:
     """A frame (H x W, float) with the mean of what is near in the place of NaN and infinity.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile
-from difiisr_ros.core.missing import missing_mask
+from difiisr_ros.core.missing import missing_mask, put_back
 from difiisr_ros.errors import FrameError
 
 
@@ -32,14 +32,10 @@ class Reading:
         """Whether values were rounded to whole counts."""
         return self.frame.dtype != np.float32
 
-    def restore(self, result: np.ndarray, scale: int) -> None:
-        """Write the missing pixels' own values into their scale x scale blocks of ``result``."""
-        if self.missing is None:
-            return
-        rows, columns = np.nonzero(self.missing)
-        height, width = self.frame.shape
-        blocks = result.reshape(height, scale, width, scale)
-        blocks[rows, :, columns, :] = self.frame[rows, columns][:, None, None]
+    def restore(self, result: np.ndarray) -> None:
+        """Write the missing pixels' own values into their blocks of ``result``."""
+        if self.missing is not None:
+            put_back(result, self.frame, self.missing)
 
 
 def read(frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None) -> Reading:

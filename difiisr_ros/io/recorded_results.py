@@ -19,7 +19,7 @@ import numpy as np
 from difiisr_ros.core.resample import SCALE
 from difiisr_ros.io.bags import BagReader
 
-_NAMESPACE = "sr"
+NAMESPACE = "sr"
 _LOOKED_AT = 20  # messages a topic; the first of a recording often lack their results
 _PAIRS = 3  # that are compared; more of a flat scene
 _SIDE = 160  # pixels of what frames are reduced to, to be compared
@@ -33,7 +33,7 @@ class _Frame(NamedTuple):
     small: np.ndarray
 
 
-def recorded_results(reader: BagReader, namespace: str = _NAMESPACE) -> dict[str, str]:
+def recorded_results(reader: BagReader, namespace: str = NAMESPACE) -> dict[str, str]:
     """Image topics that hold results -> what shows it, in words.
 
     Reads the beginning of the bag where names leave more than one topic.
@@ -45,7 +45,7 @@ def recorded_results(reader: BagReader, namespace: str = _NAMESPACE) -> dict[str
     topics = reader.image_topics()
     found = {}
     for topic in topics:
-        for name in (_NAMESPACE, namespace):
+        for name in (NAMESPACE, namespace):
             if name in topic.split("/")[:-1]:
                 found[topic] = f"named /{name}/"
     if len(topics) - len(found) > 1:

@@ -112,8 +112,9 @@ class Upscaler:
 
     def objection(self, values: Mapping[str, Any]) -> str | None:
         """Why the engine cannot take these live parameters; None if it can."""
-        engine, options = self.engine, engine_options(values, live=True)
-        unknown = _unknown_counts(StreamSettings.of(values), engine)
+        engine, settings = self.engine, StreamSettings.of(values)
+        options = settings.engine
+        unknown = _unknown_counts(settings, engine)
         if unknown:
             return unknown
         if engine.info.backend != "bicubic" and options["num_steps"] > engine.max_steps:
