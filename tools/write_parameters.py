@@ -26,7 +26,7 @@ from difiisr_ros.stream.launch_arguments import (
     LaunchArgument,
     params_file,
 )
-from difiisr_ros.stream.parameter_table import Change, ParameterSpec, Value
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, Value
 
 LAUNCH_FILES = ("super_resolution", "multi_camera", "replay_evaluation", "demo")
 CONFIG, DOCS = ROOT / "config", ROOT / "docs"

@@ -26,7 +26,7 @@ from difiisr_ros.stream.launch_arguments import (
     given_parameters,
     likely_slips,
 )
-from difiisr_ros.stream.parameter_table import Value
+from difiisr_ros.stream.parameter_spec import Value
 
 PACKAGE = "difiisr_ros"
 

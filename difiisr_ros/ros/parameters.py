@@ -19,7 +19,8 @@ from rcl_interfaces.msg import (
 )
 from rclpy.parameter import Parameter
 
-from difiisr_ros.stream.parameter_table import BY_NAME, TABLE, Change, ParameterSpec, check_together
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+from difiisr_ros.stream.parameter_table import BY_NAME, TABLE, check_together
 from difiisr_ros.stream.settings import StreamSettings
 
 # Under this name a combination is rejected whose values are each right by themselves.

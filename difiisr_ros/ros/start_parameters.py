@@ -10,7 +10,7 @@ from rclpy.node import Node
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.parameters import descriptor
-from difiisr_ros.stream.parameter_table import ParameterSpec
+from difiisr_ros.stream.parameter_spec import ParameterSpec
 
 
 def declare_table(node: Node, table: Sequence[ParameterSpec]) -> dict[str, Any]:

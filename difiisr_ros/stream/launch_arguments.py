@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.stream.parameter_table import BY_NAME, Change, ParameterSpec, Value
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, Value
+from difiisr_ros.stream.parameter_table import BY_NAME
 
 #: Both spellings, because launch files are written in Python and YAML alike.
 _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from difiisr_ros.stream.parameter_table import Change, ParameterSpec
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
 
 TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(

@@ -10,7 +10,8 @@ import yaml
 
 from difiisr_ros.stream import frame_player_parameters, monitor_parameters, parameter_table
 from difiisr_ros.stream.launch_arguments import NODE_PARAMETERS
-from difiisr_ros.stream.parameter_table import Change, check_together
+from difiisr_ros.stream.parameter_spec import Change
+from difiisr_ros.stream.parameter_table import check_together
 from support.paths import REPOSITORY
 
 PAGES = (

@@ -12,7 +12,8 @@ from rclpy.parameter import Parameter
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.ros.conversions import image_to_array
-from difiisr_ros.stream.parameter_table import TABLE, Change
+from difiisr_ros.stream.parameter_spec import Change
+from difiisr_ros.stream.parameter_table import TABLE
 from support.node_harness import Graph, scene
 from support.waiting import wait_for
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.parameter import Parameter
 
-from difiisr_ros.stream.parameter_table import BY_NAME, Change
+from difiisr_ros.stream.parameter_spec import Change
+from difiisr_ros.stream.parameter_table import BY_NAME
 from support.node_harness import Graph, scene
 from support.waiting import wait_for
 

@@ -10,12 +10,12 @@ import yaml
 from difiisr_ros.errors import OptionError
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import CUSTOM, PRESETS, QUALITIES, preset
+from difiisr_ros.stream.parameter_spec import Change
 from difiisr_ros.stream.parameter_table import (
     BY_NAME,
     ENGINE,
     ENGINE_LIVE,
     TABLE,
-    Change,
     check_together,
     engine_options,
 )

@@ -1,0 +1,92 @@
+"""A row of a node's table of parameters: name, default, limits, and when it may change. No ROS."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+Value = bool | int | float | str | list[str]
+
+
+class Change(Enum):
+    """When a parameter may be changed."""
+
+    LIVE = "live"
+    """Any time; takes effect on the next frame."""
+    CONFIGURE = "configure"
+    """Read-only once configured: set it while unconfigured, then configure."""
+    START = "start"
+    """Read-only: read when the node starts."""
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One row of the table."""
+
+    name: str
+    default: Value
+    description: str
+    change: Change = Change.CONFIGURE
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    item: str = ""
+    """Regular expression that every item of a list must match."""
+    item_rule: str = ""
+    """The same in words."""
+
+    @property
+    def type_name(self) -> str:
+        """``bool``, ``int``, ``double``, ``string`` or ``string_array``, as ROS calls them."""
+        names = {
+            bool: "bool",
+            int: "int",
+            float: "double",
+            str: "string",
+            list: "string_array",
+        }
+        return names[type(self.default)]
+
+    @property
+    def accepted(self) -> str:
+        """The accepted values in words, for messages and docs."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.item_rule:
+            return self.item_rule
+        if self.minimum is not None and self.maximum is not None:
+            form = ",d" if self.type_name == "int" else "g"
+            return f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
+        return "true, false" if self.type_name == "bool" else f"any {self.type_name}"
+
+    def check(self, value: Any) -> str | None:
+        """What is wrong with a value, naming what is accepted; None if nothing is."""
+        if type(value) is not type(self.default):
+            return (
+                f"{self.name} is {value!r}, but must be a {self.type_name} "
+                f"(accepted: {self.accepted})"
+            )
+        if isinstance(value, list):
+            return self._check_items(value)
+        wrong = bool(self.choices) and value not in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            wrong = True
+        if self.minimum is not None and value < self.minimum:
+            wrong = True
+        if self.maximum is not None and value > self.maximum:
+            wrong = True
+        return f"{self.name} is {value!r}; accepted: {self.accepted}" if wrong else None
+
+    def _check_items(self, items: list[Any]) -> str | None:
+        wrong = [f"{i!r} is none" for i in items if not self._is_item(i)]
+        wrong += [f"{i!r} is there twice" for i in items if items.count(i) > 1]
+        if wrong or not items:
+            reason = wrong[0] if wrong else "at least one is needed"
+            return f"{self.name} is {items!r}; accepted: {self.accepted}; {reason}"
+        return None
+
+    def _is_item(self, item: Any) -> bool:
+        return type(item) is str and re.fullmatch(self.item, item) is not None
