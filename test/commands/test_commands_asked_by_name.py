@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from difiisr_ros.cli import main
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.io.images import read_image, write_image
+from difiisr_ros.io.images import read_image
 from difiisr_ros.pipeline import SuperResolver
+from support.frames import write_noise
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="what a GPU has is had")
@@ -18,11 +18,7 @@ pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="what a GPU ha
 
 @pytest.fixture
 def frames(tmp_path):
-    folder = tmp_path / "in"
-    for i in range(3):
-        pixels = np.random.default_rng(i).integers(29000, 30000, (16, 20)).astype(np.uint16)
-        write_image(folder / f"{i}.png", pixels)
-    return folder
+    return write_noise(tmp_path / "in", 3, (16, 20))
 
 
 ASKED = [

@@ -14,6 +14,7 @@ from difiisr_ros.cli import main
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import read_image, write_image
+from support.frames import write_noise
 
 
 def results(folder):
@@ -129,11 +130,7 @@ def test_outputs_that_are_inputs(tmp_path):
 
 @pytest.fixture
 def frames(tmp_path):
-    folder = tmp_path / "in"
-    for i in range(6):
-        pixels = np.random.default_rng(i).integers(29000, 30000, (32, 40)).astype(np.uint16)
-        write_image(folder / f"{i}.png", pixels)
-    return folder
+    return write_noise(tmp_path / "in", 6, (32, 40))
 
 
 def contents(folder):

@@ -17,6 +17,7 @@ from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.published.files import load_published, save_published
 from difiisr_ros.models.published.frames import latent_noise
 from difiisr_ros.options import UpscaleOptions
+from support.frames import smooth_frame
 from support.published_goldens import Drawn, find
 
 
@@ -50,14 +51,6 @@ def _defaults(published):
     published.configure(**asdict(UpscaleOptions()))
 
 
-def _frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    smooth = np.cumsum(np.cumsum(rng.normal(size=shape), axis=0), axis=1)
-    smooth = (smooth - smooth.min()) / np.ptp(smooth)
-    low, high = (20, 220) if dtype == np.uint8 else (29_000, 31_000)
-    return (low + (high - low) * smooth).astype(dtype)
-
-
 def test_info_tells_what_runs(published, model_file):
     info = published.info
     assert (info.model, info.backend, info.precision) == (str(model_file), "torch", "fp32")
@@ -67,7 +60,7 @@ def test_info_tells_what_runs(published, model_file):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (24, 70)])
 def test_gray_in_gray_out_of_any_size_and_type(published, dtype, shape):
-    frame = np.resize(_frame(np.uint8), shape).astype(dtype)
+    frame = np.resize(smooth_frame(np.uint8), shape).astype(dtype)
     result = published.upscale(frame)
     assert result.shape == (4 * shape[0], 4 * shape[1])
     assert result.dtype == dtype
@@ -98,9 +91,9 @@ def test_8_bit_range_gives_the_mean_of_the_recorded_channels(published, goldens)
 @pytest.mark.parametrize("num_steps", [1, 4])
 def test_same_frame_same_bytes_whatever_came_before(published, model_file, num_steps):
     published.configure(num_steps=num_steps)
-    frame = _frame()
+    frame = smooth_frame()
     first = published.upscale(frame)
-    published.upscale(_frame(np.uint8, (17, 9), 5))
+    published.upscale(smooth_frame(np.uint8, (17, 9), 5))
     assert first.tobytes() == published.upscale(frame).tobytes()
     published.configure(seed=1)
     assert first.tobytes() != published.upscale(frame).tobytes()
@@ -124,7 +117,7 @@ def _ring_distance(resolver: SuperResolver, frame: np.ndarray) -> float:
 
 def test_visual_guidance_works_without_anything_fitted(published):
     published.configure(range_mode="fixed", range_min=0.0, range_max=1.0, consistency=0)
-    frame = ((_frame(np.float32, (48, 64)) - 29_000) / 2_000).astype(np.float32)
+    frame = ((smooth_frame(np.float32, (48, 64)) - 29_000) / 2_000).astype(np.float32)
     plain = published.upscale(frame)
     published.configure(visual_scale=0.0)
     assert published.upscale(frame).tobytes() == plain.tobytes()
@@ -138,7 +131,7 @@ def test_visual_guidance_works_without_anything_fitted(published):
 
 def test_guidance_acts_once_on_the_last_step(published):
     published.configure(num_steps=3, consistency=1)
-    frame = _frame(np.float32, (24, 32))
+    frame = smooth_frame(np.float32, (24, 32))
     plain = published.upscale(frame)
     published.configure(visual_scale=1.0)
     guided = published.upscale(frame)
@@ -154,7 +147,7 @@ def test_guidance_that_needs_a_fit_or_the_networks_gradient_is_refused(published
 
 def test_consistency_pulls_the_result_to_the_measurement(published):
     """Exactly, where frames were reduced and not taken by a camera."""
-    frame, errors = _frame(shape=(48, 64)), []
+    frame, errors = smooth_frame(shape=(48, 64)), []
     for consistency in (0, 1, 2):
         published.configure(consistency=consistency, overshoot=1.0)
         result = published.upscale(frame, camera=resolve_camera("reduced")).astype(np.float32)
@@ -167,7 +160,7 @@ def test_consistency_pulls_the_result_to_the_measurement(published):
 def test_a_cameras_frames_are_pulled_in_wide_means(published, goldens):
     if isinstance(goldens, Drawn):
         pytest.skip("the drawn network is off by little, of which the bound takes more back")
-    frame, errors = _frame(shape=(48, 64)).astype(np.float32), []
+    frame, errors = smooth_frame(shape=(48, 64)).astype(np.float32), []
     for consistency in (0, 1):
         published.configure(consistency=consistency, overshoot=1.0)
         result = published.upscale(frame)
@@ -178,7 +171,7 @@ def test_a_cameras_frames_are_pulled_in_wide_means(published, goldens):
 
 @pytest.mark.parametrize("camera", ["auto", "reduced"])
 def test_results_are_bounded_by_the_cameras_pixels(published, camera):
-    frame = _frame(np.float32)
+    frame = smooth_frame(np.float32)
     published.configure(overshoot=0.0)
     result = published.upscale(frame, camera=resolve_camera(camera))
     around = np.lib.stride_tricks.sliding_window_view(np.pad(frame, 1, mode="edge"), (3, 3))
@@ -188,7 +181,7 @@ def test_results_are_bounded_by_the_cameras_pixels(published, camera):
 
 def test_hot_target_keeps_its_counts_and_leaves_the_rest_alone(published):
     published.configure(range_mode="fixed", range_min=29_000.0, range_max=31_000.0, consistency=0)
-    frame = _frame(np.float32)
+    frame = smooth_frame(np.float32)
     hot = frame.copy()
     hot[10:14, 10:14] = 60_000
     clipped = np.minimum(hot, np.float32(31_000))
@@ -198,13 +191,13 @@ def test_hot_target_keeps_its_counts_and_leaves_the_rest_alone(published):
 
 
 def test_batch_equals_single_frames(published):
-    frames = [_frame(seed=i) for i in range(2)]
+    frames = [smooth_frame(seed=i) for i in range(2)]
     for single, batched in zip(map(published.upscale, frames), published.upscale_batch(frames)):
         np.testing.assert_array_equal(single, batched)
 
 
 def test_tiles_cover_a_frame_and_share_its_noise(published):
-    frame = _frame(shape=(50, 100))
+    frame = smooth_frame(shape=(50, 100))
     published.configure(tile_size=64, tile_overlap=24)
     result = published.upscale(frame)
     assert result.shape == (200, 400)
@@ -237,7 +230,7 @@ def test_autoencoder_without_padding(goldens, published, tmp_path):
     save_published(path, (goldens.state("unet_small"), goldens.state("vq_small")), config, {})
     unpadded = SuperResolver.load(model=str(path), precision="fp32")
     assert load_published(str(path))[0].config == config
-    whole, part = _frame(np.float32, (64, 64)), _frame(np.float32, (40, 50))
+    whole, part = smooth_frame(np.float32, (64, 64)), smooth_frame(np.float32, (40, 50))
     np.testing.assert_allclose(unpadded.upscale(whole), published.upscale(whole), atol=0.05)
     difference = np.abs(unpadded.upscale(part) - published.upscale(part))
     assert 0.1 < difference.mean() < 400  # of a range of 2,000: other codes, with random weights
@@ -251,7 +244,7 @@ def test_bfloat16_is_near(model_file, published):
     half = SuperResolver.load(model=str(model_file), precision="bf16")
     published.configure(consistency=0)
     half.configure(consistency=0)
-    frame = _frame(np.float32, (64, 64))
+    frame = smooth_frame(np.float32, (64, 64))
     error = np.abs(published.upscale(frame) - half.upscale(frame))
     half.close()
     assert np.median(error) < 0.02 * 2000
@@ -272,7 +265,7 @@ def test_close_is_final(model_file):
     resolver.close()
     resolver.close()
     with pytest.raises(BackendUnavailable, match="closed"):
-        resolver.upscale(_frame())
+        resolver.upscale(smooth_frame())
 
 
 def test_int8_is_refused(model_file):

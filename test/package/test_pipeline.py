@@ -12,6 +12,7 @@ from PIL import Image
 from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.errors import BackendUnavailable, FrameError, OptionError
 from difiisr_ros.options import UpscaleOptions
+from support.frames import smooth_frame
 
 BICUBIC = Image.Resampling.BICUBIC
 DTYPES = [np.uint8, np.uint16, np.float32]
@@ -29,20 +30,12 @@ def _defaults(lite):
     lite.configure(**asdict(UpscaleOptions()))
 
 
-def _frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    smooth = np.cumsum(np.cumsum(rng.normal(size=shape), axis=0), axis=1)
-    smooth = (smooth - smooth.min()) / np.ptp(smooth)
-    low, high = (20, 220) if dtype == np.uint8 else (29_000, 31_000)
-    return (low + (high - low) * smooth).astype(dtype)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (24, 32)])
 @pytest.mark.parametrize("num_steps", [1, 2])
 def test_size_and_dtype(lite, dtype, shape, num_steps):
     lite.configure(num_steps=num_steps)
-    frame = _frame(np.uint8).astype(dtype)[: shape[0], : shape[1]]
+    frame = smooth_frame(np.uint8).astype(dtype)[: shape[0], : shape[1]]
     before = frame.copy()
     result = lite.upscale(frame)
     assert result.shape == (4 * shape[0], 4 * shape[1])
@@ -54,10 +47,10 @@ def test_size_and_dtype(lite, dtype, shape, num_steps):
 @pytest.mark.parametrize("num_steps", [1, 4])
 def test_same_frame_same_bytes_whatever_came_before(lite, num_steps):
     lite.configure(num_steps=num_steps)
-    frame = _frame()
+    frame = smooth_frame()
     first = lite.upscale(frame)
-    lite.upscale(_frame(np.uint8, (17, 9), 5))
-    lite.upscale_batch([_frame(seed=7), _frame(seed=8)])
+    lite.upscale(smooth_frame(np.uint8, (17, 9), 5))
+    lite.upscale_batch([smooth_frame(seed=7), smooth_frame(seed=8)])
     lite.configure(seed=3)
     lite.upscale(frame)
     lite.configure(seed=0)
@@ -68,7 +61,7 @@ def test_same_frame_same_bytes_whatever_came_before(lite, num_steps):
 
 
 def test_seed_changes_many_steps_and_not_one(lite):
-    frame = _frame()
+    frame = smooth_frame()
     one = [lite.upscale(frame), (lite.configure(seed=1), lite.upscale(frame))[1]]
     assert one[0].tobytes() == one[1].tobytes()
     lite.configure(num_steps=4)
@@ -77,7 +70,7 @@ def test_seed_changes_many_steps_and_not_one(lite):
 
 
 def test_consistency_pulls_reduced_frames_to_the_measurement(lite):
-    frame, errors = _frame(shape=(48, 64)), []
+    frame, errors = smooth_frame(shape=(48, 64)), []
     # Without a bound, which has the last word.
     camera = CameraProfile(source="reduced")
     for consistency in (0, 1, 2, 4):
@@ -107,7 +100,7 @@ def test_consistency_pulls_a_cameras_frames_in_wide_means_alone(lite):
 
 
 def test_hot_target_beyond_the_percentiles_survives(lite):
-    frame = _frame()
+    frame = smooth_frame()
     frame[10:14, 10:14] = 60_000
     result = lite.upscale(frame)
     assert result[44:52, 44:52].min() > 50_000  # the range ends near 31_000
@@ -120,7 +113,7 @@ def test_flat_frame_stays_flat(lite):
 
 
 def test_missing_float_pixels_stay_missing_and_touch_nothing_else(lite):
-    frame = _frame(np.float32)
+    frame = smooth_frame(np.float32)
     whole = lite.upscale(frame)
     frame[5, 6], frame[7, 8] = np.nan, -np.inf
     result = lite.upscale(frame)
@@ -132,7 +125,7 @@ def test_missing_float_pixels_stay_missing_and_touch_nothing_else(lite):
 
 
 def test_given_range_replaces_the_measured_one(lite):
-    frame = _frame()
+    frame = smooth_frame()
     same = lite.upscale(frame, value_range=(29_000.0, 31_000.0))
     lite.configure(range_mode="fixed", range_min=29_000.0, range_max=31_000.0)
     np.testing.assert_array_equal(same, lite.upscale(frame))
@@ -141,21 +134,21 @@ def test_given_range_replaces_the_measured_one(lite):
 
 
 def test_strided_frames_are_read_as_they_are(lite):
-    frame = _frame(shape=(48, 64))
+    frame = smooth_frame(shape=(48, 64))
     np.testing.assert_array_equal(
         lite.upscale(frame[::2, ::-2]), lite.upscale(np.ascontiguousarray(frame[::2, ::-2]))
     )
 
 
 def test_batch_equals_single_frames_within_a_count_or_two(lite):
-    frames = [_frame(seed=i) for i in range(3)]
+    frames = [smooth_frame(seed=i) for i in range(3)]
     for single, batched in zip(map(lite.upscale, frames), lite.upscale_batch(frames)):
         assert np.abs(single.astype(int) - batched).max() <= 2  # of a range of 2000
 
 
 @pytest.mark.parametrize("num_steps", [1, 4])
 def test_tiles_show_no_seam(lite, num_steps):
-    frame = _frame(shape=(200, 260))
+    frame = smooth_frame(shape=(200, 260))
     lite.configure(num_steps=num_steps, tile_size=0)
     whole = lite.upscale(frame).astype(int)
     lite.configure(tile_size=128, tile_overlap=48)
@@ -255,7 +248,7 @@ def test_missing_torch_falls_back_loudly_or_not_at_all(monkeypatch, caplog, tmp_
     assert resolver.info.backend == "bicubic"
     assert "torch cannot be imported" in resolver.info.fallback
     assert "bicubic runs instead" in caplog.text
-    assert resolver.upscale(_frame()).shape == (96, 128)
+    assert resolver.upscale(smooth_frame()).shape == (96, 128)
     with pytest.raises(BackendUnavailable, match="pip install torch"):
         SuperResolver.load(strict_backend=True)
 
@@ -273,7 +266,7 @@ def test_bicubic_backend_imports_no_torch():
 
 
 def test_calls_from_several_threads_do_not_mix(lite):
-    frames = [_frame(seed=i) for i in range(4)]
+    frames = [smooth_frame(seed=i) for i in range(4)]
     expected = [lite.upscale(f).tobytes() for f in frames]
     wrong = []
 
@@ -295,11 +288,11 @@ def test_close_is_final_and_may_be_repeated():
     resolver.close()
     resolver.close()
     with pytest.raises(BackendUnavailable, match="closed"):
-        resolver.upscale(_frame())
+        resolver.upscale(smooth_frame())
 
 
 def test_what_was_measured_of_each_frame_is_kept(lite):
-    frames = [_frame(seed=1), _frame(seed=2) + 500]
+    frames = [smooth_frame(seed=1), smooth_frame(seed=2) + 500]
     lite.upscale_batch(frames, camera=CameraProfile(noise=7.0))
     batch = lite.measurements
     for frame, measured in zip(frames, batch, strict=True):
@@ -319,7 +312,7 @@ def test_what_was_measured_of_each_frame_is_kept(lite):
 def test_guidance_is_made_when_options_are(lite):
     lite.configure(visual_scale=0.5)
     guidance = lite.options.guidance
-    lite.upscale(_frame())
+    lite.upscale(smooth_frame())
     assert lite.options.guidance is guidance
     lite.configure(visual_scale=0.25)
     assert lite.options.guidance.visual_scale == 0.25

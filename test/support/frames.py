@@ -1,0 +1,26 @@
+"""Frames for tests: a smooth scene, and files of noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from difiisr_ros.io.images import write_image
+
+
+def smooth_frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:
+    """A scene as smooth as an integrated random walk, in the counts that cameras of a type have."""
+    rng = np.random.default_rng(seed)
+    smooth = np.cumsum(np.cumsum(rng.normal(size=shape), axis=0), axis=1)
+    smooth = (smooth - smooth.min()) / np.ptp(smooth)
+    low, high = (20, 220) if dtype == np.uint8 else (29_000, 31_000)
+    return (low + (high - low) * smooth).astype(dtype)
+
+
+def write_noise(folder: Path, count: int, shape: tuple[int, int]) -> Path:
+    """Write ``0.png``, ``1.png`` ... of 16-bit noise; returns the folder."""
+    for i in range(count):
+        pixels = np.random.default_rng(i).integers(29000, 30000, shape).astype(np.uint16)
+        write_image(folder / f"{i}.png", pixels)
+    return folder
