@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from difiisr_ros.core.missing import BEYOND
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.compressed import compressed_to_gray
 from difiisr_ros.messages.mosaic import LEAST_BAYER
@@ -85,7 +86,7 @@ def verdict(message: Image) -> str | None:
         gray = (pixels[:, :1] == pixels[:, 1:3]).all()
         if not gray:
             return "unsupported_encoding"
-    if depth == "f4" and not np.isfinite(pixels).any():
+    if depth == "f4" and not (np.abs(pixels) < BEYOND).any():
         return "unusable_frame"
     return None
 
