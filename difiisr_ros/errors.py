@@ -41,3 +41,8 @@ class DeviceOutOfMemory(DifiisrError, RuntimeError):
 
 class Interrupted(DifiisrError, RuntimeError):
     """The process was asked to stop during work of minutes, which was given up."""
+
+
+def first_line(error: BaseException) -> str:
+    """Of what a library says, which may be many; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -18,7 +18,7 @@ import numpy as np
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import AUTO, BACKENDS, PRECISIONS
-from difiisr_ros.errors import DifiisrError
+from difiisr_ros.errors import DifiisrError, first_line
 from difiisr_ros.pipeline import SuperResolver
 from difiisr_ros.version import REPORT_TO
 
@@ -103,9 +103,9 @@ def _try(model: str, **asked: Any) -> dict[str, Any]:
             resolver.upscale(_frame(32, 24))
             resolver.close()
     except DifiisrError as error:
-        return {"runs": False, "why_not": _first_line(error)}
+        return {"runs": False, "why_not": first_line(error)}
     except Exception as error:  # noqa: BLE001 - whatever is wrong here is the answer
-        return {"runs": False, "why_not": f"{type(error).__name__}: {_first_line(error)}"}
+        return {"runs": False, "why_not": f"{type(error).__name__}: {first_line(error)}"}
     return {"runs": True, "why_not": None, **info.as_dict()}
 
 
@@ -120,7 +120,7 @@ def _speeds(model: str) -> tuple[dict[str, Any] | None, dict[str, float]]:
     try:
         resolver = SuperResolver.load(model)
     except DifiisrError as error:
-        print(f"  no: {_first_line(error)}")
+        print(f"  no: {first_line(error)}")
         return None, {}
     rates = {}
     for width, height in SIZES:
@@ -138,11 +138,6 @@ def _speeds(model: str) -> tuple[dict[str, Any] | None, dict[str, float]]:
     resolver.close()
     print(f"  by {info['model']}, {info['backend']} on {info['device']} ({info['precision']})")
     return info, rates
-
-
-def _first_line(error: Exception) -> str:
-    """Of what a library says, which may be many."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _frame(width: int, height: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
 from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
+from difiisr_ros.lab.training.run_folder import continuing, saving
 from difiisr_ros.long_work import stop_requested, stopping_at_signals
 from difiisr_ros.models.checkpoint import misfits
 from difiisr_ros.models.detector.checkpoint import save_detector
@@ -126,7 +127,7 @@ class DetectorTrainer:
         """
         if not self._state_file.is_file():
             return False
-        try:
+        with continuing(self._state_file):
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
             if misfits(self.network, state["network"]):
                 raise DataError("it is of another architecture, or other classes")
@@ -136,12 +137,6 @@ class DetectorTrainer:
             self._sampler.set_state(state["sampler"])
             self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
             self.history = state["history"]
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise DataError(
-                f"{self._state_file} cannot be continued ({reason}); "
-                "remove it, or choose another folder, to start anew"
-            ) from error
         return True
 
     def _save_state(self) -> None:
@@ -156,12 +151,8 @@ class DetectorTrainer:
             "best": self.best,
             "history": self.history,
         }
-        try:
-            with replacing(self._state_file) as temporary:
-                torch.save(state, temporary)
-        except (OSError, RuntimeError) as error:  # torch's own on a full disk
-            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            raise DataError(f"{self.out}: cannot be written: {reason}") from error
+        with saving(self.out), replacing(self._state_file) as temporary:
+            torch.save(state, temporary)
 
     def run(self) -> Path:
         """Train until the steps are done. Returns :attr:`model_file`.

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ from difiisr_ros.lab.training.distill import Teacher
 from difiisr_ros.lab.training.guidance_priors import fit_guidance_priors, lite_answer
 from difiisr_ros.lab.training.losses import GuidedLoss, few_step_loss, prior_loss, refiner_loss
 from difiisr_ros.lab.training.muon import Muon
+from difiisr_ros.lab.training.run_folder import continuing, saving
 from difiisr_ros.lab.training.validate import validate
 from difiisr_ros.lab.training.verdict import Verdict, compare_with_shipped
 from difiisr_ros.long_work import stop_requested, stopping_at_signals
@@ -158,7 +158,7 @@ class Trainer:
         """
         if not self._state_file.is_file():
             return False
-        try:
+        with continuing(self._state_file):
             state = torch.load(self._state_file, map_location="cpu", weights_only=True)
             if misfits(self.model, state["model"]):
                 raise DataError("it is of another architecture")
@@ -175,12 +175,6 @@ class Trainer:
                 self.sampler.set_state(state["sampler"])
             else:
                 self._draw_anew()
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise DataError(
-                f"{self._state_file} cannot be continued ({reason}); "
-                "remove it, or choose another folder, to start anew"
-            ) from error
         return True
 
     def _draw_anew(self) -> None:
@@ -208,13 +202,10 @@ class Trainer:
             "sampler": self.sampler.state(),
             "history": self.history,
         }
-        try:
+        with saving(self.out):
             with replacing(self._state_file) as temporary:
                 torch.save(state, temporary)
             save_model(self.out / "model.safetensors", self._averaged(), self._facts())
-        except (OSError, RuntimeError, SafetensorError) as error:  # torch's own on a full disk
-            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            raise DataError(f"{self.out}: cannot be written: {reason}") from error
 
     def _measure_finished(self) -> None:
         """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
