@@ -81,7 +81,7 @@ def test_missing_pixels_come_back_as_whole_blocks():
     frame = np.zeros((3, 4), np.float32)
     frame[1, 2], frame[0, 0] = np.nan, np.inf
     result = np.zeros((12, 16), np.float32)
-    read(frame, CameraProfile()).restore(result, 4)
+    read(frame, CameraProfile()).restore(result)
     assert np.isnan(result[4:8, 8:12]).all()
     assert np.isposinf(result[:4, :4]).all()
     assert np.isfinite(result).sum() == 12 * 16 - 32
