@@ -2,8 +2,9 @@
 
 A network that was trained on scenes within their range does what it likes with a target of fifty
 ranges. So it is shown a frame in which nothing lies far outside the range, and no single pixel
-far outside its neighbours; what is taken away there is left to bicubic interpolation. And no
-result may leave what the camera's 3x3 pixels span by more than a given part of that span.
+far outside its neighbours; what is taken away there is left to bicubic interpolation. No result
+may leave what the camera's 3x3 pixels span by more than a given part of that span; where they span
+more than most scenes do, what is cut off there is not lost, so that targets keep their energy.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from torch import Tensor
 from difiisr_ros.core.radiometry import LONE
 
 _LOW, _HIGH = -1.0, 2.0  # beyond these, ranges count by their logarithm
+_LEAST = 1e-12  # of the range: less room is none
 _FAR = 1e30  # ranges: more than any pixel is outside
+_SURELY_LONE = 0.6  # of the range: nobody's neighbour is that far off, not even beside an edge
+_MODERATE = 0.29  # of the range: what hard targets of 0.4 ranges may be overshot by, twice
+_OUTSTANDING = 0.3, 0.6  # of the range: where keeping a target's energy begins, and is whole
 
 Pairwise = Callable[[Tensor, Tensor], Tensor]
 
@@ -46,21 +51,41 @@ def without_lone_pixels(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Frames in which no pixel lies far outside its neighbours, N x 1 x H x W.
 
     A pixel may lie outside its eight neighbours by a margin m: as much as these span, and a tenth
-    of the range. Of one that lies farther, by d, ``(m / d)^4`` is left, from the mean of its
-    neighbours: the farther, the more surely it is stuck and not hot.
+    of the range, but no more than 0.6 of it. Of one that lies farther, by d, ``(m / d)^8`` is left,
+    from what its neighbours say: the farther, the more surely it is stuck and not hot.
 
     Args:
         lr: N x 1 x H x W, normalised intensity.
         low, high: of :func:`neighbours`.
     """
-    margin = (high - low) + LONE
+    margin = (high - low + LONE).clamp(max=_SURELY_LONE)
     outside = torch.maximum(F.relu(lr - high), F.relu(low - lr))
-    left = (margin / torch.maximum(outside, margin)).square().square()
+    left = (margin / torch.maximum(outside, margin)).square().square().square()
     # Lone pixels cut off first: what is far outside has no digits left for its neighbours.
-    cut = torch.minimum(torch.maximum(lr, low), high)
-    whole = F.avg_pool2d(F.pad(cut, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    mean = torch.minimum(torch.maximum((9 * whole - cut) / 8, low), high)
-    return torch.where(outside > margin, mean + left * (lr - mean), lr)
+    between = _between(torch.minimum(torch.maximum(lr, low), high))
+    return torch.where(outside > margin, between + left * (lr - between), lr)
+
+
+def _between(lr: Tensor) -> Tensor:
+    """What neighbours say of each pixel: the mean of the opposite two that differ least.
+
+    Beside an edge these lie along it, where the mean of all eight lies on both its sides.
+    """
+    padded = F.pad(lr, (1, 1, 1, 1), mode="replicate")
+    height, width = lr.shape[-2:]
+
+    def at(row: int, column: int) -> Tensor:
+        return padded[..., row : row + height, column : column + width]
+
+    (first, second), *others = [
+        (at(1 + y, 1 + x), at(1 - y, 1 - x)) for y, x in ((0, 1), (1, 0), (1, 1), (1, -1))
+    ]
+    least, mean = (first - second).abs(), (first + second) / 2
+    for first, second in others:
+        difference = (first - second).abs()
+        mean = torch.where(difference < least, (first + second) / 2, mean)
+        least = torch.minimum(least, difference)
+    return mean
 
 
 def compressed(lr: Tensor) -> Tensor:
@@ -74,17 +99,50 @@ def shown(lr: Tensor) -> Tensor:
     return compressed(without_lone_pixels(lr, *neighbours(lr)))
 
 
-def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> Tensor:
-    """Keep a result within what the camera's 3x3 pixels around span, and ``overshoot`` of that.
+def limits(lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest of what may come out at each camera pixel, N x 1 x H x W both.
 
-    ``[min - a c, max + a c]`` with ``c = max - min`` of the 3x3 pixels and ``a`` the overshoot.
+    ``[min - a c, max + a c]`` with ``c = max - min`` of the 3x3 pixels and ``a`` the overshoot;
+    for contrasts beyond 0.58 of the range half of that, and from 0.29 to there as much as at 0.29.
 
     Args:
-        folded: N x 16 x H x W.
-        lr: N x 1 x H x W.
+        lr: N x 1 x H x W, normalised intensity.
         low, high: of :func:`neighbours`.
         overshoot: N or 1 numbers, 0 to 1.
     """
     low, high = torch.minimum(low, lr), torch.maximum(high, lr)
-    margin = overshoot.reshape(-1, 1, 1, 1) * (high - low)
-    return torch.minimum(torch.maximum(folded, low - margin), high + margin)
+    contrast = high - low
+    margin = torch.minimum(contrast, (contrast / 2).clamp(min=_MODERATE))
+    margin = overshoot.reshape(-1, 1, 1, 1) * margin
+    return low - margin, high + margin
+
+
+def outstanding(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Where the contrast of the 3x3 pixels is beyond what noise and most edges have, 0 to 1.
+
+    0 up to 0.3 of the range, 1 from 0.6 of it; N x 1 x H x W.
+    """
+    begins, ends = _OUTSTANDING
+    contrast = torch.maximum(high, lr) - torch.minimum(low, lr)
+    return ((contrast - begins) / (ends - begins)).clamp(0, 1)
+
+
+def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> Tensor:
+    """Keep a result within :func:`limits`, and the energy of hot and cold targets.
+
+    Where the frame is :func:`outstanding`, what is cut off a target goes to the rest of its block
+    of 4x4, in the measure of the room that is left there: the block keeps its mean.
+
+    Args:
+        folded: N x 16 x H x W.
+        lr, low, high, overshoot: as of :func:`limits`.
+    """
+    least, most = limits(lr, low, high, overshoot)
+    within = torch.minimum(torch.maximum(folded, least), most)
+    mean = within.mean(dim=1, keepdim=True)
+    wanted = torch.minimum(torch.maximum(folded.mean(dim=1, keepdim=True), least), most)
+    lost = outstanding(lr, low, high) * (wanted - mean)
+    # All pixels of a block go the same share of their way to the limit: so none goes beyond.
+    limit = torch.where(lost > 0, most, least)
+    share = (lost.abs() / (limit - mean).abs().clamp(min=_LEAST)).clamp(max=1)
+    return torch.addcmul(share * limit, within, 1 - share)

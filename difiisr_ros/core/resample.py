@@ -26,6 +26,7 @@ _REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
 _TAPS = 2 * _REACH + 1
 _DAMPING = 0.05
 _CERTAIN = 0.1  # of the range: no mean is further off because of noise
+_LARGE = 0.15  # of the range: nor because of blur, but beside targets
 
 
 def keys_cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
@@ -225,7 +226,9 @@ def low_pass(image: Tensor) -> Tensor:
     return fine[..., :height, :width]
 
 
-def pull_wide(folded: Tensor, lr: Tensor, iterations: int) -> Tensor:
+def pull_wide(
+    folded: Tensor, lr: Tensor, iterations: int, outstanding: Tensor | None = None
+) -> Tensor:
     """Pull a result to what the camera measured, in what is certain of it alone.
 
     A detector element measures the mean over its area. How far the result's means are from the
@@ -237,10 +240,15 @@ def pull_wide(folded: Tensor, lr: Tensor, iterations: int) -> Tensor:
         folded: N x 16 x H x W, float32.
         lr: N x 1 x H x W, float32.
         iterations: 0 leaves the result as it is.
+        outstanding: where a target stands out of the scene, 0 to 1, N x 1 x H x W
+            (:func:`difiisr_ros.core.bound.outstanding`): there a large difference is neither noise
+            nor blur, and is added to its own block.
     """
     for _ in range(iterations):
         difference = lr - folded.mean(dim=1, keepdim=True)
         # What is left at the edges of a target of a hundred ranges is not to be spread around it.
-        difference = low_pass(difference.clamp(-_CERTAIN, _CERTAIN))
-        folded = upsample_folded(difference).add_(folded)
+        spread = low_pass(difference.clamp(-_CERTAIN, _CERTAIN))
+        folded = upsample_folded(spread).add_(folded)
+        if outstanding is not None:
+            folded += outstanding * (difference - difference.clamp(-_LARGE, _LARGE))
     return folded

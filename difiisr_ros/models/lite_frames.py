@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from difiisr_ros.core.bound import bound, compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.bound import bound, compressed, neighbours, outstanding, without_lone_pixels
 from difiisr_ros.core.condition import OVERSHOOT
 from difiisr_ros.core.guided_step import Guide
 from difiisr_ros.core.resample import back_project, pull_wide, unfold, upsample_folded
@@ -75,5 +75,6 @@ def upscale_frames(
     if exact:
         x0 = back_project(x0, lr, consistency)
     else:
-        x0 = upsample_folded(lr - calm).add_(pull_wide(x0, calm, consistency))
+        pulled = pull_wide(x0, calm, consistency, outstanding(calm, *neighbours(calm)))
+        x0 = upsample_folded(lr - calm).add_(pulled)
     return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT]))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difiisr_ros.core.bound import bound, compressed, neighbours, shown, without_lone_pixels
+from difiisr_ros.core.bound import bound, compressed, limits, neighbours, shown, without_lone_pixels
 from difiisr_ros.core.condition import OVERSHOOT
 from difiisr_ros.core.resample import unfold, upsample_folded
 from difiisr_ros.core.sampler import sample
@@ -78,8 +78,9 @@ def _bounded(x0: Tensor, lr: Tensor, hr: Tensor, camera: Tensor) -> Tensor:
 
     Where the truth lies within, an answer beyond the bound is still drawn back to it.
     """
-    limits = (lr, *neighbours(lr), camera[:, OVERSHOOT])
-    within, reachable = bound(x0, *limits), bound(hr, *limits) == hr
+    known = (lr, *neighbours(lr), camera[:, OVERSHOOT])
+    within, (least, most) = bound(x0, *known), limits(*known)
+    reachable = (least <= hr) & (hr <= most)
     return torch.where(reachable, x0 + (within - x0).detach(), within)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from difiisr_ros.core.bound import bound, neighbours
+from difiisr_ros.core.bound import bound, neighbours, outstanding
 from difiisr_ros.core.condition import OVERSHOOT
 from difiisr_ros.core.resample import (
     SCALE,
@@ -100,8 +100,11 @@ def upscale_frames(
     folded = fold(gray * 0.5 + 0.5) + upsample_folded(lr - inside)
     if correct is not None:
         folded = correct(folded)
-    project = back_project if exact else pull_wide
-    folded = project(folded, lr, consistency)
+    around = neighbours(lr)
+    if exact:
+        folded = back_project(folded, lr, consistency)
+    else:
+        folded = pull_wide(folded, lr, consistency, outstanding(lr, *around))
     if camera is not None:
-        folded = bound(folded, lr, *neighbours(lr), camera[:, OVERSHOOT])
+        folded = bound(folded, lr, *around, camera[:, OVERSHOOT])
     return unfold(folded)

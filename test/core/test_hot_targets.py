@@ -1,0 +1,86 @@
+"""Targets far above their scene: how far they may be overshot, and that they keep their energy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from difiisr_ros import CameraProfile, SuperResolver
+from difiisr_ros.core.bound import bound, limits, neighbours, outstanding, without_lone_pixels
+from difiisr_ros.core.camera_simulation import simulate_camera
+
+LEVEL, RANGE = 20_000.0, 400.0
+HALF = torch.tensor([0.5])
+
+
+def frame_of(contrast: float) -> torch.Tensor:
+    lr = torch.zeros(1, 1, 5, 5)
+    lr[..., 2:4, 2:4] = contrast
+    return lr
+
+
+@pytest.mark.parametrize(
+    ("contrast", "margin"), [(0.2, 0.1), (0.29, 0.145), (0.4, 0.145), (0.58, 0.145), (5, 1.25)]
+)
+def test_large_contrasts_may_be_overshot_by_half_as_much(contrast, margin):
+    lr = frame_of(contrast)
+    least, most = limits(lr, *neighbours(lr), HALF)
+    assert float(most.max()) == pytest.approx(contrast + margin)
+    assert float(least.min()) == pytest.approx(-margin)
+
+
+@pytest.mark.parametrize(("contrast", "kept"), [(0.25, False), (2.0, True)])
+def test_what_is_cut_off_a_target_goes_to_the_rest_of_its_block(contrast, kept):
+    lr = frame_of(contrast)
+    folded = lr.expand(-1, 16, -1, -1).clone()
+    folded[:, 0, 2, 2] += 3 * contrast
+    around = neighbours(lr)
+    least, most = limits(lr, *around, HALF)
+    result = bound(folded, lr, *around, HALF)
+    assert (result <= most + 1e-6).all() and (result >= least - 1e-6).all()
+    asked, got = (float(x[:, :, 2, 2].mean()) for x in (folded, result))
+    assert (abs(got - asked) < 1e-5 * contrast) is kept
+    assert torch.equal(result[..., 0, 0], folded[..., 0, 0])
+
+
+def test_outstanding_is_what_scenes_seldom_have():
+    def at(contrast):
+        lr = frame_of(contrast)
+        return float(outstanding(lr, *neighbours(lr))[0, 0, 2, 2])
+
+    assert [at(c) for c in (0.1, 0.3, 0.6, 50.0)] == pytest.approx([0, 0, 1, 1], abs=1e-5)
+    assert at(0.45) == pytest.approx(0.5)
+
+
+def test_a_stuck_pixel_beside_an_edge_is_seen_and_filled_along_it():
+    lr = torch.zeros(1, 1, 7, 7)
+    lr[..., 3:] = 1.0
+    clean = lr.clone()
+    lr[0, 0, 3, 3] = 2.0
+    calm = without_lone_pixels(lr, *neighbours(lr))
+    assert float((calm - clean).abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("model", ["lite", "nano"])
+@pytest.mark.parametrize("blur", [None, 0.4])
+@pytest.mark.parametrize("side", [4, 8])
+def test_a_hot_target_keeps_its_energy(model, blur, side):
+    y, x = np.mgrid[:192, :256]
+    plain = LEVEL + RANGE * (0.5 + 0.3 * np.sin(y / 17) * np.cos(x / 23))
+    hot = plain.copy()
+    hot[96 : 96 + side, 130 : 130 + side] += 5 * RANGE
+    profile = CameraProfile(noise=RANGE / 100, blur=blur)
+    resolver = SuperResolver.load(model, backend="torch")
+    resolver.configure(range_mode="fixed", range_min=LEVEL, range_max=LEVEL + RANGE)
+    without, with_target = (
+        resolver.upscale(_seen(frame), camera=profile).astype(np.float64) for frame in (plain, hot)
+    )
+    resolver.close()
+    share = (with_target - without).sum() / (side**2 * 5 * RANGE)
+    assert 0.95 < share < 1.05
+
+
+def _seen(frame: np.ndarray) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return simulate_camera(frame, blur=0.4, noise=RANGE / 100, pattern=0, rng=rng)
