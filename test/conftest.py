@@ -60,6 +60,12 @@ if os.environ.get("ROS_DISTRO") == "humble":  # older than the variable above
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 # rclpy from wheels looks packages up in the environment's prefix. An installed ROS 2 has set this.
 os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+# Where the shell forbids compiled files, each of a hundred processes would compile all it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# Workers share the cores: threads that wait for a core that another worker has burn their own.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 # What `auto` takes must not depend on how busy this machine happens to be.
 os.environ["DIFIISR_AUTO_BENCHMARK"] = "0"
 # Tests neither find what the user has in the cache nor leave anything there.
