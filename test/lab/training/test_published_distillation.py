@@ -16,14 +16,14 @@ from difiisr_ros.lab.training.distill import Teacher
 from difiisr_ros.lab.training.train import Trainer, TrainSettings
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.published.files import save_published
-from support.published_goldens import find
+from support.published_goldens import Little
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def goldens(data_folder):
-    return find(data_folder)
+def goldens():
+    return Little()
 
 
 @pytest.fixture(scope="module")
