@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -119,6 +119,17 @@ def data_dir(data_folder: Path) -> Path:
     if not data_folder.is_dir():
         pytest.skip(f"no real frames in {data_folder} (DIFIISR_DATA can name another folder)")
     return data_folder
+
+
+@pytest.fixture(scope="module")
+def simplified_once() -> Iterator[None]:
+    """Of the graphs that a module exports again and again, each is simplified once."""
+    from difiisr_ros.export import onnx_writer
+    from support.graph_models import remembering
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_writer, "_simplified", remembering(onnx_writer._simplified))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,8 @@ from difiisr_ros.export.tensorrt_operators import refused_by_tensorrt
 from difiisr_ros.models.checkpoint import load_model
 from support.graph_models import save_variant
 
+pytestmark = pytest.mark.usefixtures("simplified_once")
+
 SIZES = [(1, 24, 32), (1, 25, 32), (1, 31, 37), (3, 12, 31), (1, 1, 1), (2, 2, 3)]
 
 

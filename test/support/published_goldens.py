@@ -34,8 +34,13 @@ AUTOENCODER: dict[str, Any] = {
         "dropout": 0.0, "padding_mode": "zeros",
     },
 }  # fmt: skip
-#: The same kind, half the work: one block a level, one width.
-LITTLE_UNET = {**UNET, "channel_mult": [1, 1, 1, 1], "num_res_blocks": [1, 1, 1, 1]}
+#: The same kind, half the work: one block a level, one width, attention at one resolution.
+LITTLE_UNET = {
+    **UNET,
+    "channel_mult": [1, 1, 1, 1],
+    "num_res_blocks": [1, 1, 1, 1],
+    "attention_resolutions": [64],
+}
 LITTLE_AUTOENCODER = {
     **AUTOENCODER,
     "ddconfig": {**AUTOENCODER["ddconfig"], "ch_mult": [1, 1, 1], "num_res_blocks": 1},
