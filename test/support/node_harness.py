@@ -23,8 +23,6 @@ from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.node import SuperResolutionNode
 from support.waiting import DEADLINE, wait_for
 
-DIAGNOSTICS_PERIOD_NS: int | None = 100_000_000
-
 
 class Tester(Node):
     """The node beside the one under test. What it destroys, it destroys in the executor's thread:
@@ -73,10 +71,6 @@ class Graph:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.executor.add_node(self.tester)
-        # Tests wait for what the next diagnostics say, which users get once a second.
-        if DIAGNOSTICS_PERIOD_NS is not None:
-            self.node._diagnostics_timer.timer_period_ns = DIAGNOSTICS_PERIOD_NS
-            self.node._diagnostics_timer.reset()
         self._stop = threading.Event()
         self._thread.start()
         Graph._running += 1
