@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,12 @@ if os.environ.get("ROS_DISTRO") == "humble":  # older than the variable above
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 # rclpy from wheels looks packages up in the environment's prefix. An installed ROS 2 has set this.
 os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+# Where the shell forbids compiled files, each of a hundred processes would compile all it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# Workers share the cores: threads that wait for a core that another worker has burn their own.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 # What `auto` takes must not depend on how busy this machine happens to be.
 os.environ["DIFIISR_AUTO_BENCHMARK"] = "0"
 # Tests neither find what the user has in the cache nor leave anything there.
@@ -113,6 +119,17 @@ def data_dir(data_folder: Path) -> Path:
     if not data_folder.is_dir():
         pytest.skip(f"no real frames in {data_folder} (DIFIISR_DATA can name another folder)")
     return data_folder
+
+
+@pytest.fixture(scope="module")
+def simplified_once() -> Iterator[None]:
+    """Of the graphs that a module exports again and again, each is simplified once."""
+    from difiisr_ros.export import onnx_writer
+    from support.graph_models import remembering
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_writer, "_simplified", remembering(onnx_writer._simplified))
+        yield
 
 
 @pytest.fixture(scope="session")

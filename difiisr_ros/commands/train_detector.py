@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     )
     trainer = DetectorTrainer(data, validation, args.out, settings, args.strict)
     if trainer.resume():
-        print(f"continuing {args.out} at step {trainer.step}, {trainer.seconds / 60:.1f} minutes")
+        print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
     path = trainer.run()
     print(f"wrote {path}{trainer.left_out.summary()}")
     if args.json:

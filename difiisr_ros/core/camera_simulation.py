@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from difiisr_ros.core import radiometry
+from difiisr_ros.core.scale import SCALE
 
-SCALE = 4
 #: Between these the optics' blur is drawn, Gaussian sigma in camera pixels.
 BLUR = (0.2, 0.6)
 #: Between these the row and column pattern is drawn, shares of the frame's range.

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difiisr_ros.core.constants import constant
+from difiisr_ros.core.scale import SCALE
 
-SCALE = 4
 _REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
 _TAPS = 2 * _REACH + 1
 _DAMPING = 0.05

@@ -236,6 +236,15 @@ class BagReader:
         """Topics with images, raw and compressed, sorted."""
         return self.topics_of(IMAGE, COMPRESSED_IMAGE)
 
+    def check_image_topic(self, topic: str) -> str:
+        """The same topic; raises DataError where the bag has no images on it."""
+        known = self.image_topics()
+        if topic not in known:
+            raise DataError(
+                f"{self.path}: has no images on {topic}; it has {', '.join(known) or 'none'}"
+            )
+        return topic
+
     def camera_info_topics(self) -> list[str]:
         """Topics with camera calibrations, sorted."""
         return self.topics_of(CAMERA_INFO)

@@ -257,13 +257,9 @@ def choose_topic(reader: BagReader, topic: str | None) -> str:
     Raises:
         DataError: It has none, not this one, or several and none was named.
     """
-    known = reader.image_topics()
     if topic is not None:
-        if topic not in known:
-            raise DataError(
-                f"{reader.path}: has no images on {topic}; it has {', '.join(known) or 'none'}"
-            )
-        return topic
+        return reader.check_image_topic(topic)
+    known = reader.image_topics()
     found = cameras(reader) if len(known) > 1 else known
     if len(found) != 1:
         what = f"several image topics ({', '.join(known)}); name one" if known else "no image topic"

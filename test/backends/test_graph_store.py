@@ -10,6 +10,8 @@ from difiisr_ros.backends import graph_store
 from difiisr_ros.backends.graph_store import stored_graph
 from difiisr_ros.export.facts import GraphOptions
 
+pytestmark = pytest.mark.usefixtures("simplified_once")
+
 
 def test_graphs_are_kept_and_used_again(monkeypatch, tmp_path):
     monkeypatch.setenv("DIFIISR_CACHE", str(tmp_path))

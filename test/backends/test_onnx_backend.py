@@ -34,6 +34,8 @@ from difiisr_ros.export.onnx_writer import GraphShape, export_onnx
 from difiisr_ros.models.checkpoint import load_model, save_model
 from support.graph_models import save_variant
 
+pytestmark = pytest.mark.usefixtures("simplified_once")
+
 
 @pytest.fixture(scope="module")
 def guided(tmp_path_factory) -> str:

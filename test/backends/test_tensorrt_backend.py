@@ -47,6 +47,8 @@ from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.guidance_priors import GuidancePriors
 from support import fake_tensorrt
 
+pytestmark = pytest.mark.usefixtures("simplified_once")
+
 VERSIONS = ["10.0.0b6", "11.1.0.106"]
 
 

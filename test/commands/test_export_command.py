@@ -17,6 +17,8 @@ from difiisr_ros.export import check
 from difiisr_ros.export.onnx_writer import read_facts
 from support.graph_models import save_variant
 
+pytestmark = pytest.mark.usefixtures("simplified_once")
+
 
 def test_a_graph_of_any_size(tmp_path, capsys):
     out, report = tmp_path / "new" / "two.onnx", tmp_path / "report.json"

@@ -17,6 +17,8 @@ from difiisr_ros.backends.tensorrt_backend import Gpu  # noqa: E402
 from difiisr_ros.cli import main  # noqa: E402
 from support import fake_tensorrt  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("simplified_once")
+
 
 @pytest.fixture
 def trt(monkeypatch):

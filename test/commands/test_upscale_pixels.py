@@ -13,11 +13,11 @@ from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.cli import main
 from difiisr_ros.core.bad_pixels import write_bad_pixels
 from difiisr_ros.io.images import read_image, write_image
-from difiisr_ros.scene.street import SyntheticScene
+from support.frames import street
 
 tifffile = pytest.importorskip("tifffile")
 
-FRAME = SyntheticScene(160, 120, real_camera=True).frame(0)[0][:48, :64].copy()
+FRAME = street().frame(0)[0][:48, :64].copy()
 WORDS = np.random.default_rng(0).integers(0, 65536, (2, 64)).astype(np.uint16)
 HOLES = np.zeros(FRAME.shape, bool)
 HOLES[5, 6] = HOLES[20:22, 30] = HOLES[47, 63] = True

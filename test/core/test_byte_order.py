@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from difiisr_ros.core.byte_order import in_order, wrong_byte_order
-from difiisr_ros.scene.street import SyntheticScene
+from support.frames import street
 
-FRAME = SyntheticScene(160, 120, real_camera=True).frame(0)[0]
+FRAME = street().frame(0)[0]
 
 
 @pytest.mark.parametrize(

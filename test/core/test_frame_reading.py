@@ -13,9 +13,9 @@ from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.core.reading import read
 from difiisr_ros.errors import FrameError
-from difiisr_ros.scene.street import SyntheticScene
+from support.frames import street
 
-SCENE = SyntheticScene(160, 120, real_camera=True)
+SCENE = street()
 FRAME, TRUTH = SCENE.frame(0)[0], SCENE.truth(0)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.oddities import FrameCheck, oddities
-from difiisr_ros.scene.street import SyntheticScene
+from support.frames import street
 
-SCENE = SyntheticScene(160, 120, real_camera=True)
+SCENE = street()
 FRAME = SCENE.frame(0)[0]
 AUTO = CameraProfile()
 

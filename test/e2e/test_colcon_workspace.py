@@ -117,6 +117,11 @@ def test_install_space_is_complete(workspace, repository):
         assert not text.partition("[")[0].strip() and "[:" not in text
 
 
+@pytest.mark.parametrize(
+    "workspace",
+    ["install", pytest.param("symlink-install", marks=pytest.mark.slow)],
+    indirect=True,
+)
 def test_colcon_test_passes(workspace):
     """`colcon test` runs our tests on what was built, and records every result."""
     assert not any("e2e" in name for name in PART_OF_THE_TESTS)

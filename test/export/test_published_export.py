@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.published_goldens import find
+from support.published_goldens import Little
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -17,8 +17,8 @@ from difiisr_ros.models.published.files import save_published
 
 
 @pytest.fixture(scope="module")
-def model_file(data_folder, tmp_path_factory):
-    goldens = find(data_folder)
+def model_file(tmp_path_factory):
+    goldens = Little()
     path = tmp_path_factory.mktemp("published") / "small.safetensors"
     states = goldens.state("unet_small"), goldens.state("vq_small")
     save_published(path, states, goldens.config(), {})

@@ -17,6 +17,8 @@ from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.models import lite_int8
 from difiisr_ros.models.checkpoint import load_model
 
+pytestmark = pytest.mark.usefixtures("simplified_once")
+
 
 @pytest.fixture(scope="module")
 def nano():

@@ -18,7 +18,7 @@ from difiisr_ros.models.published.files import load_published, save_published
 from difiisr_ros.models.published.frames import latent_noise
 from difiisr_ros.options import UpscaleOptions
 from support.frames import smooth_frame
-from support.published_goldens import Drawn, find
+from support.published_goldens import Drawn, Little, find
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +26,29 @@ def goldens(data_folder):
     return find(data_folder)
 
 
-@pytest.fixture(scope="module")
-def model_file(goldens, tmp_path_factory):
-    path = tmp_path_factory.mktemp("published") / "small.safetensors"
-    save_published(
-        path,
-        (goldens.state("unet_small"), goldens.state("vq_small")),
-        goldens.config(),
-        {},
-        half=True,
-    )
+def _save(path, networks):
+    states = networks.state("unet_small"), networks.state("vq_small")
+    save_published(path, states, networks.config(), {}, half=True)
     return path
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    return _save(tmp_path_factory.mktemp("published") / "little.safetensors", Little())
 
 
 @pytest.fixture(scope="module")
 def published(model_file):
     resolver = SuperResolver.load(model=str(model_file), precision="fp32")
+    yield resolver
+    resolver.close()
+
+
+@pytest.fixture(scope="module")
+def recorded(goldens, tmp_path_factory):
+    """The networks of which outputs were recorded."""
+    path = _save(tmp_path_factory.mktemp("published") / "small.safetensors", goldens)
+    resolver = SuperResolver.load(model=str(path), precision="fp32")
     yield resolver
     resolver.close()
 
@@ -57,8 +64,16 @@ def test_info_tells_what_runs(published, model_file):
     assert published.max_steps == 15
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (24, 70)])
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [
+        (np.uint8, (5, 3)),
+        (np.uint16, (1, 1)),
+        (np.uint16, (5, 3)),
+        (np.uint16, (24, 70)),
+        (np.float32, (5, 3)),
+    ],
+)
 def test_gray_in_gray_out_of_any_size_and_type(published, dtype, shape):
     frame = np.resize(smooth_frame(np.uint8), shape).astype(dtype)
     result = published.upscale(frame)
@@ -66,12 +81,12 @@ def test_gray_in_gray_out_of_any_size_and_type(published, dtype, shape):
     assert result.dtype == dtype
 
 
-def test_8_bit_range_gives_the_mean_of_the_recorded_channels(published, goldens):
+def test_8_bit_range_gives_the_mean_of_the_recorded_channels(recorded, goldens):
     """With the release's own range, only seeded noise separates a frame from its pipeline."""
     io = goldens.arrays("pipeline_small")
     noise = io["pad_noise_0"]
     lr = io["pad_in_u8"].numpy()
-    backend = published._backend
+    backend = recorded._backend
     network = backend._network
     lq = torch.from_numpy(lr).float()[None, None] / 255
     from difiisr_ros.models.published.network import pad
@@ -88,7 +103,7 @@ def test_8_bit_range_gives_the_mean_of_the_recorded_channels(published, goldens)
     assert result.shape == (1, 1, 160, 288)
 
 
-@pytest.mark.parametrize("num_steps", [1, 4])
+@pytest.mark.parametrize("num_steps", [1, 3])
 def test_same_frame_same_bytes_whatever_came_before(published, model_file, num_steps):
     published.configure(num_steps=num_steps)
     frame = smooth_frame()
@@ -157,13 +172,13 @@ def test_consistency_pulls_the_result_to_the_measurement(published):
     assert errors[1] < 0.2 * errors[0]
 
 
-def test_a_cameras_frames_are_pulled_in_wide_means(published, goldens):
+def test_a_cameras_frames_are_pulled_in_wide_means(recorded, goldens):
     if isinstance(goldens, Drawn):
         pytest.skip("the drawn network is off by little, of which the bound takes more back")
     frame, errors = smooth_frame(shape=(48, 64)).astype(np.float32), []
     for consistency in (0, 1):
-        published.configure(consistency=consistency, overshoot=1.0)
-        result = published.upscale(frame)
+        recorded.configure(consistency=consistency, overshoot=1.0)
+        result = recorded.upscale(frame)
         means = result.reshape(48, 4, 64, 4).mean(axis=(1, 3)) - frame
         errors.append(abs(float(means[8:-8, 8:-8].mean())))
     assert errors[1] < 0.85 * errors[0]  # of which the bound takes a part back
@@ -223,11 +238,13 @@ def test_latent_noise_is_normal_and_the_padding_repeats_none_of_it():
     assert torch.equal(noise[..., :50, :60], fold(image[None])[:, :3])
 
 
-def test_autoencoder_without_padding(goldens, published, tmp_path):
+def test_autoencoder_without_padding(published, tmp_path):
     """The same where nothing is padded; elsewhere another result, of any size."""
     path = tmp_path / "unpadded.safetensors"
-    config = replace(goldens.config(), pad_autoencoder=False)
-    save_published(path, (goldens.state("unet_small"), goldens.state("vq_small")), config, {})
+    networks = Little()
+    config = replace(networks.config(), pad_autoencoder=False)
+    states = networks.state("unet_small"), networks.state("vq_small")
+    save_published(path, states, config, {}, half=True)
     unpadded = SuperResolver.load(model=str(path), precision="fp32")
     assert load_published(str(path))[0].config == config
     whole, part = smooth_frame(np.float32, (64, 64)), smooth_frame(np.float32, (40, 50))

@@ -14,12 +14,12 @@ from difiisr_ros.core.visual_guidance import LR_RINGS
 from difiisr_ros.errors import ModelError
 from difiisr_ros.models.published.files import load_published, save_published
 from difiisr_ros.models.published.network import general_priors
-from support.published_goldens import find
+from support.published_goldens import Little
 
 
 @pytest.fixture(scope="module")
-def goldens(data_folder):
-    return find(data_folder)
+def goldens():
+    return Little()
 
 
 @pytest.fixture(scope="module")

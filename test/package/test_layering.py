@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -66,8 +67,10 @@ def _module(file: Path) -> str:
 
 
 MODULES = {_module(file): file for file in _files()}
+MODULE_NAMES = set(MODULES) - {PACKAGE.name}
 
 
+@cache
 def _imports(file: Path, *, top_level_only: bool = False) -> set[str]:
     """Full names of the modules that a file imports, also inside functions."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -79,7 +82,7 @@ def _imports(file: Path, *, top_level_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant) and node.value in set(MODULES) - {PACKAGE.name}:
+        elif isinstance(node, ast.Constant) and node.value in MODULE_NAMES:
             names.add(node.value)  # for importlib, or for python -m
     return names
 
@@ -204,6 +207,17 @@ def _modules_after(statement: str) -> set[str]:
 def test_importing_the_package_imports_neither_torch_nor_ros_nor_numpy():
     loaded = _modules_after("import difiisr_ros; difiisr_ros.__version__; dir(difiisr_ros)")
     assert not loaded & {"torch", "rclpy", "numpy", "cv2"}
+
+
+@pytest.mark.parametrize("room", ["commands", "ros"])
+def test_no_command_and_no_node_waits_for_torch_before_it_is_needed(room):
+    modules = [m for m in MODULES if _room(m) == room]
+    if room == "ros":
+        pytest.importorskip("rclpy", reason="rclpy is not installed")
+        modules = [f"difiisr_ros.ros.{name}" for name in ("node", "frame_player", "monitor")]
+    loaded = _modules_after(f"import {', '.join(modules)}")
+    assert set(modules) <= loaded
+    assert "torch" not in loaded
 
 
 def test_the_engine_is_imported_without_ros():

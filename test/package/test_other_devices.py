@@ -27,7 +27,8 @@ from difiisr_ros.lab.training.guidance_priors import (
     lite_answer,
     published_answer,
 )
-from difiisr_ros.lab.training.train import STAGES, Trainer, TrainSettings
+from difiisr_ros.lab.training.recipe import STAGES, TrainSettings
+from difiisr_ros.lab.training.train import Trainer
 from difiisr_ros.lab.training.validate import validate
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.detector.checkpoint import load_detector
@@ -118,13 +119,13 @@ def test_a_training_step_stays_on_the_device(tmp_path, no_values, stage):
         crop=64, batch=2, precision="fp32", config=SMALL, guided_share=1.0, validate_frames=1
     )
     trainer = Trainer(DRONE_FRAMES, tmp_path, settings)
-    trainer.device, trainer.stage, trainer.stage_step = META, stage, 0
+    trainer.device = META
     trainer.model.to(META)
     trainer.ema = {key: value.to(META) for key, value in trainer.ema.items()}
     trainer.guided, trainer.plain = losses.GuidedLoss(0.02, 0.2, META), trainer.plain
-    trainer._new_optimizer()
+    trainer._begin(stage)
     for _ in range(2):
-        trainer._train_step(elapsed=0.0)
+        trainer._train_step()
     assert trainer.step == 2
     assert all(p.is_meta for p in trainer.model.parameters())
 

@@ -26,7 +26,7 @@ from difiisr_ros.ros.compressed import array_to_compressed
 from difiisr_ros.ros.conversions import array_to_image, image_to_array
 
 # The same examples in every run, and no limit on the time of one: the machine may be busy.
-repeatable = settings(derandomize=True, deadline=None, max_examples=300)
+repeatable = settings(derandomize=True, deadline=None, max_examples=120)
 
 GENERIC = [
     f"{depth}C{n}"
@@ -161,7 +161,7 @@ names = st.one_of(st.sampled_from(ENCODINGS), st.text(max_size=12), st.just("x" 
 @given(names, any_size, any_size, any_size, st.integers(0, 255), st.binary(max_size=400))
 @example("mono8", 2**32 - 1, 2**32 - 1, 2**32 - 1, 0, b"")
 @example("rgba16", 2**31, 2**31, 0, 1, b"\0" * 400)
-@settings(repeatable, max_examples=500)
+@settings(repeatable, max_examples=200)
 def test_a_message_of_any_content_is_a_frame_or_an_error(encoding, height, width, step, big, data):
     message = Image(encoding=encoding, height=height, width=width, step=step, is_bigendian=big)
     message.data.frombytes(data)
@@ -215,7 +215,7 @@ formats = st.one_of(
 
 
 @given(formats, compressed_bytes())
-@settings(repeatable, max_examples=400)
+@settings(repeatable, max_examples=160)
 def test_compressed_data_of_any_content_is_a_frame_or_an_error(format, data):
     message = CompressedImage(format=format)
     message.data.frombytes(data)

@@ -295,7 +295,7 @@ def test_lazy_is_decided_for_each_camera():
 def test_names_are_checked_and_can_be_corrected(log):
     with Graph(camera_names=["front", "re/ar"], wait_active=False) as graph:
         assert "'re/ar'" in log.wait("configure failed")
-        assert graph.node.state_label == "unconfigured"
+        wait_for(lambda: graph.node.state_label == "unconfigured", "it is as it was")
         (result,) = graph.node.set_parameters([Parameter("camera_names", value=["a", "a"])])
         assert not result.successful
         assert "'a' is there twice" in result.reason

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from difiisr_ros.io.images import write_image
+from difiisr_ros.scene.street import SyntheticScene
+
+
+@cache
+def street() -> SyntheticScene:
+    """A street of 160x120 as a real camera gives it; rendered once, for it takes a second."""
+    return SyntheticScene(160, 120, real_camera=True)
 
 
 def smooth_frame(dtype=np.uint16, shape=(24, 32), seed=0) -> np.ndarray:

@@ -1,9 +1,12 @@
-"""Model files for tests of exported graphs: the embedded weights, other settings."""
+"""Model files for tests of exported graphs, and graphs that are simplified once for all tests."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
+import onnx
 import torch
 
 from difiisr_ros.core.visual_guidance import CONDITIONS, RINGS, SpectrumPrior
@@ -26,3 +29,18 @@ def save_variant(path, *, stochasticity: float = 0.0, spectrum: bool = False) ->
     network.guidance_priors = GuidancePriors(spectrum=prior)
     save_model(path, network, {})
     return str(path)
+
+
+_simplified: dict[str, bytes] = {}
+
+
+def remembering(simplify: Callable[[onnx.ModelProto], onnx.ModelProto]) -> Callable:
+    """The same function, which computes nothing twice in a test run: it takes seconds."""
+
+    def remembered(model: onnx.ModelProto) -> onnx.ModelProto:
+        key = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+        if key not in _simplified:
+            _simplified[key] = simplify(model).SerializeToString()
+        return onnx.load_from_string(_simplified[key])
+
+    return remembered

@@ -34,6 +34,17 @@ AUTOENCODER: dict[str, Any] = {
         "dropout": 0.0, "padding_mode": "zeros",
     },
 }  # fmt: skip
+#: The same kind, half the work: one block a level, one width, attention at one resolution.
+LITTLE_UNET = {
+    **UNET,
+    "channel_mult": [1, 1, 1, 1],
+    "num_res_blocks": [1, 1, 1, 1],
+    "attention_resolutions": [64],
+}
+LITTLE_AUTOENCODER = {
+    **AUTOENCODER,
+    "ddconfig": {**AUTOENCODER["ddconfig"], "ch_mult": [1, 1, 1], "num_res_blocks": 1},
+}
 DIFFUSION: dict[str, Any] = {
     "sf": 4, "schedule_name": "exponential", "schedule_kwargs": {"power": 0.3}, "etas_end": 0.99,
     "steps": 15, "min_noise_level": 0.04, "kappa": 2.0, "weighted_mse": False,
@@ -114,10 +125,12 @@ class Drawn(Goldens):
     For what any published model must do; what needs a recorded output skips.
     """
 
+    unet, autoencoder = UNET, AUTOENCODER
+
     def json(self, name: str) -> Any:
         known = {
-            "unet_small": {"config": UNET},
-            "vq_small": {"config": AUTOENCODER},
+            "unet_small": {"config": self.unet},
+            "vq_small": {"config": self.autoencoder},
             "sampler_small": {"diffusion": DIFFUSION},
         }
         return _Recorded(_Recorded(known)[name])
@@ -127,7 +140,12 @@ class Drawn(Goldens):
 
     def state(self, name: str) -> dict[str, torch.Tensor]:
         """No layer is left at a zero initialisation; all is exact in float16, as recorded ones."""
-        network = UNetModelSwin(**UNET) if name == "unet_small" else VQModelTorch(**AUTOENCODER)
+        made = {
+            "unet_small": (UNetModelSwin, self.unet),
+            "vq_small": (VQModelTorch, self.autoencoder),
+        }
+        kind, config = made[name]
+        network = kind(**config)
         generator = torch.Generator().manual_seed(0)
         state = network.state_dict()
         for key, parameter in network.named_parameters():
@@ -140,6 +158,15 @@ class Drawn(Goldens):
                 drawn = 0.1 * drawn
             state[key] = drawn.half().float()
         return state
+
+
+class Little(Drawn):
+    """A published model of half the work, for what is the same whatever its size."""
+
+    unet, autoencoder = LITTLE_UNET, LITTLE_AUTOENCODER
+
+    def __init__(self) -> None:
+        super().__init__(Path())
 
 
 def find(data_folder: Path) -> Goldens:

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from difiisr_ros.core.camera_simulation import SimulatedCamera
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import OptionError
 
-SCALE = 4
 CAMERA, REDUCED = "camera", "reduced"
 DEGRADATIONS = (CAMERA, REDUCED)
 #: White noise of the simulated camera where nothing is said, % of the frame's range.

@@ -113,13 +113,9 @@ class RecordedResults:
 
 
 def _choose_topic(reader: BagReader, topic: str | None) -> str:
-    known = reader.image_topics()
     if topic is not None:
-        if topic not in known:
-            raise DataError(
-                f"{reader.path}: has no images on {topic}; it has {', '.join(known) or 'none'}"
-            )
-        return topic
+        return reader.check_image_topic(topic)
+    known = reader.image_topics()
     candidates = list(recorded_results(reader)) or known
     if len(candidates) != 1:
         raise DataError(

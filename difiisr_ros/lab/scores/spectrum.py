@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import DataError
 
-SCALE = 4
 #: Cycles per HR pixel: half the LR sampling rate, 1 / (2 x 4).
 LR_NYQUIST = 0.5 / SCALE
 HR_NYQUIST = 0.5

@@ -12,10 +12,10 @@ from difiisr_ros.core.bad_pixels import read_bad_pixels, write_bad_pixels
 from difiisr_ros.io.images import write_image
 from difiisr_ros.lab.calibration.measure import calibrate, sample_frames
 from difiisr_ros.lab.calibration.pattern import frozen_pixels
-from difiisr_ros.scene.street import SyntheticScene
+from support.frames import street
 
 #: Frames that lie far apart, so that all of the picture moves.
-SCENE = SyntheticScene(160, 120, real_camera=True)
+SCENE = street()
 FRAMES = [np.roll(SCENE.frame(i)[0], 13 * n, axis=1) for n, i in enumerate(range(0, 60, 5))]
 STUCK = [(5, 6), (40, 100), (41, 100), (80, 30), (119, 159)]
 

@@ -121,11 +121,11 @@ def test_an_interrupted_run_continues_as_if_it_had_not_been(folders, tmp_path):
     while first.step < 3:
         first._train_step()
     first._validate()
-    first._save_state()
+    first._save()
     second = _trainer(folders, tmp_path / "b", steps=6, validate_every=3)
     assert second.resume() and second.step == 3
     second.run()
-    for a, b in zip(straight.network.parameters(), second.network.parameters()):
+    for a, b in zip(straight.model.parameters(), second.model.parameters()):
         torch.testing.assert_close(a, b)
     assert [entry["step"] for entry in second.history] == [3, 6]
 

@@ -15,9 +15,9 @@ from difiisr_ros.io.images import write_image
 from difiisr_ros.lab.frames.open_streams import open_streams
 from difiisr_ros.lab.frames.put_right import put_right
 from difiisr_ros.lab.frames.streams import StreamOptions
-from difiisr_ros.scene.street import SyntheticScene
+from support.frames import street
 
-FRAME = SyntheticScene(160, 120, real_camera=True).frame(0)[0][:64, :96].copy()
+FRAME = street().frame(0)[0][:64, :96].copy()
 WORDS = np.random.default_rng(0).integers(0, 65536, (2, 96)).astype(np.uint16)
 HOLES = np.zeros(FRAME.shape, bool)
 HOLES[5, 6] = HOLES[40:42, 30] = True
