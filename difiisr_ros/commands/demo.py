@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ from difiisr_ros.commands.engine_arguments import (
 )
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs, refuse_within
-from difiisr_ros.core.camera_profile import AUTO, CameraProfile
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+from difiisr_ros.core.camera_profile import AUTO, REDUCED, CameraProfile, resolve_camera
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
 from difiisr_ros.io.write_stack import check_folder, check_target
+from difiisr_ros.lab.frames.put_right import truth_of
 from difiisr_ros.stream.parameter_table import ENGINE
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
@@ -73,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bag-seconds", type=real(0), default=60.0, help="record at most this long; 0: no bag"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
+    add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
     parser.set_defaults(camera=None)  # None: not given, so that the synthetic camera's own is told
 
@@ -128,6 +132,7 @@ class Demo:
             topic=args.topic,
             limit=1,
         )
+        self._profile = self._told()
         self._inputs = [Path(p) for p in (args.camera, args.model) if p and Path(p).is_file()]
         if args.input != SYNTHETIC:
             self._inputs.append(Path(args.input))
@@ -139,7 +144,7 @@ class Demo:
         self._results.check(self._names(), self._inputs)
         check_folder(args.out)
         check_target(args.json)
-        load_engine(args, camera=args.camera or AUTO).close()
+        load_engine(args, camera=self._profile).close()
         self._environment = node_environment()
 
     def run(self) -> dict[str, Any]:
@@ -194,7 +199,7 @@ class Demo:
 
         names = [FAILED, "summary.json", "player.json", "monitor.json"]
         names += [f"{part}.log" for part in _PARTS]
-        if self._known_profile() is not None:
+        if self._is_written:
             names.append("camera.yaml")
         if self._args.bag_seconds:
             names += ["bag", *(f"frame_{i + 1}.png" for i in range(PICTURES))]
@@ -204,6 +209,9 @@ class Demo:
         a, out = self._args, self._stage.resolve()
         options = {**engine_arguments(a), "camera": self._camera()}
         engine = {name: options[key] for name, key in ENGINE.items() if key in options}
+        if not self._is_written:
+            given = pixel_arguments(a)
+            engine.update({n: given[n] for n in given if given[n] and n != "byte_order"})
         # The node then listens once its results have a receiver: no frame is played before.
         engine["lazy"] = True
         engine["strict_backend"] = not a.allow_fallback
@@ -218,6 +226,7 @@ class Demo:
             "seed": SCENE_SEED,
             "rate": float(a.rate),
             "frame_limit": self._frames,
+            "byte_order": self._profile.byte_order,
             "wait_for_subscribers": 2,
             "wait_timeout": float(START_TIMEOUT),
             "report_file": out / "player.json",
@@ -231,17 +240,24 @@ class Demo:
 
     def _camera(self) -> str:
         """What the node is told of the camera: what was asked for, else what the source knows."""
-        if self._args.camera is not None:
-            return str(self._args.camera)
-        profile = self._known_profile()
-        if profile is None:
-            return AUTO
-        profile.write(self._stage / "camera.yaml")
+        if not self._is_written:
+            return str(self._args.camera or AUTO)
+        # The player has put the bytes in order.
+        replace(self._profile, byte_order=AUTO).write(self._stage / "camera.yaml")
         return str((self._stage / "camera.yaml").resolve())
 
-    def _known_profile(self) -> CameraProfile | None:
-        """What the source knows of its camera, where nothing was asked for."""
-        return None if self._args.camera is not None else getattr(self._source, "profile", None)
+    def _told(self) -> CameraProfile:
+        """What is known of the camera: what was given, else what the source knows."""
+        known = getattr(self._source, "profile", None) or AUTO
+        return resolve_camera(self._args.camera or known, pixel_arguments(self._args))
+
+    @property
+    def _is_written(self) -> bool:
+        """Whether the node needs a profile of its own: no file says the same."""
+        told, asked = self._profile, self._args.camera
+        if asked is None:
+            return getattr(self._source, "profile", None) is not None
+        return asked not in (AUTO, REDUCED) and told.byte_order != AUTO
 
     def _process(
         self,
@@ -298,7 +314,7 @@ class Demo:
             return lambda _stamp: None
         index = dict(zip(played["stamps_ns"], played["indices"]))
         return functools.lru_cache(maxsize=64)(
-            lambda stamp: truth(index[stamp]) if stamp in index else None
+            lambda stamp: truth_of(truth(index[stamp]), self._profile) if stamp in index else None
         )
 
     def _summary(
@@ -332,7 +348,8 @@ class Demo:
             title = f"difiisr x4 ({summary['model']})" if summary["backend"] else "ours x4"
             if summary["backend"] == "bicubic":
                 title = "backend bicubic"
-            summary.update(pictures_and_quality(bag, self._truth_of(played), title, self._stage))
+            crop, truth = self._profile.crop, self._truth_of(played)
+            summary.update(pictures_and_quality(bag, truth, title, self._stage, crop))
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:

@@ -13,8 +13,7 @@ from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_a
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
-from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
-from difiisr_ros.core.camera_profile import resolve_camera
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.evaluation.export import write_csv, write_json
@@ -307,7 +306,7 @@ def _frame_options(args: argparse.Namespace) -> StreamOptions:
         duration_s=args.duration,
         every=args.every,
         limit=args.limit,
-        pixels=resolve_camera(args.camera or "auto", pixel_arguments(args)),
+        pixels=camera_of(args),
         strict=args.strict,
     )
 

@@ -14,11 +14,10 @@ from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_eng
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs, refuse_within
-from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
 from difiisr_ros.commands.upscale_files import Job, plan_files, upscale_files
-from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
@@ -115,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     bag = is_bag(args.input)
     outcome = Outcome()
     jobs: list[Job] = []
-    camera = resolve_camera(args.camera, pixel_arguments(args))
+    camera = camera_of(args)
     ending = args.output.suffix.lower()
     if bag or ending in BAGS:
         _refuse_what_is_for_files(args)

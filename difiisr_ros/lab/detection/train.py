@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from difiisr_ros.atomic_write import replacing
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.device import current_device, has_native_bf16
 from difiisr_ros.errors import DataError, Interrupted
 from difiisr_ros.io.left_out import LeftOut
@@ -22,6 +23,7 @@ from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
 from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED
 from difiisr_ros.lab.training.run_folder import continuing, saving
 from difiisr_ros.long_work import stop_requested, stopping_at_signals
 from difiisr_ros.models.checkpoint import misfits
@@ -64,6 +66,7 @@ class DetectorTrainer:
         validation: frames never trained on.
         out: folder of the run; an interrupted run in it can be continued.
         strict: end at a frame that cannot be read, instead of leaving it out.
+        camera: what of the frames is a measurement.
 
     Raises:
         DataError: no frame can be read, or there is no object to learn.
@@ -76,12 +79,14 @@ class DetectorTrainer:
         out: Path,
         settings: TrainSettings,
         strict: bool = False,
+        camera: CameraProfile = NOTHING_DECLARED,
     ) -> None:
         self.settings, self.out, self._validation = settings, out, validation
         self.device = current_device()
         self.left_out = LeftOut(strict)
-        frames = load_frames(data, self.left_out)
-        self._validation_frames = load_frames(validation, self.left_out)
+        frames = load_frames(data, self.left_out, camera)
+        self._validation_frames = load_frames(validation, self.left_out, camera)
+        self._crop = camera.crop
         self._frames, self._objects = len(frames), sum(len(frame.labels) for frame in frames)
         if self._objects == 0:
             raise DataError("none of the frames to train on has an object")
@@ -229,6 +234,7 @@ class DetectorTrainer:
         network.load_state_dict(self._average)
         detector = Detector(copy.deepcopy(network).eval().fuse(), device=str(self.device))
         found = detector.detect_all((f.image_id, f.pixels) for f in self._validation_frames)
+        found = {key: boxes.before(self._crop) for key, boxes in found.items()}
         metrics = evaluate_boxes(self._validation, detector.classes, found).metrics()
         self.history.append(
             {
