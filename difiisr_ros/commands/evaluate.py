@@ -151,7 +151,8 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         "--kelvin-per-count",
         type=real(),
         metavar="K",
-        help="of a radiometric camera, such as 0.01: radiometric values in kelvin",
+        help="of a radiometric camera, such as 0.01: radiometric values in kelvin (what the "
+        "camera's profile says)",
     )
     group.add_argument(
         "--still-threshold",
@@ -267,10 +268,12 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         **engine_arguments(args),
         "camera": known_camera(args.camera, None if args.no_reference else args.degradation),
     }
+    frames = _frame_options(args)
+    kelvin = args.kelvin_per_count
     num_steps = args.num_steps or [engine.pop("num_steps", 1)]
     return Request(
         paths=tuple(args.data),
-        frames=_frame_options(args),
+        frames=frames,
         methods=MethodPlan(
             num_steps=tuple(num_steps),
             engine=tuple(sorted(engine.items())),
@@ -279,7 +282,7 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         ),
         metrics=tuple(args.metrics),
         value_range=args.data_range,
-        kelvin_per_count=args.kelvin_per_count,
+        kelvin_per_count=frames.pixels.kelvin_per_count if kelvin is None else kelvin,
         still_threshold=args.still_threshold,
         confidence=args.confidence,
         boxes=args.boxes,

@@ -85,11 +85,14 @@ def open_stack(path: Path, options: ReadOptions) -> Stack:
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror}") from error
     if options.unit != COUNTS and stack.kind != "FLIR":
-        stack.closing.close()
-        raise DataError(
-            f"{name}: holds no constants for --unit {options.unit}; only FLIR's files do, "
-            "--unit counts takes others as they are"
-        )
+        if options.scale is None:
+            stack.closing.close()
+            raise DataError(
+                f"{name}: holds no constants for --unit {options.unit}, as FLIR's files do, and "
+                "nothing else says what a count is: kelvin_per_count in the camera's profile does "
+                "(--camera FILE); --unit counts takes the file as it is"
+            )
+        stack.scale = options.scale
     return stack
 
 
