@@ -238,7 +238,8 @@ def run(args: argparse.Namespace) -> int:
     if args.write_lr is not None:
         from difiisr_ros.lab.frames.replay_input import write_lr
 
-        print(write_lr(open_streams(args.data, _frame_options(args)), args.write_lr))
+        options = _frame_options(args)
+        print(write_lr(open_streams(args.data, options), args.write_lr, options.pixels))
         return 0
     if args.data_range is not None and not args.data_range > 0:
         raise OptionError(f"--data-range must be above 0, got {args.data_range}")
