@@ -132,6 +132,8 @@ class Demo:
             topic=args.topic,
             limit=1,
         )
+        if not self._source.slow:
+            next(self._source.frames(), None)
         self._profile = self._told()
         self._inputs = [Path(p) for p in (args.camera, args.model) if p and Path(p).is_file()]
         if args.input != SYNTHETIC:

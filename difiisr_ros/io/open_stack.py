@@ -15,7 +15,7 @@ from difiisr_ros.io.arrays import open_csv, open_npy, open_npz
 from difiisr_ros.io.dji import decode_dji, raw_size
 from difiisr_ros.io.flir import MAGIC, containers, decode_fff
 from difiisr_ros.io.pgm import decode_pgm
-from difiisr_ros.io.pictures import decode_bmp, decode_jpeg, decode_png
+from difiisr_ros.io.pictures import TAKE_PREVIEW, decode_bmp, decode_jpeg, decode_png
 from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
 from difiisr_ros.io.tiff import open_tiff
 from difiisr_ros.messages.jpeg import parse_jpeg
@@ -143,5 +143,5 @@ def _open_jpeg(data: bytes, name: str, options: ReadOptions) -> Stack:
         else:
             frame = decode_fff(jpeg.flir, name, options)
     except DataError as error:
-        raise DataError(f"{error}; --allow-preview takes its 8-bit picture") from error
+        raise DataError(f"{error}; {TAKE_PREVIEW}") from error
     return single(name, maker, frame, [what for what in jpeg.beside if what != "colour profile"])

@@ -15,6 +15,8 @@ from difiisr_ros.core.temperature import TEMPERATURES, TemperatureScale
 from difiisr_ros.errors import DataError
 
 COUNTS = "counts"
+#: No frame of a camera has more; it keeps what a damaged file says from filling the memory.
+MOST_PIXELS = 1 << 28
 UNITS = (COUNTS, *TEMPERATURES)
 
 
@@ -26,7 +28,7 @@ class ReadOptions:
     """Of frames: counts as stored, or temperatures, by a FLIR file's own constants or ``scale``."""
     allow_preview: bool = False
     """Whether a radiometric JPEG may be read as the 8-bit picture that it shows."""
-    max_pixels: int = 1 << 28
+    max_pixels: int = MOST_PIXELS
     """Frames with more pixels are refused before they are decoded."""
     byte_order: str = AUTO
     """Of pixels of several bytes: ``little``, ``big``, or ``auto``, as the file says."""
@@ -38,9 +40,9 @@ class ReadOptions:
         if width < 1 or height < 1:
             raise DataError(f"{name}: has no pixels, it says {width}x{height}")
         if width * height > self.max_pixels:
+            limit = "" if self.max_pixels >= MOST_PIXELS else " (--max-input-pixels)"
             raise DataError(
-                f"{name}: {width}x{height} pixels are more than {self.max_pixels} "
-                "(max_input_pixels, --max-input-pixels)"
+                f"{name}: {width}x{height} pixels are more than {self.max_pixels}{limit}"
             )
 
 
