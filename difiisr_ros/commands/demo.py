@@ -37,6 +37,7 @@ from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
 from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.lab.frames.put_right import truth_of
+from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.stream.parameter_table import ENGINE
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
@@ -78,7 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
     add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
-    parser.set_defaults(camera=None)  # None: not given, so that the synthetic camera's own is told
+    # None: not given, so that the synthetic camera's own is told.
+    parser.set_defaults(camera=None, demo_parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -123,7 +125,7 @@ class Demo:
         for module, why in (("rclpy", _NO_ROS), ("rosbags", _NO_ROSBAGS)):
             if importlib.util.find_spec(module) is None:
                 raise DataError(why.format(python=sys.executable))
-        # Opened and loaded here only to complain before anything is started.
+        # Opened here only to complain before anything is started.
         self._source: FrameSource = open_source(
             args.input,
             width=self._width,
@@ -146,7 +148,8 @@ class Demo:
         self._results.check(self._names(), self._inputs)
         check_folder(args.out)
         check_target(args.json)
-        load_engine(args, camera=self._profile).close()
+        if self._may_be_refused():
+            load_engine(args, camera=self._profile).close()
         self._environment = node_environment()
 
     def run(self) -> dict[str, Any]:
@@ -247,6 +250,21 @@ class Demo:
         # The player has put the bytes in order.
         replace(self._profile, byte_order=AUTO).write(self._stage / "camera.yaml")
         return str((self._stage / "camera.yaml").resolve())
+
+    def _may_be_refused(self) -> bool:
+        """Whether to load the engine here, too, only to complain before anything is started.
+
+        That costs seconds. With everything as by default the node itself falls back, or says why
+        it does not start, unless no network's library is there at all.
+        """
+        args, default = self._args, self._args.demo_parser.get_default
+        names = {"num_threads": "threads", "tile_overlap": "tile_size"}
+        asked = {names.get(name, name) for name in (*engine_arguments(args), "quality")}
+        if args.model in EMBEDDED:
+            asked.discard("model")
+        asked.discard("camera")  # read already
+        libraries = map(importlib.util.find_spec, ("torch", "onnxruntime"))
+        return any(getattr(args, n) != default(n) for n in asked) or not any(libraries)
 
     def _told(self) -> CameraProfile:
         """What is known of the camera: what was given, else what the source knows."""

@@ -249,9 +249,10 @@ def run(args: argparse.Namespace) -> int:
     request = _request(args, outputs)
     with evaluate(request) as evaluation:
         print(text_report(evaluation))
-        _write(evaluation, outputs)
-        if own is not None:
-            own.note(path.name for path in outputs.values() if path.parent == args.out)
+        for kind, path in outputs.items():
+            _write(evaluation, kind, path)
+            if own is not None and path.parent == args.out:
+                own.note([path.name])  # at once: the next one may fail
     broken = [limit.broken(evaluation) for limit in request.limits]
     for sentence in filter(None, broken):
         print(f"difiisr: failed: {sentence}", file=sys.stderr)
@@ -345,17 +346,16 @@ def _check_outputs(
         raise OptionError("two outputs have one name")
 
 
-def _write(evaluation: Evaluation, outputs: dict[str, Path]) -> None:
-    for kind, path in outputs.items():
-        if kind == "json":
-            write_json(evaluation, path)
-        elif kind == "csv":
-            write_csv(evaluation, path)
-        else:
-            from difiisr_ros.lab.report.page import write_html
+def _write(evaluation: Evaluation, kind: str, path: Path) -> None:
+    if kind == "json":
+        write_json(evaluation, path)
+    elif kind == "csv":
+        write_csv(evaluation, path)
+    else:
+        from difiisr_ros.lab.report.page import write_html
 
-            write_html(evaluation, path)
-        print(f"wrote {path}")
+        write_html(evaluation, path)
+    print(f"wrote {path}")
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from difiisr_ros.core.resample import SCALE
 from difiisr_ros.io.bags import BagReader
 
 NAMESPACE = "sr"
+_SCALE = 4  # of results; core.resample, which has it too, needs PyTorch
 _LOOKED_AT = 20  # messages a topic; the first of a recording often lack their results
 _PAIRS = 3  # that are compared; more of a flat scene
 _SIDE = 160  # pixels of what frames are reduced to, to be compared
@@ -52,7 +52,7 @@ def recorded_results(reader: BagReader, namespace: str = NAMESPACE) -> dict[str,
         frames = _beginning(reader, len(topics))
         for topic, camera in itertools.permutations(frames, 2):
             if topic not in found and _shows_the_same(frames[topic], frames[camera]):
-                found[topic] = f"{camera} x{SCALE}"
+                found[topic] = f"{camera} x{_SCALE}"
     return found
 
 
@@ -84,7 +84,7 @@ def _reduce(frame: np.ndarray) -> _Frame:
 def _shows_the_same(pictures: dict[int, _Frame], frames: dict[int, _Frame]) -> bool:
     """Whether every picture that has a frame's stamp is that frame, four times the size."""
     pairs = [(pictures[stamp], frames[stamp]) for stamp in pictures if stamp in frames]
-    if any(a.shape != tuple(SCALE * side for side in b.shape) for a, b in pairs):
+    if any(a.shape != tuple(_SCALE * side for side in b.shape) for a, b in pairs):
         return False
     alike = [_correlation(picture.small, frame.small) for picture, frame in pairs]
     told = [value for value in alike if value is not None][:_PAIRS]

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
+from difiisr_ros.commands import demo as demo_command
 from difiisr_ros.commands.demo import Demo, add_arguments
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import OptionError
@@ -105,3 +106,38 @@ def test_the_truth_of_the_synthetic_scene_is_cropped_as_its_frames(tmp_path):
     truth = prepared._truth_of({"stamps_ns": [7], "indices": [0]})(7)
     scene = SyntheticScene(32, 24, real_camera=True)
     np.testing.assert_array_equal(truth, scene.truth(0)[8:, 16:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [
+        ((), False),
+        (("--model", "nano", "--camera", "auto"), False),
+        (("--device", "cpu"), True),
+        (("--num-steps", "2"), True),
+        (("--model", "other.safetensors"), True),
+        (("--quality", "balanced"), True),
+    ],
+)
+def test_the_engine_is_loaded_twice_only_where_it_may_be_refused(
+    tmp_path, monkeypatch, arguments, loaded
+):
+    write_image(tmp_path / "frame.png", SyntheticScene(32, 24).frame(0)[0])
+    calls = []
+    fake = argparse.Namespace(close=lambda: None)
+    monkeypatch.setattr(demo_command, "load_engine", lambda *a, **k: calls.append(a) or fake)
+    demo("--out", tmp_path / "out", "--input", tmp_path / "frame.png", *arguments)
+    assert bool(calls) == loaded
+
+
+def test_without_any_library_it_is_said_before_anything_starts(tmp_path, monkeypatch):
+    find = demo_command.importlib.util.find_spec
+    gone = ("torch", "onnxruntime")
+    monkeypatch.setattr(
+        demo_command.importlib.util, "find_spec", lambda n: None if n in gone else find(n)
+    )
+    calls = []
+    fake = argparse.Namespace(close=lambda: None)
+    monkeypatch.setattr(demo_command, "load_engine", lambda *a, **k: calls.append(a) or fake)
+    demo("--out", tmp_path / "out")
+    assert calls
