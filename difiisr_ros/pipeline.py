@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.allocator import HolesGivenBack
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.factory import create, create_instead
 from difiisr_ros.core import radiometry
@@ -75,6 +76,7 @@ class SuperResolver:
         self._fallback = fallback
         self._instead = instead  # makes another backend when this one turns out not to run
         self._memory = MemoryLimit()
+        self._holes = HolesGivenBack()
         self._lock = threading.Lock()
         self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
         self._options = self.check(options)
@@ -318,6 +320,7 @@ class SuperResolver:
                 conditions,
             )
             self.measurements = tuple(measurements)
+            self._holes.look(frames[0].shape)
         for result, reading in zip(results, readings):
             reading.restore(result)
         return results
