@@ -7,6 +7,7 @@ makes its peak memory its own.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -139,6 +140,9 @@ def _roofline(
     """Work, rates and limits for the cells that run a network on a batch of 1."""
     networks = [c for c in cells if c["info"]["model"] != "none" and c["batch"] == 1]
     if not networks:
+        return {"rates": {}, "cells": []}
+    if importlib.util.find_spec("torch") is None:
+        print("no limit: PyTorch, which measures what this machine can do, is not installed")
         return {"rates": {}, "cells": []}
     engines = sorted({(c["info"]["device"], c["info"]["precision"]) for c in networks})
     asked = {

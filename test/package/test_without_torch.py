@@ -58,6 +58,7 @@ codes = {
     "upscale": main(["upscale", folder, out + "/up", "--model", "nano"]),
     "evaluate": main(["evaluate", folder, "--model", "nano", "--out", out + "/evaluated"]),
     "calibrate": main(["calibrate", folder]),
+    "bench": main(["bench", "--quick", "--seconds", "0.1", "--backend", "onnx"]),
     "detect": main(["detect", folder]),
     "train": main(["train", folder, "--out", out + "/run"]),
 }
@@ -72,7 +73,8 @@ def test_the_commands_run_or_say_what_they_need(tmp_path):
     done = child(RUN, tmp_path / "in", tmp_path, DIFIISR_CACHE=str(tmp_path / "cache"))
     assert "Traceback" not in done.stderr, done.stderr
     codes = eval(done.stdout.splitlines()[-1])  # our own words
-    assert codes["upscale"] == codes["evaluate"] == 0, done.stderr
+    assert codes["upscale"] == codes["evaluate"] == codes["bench"] == 0, done.stderr
+    assert "no limit: PyTorch" in done.stdout
     assert codes["calibrate"] in (0, 1)  # of so little nothing may be known
     assert codes["detect"] == codes["train"] == 2
     assert "'torch'" in done.stderr
