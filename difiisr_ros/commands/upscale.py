@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="IN",
         help="a file of frames (PNG, TIFF with any number of pages, JPEG, BMP, PGM, FLIR's "
-        "radiometric JPEG, FFF and SEQ, .npy, .npz, .csv of numbers), a folder of them, or a bag",
+        "radiometric JPEG, FFF and SEQ, .npy, .npz, .csv of numbers, a video), a folder of them, "
+        "or a bag",
     )
     parser.add_argument(
         "output",

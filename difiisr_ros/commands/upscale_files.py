@@ -22,13 +22,14 @@ from difiisr_ros.io.numbers import check_type, to_computed, to_stored
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import COUNTS, ReadOptions, Stack
 from difiisr_ros.io.tiff_tags import in_temperatures
+from difiisr_ros.io.video import VIDEO_SUFFIXES
 from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
 from difiisr_ros.messages.jpeg import parse_jpeg
 
 #: Endings that a result keeps.
 _KEPT = (".png", *STACK_SUFFIXES)
 #: Ending of the result -> of other files. Lossy and rare picture formats become PNG.
-_OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff", ".csq": ".tiff"}
+_OTHERS = dict.fromkeys((".csv", ".fff", ".seq", ".csq", *VIDEO_SUFFIXES), ".tiff")
 _INTEGERS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in STACK_SUFFIXES)
 _WRITTEN = (*IMAGE_SUFFIXES, ".npy", ".npz")
 _ORIENTATION = 274  # a TIFF tag

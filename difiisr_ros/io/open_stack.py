@@ -18,11 +18,12 @@ from difiisr_ros.io.pgm import decode_pgm
 from difiisr_ros.io.pictures import TAKE_PREVIEW, decode_bmp, decode_jpeg, decode_png
 from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
 from difiisr_ros.io.tiff import open_tiff
+from difiisr_ros.io.video import VIDEO_SUFFIXES, open_video
 from difiisr_ros.messages.jpeg import parse_jpeg
 
 ACCEPTED = (
     "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's and DJI's radiometric JPEG, FFF, SEQ and CSQ, "
-    "NumPy's .npy and .npz, .csv of numbers"
+    "NumPy's .npy and .npz, .csv of numbers, videos"
 )
 #: What the content starts with -> what it is.
 _SIGNATURES = (
@@ -75,6 +76,8 @@ def open_stack(path: Path, options: ReadOptions) -> Stack:
             stack = open_npz(path, options).put_in_order(options.byte_order)
         elif kind == "FFF":
             stack = _open_fff(path, options)
+        elif kind is None and path.suffix.lower() in VIDEO_SUFFIXES:
+            stack = open_video(path, options)
         elif kind is None and path.suffix.lower() == ".csv":
             stack = open_csv(path, options)
         else:
