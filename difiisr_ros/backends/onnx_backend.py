@@ -116,7 +116,7 @@ class OnnxBackend:
     def _asked(
         self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool
     ) -> GraphOptions:
-        """The graph that does this; of several only where the model is not one itself."""
+        """What a graph that does this holds."""
         visual = "visual" if guidance.visual_scale > 0 else ""
         if self._is_graph:  # one that holds guidance is given its scale, also 0
             visual = "".join(self.guidance_terms)

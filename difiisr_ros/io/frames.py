@@ -270,7 +270,7 @@ def choose_topic(reader: BagReader, topic: str | None) -> str:
         raise DataError(f"{reader.path}: has {what}")
     if len(known) > 1:
         _log.warning(
-            "%s: %s is read, and not the results in it: %s",
+            "%s: %s is read, and not what is there beside it, results, colour or depth: %s",
             reader.path, found[0], ", ".join(t for t in known if t not in found),
         )  # fmt: skip
     return found[0]
