@@ -35,3 +35,26 @@ def keep_large_buffers() -> bool:
     return any(mallopt(_M_MMAP_THRESHOLD, limit) for limit in limits) and bool(
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
     )
+
+
+class HolesGivenBack:
+    """Gives free memory back to the system whenever there were many other sizes of frames.
+
+    640 sizes of ``lite`` grow a process by some 30 MB, and 1,500 by no more; without, by twice
+    that, and on. A stream of one size, or of some cameras', never pays for it (10 to 50 ms).
+    """
+
+    AFTER = 64  # sizes
+
+    def __init__(self) -> None:
+        self._sizes: set[tuple[int, ...]] = set()
+
+    def look(self, shape: tuple[int, ...]) -> None:
+        """A frame of this shape has been upscaled."""
+        self._sizes.add(shape)
+        if len(self._sizes) < self.AFTER:
+            return
+        self._sizes.clear()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # glibc
+            trim(0)

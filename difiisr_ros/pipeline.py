@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.allocator import HolesGivenBack
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.factory import create, create_instead
 from difiisr_ros.core import radiometry
@@ -75,6 +76,7 @@ class SuperResolver:
         self._fallback = fallback
         self._instead = instead  # makes another backend when this one turns out not to run
         self._memory = MemoryLimit()
+        self._holes = HolesGivenBack()
         self._lock = threading.Lock()
         self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
         self._options = self.check(options)
@@ -131,7 +133,13 @@ class SuperResolver:
         def instead(failed: Backend, error: BackendUnavailable) -> tuple[Backend, str]:
             return create_instead(failed.name, error, **how)
 
-        return cls(loaded, chosen, fallback, None if strict_backend else instead, profile)
+        resolver = cls(loaded, chosen, fallback, None if strict_backend else instead, profile)
+        try:
+            resolver._check_to_be_had()
+        except BackendUnavailable:
+            resolver.close()
+            raise
+        return resolver
 
     @property
     def info(self) -> SuperResolverInfo:
@@ -164,9 +172,30 @@ class SuperResolver:
 
     def configure(self, **changes: Any) -> None:
         """Change options from the next frame on; all of them or, with an OptionError, none."""
-        before, self._options = self._options, self.check(self._options.changed(**changes))
+        options = self.check(self._options.changed(**changes))
+        try:
+            self._backend.check_options(options, self.camera)
+        except BackendUnavailable as error:  # what runs goes on
+            raise OptionError(str(error)) from error
+        before, self._options = self._options, options
         if self._options.tile_size != before.tile_size:
             self._memory.forget()
+
+    def _check_to_be_had(self) -> None:
+        """Fall back now, not at the first frame, where the options need what is not here."""
+        try:
+            self._backend.check_options(self._options, self.camera)
+        except BackendUnavailable as error:
+            self._fall_back(error)
+
+    def _fall_back(self, error: BackendUnavailable) -> None:
+        """Let another backend run; raises the error where that is not wanted."""
+        failed = self._backend
+        if self._instead is None:
+            raise error
+        self._backend, self._fallback = self._instead(failed, error)
+        self._noise.clear()  # another backend may read another number of images
+        failed.close()
 
     def check(self, options: UpscaleOptions) -> UpscaleOptions:
         """The options themselves, or an OptionError saying what this engine cannot do of them."""
@@ -291,6 +320,7 @@ class SuperResolver:
                 conditions,
             )
             self.measurements = tuple(measurements)
+            self._holes.look(frames[0].shape)
         for result, reading in zip(results, readings):
             reading.restore(result)
         return results
@@ -335,12 +365,7 @@ class SuperResolver:
             except DeviceOutOfMemory as error:
                 self._memory.reduce(lr.shape, limited, error)
             except BackendUnavailable as error:
-                if self._instead is None:
-                    raise
-                failed = self._backend
-                self._backend, self._fallback = self._instead(failed, error)
-                self._noise.clear()  # another backend may read another number of images
-                failed.close()
+                self._fall_back(error)
 
     def _run(
         self,

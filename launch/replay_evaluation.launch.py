@@ -40,7 +40,9 @@ from difiisr_ros.stream.replay import (
     PLAYER,
     RECORDER,
     bag_play_command,
+    camera_of_played_frames,
     engine_options,
+    pixel_options,
     played_topic,
     replay_qos,
 )
@@ -113,8 +115,8 @@ def words(texts, name):
         raise OptionError(f"{name}:={texts[name]}: {error}") from None
 
 
-def evaluate(texts, *options):
-    """``difiisr evaluate`` of the bag as a process."""
+def evaluate(texts, engine, *options):
+    """``difiisr evaluate`` of the bag as a process; ``select`` wins over what the node is told."""
     topic = ["--topic", texts["topic"]] if texts["topic"] else []
     command = ExecutableInPackage(package=PACKAGE, executable="difiisr")
     return ExecuteProcess(
@@ -123,6 +125,7 @@ def evaluate(texts, *options):
             "evaluate",
             texts["bag"],
             *topic,
+            *engine,
             *words(texts, "select"),
             *map(str, options),
         ],
@@ -144,13 +147,15 @@ def start(context):
     namespace = "/" + texts["namespace"].strip("/")
     above = namespace.rstrip("/")
     system = EndOnce()
+    given = given_parameters(ARGUMENTS, texts, NODE_PARAMETERS)
+    camera, profile = camera_of_played_frames(texts["params_file"], given, output)
     node = super_resolution_node(
         ARGUMENTS,
         texts,
         namespace=namespace,
         # Time is the bag's own for this node only.
         remappings=[("/clock", f"{above}/clock")],
-        more=NODE,
+        more={**NODE, **camera},
         on_exit=system.when_exits("super_resolution_node"),
     )
     files = {"bag": str(output / "bag"), "result_file": str(output / "result.json")}
@@ -161,14 +166,15 @@ def start(context):
         namespace=namespace,
         sigterm_timeout="60",  # seconds to finish the bag
     )
-    engine = engine_options(
-        texts["params_file"], given_parameters(ARGUMENTS, texts, NODE_PARAMETERS)
-    )
+    engine = engine_options(texts["params_file"], given)
     more = words(texts, "score")
     results = ("--results", f"node={output / 'bag'}:{above}/sr/image_raw")
-    score = evaluate(texts, *engine, *results, "--out", output, *more)
-    prepare = evaluate(texts, "--write-lr", output / "input")
+    score = evaluate(texts, engine, *results, "--out", output, *more)
+    pixels = pixel_options(texts["params_file"], given)
+    prepare = evaluate(texts, pixels, "--write-lr", output / "input")
     output.mkdir(parents=True)
+    if profile is not None:
+        profile.write(output / "camera.yaml")
     make_player = rosbag2 if texts["player"] == "rosbag2" else frame_player
     replay = Replay(
         f"{above}/super_resolution",

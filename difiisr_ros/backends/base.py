@@ -10,6 +10,7 @@ import numpy as np
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.options import UpscaleOptions
 
 
 class Backend(Protocol):
@@ -42,6 +43,12 @@ class Backend(Protocol):
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Raise OptionError where the model was made for frames of another kind of camera."""
+
+    def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
+        """Raise BackendUnavailable where what they need, beyond the model, is not to be had here.
+
+        Called with options that the model can do, before the first frame and at each change.
+        """
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run once at this frame size, so that the first real frame is not the slow one."""

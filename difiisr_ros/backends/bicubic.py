@@ -10,6 +10,7 @@ import numpy as np
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.options import UpscaleOptions
 
 
 class BicubicBackend:
@@ -27,6 +28,9 @@ class BicubicBackend:
 
     def load(self) -> None:
         """Nothing to load."""
+
+    def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
+        """All that the model can do runs here."""
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera."""

@@ -9,6 +9,7 @@ first. Every fault of an entry or of the folder costs an export, never a crash.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -38,14 +39,8 @@ def stored_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
         OptionError: options that the model cannot do.
         BackendUnavailable: it has to be exported, and PyTorch or onnx is missing.
     """
-    path = model_path(model)
-    weights = path.read_bytes()
-    key = json.dumps(
-        [hashlib.sha256(weights).hexdigest(), asdict(options), _sources()], sort_keys=True
-    )
-    name = f"{path.stem}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
     try:
-        file = cache_folder() / FOLDER / f"{name}.onnx"
+        file = _place(model, options)
     except OSError as error:
         _logger.warning("the exported graph is not kept: %s", error)
         return _export(model, options)
@@ -54,6 +49,40 @@ def stored_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
         found = _export(model, options)
         _write(file, *found)
     return found
+
+
+def check_graph(model: str, options: GraphOptions) -> None:
+    """Raise what :func:`stored_graph` would raise for want of a library, without exporting."""
+    with contextlib.suppress(OSError):
+        if _place(model, options).is_file():
+            return
+    try:
+        check_torch()
+        from difiisr_ros.export import onnx_writer  # noqa: F401  # whether it can be imported
+    except (ImportError, LibraryMissing) as error:
+        if shipped_graph(model, options) is None:
+            raise _needs_export(model, options, error) from error
+
+
+def _place(model: str, options: GraphOptions) -> Path:
+    """Where a graph is kept. Raises ModelError, and OSError where nothing can be kept."""
+    path = model_path(model)
+    weights = path.read_bytes()
+    key = json.dumps(
+        [hashlib.sha256(weights).hexdigest(), asdict(options), _sources()], sort_keys=True
+    )
+    name = f"{path.stem}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+    return cache_folder() / FOLDER / f"{name}.onnx"
+
+
+def _needs_export(
+    model: str, options: GraphOptions, error: ImportError | LibraryMissing
+) -> BackendUnavailable:
+    why = missing(error, "torch") if isinstance(error, ImportError) else error
+    return BackendUnavailable(
+        f"the graph of model {model} for {_words(options)} has to be exported, which needs "
+        f"PyTorch and onnx: {why}; or give a file that 'difiisr export' has written"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -93,11 +122,7 @@ def _export(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
     except (ImportError, LibraryMissing) as error:
         if (shipped := shipped_graph(model, options)) is not None:
             return shipped
-        why = missing(error, "torch") if isinstance(error, ImportError) else error
-        raise BackendUnavailable(
-            f"the graph of model {model} for {_words(options)} has to be exported, which needs "
-            f"PyTorch and onnx: {why}; or give a file that 'difiisr export' has written"
-        ) from error
+        raise _needs_export(model, options, error) from error
 
 
 def _words(options: GraphOptions) -> str:

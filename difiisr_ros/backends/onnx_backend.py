@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
-from difiisr_ros.backends.graph_store import stored_graph
+from difiisr_ros.backends.graph_store import check_graph, stored_graph
 from difiisr_ros.backends.onnx_session import GraphSession, find_device, graph_facts
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.errors import BackendUnavailable, ModelError, OptionError
 from difiisr_ros.export.facts import GraphOptions
+from difiisr_ros.options import UpscaleOptions
 
 SUFFIX = ".onnx"
 MAX_SESSIONS = 4
@@ -100,6 +101,28 @@ class OnnxBackend:
             if asked != held:
                 raise OptionError(_refusal(self.model, held, asked))
 
+    def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
+        """Raise BackendUnavailable where the graph that they need is not to be had here."""
+        if not self._is_graph and self._loaded:
+            asked = self._asked(
+                min(options.num_steps, self.max_steps),
+                options.consistency,
+                options.guidance,
+                exact=camera.is_reduced,
+            )
+            if asked not in self._sessions:
+                check_graph(self.model, asked)
+
+    def _asked(
+        self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool
+    ) -> GraphOptions:
+        """What a graph that does this holds."""
+        visual = "visual" if guidance.visual_scale > 0 else ""
+        if self._is_graph:  # one that holds guidance is given its scale, also 0
+            visual = "".join(self.guidance_terms)
+        projection = projection_of(exact=exact)
+        return GraphOptions(num_steps, consistency, self.precision, visual, projection)
+
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run twice: the first run plans and allocates."""
         side = (self.scale * height, self.scale * width)
@@ -134,12 +157,7 @@ class OnnxBackend:
                 another kind of camera.
             FrameError: the model is a graph that takes frames of other sizes.
         """
-        visual = "visual" if guidance.visual_scale > 0 else ""
-        if self._is_graph:  # one that holds guidance is given its scale, also 0
-            visual = "".join(self.guidance_terms)
-        options = GraphOptions(
-            num_steps, consistency, self.precision, visual, projection_of(exact=camera.exact)
-        )
+        options = self._asked(num_steps, consistency, guidance, exact=camera.exact)
         told = camera_rows(camera, len(lr))
         return self._session(options).run(lr, noise, guidance.visual_scale, told)
 

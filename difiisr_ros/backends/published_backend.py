@@ -23,6 +23,7 @@ from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.published.files import load_published, prepare
 from difiisr_ros.models.published.frames import Correct, noise_images, upscale_frames
 from difiisr_ros.models.published.network import PublishedModel
+from difiisr_ros.options import UpscaleOptions
 
 
 class PublishedBackend:
@@ -68,6 +69,9 @@ class PublishedBackend:
         # In float32: beside the network's, their time is nothing.
         self._priors = PriorTerms(network.guidance_priors, self._device, torch.float32)
         self.guidance_terms = self._priors.names
+
+    def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
+        """All that the model can do runs here."""
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera."""

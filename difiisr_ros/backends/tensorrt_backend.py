@@ -27,6 +27,7 @@ from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.errors import BackendUnavailable, FrameError
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphFacts, GraphOptions
 from difiisr_ros.long_work import check_stop
+from difiisr_ros.options import UpscaleOptions
 
 LEAST, LARGEST = 8, 640
 """Sides in pixels of the frames that an engine takes; longer frames are run in tiles of 640."""
@@ -99,6 +100,9 @@ class TensorRTBackend:
         _, facts = self._graph(GraphOptions(precision=self.precision))
         self.max_steps = facts.max_steps
         self.guidance_terms = tuple(filter(None, (facts.model_guidance,)))
+
+    def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
+        """All that the model can do runs here."""
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera: the engine of its projection is built."""

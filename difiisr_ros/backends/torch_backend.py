@@ -25,6 +25,7 @@ from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.lite_frames import upscale_frames
 from difiisr_ros.models.lite_int8 import check_int8, int8_prior
+from difiisr_ros.options import UpscaleOptions
 
 
 class TorchBackend:
@@ -71,6 +72,9 @@ class TorchBackend:
         self._network = network.to(memory_format=torch.channels_last).requires_grad_(False)
         if self._cuda is not None:
             self._cuda.wait_for_others()
+
+    def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
+        """All that the model can do runs here."""
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera."""

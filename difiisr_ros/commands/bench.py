@@ -7,6 +7,7 @@ makes its peak memory its own.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import BACKENDS
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
+from difiisr_ros.core.camera_profile import resolve_camera
 from difiisr_ros.errors import DifiisrError, OptionError
 from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.bench.cell import Cell
@@ -59,6 +61,9 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds <= 0:
         raise OptionError(f"--seconds must be above 0, got {args.seconds:g}")
     check_target(args.json)
+    known = resolve_camera(args.camera)
+    if known.of_the_scene() != known:
+        print(f"not used: missing, crop, bad_pixels, byte_order of {args.camera}: frames are made")
     sizes = [_size(text) for text in args.sizes.split(",")]
     batches = _numbers("--batches", args.batches)
     engine = engine_arguments(args)  # where a quality is given, it decides the steps
@@ -135,6 +140,9 @@ def _roofline(
     """Work, rates and limits for the cells that run a network on a batch of 1."""
     networks = [c for c in cells if c["info"]["model"] != "none" and c["batch"] == 1]
     if not networks:
+        return {"rates": {}, "cells": []}
+    if importlib.util.find_spec("torch") is None:
+        print("no limit: PyTorch, which measures what this machine can do, is not installed")
         return {"rates": {}, "cells": []}
     engines = sorted({(c["info"]["device"], c["info"]["precision"]) for c in networks})
     asked = {

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report", type=Path, metavar="FILE", help="write a report to look at here (HTML)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE")
-    add_pixel_arguments(parser)
+    add_pixel_arguments(parser, profile=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     from difiisr_ros.atomic_write import write_atomically
     from difiisr_ros.commands.own_results import refuse_inputs
     from difiisr_ros.core.bad_pixels import write_bad_pixels
-    from difiisr_ros.core.camera_profile import resolve_camera
     from difiisr_ros.errors import OptionError
     from difiisr_ros.io.frames import open_source
     from difiisr_ros.io.write_stack import check_target
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.frames < 1:
         raise OptionError(f"--frames must be 1 or more, got {args.frames}")
-    declared = resolve_camera("auto", pixel_arguments(args))
+    declared = camera_of(args)
     mask_file = args.out and args.out.with_name(f"{args.out.stem}_bad_pixels.png")
     for output in filter(None, (args.out, args.report, args.json, mask_file)):
         refuse_inputs(output, [Path(args.data)])
@@ -70,11 +69,13 @@ def run(args: argparse.Namespace) -> int:
     pictures = (_picture(f.image, declared) for f in source.frames())
     found = calibrate(sample_frames(pictures, args.frames, declared.missing))
     print("\n".join(as_lines(found, source.name)))
+    measured = as_profile(found, source.name)
     profile = replace(
-        as_profile(found, source.name),
-        missing=declared.missing, crop=declared.crop, byte_order=declared.byte_order,
-        bad_pixels=declared.bad_pixels,
-    )  # fmt: skip
+        declared,
+        **{
+            name: getattr(measured, name) for name in ("noise", "blur", "blur_error", "calibration")
+        },
+    )
     if args.json:
         numbers = {
             "noise": profile.noise,

@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise DataError(f"{args.output} cannot be written: {error}") from error
     size = args.output.stat().st_size / 2**20
-    print(f"wrote {args.output}, {size:.0f} MiB; use it as --model {args.output}")
+    print(f"wrote {args.output}, {size:.0f} MiB; 'difiisr upscale --model {args.output}' uses it")
     return 0
 
 

@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,13 @@ from difiisr_ros.commands.engine_arguments import (
 )
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs, refuse_within
-from difiisr_ros.core.camera_profile import AUTO, CameraProfile
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+from difiisr_ros.core.camera_profile import AUTO, REDUCED, CameraProfile, resolve_camera
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
 from difiisr_ros.io.write_stack import check_folder, check_target
+from difiisr_ros.lab.frames.put_right import truth_of
+from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.stream.parameter_table import ENGINE
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
@@ -73,8 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bag-seconds", type=real(0), default=60.0, help="record at most this long; 0: no bag"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
+    add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
-    parser.set_defaults(camera=None)  # None: not given, so that the synthetic camera's own is told
+    # None: not given, so that the synthetic camera's own is told.
+    parser.set_defaults(camera=None, demo_parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,7 +125,7 @@ class Demo:
         for module, why in (("rclpy", _NO_ROS), ("rosbags", _NO_ROSBAGS)):
             if importlib.util.find_spec(module) is None:
                 raise DataError(why.format(python=sys.executable))
-        # Opened and loaded here only to complain before anything is started.
+        # Opened here only to complain before anything is started.
         self._source: FrameSource = open_source(
             args.input,
             width=self._width,
@@ -128,6 +134,9 @@ class Demo:
             topic=args.topic,
             limit=1,
         )
+        if not self._source.slow:
+            next(self._source.frames(), None)
+        self._profile = self._told()
         self._inputs = [Path(p) for p in (args.camera, args.model) if p and Path(p).is_file()]
         if args.input != SYNTHETIC:
             self._inputs.append(Path(args.input))
@@ -139,7 +148,8 @@ class Demo:
         self._results.check(self._names(), self._inputs)
         check_folder(args.out)
         check_target(args.json)
-        load_engine(args, camera=args.camera or AUTO).close()
+        if self._may_be_refused():
+            load_engine(args, camera=self._profile).close()
         self._environment = node_environment()
 
     def run(self) -> dict[str, Any]:
@@ -194,7 +204,7 @@ class Demo:
 
         names = [FAILED, "summary.json", "player.json", "monitor.json"]
         names += [f"{part}.log" for part in _PARTS]
-        if self._known_profile() is not None:
+        if self._is_written:
             names.append("camera.yaml")
         if self._args.bag_seconds:
             names += ["bag", *(f"frame_{i + 1}.png" for i in range(PICTURES))]
@@ -204,6 +214,9 @@ class Demo:
         a, out = self._args, self._stage.resolve()
         options = {**engine_arguments(a), "camera": self._camera()}
         engine = {name: options[key] for name, key in ENGINE.items() if key in options}
+        if not self._is_written:
+            given = pixel_arguments(a)
+            engine.update({n: given[n] for n in given if given[n] and n != "byte_order"})
         # The node then listens once its results have a receiver: no frame is played before.
         engine["lazy"] = True
         engine["strict_backend"] = not a.allow_fallback
@@ -218,6 +231,7 @@ class Demo:
             "seed": SCENE_SEED,
             "rate": float(a.rate),
             "frame_limit": self._frames,
+            "byte_order": self._profile.byte_order,
             "wait_for_subscribers": 2,
             "wait_timeout": float(START_TIMEOUT),
             "report_file": out / "player.json",
@@ -231,17 +245,39 @@ class Demo:
 
     def _camera(self) -> str:
         """What the node is told of the camera: what was asked for, else what the source knows."""
-        if self._args.camera is not None:
-            return str(self._args.camera)
-        profile = self._known_profile()
-        if profile is None:
-            return AUTO
-        profile.write(self._stage / "camera.yaml")
+        if not self._is_written:
+            return str(self._args.camera or AUTO)
+        # The player has put the bytes in order.
+        replace(self._profile, byte_order=AUTO).write(self._stage / "camera.yaml")
         return str((self._stage / "camera.yaml").resolve())
 
-    def _known_profile(self) -> CameraProfile | None:
-        """What the source knows of its camera, where nothing was asked for."""
-        return None if self._args.camera is not None else getattr(self._source, "profile", None)
+    def _may_be_refused(self) -> bool:
+        """Whether to load the engine here, too, only to complain before anything is started.
+
+        That costs seconds. With everything as by default the node itself falls back, or says why
+        it does not start, unless no network's library is there at all.
+        """
+        args, default = self._args, self._args.demo_parser.get_default
+        names = {"num_threads": "threads", "tile_overlap": "tile_size"}
+        asked = {names.get(name, name) for name in (*engine_arguments(args), "quality")}
+        if args.model in EMBEDDED:
+            asked.discard("model")
+        asked.discard("camera")  # read already
+        libraries = map(importlib.util.find_spec, ("torch", "onnxruntime"))
+        return any(getattr(args, n) != default(n) for n in asked) or not any(libraries)
+
+    def _told(self) -> CameraProfile:
+        """What is known of the camera: what was given, else what the source knows."""
+        known = getattr(self._source, "profile", None) or AUTO
+        return resolve_camera(self._args.camera or known, pixel_arguments(self._args))
+
+    @property
+    def _is_written(self) -> bool:
+        """Whether the node needs a profile of its own: no file says the same."""
+        told, asked = self._profile, self._args.camera
+        if asked is None:
+            return getattr(self._source, "profile", None) is not None
+        return asked not in (AUTO, REDUCED) and told.byte_order != AUTO
 
     def _process(
         self,
@@ -298,7 +334,7 @@ class Demo:
             return lambda _stamp: None
         index = dict(zip(played["stamps_ns"], played["indices"]))
         return functools.lru_cache(maxsize=64)(
-            lambda stamp: truth(index[stamp]) if stamp in index else None
+            lambda stamp: truth_of(truth(index[stamp]), self._profile) if stamp in index else None
         )
 
     def _summary(
@@ -332,7 +368,8 @@ class Demo:
             title = f"difiisr x4 ({summary['model']})" if summary["backend"] else "ours x4"
             if summary["backend"] == "bicubic":
                 title = "backend bicubic"
-            summary.update(pictures_and_quality(bag, self._truth_of(played), title, self._stage))
+            crop, truth = self._profile.crop, self._truth_of(played)
+            summary.update(pictures_and_quality(bag, truth, title, self._stage, crop))
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.commands.demo_picture import Panel, compose
+from difiisr_ros.core.crop import NO_CROP, Crop
 from difiisr_ros.errors import DifiisrError
 from difiisr_ros.io.bags import BagReader
 from difiisr_ros.io.images import write_image
@@ -90,8 +91,13 @@ def node_figures(diagnostics: dict[str, dict[str, str]]) -> dict[str, Any]:
     }
 
 
-def read_pairs(bag: Path, wanted: int) -> list[Pair]:
+def read_pairs(bag: Path, wanted: int, crop: Crop = NO_CROP) -> list[Pair]:
     """Evenly spaced frames of a recorded bag for which both input and output are there.
+
+    Args:
+        bag: Recorded by the monitor.
+        wanted: How many.
+        crop: What the node left out of its input.
 
     Raises:
         DataError: The bag cannot be read.
@@ -108,7 +114,7 @@ def read_pairs(bag: Path, wanted: int) -> list[Pair]:
             if stamp in chosen:
                 record = reader.read_image(connection, 0, data)
                 found[connection.topic][stamp] = np.array(record.frame)
-    return [Pair(s, found[INPUT][s], found[OUTPUT][s]) for s in sorted(chosen)]
+    return [Pair(s, crop.of(found[INPUT][s]), found[OUTPUT][s]) for s in sorted(chosen)]
 
 
 def spaced(length: int, wanted: int) -> list[int]:
@@ -173,13 +179,17 @@ def draw(
 
 
 def pictures_and_quality(
-    bag: Path, truth_of: Callable[[int], np.ndarray | None], title: str, folder: Path
+    bag: Path,
+    truth_of: Callable[[int], np.ndarray | None],
+    title: str,
+    folder: Path,
+    crop: Crop = NO_CROP,
 ) -> dict[str, Any]:
     """Everything that is made of the recorded frames; a bag without any gives no pictures."""
     result: dict[str, Any] = {"psnr_gain_db": None, "psnr_db": None, "frames_compared": 0}
     result["pictures"] = []
     try:
-        pairs = read_pairs(bag, COMPARED)
+        pairs = read_pairs(bag, COMPARED, crop)
         result.update(compare(pairs, truth_of))
         shown = [pairs[i] for i in spaced(len(pairs), PICTURES)]
         result["pictures"] = draw(shown, truth_of, title, folder)

@@ -16,6 +16,8 @@ from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_a
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs, refuse_within
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
+from difiisr_ros.core.camera_profile import CameraProfile, resolve_camera
 from difiisr_ros.errors import DataError, FrameError, OptionError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.write_stack import check_target
@@ -80,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the frames here with the boxes found; without --boxes",
     )
     add_strict_argument(parser)
+    add_pixel_arguments(parser)
     add_engine_arguments(parser)
     parser.set_defaults(camera=None)  # None: not given, so that the degradation decides
 
@@ -109,9 +112,10 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("--draw goes with listing what is found; leave --boxes out")
     if args.json:
         refuse_inputs(args.json, [args.data, *filter(None, [args.boxes])])
+    camera = camera_of(args)
     check_target(args.json)
     left_out = LeftOut(args.strict)
-    report = _score(args, left_out) if args.boxes else _list(args, left_out)
+    report = _score(args, camera, left_out) if args.boxes else _list(args, camera, left_out)
     report["left_out"] = left_out.sentences()
     if left_out.items:
         print(f"{len(left_out.items)} left out, see above", file=sys.stderr)
@@ -122,10 +126,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
-    from difiisr_ros.io.images import list_images, read_image, write_image
+def _list(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -> dict[str, Any]:
+    from difiisr_ros.io.images import list_images, write_image
     from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.draw import draw_boxes
+    from difiisr_ros.lab.frames.put_right import read_right
 
     paths = list_images(args.data)
     own = None if args.draw is None else OwnResults(args.draw, "detect")
@@ -136,7 +141,7 @@ def _list(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
     frames: dict[str, list[dict[str, Any]]] = {}
     for path in paths:
         try:
-            image = read_image(path)
+            image = read_right(path, camera)
             found = detector.detect(image, min_score=args.min_score)
         except (DataError, FrameError) as error:
             left_out.add(str(path), error)
@@ -144,6 +149,7 @@ def _list(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
         if own is not None:
             write_image(args.draw / _picture(path), draw_boxes(image, found, detector.classes))
             own.note([_picture(path)])
+        found = found.before(camera.crop)
         frames[path.name] = [
             {
                 "class": detector.classes[label],
@@ -169,7 +175,7 @@ def _summary(objects: list[dict[str, Any]]) -> str:
     return ", ".join(counts) or "nothing"
 
 
-def _score(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
+def _score(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -> dict[str, Any]:
     from difiisr_ros.lab.detection.boxes import read_boxes
     from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.score import score, score_table
@@ -189,7 +195,8 @@ def _score(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
         # Never another backend than the one asked for: the numbers would be something else's.
         engine = {
             **engine_arguments(args),
-            "camera": known_camera(args.camera, args.degradation),
+            # What is reduced here has been put right before.
+            "camera": resolve_camera(known_camera(args.camera, args.degradation)).of_the_scene(),
         }
         resolver = SuperResolver.load(strict_backend=True, **engine)
         methods["difiisr"] = resolver.upscale
@@ -203,6 +210,7 @@ def _score(args: argparse.Namespace, left_out: LeftOut) -> dict[str, Any]:
             min_objects=args.min_objects,
             resamples=args.resamples,
             left_out=left_out,
+            camera=camera,
         )
     finally:
         if resolver is not None:

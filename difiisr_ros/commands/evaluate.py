@@ -13,8 +13,7 @@ from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_a
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
-from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
-from difiisr_ros.core.camera_profile import resolve_camera
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.evaluation.export import write_csv, write_json
@@ -152,7 +151,8 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         "--kelvin-per-count",
         type=real(),
         metavar="K",
-        help="of a radiometric camera, such as 0.01: radiometric values in kelvin",
+        help="of a radiometric camera, such as 0.01: radiometric values in kelvin (what the "
+        "camera's profile says)",
     )
     group.add_argument(
         "--still-threshold",
@@ -238,7 +238,8 @@ def run(args: argparse.Namespace) -> int:
     if args.write_lr is not None:
         from difiisr_ros.lab.frames.replay_input import write_lr
 
-        print(write_lr(open_streams(args.data, _frame_options(args)), args.write_lr))
+        options = _frame_options(args)
+        print(write_lr(open_streams(args.data, options), args.write_lr, options.pixels))
         return 0
     if args.data_range is not None and not args.data_range > 0:
         raise OptionError(f"--data-range must be above 0, got {args.data_range}")
@@ -248,9 +249,10 @@ def run(args: argparse.Namespace) -> int:
     request = _request(args, outputs)
     with evaluate(request) as evaluation:
         print(text_report(evaluation))
-        _write(evaluation, outputs)
-        if own is not None:
-            own.note(path.name for path in outputs.values() if path.parent == args.out)
+        for kind, path in outputs.items():
+            _write(evaluation, kind, path)
+            if own is not None and path.parent == args.out:
+                own.note([path.name])  # at once: the next one may fail
     broken = [limit.broken(evaluation) for limit in request.limits]
     for sentence in filter(None, broken):
         print(f"difiisr: failed: {sentence}", file=sys.stderr)
@@ -268,10 +270,12 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         **engine_arguments(args),
         "camera": known_camera(args.camera, None if args.no_reference else args.degradation),
     }
+    frames = _frame_options(args)
+    kelvin = args.kelvin_per_count
     num_steps = args.num_steps or [engine.pop("num_steps", 1)]
     return Request(
         paths=tuple(args.data),
-        frames=_frame_options(args),
+        frames=frames,
         methods=MethodPlan(
             num_steps=tuple(num_steps),
             engine=tuple(sorted(engine.items())),
@@ -280,7 +284,7 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         ),
         metrics=tuple(args.metrics),
         value_range=args.data_range,
-        kelvin_per_count=args.kelvin_per_count,
+        kelvin_per_count=frames.pixels.kelvin_per_count if kelvin is None else kelvin,
         still_threshold=args.still_threshold,
         confidence=args.confidence,
         boxes=args.boxes,
@@ -307,7 +311,7 @@ def _frame_options(args: argparse.Namespace) -> StreamOptions:
         duration_s=args.duration,
         every=args.every,
         limit=args.limit,
-        pixels=resolve_camera(args.camera or "auto", pixel_arguments(args)),
+        pixels=camera_of(args),
         strict=args.strict,
     )
 
@@ -342,17 +346,16 @@ def _check_outputs(
         raise OptionError("two outputs have one name")
 
 
-def _write(evaluation: Evaluation, outputs: dict[str, Path]) -> None:
-    for kind, path in outputs.items():
-        if kind == "json":
-            write_json(evaluation, path)
-        elif kind == "csv":
-            write_csv(evaluation, path)
-        else:
-            from difiisr_ros.lab.report.page import write_html
+def _write(evaluation: Evaluation, kind: str, path: Path) -> None:
+    if kind == "json":
+        write_json(evaluation, path)
+    elif kind == "csv":
+        write_csv(evaluation, path)
+    else:
+        from difiisr_ros.lab.report.page import write_html
 
-            write_html(evaluation, path)
-        print(f"wrote {path}")
+        write_html(evaluation, path)
+    print(f"wrote {path}")
 
 
 def _command(args: argparse.Namespace) -> str:

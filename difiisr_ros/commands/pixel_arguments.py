@@ -5,22 +5,38 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from difiisr_ros.core.camera_profile import AUTO, BYTE_ORDERS
+from difiisr_ros.core.camera_profile import AUTO, BYTE_ORDERS, CameraProfile, resolve_camera
 
 NAMES = ("missing", "crop", "bad_pixels", "byte_order")
+_CROP = "camera_crop"  # in the namespace: a training has a crop of another kind
 
 
-def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what :func:`pixel_arguments` reads; they win over keys of a camera profile."""
+def add_pixel_arguments(
+    parser: argparse.ArgumentParser, *, profile: bool = False, training: bool = False
+) -> None:
+    """Declare what :func:`camera_of` reads; options win over keys of a camera profile.
+
+    Args:
+        parser: the command's.
+        profile: declare ``--camera`` too, for commands whose engine has none.
+        training: ``--crop`` is the side of what is trained on.
+    """
     group = parser.add_argument_group("the camera's pixels")
+    if profile:
+        group.add_argument(
+            "--camera",
+            metavar="FILE",
+            help="profile of the camera, whose keys hold where the options below say nothing",
+        )
     group.add_argument(
         "--missing",
         metavar="VALUES",
         help="values that stand for no measurement, such as 0,65535 or --missing=-9999..-9000; "
-        "they are left alone and come back",
+        "results have them where the frame had, other commands fill them in",
     )
     group.add_argument(
-        "--crop",
+        *(("--camera-crop",) if training else ("--crop", "--camera-crop")),
+        dest=_CROP,
         metavar="TOP,BOTTOM,LEFT,RIGHT",
         help="camera pixels to leave out at the borders, such as 0,2,0,0 for two rows of telemetry",
     )
@@ -40,4 +56,13 @@ def add_pixel_arguments(parser: argparse.ArgumentParser) -> None:
 
 def pixel_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """What was given, for :func:`difiisr_ros.core.camera_profile.resolve_camera`."""
-    return {name: getattr(args, name) for name in NAMES}
+    return {name: getattr(args, _CROP if name == "crop" else name) for name in NAMES}
+
+
+def camera_of(args: argparse.Namespace) -> CameraProfile:
+    """The profile that ``--camera`` names, with what was given beside it.
+
+    Raises:
+        DataError, OptionError: a file or a value that cannot be used.
+    """
+    return resolve_camera(args.camera or AUTO, pixel_arguments(args))

@@ -13,6 +13,7 @@ from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.models.model_files import EMBEDDED
@@ -139,6 +140,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
     add_strict_argument(parser)
+    add_pixel_arguments(parser, profile=True, training=True)
     parser.add_argument(
         "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
     )
@@ -179,6 +181,7 @@ def run(args: argparse.Namespace) -> int:
             raise OptionError(f"{flag} must be in [0, 100], got {getattr(args, name)}")
     if args.threads:
         torch.set_num_threads(args.threads)
+    camera = camera_of(args)
     check_folder(args.out)
     check_target(args.json)
     settings = TrainSettings(
@@ -199,7 +202,14 @@ def run(args: argparse.Namespace) -> int:
         config=EMBEDDED_CONFIGS[args.architecture],
     )  # fmt: skip
     trainer = Trainer(
-        args.data, args.out, settings, args.validation, args.init, _teacher(args), args.strict
+        args.data,
+        args.out,
+        settings,
+        args.validation,
+        args.init,
+        _teacher(args),
+        args.strict,
+        camera,
     )
     first = int(os.environ.get("RANK", "0")) == 0
     if trainer.resume() and first:

@@ -9,6 +9,7 @@ from pathlib import Path
 from difiisr_ros.backends.factory import THREADS
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.write_stack import check_folder, check_target
 
@@ -83,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
     parser.add_argument("--data-licence", default="", help="their licence, for the model file")
     add_strict_argument(parser)
+    add_pixel_arguments(parser, profile=True, training=True)
     parser.add_argument(
         "--threads", type=whole(*THREADS), default=0, metavar="N", help="CPU threads (0: all)"
     )
@@ -118,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"--rare-below must be in [0, 1], got {args.rare_below}")
     if args.threads:
         torch.set_num_threads(args.threads)
+    camera = camera_of(args)
     check_folder(args.out)
     check_target(args.json)
     classes = tuple(args.classes.split(","))
@@ -136,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
         data_licence=args.data_licence,
         config=DetectorConfig(args.channels, head_channels=args.head_channels, classes=classes),
     )
-    trainer = DetectorTrainer(data, validation, args.out, settings, args.strict)
+    trainer = DetectorTrainer(data, validation, args.out, settings, args.strict, camera)
     if trainer.resume():
         print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
     path = trainer.run()

@@ -14,11 +14,11 @@ from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_eng
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs, refuse_within
-from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
 from difiisr_ros.commands.upscale_files import Job, plan_files, upscale_files
-from difiisr_ros.core.camera_profile import resolve_camera
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="IN",
         help="a file of frames (PNG, TIFF with any number of pages, JPEG, BMP, PGM, FLIR's "
-        "radiometric JPEG, FFF and SEQ, .npy, .npz, .csv of numbers), a folder of them, or a bag",
+        "radiometric JPEG, FFF and SEQ, .npy, .npz, .csv of numbers, a video), a folder of them, "
+        "or a bag",
     )
     parser.add_argument(
         "output",
@@ -71,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     files.add_argument(
         "--unit", choices=UNITS, default=COUNTS,
-        help="of FLIR's files: the sensor's counts, or temperatures by the camera's constants "
-        "(float32)",
+        help="counts as they are, or temperatures (float32): by the constants in FLIR's files, of "
+        "others by kelvin_per_count and kelvin_offset of the profile (--camera FILE)",
     )  # fmt: skip
     files.add_argument(
         "--allow-preview", action="store_true",
@@ -115,17 +116,18 @@ def run(args: argparse.Namespace) -> int:
     bag = is_bag(args.input)
     outcome = Outcome()
     jobs: list[Job] = []
-    camera = resolve_camera(args.camera, pixel_arguments(args))
+    camera = camera_of(args)
     ending = args.output.suffix.lower()
+    options = ReadOptions(
+        args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order, camera.temperatures
+    )
     if bag or ending in BAGS:
         _refuse_what_is_for_files(args)
         if not args.input.exists():
             raise DataError(f"{args.input}: no such file or folder")
         refuse_within(args.output, args.input)
+        _check_unit(args, camera)
     else:
-        options = ReadOptions(
-            args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order
-        )
         jobs = plan_files(
             args.input, args.output, options, outcome,
             recursive=args.recursive, skip_existing=args.skip_existing, overwrite=args.overwrite,
@@ -144,9 +146,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         started = time.perf_counter()
         if bag and ending in FILES:
-            bag_to_files(args.input, args.output, resolver, outcome, args.topic)
+            bag_to_files(args.input, args.output, resolver, outcome, args.topic, args.unit)
         elif not bag and ending in BAGS:
-            files_to_bag(args.input, args.output, resolver, outcome, args.rate)
+            files_to_bag(args.input, args.output, resolver, outcome, args.rate, options)
         elif bag:
             upscale_bag(
                 args.input,
@@ -157,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
                 namespace=args.namespace,
                 convention=args.camera_info_convention,
                 storage=args.storage,
+                unit=args.unit,
             )
         else:
             upscale_files(jobs, resolver, options, outcome)
@@ -176,13 +179,34 @@ def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
     """Raise OptionError for an option that a bag has no use for."""
     for name, default in (
         ("recursive", False), ("skip_existing", False), ("overwrite", False), ("preview", False),
-        ("unit", COUNTS), ("allow_preview", False),
+        ("allow_preview", False),
     ):  # fmt: skip
         if getattr(args, name) != default:
             raise OptionError(
                 f"--{name.replace('_', '-')} is for files, and {args.input} or {args.output} is a "
                 "bag"
             )
+
+
+def _check_unit(args: argparse.Namespace, camera: CameraProfile) -> None:
+    """Raise OptionError where a bag's results cannot be what was asked for."""
+    if args.unit == COUNTS:
+        return
+    if not is_bag(args.input):
+        raise OptionError(
+            f"--unit {args.unit} is not for files that become a bag: {args.output} would hold "
+            "frames in counts and results in another unit; upscale the files, or the bag after"
+        )
+    if args.output.suffix.lower() == ".png":
+        raise OptionError(
+            f"{args.output}: .png holds whole numbers, and --unit {args.unit} gives float32; "
+            "accepted are .tif and .tiff, or a bag"
+        )
+    if camera.temperatures is None:
+        raise OptionError(
+            f"--unit {args.unit}: nothing says what a count of {args.input} is; kelvin_per_count "
+            "in the camera's profile does (--camera FILE)"
+        )
 
 
 def _report(
@@ -205,6 +229,7 @@ def _report(
             "seed": args.seed,
             "consistency": args.consistency,
             "range_mode": args.range_mode,
+            "unit": args.unit,
         },
     }
 

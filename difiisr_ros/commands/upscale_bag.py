@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
 from difiisr_ros.io.bags import (
@@ -19,7 +20,9 @@ from difiisr_ros.io.bags import (
     ImageRecord,
     camera_info_topic_for,
 )
+from difiisr_ros.io.other_cameras import other_cameras
 from difiisr_ros.io.recorded_results import recorded_results
+from difiisr_ros.io.stack import COUNTS
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
 from difiisr_ros.messages.write import output_format, to_output
 
@@ -55,6 +58,7 @@ def upscale_bag(
     namespace: str = "sr",
     convention: str = "pixel_center",
     storage: str | None = None,
+    unit: str = COUNTS,
 ) -> None:
     """Copy a bag and add the super-resolved images and the scaled camera_info.
 
@@ -70,6 +74,7 @@ def upscale_bag(
         namespace: See :func:`result_topic`.
         convention: Of :func:`scale_camera_info`.
         storage: ``mcap``, ``sqlite3``, or None for the source's.
+        unit: of the results: see :func:`in_unit`.
 
     Raises:
         DataError: The source cannot be read, has no such topic or has results already, or the
@@ -98,7 +103,8 @@ def upscale_bag(
                         if topic in images and kind in (IMAGE, COMPRESSED_IMAGE):
                             progress.update()
                             record = reader.read_image(connection, log_time, data)
-                            pixels, encoding = _upscale(record, resolver, checks[topic])
+                            checks[topic](record)
+                            pixels, encoding = _upscale(record, resolver, unit)
                         elif topic in infos and kind == CAMERA_INFO:
                             info = reader.deserialize(connection, data)
                             scale, crop = resolver.info.scale, resolver.camera.crop
@@ -121,13 +127,28 @@ def upscale_bag(
             outcome.notice(notice)
 
 
-def _upscale(
-    record: ImageRecord, resolver: Any, check: Callable[[ImageRecord], None]
-) -> tuple[np.ndarray, str]:
-    """The result in the layout of the message that it is made of, and its encoding."""
-    check(record)
+def in_unit(result: np.ndarray, frame: np.ndarray, resolver: Any, unit: str) -> np.ndarray:
+    """A result in the unit that was asked for.
+
+    Args:
+        result, frame: 4H x 4W, and the message's H x W before the camera's crop.
+        resolver: A ``SuperResolver``, whose camera says what a count is where ``unit`` needs it.
+        unit: ``counts``: as it is; ``kelvin``, ``celsius``: float32, missing pixels NaN.
+    """
+    if unit == COUNTS:
+        return result
+    camera = resolver.camera
+    missing = missing_mask(camera.crop.of(frame), camera.missing)
+    return camera.temperatures.convert(result, unit, missing)
+
+
+def _upscale(record: ImageRecord, resolver: Any, unit: str) -> tuple[np.ndarray, str]:
+    """The result and its encoding: that of its message, or temperatures."""
+    result = in_unit(resolver.upscale(record.frame), record.frame, resolver, unit)
+    if unit != COUNTS:
+        return result, "32FC1"
     output = output_format(record.format.encoding, "same")
-    return to_output(resolver.upscale(record.frame), output), output.name
+    return to_output(result, output), output.name
 
 
 def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecord], None]:
@@ -142,11 +163,15 @@ def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecor
 
 
 def camera_topics(reader: BagReader, namespace: str, outcome: _Outcome) -> list[str]:
-    """Image topics that are no results of an earlier run; those are noted in ``outcome``."""
+    """Image topics of thermal cameras; results of an earlier run, colour and depth are noted."""
     recorded = recorded_results(reader, namespace)
     for topic, mark in recorded.items():
         outcome.leave_out(topic, f"results of an earlier run ({mark})")
-    return [topic for topic in reader.image_topics() if topic not in recorded]
+    topics = [topic for topic in reader.image_topics() if topic not in recorded]
+    others = other_cameras(reader, topics)
+    for topic, what in others.items():
+        outcome.leave_out(topic, f"topics of {what} (--topic takes them)")
+    return [topic for topic in topics if topic not in others]
 
 
 def _choose(

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.commands.outcome import Outcome
-from difiisr_ros.commands.upscale_bag import camera_topics
+from difiisr_ros.commands.upscale_bag import camera_topics, in_unit
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.bags import BagReader, BagWriter
 from difiisr_ros.io.frames import ImageSource
-from difiisr_ros.io.images import survey_folder, write_image
+from difiisr_ros.io.images import IMAGE_SUFFIXES, survey_folder, write_image
 from difiisr_ros.io.recorded_results import NAMESPACE
+from difiisr_ros.io.stack import COUNTS, ReadOptions
 
 #: Endings of OUT for which a bag's results become files, numbered by their stamps.
 FILES = (".png", ".tif", ".tiff")
@@ -35,7 +36,12 @@ class _Header:
 
 
 def bag_to_files(
-    source: Path, target: Path, resolver: Any, outcome: Outcome, topics: Sequence[str] | None
+    source: Path,
+    target: Path,
+    resolver: Any,
+    outcome: Outcome,
+    topics: Sequence[str] | None,
+    unit: str = COUNTS,
 ) -> None:
     """Write the results of a bag's topic as ``NAME_<seconds>_<nanoseconds>.png`` beside OUT's name.
 
@@ -62,7 +68,7 @@ def bag_to_files(
             stamp = record.message.header.stamp
             name = f"{target.stem}_{stamp.sec:010d}_{stamp.nanosec:09d}{target.suffix}"
             try:
-                result = resolver.upscale(record.frame)
+                result = in_unit(resolver.upscale(record.frame), record.frame, resolver, unit)
             except BackendUnavailable:  # no fault of the message
                 raise
             except DifiisrError as error:
@@ -90,7 +96,14 @@ def _one_topic(reader: BagReader, topics: Sequence[str] | None, outcome: Outcome
     return topics[0]
 
 
-def files_to_bag(source: Path, target: Path, resolver: Any, outcome: Outcome, rate: float) -> None:
+def files_to_bag(
+    source: Path,
+    target: Path,
+    resolver: Any,
+    outcome: Outcome,
+    rate: float,
+    options: ReadOptions,
+) -> None:
     """Write frames and results as a new bag, on ``/image_raw`` and ``/sr/image_raw``.
 
     Stamps are those in the files' names, as :func:`bag_to_files` gives them, else now and on at
@@ -100,9 +113,13 @@ def files_to_bag(source: Path, target: Path, resolver: Any, outcome: Outcome, ra
         DataError: no file can be used, the bag is there already, or cannot be written.
     """
     if source.is_dir():
-        for path in survey_folder(source, False)[1]:
+        files, rest = survey_folder(source, False)
+        for path in rest:
             outcome.leave_out(path.name, "no frames")
-    frames = ImageSource(source)
+        for path in files:
+            if path.suffix.lower() not in IMAGE_SUFFIXES:
+                outcome.leave_out(path.name, f"{path.suffix} files, which a bag is not made of")
+    frames = ImageSource(source, options)
     began = time.time_ns()
     with BagWriter(target, BAGS[target.suffix.lower()]) as writer:
         for frame in frames.frames():

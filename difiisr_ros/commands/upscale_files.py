@@ -20,14 +20,17 @@ from difiisr_ros.io.dji import raw_size
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
 from difiisr_ros.io.numbers import check_type, to_computed, to_stored
 from difiisr_ros.io.open_stack import open_stack
-from difiisr_ros.io.stack import ReadOptions, Stack
+from difiisr_ros.io.stack import COUNTS, ReadOptions, Stack
+from difiisr_ros.io.tiff_tags import in_temperatures
+from difiisr_ros.io.video import VIDEO_SUFFIXES
 from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
 from difiisr_ros.messages.jpeg import parse_jpeg
 
 #: Endings that a result keeps.
 _KEPT = (".png", *STACK_SUFFIXES)
 #: Ending of the result -> of other files. Lossy and rare picture formats become PNG.
-_OTHERS = {".csv": ".tiff", ".fff": ".tiff", ".seq": ".tiff", ".csq": ".tiff"}
+_OTHERS = dict.fromkeys((".csv", ".fff", ".seq", ".csq", *VIDEO_SUFFIXES), ".tiff")
+_INTEGERS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in STACK_SUFFIXES)
 _WRITTEN = (*IMAGE_SUFFIXES, ".npy", ".npz")
 _ORIENTATION = 274  # a TIFF tag
 Check = Callable[[Stack, np.ndarray, np.ndarray], None]
@@ -74,6 +77,11 @@ def plan_files(
             raise DataError(
                 f"{output}: unknown image format {output.suffix}; accepted are "
                 f"{', '.join(_WRITTEN)}"
+            )
+        if options.unit != COUNTS and output.suffix.lower() in _INTEGERS:
+            raise DataError(
+                f"{output}: {output.suffix} holds whole numbers, and --unit {options.unit} gives "
+                f"float32; accepted are {', '.join(STACK_SUFFIXES)}"
             )
         jobs = [Job(source, output, True)]
     inputs = {job.source.resolve() for job in jobs}
@@ -146,11 +154,12 @@ def _plan_folder(
 
 def _targets(files: list[Path], folder: Path, options: ReadOptions) -> list[Path]:
     """Output files in a folder: names kept where the ending can be, all different."""
-    kept = {p.name.lower() for p in files if p.suffix.lower() in _KEPT}
+    endings = _KEPT if options.unit == COUNTS else STACK_SUFFIXES
+    kept = {p.name.lower() for p in files if p.suffix.lower() in endings}
     names = []
     for path in files:
         name = path.name
-        if path.suffix.lower() not in _KEPT:
+        if path.suffix.lower() not in endings:
             ending = _ending(path, options)
             name = f"{path.stem}{ending}"
             unlike = f"{path.stem}_{path.suffix[1:]}"  # a.jpg beside a.png
@@ -163,6 +172,8 @@ def _targets(files: list[Path], folder: Path, options: ReadOptions) -> list[Path
 
 def _ending(path: Path, options: ReadOptions) -> str:
     suffix = path.suffix.lower()
+    if options.unit != COUNTS:
+        return ".tiff"
     if suffix in (".jpg", ".jpeg") and not options.allow_preview:
         try:
             jpeg = parse_jpeg(path.read_bytes())
@@ -194,7 +205,7 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
     for job in tqdm(jobs, unit="file", disable=True if len(jobs) == 1 else None):
         try:
             with open_stack(job.source, options) as stack:
-                done = _upscale_stack(stack, job, resolver, check)
+                done = _upscale_stack(stack, job, resolver, check, options.unit)
                 if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
                     stack.unused.append("TIFF's tags, which only a TIFF holds")
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
@@ -222,14 +233,20 @@ def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:
     return kind(text if str(source) in text else f"{source}: {text}")
 
 
-def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check) -> int:
+def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check, unit: str) -> int:
     scale, crop = resolver.info.scale, resolver.camera.crop
-    tags = None if stack.tags is None else lambda index: stack.tags(index, scale, crop)
+    convert = None if stack.scale is None else partial(stack.scale.convert, unit=unit)
+
+    def fitted(index: int) -> dict[str, Any]:
+        carried = stack.tags(index, scale, crop)
+        return carried if convert is None else in_temperatures(carried)
+
+    tags = None if stack.tags is None else fitted
     first: np.ndarray | None = None
     with writing(job.target, stack.parts, tags) as write:
         for image in stack.frames():
             checked = partial(check, stack)
-            result = upscale_stored(image, stack.name, stack.nodata, resolver, checked)
+            result = upscale_stored(image, stack.name, stack.nodata, resolver, checked, convert)
             write(result)
             first = result if first is None else first
     if job.preview is not None and first is not None and first.dtype != np.uint8:
@@ -243,6 +260,7 @@ def upscale_stored(
     nodata: float | None,
     resolver: Any,
     check: Callable[[np.ndarray, np.ndarray], None] = lambda frame, stored: None,
+    convert: Callable[..., np.ndarray] | None = None,
 ) -> np.ndarray:
     """Upscale a frame of any type of number, in that type.
 
@@ -253,6 +271,8 @@ def upscale_stored(
             names: its pixels stay it, and others are not mixed with it.
         resolver: A ``SuperResolver``.
         check: Looks at the frame that is upscaled, and at what was stored.
+        convert: Makes temperatures of a result and ``missing``, the mask of the frame's pixels
+            without a measurement, or None.
 
     Returns:
         Four times what the profile's crop leaves; where that is nothing but missing, that value.
@@ -267,14 +287,18 @@ def upscale_stored(
     if missing is None:
         frame = to_computed(image, name)
         check(frame, image)
-        return to_stored(resolver.upscale(frame), image.dtype)
+        result = to_stored(resolver.upscale(frame), image.dtype)
+        return result if convert is None else convert(result)
     picture, gone = camera.crop.of(image), camera.crop.of(missing)
     if gone.all():
-        return np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
+        same = np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
+        return same if convert is None else convert(same, missing=gone)
     known = image.copy()
     known[missing] = picture[~gone][0]  # anything that can be computed with
     frame = to_computed(known, name)
     check(frame, known)
     result = to_stored(resolver.upscale(frame, missing=missing), image.dtype)
+    if convert is not None:
+        return convert(result, missing=gone)
     put_back(result, picture, gone)
     return result

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difiisr_ros.core.constants import constant
+from difiisr_ros.core.keys_kernel import keys_cubic
 from difiisr_ros.core.scale import SCALE
 
 _REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
@@ -27,14 +28,6 @@ _TAPS = 2 * _REACH + 1
 _DAMPING = 0.05
 _CERTAIN = 0.1  # of the range: no mean is further off because of noise
 _LARGE = 0.15  # of the range: nor because of blur, but beside targets
-
-
-def keys_cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
-    """Keys' cubic convolution kernel at distances ``x`` (in samples), support [-2, 2]."""
-    x = np.abs(x)
-    inner = (a + 2) * x**3 - (a + 3) * x**2 + 1
-    outer = a * (x**3 - 5 * x**2 + 8 * x - 4)
-    return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))
 
 
 @lru_cache(maxsize=1)

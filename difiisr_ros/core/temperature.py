@@ -26,8 +26,12 @@ class TemperatureScale:
         Args:
             counts: of any real dtype.
             unit: ``kelvin`` or ``celsius``.
-            missing: mask of the counts that measure nothing, which become NaN.
+            missing: mask of the counts that measure nothing, which become NaN; or of what is a
+                whole factor smaller than ``counts``, as a frame is than its result.
         """
+        if missing is not None:
+            times = len(counts) // len(missing)
+            missing = missing.repeat(times, axis=0).repeat(times, axis=1)
         offset = self.kelvin_offset - (ZERO_CELSIUS if unit == CELSIUS else 0.0)
         # In float64: 29 300 counts and 0.01 K are more digits than a float32 has left for a sum.
         kelvin = (counts.astype(np.float64) * self.kelvin_per_count + offset).astype(np.float32)

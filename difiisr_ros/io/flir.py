@@ -22,16 +22,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from difiisr_ros.core.temperature import CELSIUS, ZERO_CELSIUS
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.pictures import decode_png
-from difiisr_ros.io.stack import CELSIUS, COUNTS, ReadOptions
+from difiisr_ros.io.stack import COUNTS, ReadOptions
 
 MAGIC = b"FFF\0"
 _RAW, _CAMERA_INFO = 1, 0x20
 _PIXELS_AT = 0x20
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
-_ZERO_CELSIUS = 273.15
 #: Offset of a value in the camera record; floats but planck_o, which is an int32.
 _CAMERA = {
     "emissivity": 0x20, "distance": 0x24, "reflected": 0x28, "atmosphere": 0x2C, "window": 0x30,
@@ -92,7 +92,7 @@ class Camera:
         """Of the air between camera and object, by FLIR's formula for water vapour."""
         if not self.distance > 0 or not 0 < self.x < 4:
             return 1.0
-        celsius = self.atmosphere - _ZERO_CELSIUS
+        celsius = self.atmosphere - ZERO_CELSIUS
         vapour = self.humidity * np.exp(
             1.5587 + 6.939e-2 * celsius - 2.7816e-4 * celsius**2 + 6.8455e-7 * celsius**3
         )
@@ -116,7 +116,7 @@ def decode_fff(data: bytes, name: str, options: ReadOptions) -> np.ndarray:
     if options.unit == COUNTS:
         return raw
     kelvin = _camera(records.get(_CAMERA_INFO, b""), name).kelvin(raw)
-    return kelvin - np.float32(_ZERO_CELSIUS) if options.unit == CELSIUS else kelvin
+    return kelvin - np.float32(ZERO_CELSIUS) if options.unit == CELSIUS else kelvin
 
 
 def containers(data: bytes | mmap.mmap) -> list[tuple[int, int]]:

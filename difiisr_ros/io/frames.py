@@ -128,7 +128,7 @@ def open_source(
         )
     if is_bag(path):
         return BagSource(path, topic, byte_order)
-    return ImageSource(path, byte_order)
+    return ImageSource(path, ReadOptions(byte_order=byte_order))
 
 
 class ImageSource:
@@ -139,9 +139,9 @@ class ImageSource:
 
     slow = False
 
-    def __init__(self, path: str | os.PathLike[str], byte_order: str = AUTO) -> None:
+    def __init__(self, path: str | os.PathLike[str], options: ReadOptions | None = None) -> None:
         path = Path(path)
-        self._options = ReadOptions(byte_order=byte_order)
+        self._options = options or ReadOptions()
         self.name = str(path)
         if path.is_dir():
             self._paths = list_images(path)
@@ -266,7 +266,7 @@ def choose_topic(reader: BagReader, topic: str | None) -> str:
         raise DataError(f"{reader.path}: has {what}")
     if len(known) > 1:
         _log.warning(
-            "%s: %s is read, and not the results in it: %s",
+            "%s: %s is read, and not what is there beside it, results, colour or depth: %s",
             reader.path, found[0], ", ".join(t for t in known if t not in found),
         )  # fmt: skip
     return found[0]

@@ -22,11 +22,14 @@ from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.once import warn_once
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
+from difiisr_ros.io.video import VIDEO_SUFFIXES
 
 #: File name endings that :func:`list_images` takes as frames.
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".pgm")
 #: Those that hold frames of any kind that :func:`difiisr_ros.io.open_stack.open_stack` reads.
-FRAME_SUFFIXES = (*IMAGE_SUFFIXES, ".fff", ".seq", ".csq", ".npy", ".npz", ".csv")
+FRAME_SUFFIXES = (
+    *IMAGE_SUFFIXES, ".fff", ".seq", ".csq", ".npy", ".npz", ".csv", *VIDEO_SUFFIXES,
+)  # fmt: skip
 
 _DTYPES_OF_SUFFIX: dict[str, tuple[str, ...]] = {
     ".png": ("uint8", "uint16"),
@@ -133,7 +136,11 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
         if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()
     ]
     if not found:
-        raise DataError(f"{folder}: no image in this folder (endings: {', '.join(IMAGE_SUFFIXES)})")
+        others = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in FRAME_SUFFIXES)
+        more = f"; 'difiisr upscale' reads what it has, such as {others[0]}" if others else ""
+        raise DataError(
+            f"{folder}: no image in this folder (endings: {', '.join(IMAGE_SUFFIXES)}){more}"
+        )
     return sorted(found, key=_natural_key)
 
 

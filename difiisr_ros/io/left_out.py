@@ -40,10 +40,12 @@ class LeftOut:
         if self._log is not None:
             self._log(f"left out: {self.sentences()[-1]}")
 
-    def read(self, path: Path) -> np.ndarray | None:
-        """A file's frame, as :func:`read_finite` reads it; None where that leaves it out."""
+    def read(
+        self, path: Path, reader: Callable[[Path], np.ndarray] | None = None
+    ) -> np.ndarray | None:
+        """A file's frame, as ``reader`` or :func:`read_finite` reads it; None: left out."""
         try:
-            return read_finite(path)
+            return (reader or read_finite)(path)
         except DataError as error:
             self.add(str(path), error)
             return None

@@ -15,14 +15,15 @@ from difiisr_ros.io.arrays import open_csv, open_npy, open_npz
 from difiisr_ros.io.dji import decode_dji, raw_size
 from difiisr_ros.io.flir import MAGIC, containers, decode_fff
 from difiisr_ros.io.pgm import decode_pgm
-from difiisr_ros.io.pictures import decode_bmp, decode_jpeg, decode_png
+from difiisr_ros.io.pictures import TAKE_PREVIEW, decode_bmp, decode_jpeg, decode_png
 from difiisr_ros.io.stack import COUNTS, Part, ReadOptions, Stack, single
 from difiisr_ros.io.tiff import open_tiff
+from difiisr_ros.io.video import VIDEO_SUFFIXES, open_video
 from difiisr_ros.messages.jpeg import parse_jpeg
 
 ACCEPTED = (
     "accepted: PNG, TIFF, PGM, JPEG, BMP, FLIR's and DJI's radiometric JPEG, FFF, SEQ and CSQ, "
-    "NumPy's .npy and .npz, .csv of numbers"
+    "NumPy's .npy and .npz, .csv of numbers, videos"
 )
 #: What the content starts with -> what it is.
 _SIGNATURES = (
@@ -75,6 +76,8 @@ def open_stack(path: Path, options: ReadOptions) -> Stack:
             stack = open_npz(path, options).put_in_order(options.byte_order)
         elif kind == "FFF":
             stack = _open_fff(path, options)
+        elif kind is None and path.suffix.lower() in VIDEO_SUFFIXES:
+            stack = open_video(path, options)
         elif kind is None and path.suffix.lower() == ".csv":
             stack = open_csv(path, options)
         else:
@@ -85,11 +88,14 @@ def open_stack(path: Path, options: ReadOptions) -> Stack:
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror}") from error
     if options.unit != COUNTS and stack.kind != "FLIR":
-        stack.closing.close()
-        raise DataError(
-            f"{name}: holds no constants for --unit {options.unit}; only FLIR's files do, "
-            "--unit counts takes others as they are"
-        )
+        if options.scale is None:
+            stack.closing.close()
+            raise DataError(
+                f"{name}: holds no constants for --unit {options.unit}, as FLIR's files do, and "
+                "nothing else says what a count is: kelvin_per_count in the camera's profile does "
+                "(--camera FILE); --unit counts takes the file as it is"
+            )
+        stack.scale = options.scale
     return stack
 
 
@@ -140,5 +146,5 @@ def _open_jpeg(data: bytes, name: str, options: ReadOptions) -> Stack:
         else:
             frame = decode_fff(jpeg.flir, name, options)
     except DataError as error:
-        raise DataError(f"{error}; --allow-preview takes its 8-bit picture") from error
+        raise DataError(f"{error}; {TAKE_PREVIEW}") from error
     return single(name, maker, frame, [what for what in jpeg.beside if what != "colour profile"])

@@ -21,6 +21,8 @@ _PNG_BESIDE = {
     b"eXIf": "EXIF", b"iCCP": "colour profile", b"acTL": "further pictures (animation)",
     b"tEXt": "text", b"zTXt": "text", b"iTXt": "text",
 }  # fmt: skip
+#: What helps with a file whose raw frame cannot be read, whichever command met it.
+TAKE_PREVIEW = "'difiisr upscale --allow-preview' takes its 8-bit picture"
 Decoded = tuple[np.ndarray, list[str]]
 
 
@@ -73,7 +75,7 @@ def decode_jpeg(data: bytes, name: str, options: ReadOptions) -> Decoded:
     if raw and not options.allow_preview:
         raise DataError(
             f"{name}: is a radiometric JPEG ({raw}), whose picture is an 8-bit preview without "
-            "temperatures; export its frame as TIFF, or take the preview by --allow-preview"
+            f"temperatures; export its frame as TIFF, or {TAKE_PREVIEW}"
         )
     if raw:
         unused.append(f"raw frame ({raw}): the 8-bit preview was taken")

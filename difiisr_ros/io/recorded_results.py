@@ -18,6 +18,7 @@ import numpy as np
 
 from difiisr_ros.core.scale import SCALE
 from difiisr_ros.io.bags import BagReader
+from difiisr_ros.io.other_cameras import other_cameras
 
 NAMESPACE = "sr"
 _LOOKED_AT = 20  # messages a topic; the first of a recording often lack their results
@@ -57,18 +58,22 @@ def recorded_results(reader: BagReader, namespace: str = NAMESPACE) -> dict[str,
 
 
 def cameras(reader: BagReader) -> list[str]:
-    """Image topics that are no results, sorted."""
+    """Image topics that are no results, and neither colour nor depth beside others; sorted."""
     results = recorded_results(reader)
-    return [topic for topic in reader.image_topics() if topic not in results]
+    topics = [topic for topic in reader.image_topics() if topic not in results]
+    others = other_cameras(reader, topics)
+    return [topic for topic in topics if topic not in others]
 
 
 def _beginning(reader: BagReader, topics: int) -> dict[str, dict[int, _Frame]]:
     """The first frames of all topics, reduced, by topic and stamp."""
     frames: dict[str, dict[int, _Frame]] = defaultdict(dict)
-    records = reader.read_images(on_error=lambda *_what_is_unusable: None)
-    for record in itertools.islice(records, topics * _LOOKED_AT):
-        stamp = record.message.header.stamp
-        frames[record.topic].setdefault(stamp.sec * 10**9 + stamp.nanosec, _reduce(record.frame))
+    with BagReader(reader.path, salvage=True) as apart:  # what it notices is not the reader's
+        records = apart.read_images(on_error=lambda *_what_is_unusable: None)
+        for record in itertools.islice(records, topics * _LOOKED_AT):
+            stamp = record.message.header.stamp
+            known = frames[record.topic]
+            known.setdefault(stamp.sec * 10**9 + stamp.nanosec, _reduce(record.frame))
     return dict(frames)
 
 

@@ -11,9 +11,13 @@ import numpy as np
 
 from difiisr_ros.core.byte_order import in_order
 from difiisr_ros.core.camera_profile import AUTO
+from difiisr_ros.core.temperature import TEMPERATURES, TemperatureScale
 from difiisr_ros.errors import DataError
 
-COUNTS, KELVIN, CELSIUS = UNITS = ("counts", "kelvin", "celsius")
+COUNTS = "counts"
+#: No frame of a camera has more; it keeps what a damaged file says from filling the memory.
+MOST_PIXELS = 1 << 28
+UNITS = (COUNTS, *TEMPERATURES)
 
 
 @dataclass(frozen=True)
@@ -21,22 +25,24 @@ class ReadOptions:
     """How files are read."""
 
     unit: str = COUNTS
-    """Of a FLIR file's frame: the sensor's counts as stored, or temperatures."""
+    """Of frames: counts as stored, or temperatures, by a FLIR file's own constants or ``scale``."""
     allow_preview: bool = False
     """Whether a radiometric JPEG may be read as the 8-bit picture that it shows."""
-    max_pixels: int = 1 << 28
+    max_pixels: int = MOST_PIXELS
     """Frames with more pixels are refused before they are decoded."""
     byte_order: str = AUTO
     """Of pixels of several bytes: ``little``, ``big``, or ``auto``, as the file says."""
+    scale: TemperatureScale | None = None
+    """What a count is in files that have no constants of their own."""
 
     def check_size(self, width: int, height: int, name: str) -> None:
         """Raise DataError for a frame that has no pixels or too many."""
         if width < 1 or height < 1:
             raise DataError(f"{name}: has no pixels, it says {width}x{height}")
         if width * height > self.max_pixels:
+            limit = "" if self.max_pixels >= MOST_PIXELS else " (--max-input-pixels)"
             raise DataError(
-                f"{name}: {width}x{height} pixels are more than {self.max_pixels} "
-                "(max_input_pixels, --max-input-pixels)"
+                f"{name}: {width}x{height} pixels are more than {self.max_pixels}{limit}"
             )
 
 
@@ -74,6 +80,8 @@ class Stack:
     """The value that stands for no measurement (GDAL)."""
     order: str = ""
     """Of the bytes of a pixel as the file says, ``little`` or ``big``; "" where there is none."""
+    scale: TemperatureScale | None = None
+    """What makes the frames temperatures, where these were asked for and the frames are counts."""
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def put_in_order(self, asked: str) -> Stack:

@@ -101,6 +101,13 @@ def carried_tags(page: Any, scale: int, crop: Crop = NO_CROP) -> dict[str, Any]:
     return tags
 
 
+def in_temperatures(tags: dict[str, Any]) -> dict[str, Any]:
+    """The tags of a result whose missing pixels are NaN, whatever they were before."""
+    nan = (_NODATA, 2, 4, b"nan\0", True)
+    kept = [nan if tag[0] == _NODATA else tag for tag in tags.get("extratags", ())]
+    return {**tags, "extratags": kept}
+
+
 def _description(page: Any) -> str | bytes | None:
     """The description, unless it tells the sizes of arrays, which are not those of the result."""
     tag = page.tags.get(_DESCRIPTION)

@@ -38,6 +38,12 @@ _GENERIC_DTYPE = {
     "64F": "f8",
 }
 
+#: How drivers call images of one channel, in lower case -> how ROS does.
+_SPELT = {
+    **dict.fromkeys((f"{n}{bits}" for n in ("mono", "y") for bits in (10, 12, 14)), "mono16"),
+    **dict.fromkeys(("y16", "gray16", "grey16"), "mono16"),
+    **dict.fromkeys(("y8", "y800", "gray8", "grey8", "gray", "grey"), "mono8"),
+}
 _SHOWN = 60  # characters of a message's string that are repeated in an error
 
 
@@ -108,6 +114,21 @@ def parse_encoding(name: str) -> Encoding:
         "unknown_encoding",
         f"unknown image encoding {shown(name)}; accepted are {', '.join(ACCEPTED_ENCODINGS)}",
     )
+
+
+def usual_name(name: str) -> str:
+    """An encoding's name as ROS spells it, of what drivers write in its place; else the name.
+
+    Names of 10 to 14 bits (``mono14``, ``Y12``) are words of 16 bits; case and blanks at the ends
+    do not count.
+    """
+    plain = name.strip().lower()
+    for found in (_SPELT.get(plain, plain), plain.upper()):
+        try:
+            return parse_encoding(found).name
+        except ImageError:
+            continue
+    return name
 
 
 def generic_name(dtype: np.dtype, channels: int) -> str:

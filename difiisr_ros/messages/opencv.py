@@ -18,15 +18,15 @@ def imdecode(data: Any) -> tuple[np.ndarray | None, str]:
     import cv2
 
     try:
-        with _quiet():
+        with quiet():
             return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), ""
     except cv2.error as error:
         return None, str(error.err)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """OpenCV logs damaged data to stderr in its own words; ours says more, so silence it."""
+def quiet() -> Iterator[None]:
+    """OpenCV logs to stderr in its own words what is wrong with data; ours says more."""
     import cv2
 
     log = getattr(cv2.utils, "logging", None)

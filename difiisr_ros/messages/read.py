@@ -20,6 +20,8 @@ from difiisr_ros.messages.image_encoding import (
     ImageError,
     luma,
     parse_encoding,
+    shown,
+    usual_name,
 )
 from difiisr_ros.messages.mosaic import to_intensity
 from difiisr_ros.options import LIMITS
@@ -70,12 +72,16 @@ def image_to_gray(
     Raises:
         FrameError: a malformed message, or an encoding without intensity.
     """
-    encoding, data = parse_encoding(message.encoding), message.data
+    name, data = usual_name(message.encoding), message.data
+    encoding = parse_encoding(name)
     height, step = message.height, message.step
     big_endian = bool(message.is_bigendian) if byte_order == AUTO else byte_order == BIG
     array = decode(encoding, height, message.width, step, big_endian, data)
     check_pixels(message.width, height, max_pixels)
     notices = []
+    if name != message.encoding:
+        words = f"encoding {shown(message.encoding)} is taken for {name}, as ROS spells it"
+        notices.append(Notice("spelling", words))
     if surplus := memoryview(data).nbytes - step * encoding.data_rows(height):  # a faulty driver's
         words = f"data has {surplus} bytes more than step x height; they are ignored"
         notices.append(Notice("surplus_data", words))

@@ -62,6 +62,7 @@ class FramePlayer(Node):
                 seed=v["seed"],
                 topic=v["topic"] or None,
                 limit=v["frame_limit"] or None,
+                byte_order=v["byte_order"],
             )
             needs_bag = [n for n in ("stamps", "publish_clock") if v[n] in ("recorded", True)]
             if needs_bag and not isinstance(self._source, BagSource):

@@ -274,9 +274,6 @@ class Upscaler:
         scale = settings.scale or camera.temperatures
         assert scale is not None and settings.temperatures is not None, "refused when set"
         missing = missing_mask(camera.crop.of(frame.pixels), camera.missing)
-        if missing is not None:
-            times = len(result) // len(missing)
-            missing = missing.repeat(times, axis=0).repeat(times, axis=1)
         return scale.convert(result, settings.temperatures, missing)
 
     def _shown_range(self, frame: Frame, measured: ValueRange) -> ValueRange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difiisr_ros.core.camera_profile import AUTO, BYTE_ORDERS
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
 
 TABLE: tuple[ParameterSpec, ...] = tuple(
@@ -18,6 +19,12 @@ TABLE: tuple[ParameterSpec, ...] = tuple(
             name="topic",
             default="",
             description="Image topic to play of a bag that has several.",
+        ),
+        dict(
+            name="byte_order",
+            default=AUTO,
+            description="Of the source's pixels of several bytes; auto: as file or message say.",
+            choices=BYTE_ORDERS,
         ),
         dict(
             name="width",

@@ -11,10 +11,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for
 from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.frames_done import without_result
+from difiisr_ros.stream.parameter_table import BY_NAME, PIXELS
 
 TASKS = (keys.BACKEND, keys.INPUT, keys.INFERENCE)
 
@@ -44,10 +46,19 @@ PLAYER = {
 RECORDER = {"reliability": "reliable", "latency_from": "publication", "bag_seconds": 0.0}
 
 
+#: What says which of the recorded pixels measure, and of what camera they are.
+_PIXELS = {
+    "camera": "--camera",
+    "missing": "--missing",
+    "crop": "--crop",
+    "bad_pixels": "--bad-pixels",
+    "byte_order": "--byte-order",
+}
 #: Parameters of the node that are options of ``difiisr evaluate``.
 _ENGINE = {
     "model": "--model",
     "autoencoder": "--autoencoder",
+    **_PIXELS,
     "backend": "--backend",
     "device": "--device",
     "precision": "--precision",
@@ -59,6 +70,7 @@ _ENGINE = {
     "guidance.gradient": "--guidance-gradient",
     "seed": "--seed",
     "consistency": "--consistency",
+    "overshoot": "--overshoot",
     "range_mode": "--range-mode",
     "range_min": "--range-min",
     "range_max": "--range-max",
@@ -150,6 +162,54 @@ def engine_options(params_file: str | None, given: Mapping[str, Any]) -> list[st
     Raises:
         DataError: The file cannot be read.
     """
+    values = _values(params_file, given)
+    if values.get("range_mode") != "fixed":
+        values = {k: v for k, v in values.items() if k not in ("range_min", "range_max")}
+    return [
+        word
+        for name, option in _ENGINE.items()
+        if name in values and values[name] != ""
+        for word in _words(option, str(values[name]))
+    ]
+
+
+def pixel_options(params_file: str | None, given: Mapping[str, Any]) -> list[str]:
+    """The part of :func:`engine_options` that says how recorded frames are to be read."""
+    values = _values(params_file, given)
+    return engine_options(None, {name: values[name] for name in _PIXELS if name in values})
+
+
+def camera_of_played_frames(
+    params_file: str | None, given: Mapping[str, Any], folder: Path
+) -> tuple[dict[str, Any], CameraProfile | None]:
+    """What a node is told of the camera whose frames are played to it: these are put right.
+
+    Args:
+        params_file, given: As for :func:`engine_options`.
+        folder: Where a profile may be written.
+
+    Returns:
+        Parameters that keep the node from cropping and filling in once more; and the profile that
+        is to be written as ``camera.yaml`` there for them, if any.
+
+    Raises:
+        DataError, OptionError: see :func:`difiisr_ros.core.camera_profile.resolve_camera`.
+    """
+    values = _values(params_file, given)
+    known = resolve_camera(values.get("camera", AUTO))
+    told: dict[str, Any] = {name: BY_NAME[name].default for name in PIXELS}
+    scene = known.of_the_scene()
+    if scene == known:
+        return told, None
+    return {**told, "camera": str(folder / "camera.yaml")}, scene
+
+
+def _words(option: str, value: str) -> list[str]:
+    """For a command line, where what begins with a minus is an option."""
+    return [f"{option}={value}"] if value.startswith("-") else [option, value]
+
+
+def _values(params_file: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     import yaml
 
     values: dict[str, Any] = {}
@@ -159,15 +219,7 @@ def engine_options(params_file: str | None, given: Mapping[str, Any]) -> list[st
             values.update(sections.get("/**", {}).get("ros__parameters", {}))
         except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
             raise DataError(f"params_file:={params_file}: cannot be read: {error}") from error
-    values.update(given)
-    if values.get("range_mode") != "fixed":
-        values = {k: v for k, v in values.items() if k not in ("range_min", "range_max")}
-    return [
-        word
-        for name, option in _ENGINE.items()
-        if name in values
-        for word in (option, str(values[name]))
-    ]
+    return {**values, **given}
 
 
 def bag_play_command(bag: str, topic: str, namespace: str, rate: float, qos_file: str) -> list[str]:

@@ -111,15 +111,52 @@ def test_other_options_and_other_weights_have_no_graph(tmp_path, monkeypatch):
     assert shipped_graph("lite", GraphOptions()) is None
 
 
-def test_what_the_graphs_do_not_hold_is_said(tmp_path):
-    code = BLOCK + (
-        "import numpy as np; from difiisr_ros import SuperResolver\n"
-        "s = SuperResolver.load(num_steps=2); s.upscale(np.eye(8, dtype=np.uint8))\n"
-        "print(s.info.backend, s.info.fallback)"
+AT_LOAD = """
+from difiisr_ros import SuperResolver
+from difiisr_ros.errors import BackendUnavailable, OptionError
+for asked in (dict(num_steps=2), dict(camera="reduced"), dict(visual_scale=0.5),
+              dict(consistency=2)):
+    info = SuperResolver.load("nano", **asked).info
+    print(info.backend, info.fallback)
+    try:
+        print(SuperResolver.load("nano", strict_backend=True, **asked).info)
+    except BackendUnavailable as error:
+        print("refused", error)
+runs = SuperResolver.load("nano")
+try:
+    runs.configure(num_steps=2)
+except OptionError as error:
+    print("live", error)
+print(runs.info.backend, runs.info.num_steps)
+"""
+
+
+def test_what_the_graphs_do_not_hold_is_said_at_load(tmp_path):
+    done = child(BLOCK + AT_LOAD, DIFIISR_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    *pairs, live, last = done.stdout.splitlines()
+    parts = ("for 2 steps", "exact projection", "guidance visual", "consistency 2")
+    assert len(pairs) == 2 * len(parts)
+    for position, part in enumerate(parts):
+        fallen, refused = pairs[2 * position : 2 * position + 2]
+        assert fallen.startswith("bicubic ") and refused.startswith("refused "), fallen
+        for line in (fallen, refused):
+            assert part in line and "needs PyTorch and onnx" in line
+    assert "live the graph of model nano for 2 steps" in live
+    assert last == "onnx 1", "a change that cannot be had leaves what runs alone"
+
+
+def test_a_graph_that_was_exported_before_needs_no_torch(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    load = (
+        "from difiisr_ros import SuperResolver\n"
+        "s = SuperResolver.load('nano', backend='onnx', num_steps=2, strict_backend=True)\n"
     )
-    done = child(code, DIFIISR_CACHE=str(tmp_path))
-    assert done.stdout.startswith("bicubic "), done.stderr
-    assert "model lite for 2 steps" in done.stdout and "pip install torch" in done.stdout
+    run = "import numpy as np; s.upscale(np.eye(8, dtype=np.uint8))\n"
+    assert child(load + run, DIFIISR_CACHE=str(tmp_path)).returncode == 0
+    done = child(BLOCK + load, DIFIISR_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stderr
 
 
 def test_they_are_small():

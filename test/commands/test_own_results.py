@@ -218,6 +218,20 @@ def test_evaluate_replaces_its_own_results_alone(tmp_path, frames, capsys):
     assert json.loads((out / "results.json").read_text())["frames"] == 6
 
 
+def test_evaluate_knows_results_of_a_run_that_ended_half_way(tmp_path, frames, monkeypatch):
+    pytest.importorskip("skimage")
+    arguments = ["evaluate", str(frames), "--out", str(tmp_path / "out"), "--backend", "bicubic"]
+
+    def full(*_):
+        raise DataError("no space is left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("difiisr_ros.commands.evaluate.write_csv", full)
+        assert main(arguments) == 2
+    assert (tmp_path / "out" / "results.json").exists()
+    assert main(arguments) == 0
+
+
 def test_evaluate_takes_no_foreign_file_for_its_state(tmp_path, frames, capsys):
     state = tmp_path / "r.json.state"
     state.write_text("of another program\n")

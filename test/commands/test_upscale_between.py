@@ -42,6 +42,14 @@ def run(*arguments):
     return main(["upscale", *map(str, arguments), "--backend", "bicubic"])
 
 
+def test_files_that_a_bag_is_not_made_of_are_named(tmp_path):
+    write_image(tmp_path / "in" / "a.png", frame(0))
+    np.save(tmp_path / "in" / "b.npy", frame(1))
+    assert run(tmp_path / "in", tmp_path / "out.mcap", "--json", tmp_path / "done.json") == 0
+    (left,) = json.loads((tmp_path / "done.json").read_text())["not_used"]
+    assert left == {"name": "b.npy", "what": ".npy files, which a bag is not made of"}
+
+
 @pytest.fixture(scope="module")
 def expected():
     resolver = SuperResolver.load(backend="bicubic")

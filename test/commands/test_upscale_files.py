@@ -232,7 +232,7 @@ def folder(tmp_path):
     write_image(source / "sub" / "deep" / "b.tiff", STACK[1])
     np.save(source / "sub" / "c.npy", STACK)
     np.savetxt(source / "a.csv", STACK[0], delimiter=",", fmt="%d")
-    (source / "flight.avi").write_bytes(b"RIFF")
+    (source / "flight.xyz").write_bytes(b"RIFF")
     (source / "notes.txt").write_text("notes")
     return source
 
@@ -245,10 +245,10 @@ def test_what_of_a_folder_is_not_used_is_said_in_one_line(tmp_path, folder, caps
     assert run(folder, tmp_path / "out", "--json", tmp_path / "r.json") == 0
     assert files_below(tmp_path / "out") == ["a.png", "a.tiff"]
     (line,) = capsys.readouterr().err.strip().splitlines()
-    for words in (".avi files: flight.avi", ".txt files: notes.txt", "sub-folders (--recursive"):
+    for words in (".xyz files: flight.xyz", ".txt files: notes.txt", "sub-folders (--recursive"):
         assert words in line
     names = [e["name"] for e in json.loads((tmp_path / "r.json").read_text())["not_used"]]
-    assert sorted(names) == ["flight.avi", "notes.txt", "sub"]
+    assert sorted(names) == ["flight.xyz", "notes.txt", "sub"]
 
 
 def test_sub_folders_are_mirrored_and_results_that_are_there_stay(tmp_path, folder, capsys):
@@ -360,7 +360,7 @@ def test_larger_frames_and_smaller_tiles_on_request(tmp_path, capsys):
     write_image(tmp_path / "a.png", np.tile(STACK[0], (10, 10)))
     size = 130 * 170
     assert run(tmp_path / "a.png", tmp_path / "b.png", "--max-input-pixels", size - 1) == 2
-    assert f"170x130 pixels are more than {size - 1} (max_input_pixels" in capsys.readouterr().err
+    assert f"170x130 pixels are more than {size - 1} (--max-input-pixels" in capsys.readouterr().err
     arguments = ("--max-input-pixels", size, "--tile-size", 64)
     assert run(tmp_path / "a.png", tmp_path / "b.png", *arguments) == 0
     assert read_image(tmp_path / "b.png").shape == (520, 680)

@@ -160,7 +160,7 @@ REFUSED = {
     "PGM, value above": (b"P2 2 1 200 3 201", "3 to 201, its maximum is 200"),
     "PGM, cut": (b"P5 3 2 200\n\0\0\0", "truncated, 3 of 6"),
     "PGM, no numbers": (b"P2 2 1 200 3 x", "whole numbers"),
-    "too many pixels": (as_png([b"\0"], 1 << 30, 8, 0), "max_input_pixels"),
+    "too many pixels": (as_png([b"\0"], 1 << 30, 8, 0), "more than 268435456"),
     "BMP of 16 bits": (b"BM" + bytes(16) + struct.pack("<iiHH", 4, 4, 1, 16) + bytes(99),
                        "16 bits a pixel, accepted"),
 }  # fmt: skip

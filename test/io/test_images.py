@@ -226,3 +226,11 @@ def test_list_images_says_what_is_missing(tmp_path):
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(DataError, match="is a file"):
         list_images(tmp_path / "a.png")
+
+
+def test_a_folder_of_other_frames_says_who_reads_them(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((8, 8), np.uint8))
+    with pytest.raises(
+        DataError, match=r"no image in this folder.*'difiisr upscale' reads.*a\.npy"
+    ):
+        list_images(tmp_path)

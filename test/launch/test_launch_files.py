@@ -309,6 +309,8 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
     out = tmp_path / "out"
     with launch_file(repository, "replay_evaluation") as module:
         given = {"bag": str(tmp_path), "output": str(out), "rate": "5", "num_steps": "2"}
+        given["camera"] = str(tmp_path / "own.yaml")
+        (tmp_path / "own.yaml").write_text("crop: {bottom: 2}\nnoise: 3\n")
         actions = started(
             module, repository, **given, select="--every 2", score="--fail-below psnr_gain_db=1"
         )
@@ -323,8 +325,12 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
             "result_file": f"{out}/result.json",
         }
         (prepare,) = [a for a in actions if kind(a) == "ExecuteProcess"]
-        command = ["evaluate", str(tmp_path), "--every", "2"]
+        camera = ["--camera", f"{tmp_path}/own.yaml", "--byte-order", "auto"]
+        command = ["evaluate", str(tmp_path), *camera, "--every", "2"]
         assert prepare.kwargs["cmd"][1:] == [*command, "--write-lr", f"{out}/input"]
+        # What is played has been cropped.
+        assert (node["camera"], node["crop"]) == (f"{out}/camera.yaml", "")
+        assert (out / "camera.yaml").read_text().count("\n") == 3  # a heading, the noise
         player, when_played = play(actions)
         (played,) = plain(player.kwargs["parameters"])
         assert played == {
@@ -342,7 +348,8 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
         assert kind(signalled) == "SignalProcess"
         (score,) = on_exit["sr_monitor_node"](Ended(), context)
         words = score.kwargs["cmd"][1:]
-        assert words[:4] == command
+        assert words[:2] == command[:2] and words[words.index("--every") + 1] == "2"
+        assert words[words.index("--camera") + 1] == str(tmp_path / "own.yaml")
         assert words[words.index("--results") + 1] == f"node={out}/bag:/replay/sr/image_raw"
         assert words[words.index("--num-steps") + 1] == "2"  # as the node has
         assert words[words.index("--out") + 1] == str(out)

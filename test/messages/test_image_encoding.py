@@ -213,3 +213,33 @@ def test_floats_round_half_to_even_and_saturate():
 def test_numbers_without_meaning_do_not_become_colours():
     with pytest.raises(FrameError, match="16UC1"):
         convert(COUNTS, "16UC1", "mono8")
+
+
+@pytest.mark.parametrize(
+    ("spelt", "meant", "dtype"),
+    [
+        ("MONO16", "mono16", np.uint16),
+        ("Y16", "mono16", np.uint16),
+        ("Y16 ", "mono16", np.uint16),
+        ("mono14", "mono16", np.uint16),
+        ("y12", "mono16", np.uint16),
+        ("GRAY8", "mono8", np.uint8),
+        ("Mono8", "mono8", np.uint8),
+        ("16uc1", "16UC1", np.uint16),
+        ("32fc1", "32FC1", np.float32),
+    ],
+)
+def test_encodings_as_drivers_spell_them(spelt, meant, dtype):
+    pixels = np.arange(12).reshape(3, 4).astype(dtype) * 9
+    gray, found = image_to_gray(message(pixels, spelt))
+    np.testing.assert_array_equal(gray, pixels)
+    assert found.encoding.name == meant
+    (notice,) = found.notices
+    assert notice.cause == "spelling" and f"is taken for {meant}" in notice.words
+    assert image_to_gray(message(pixels, meant))[1].notices == ()
+
+
+@pytest.mark.parametrize("name", ["", "mono", "mono17", "Y17", "17UC1"])
+def test_names_that_mean_nothing_stay_refused(name):
+    with pytest.raises(FrameError, match="unknown image encoding"):
+        image_to_gray(message(np.zeros((2, 2), np.uint16), name))

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
+from difiisr_ros import SuperResolver
+from difiisr_ros.allocator import HolesGivenBack
 from difiisr_ros.onednn import CAPACITY, VARIABLE
 
 #: A layer as the network has them, at 1,500 sizes: MB that a process grows by after the first 100.
@@ -49,6 +52,48 @@ def test_compiled_layers_of_old_sizes_are_given_back():
     print(f"{ours:.1f} MB with at most {CAPACITY} kept, {theirs:.1f} MB with all")
     assert ours < 30
     assert ours < 0.85 * theirs
+
+
+#: MB of a process after 640 and after 1,408 sizes of frames: ten and 22 times 64.
+RESIDENT = """
+import random, sys
+from difiisr_ros.allocator import keep_large_buffers
+keep_large_buffers()
+import numpy as np
+from difiisr_ros import SuperResolver
+resolver = SuperResolver.load("lite", "torch", "cpu", "fp32", num_threads=1)
+sizes = [(16 + i % 40, 16 + i // 40) for i in range(1500)]
+random.Random(0).shuffle(sizes)
+for number, size in enumerate(sizes, 1):
+    resolver.upscale(np.random.default_rng(number).integers(0, 65536, size).astype(np.uint16))
+    if number in (640, 1408):
+        line = next(line for line in open("/proc/self/status") if line.startswith("VmRSS"))
+        print(int(line.split()[1]) / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_memory_does_not_grow_with_the_number_of_sizes():
+    done = subprocess.run(
+        [sys.executable, "-c", RESIDENT], capture_output=True, text=True, check=True, timeout=390
+    )
+    early, late = map(float, done.stdout.split())
+    print(f"{early:.1f} MB after 640 sizes, {late:.1f} MB after 1,408")
+    assert late - early < 8  # 3; 16 where the holes are kept
+
+
+def test_holes_are_given_back_after_many_sizes_and_not_before(monkeypatch):
+    trimmed = []
+    library = type("Library", (), {"malloc_trim": staticmethod(trimmed.append)})
+    monkeypatch.setattr("difiisr_ros.allocator.ctypes.CDLL", lambda _: library)
+    resolver = SuperResolver.load(backend="bicubic")
+    for side in [8, 9, 10] * 40:
+        resolver.upscale(np.eye(side, dtype=np.uint8))
+    assert trimmed == []
+    for side in range(8, 8 + HolesGivenBack.AFTER):
+        resolver.upscale(np.eye(side, dtype=np.uint8))
+    assert trimmed == [0]
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, str(CAPACITY)), ("7", "7")])

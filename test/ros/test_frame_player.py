@@ -283,3 +283,10 @@ def test_it_exits_by_itself_when_done_and_2_on_a_bad_source(tmp_path):
     )
     assert bad.returncode == 2
     assert "no image in this folder" in bad.stderr and "Traceback" not in bad.stderr
+
+
+def test_bytes_in_the_order_that_was_asked_for(tmp_path):
+    frame = np.arange(768, dtype=np.uint16).reshape(24, 32)
+    write_image(tmp_path / "a.png", frame.byteswap())
+    with Playing(source=str(tmp_path / "a.png"), rate=200.0, byte_order="little") as playing:
+        np.testing.assert_array_equal(image_to_array(playing.wait(1)[0]), frame)

@@ -8,11 +8,15 @@ import pytest
 
 from difiisr_ros.commands import evaluate
 from difiisr_ros.errors import DataError
+from difiisr_ros.stream import replay
+from difiisr_ros.stream.parameter_table import ENGINE
 from difiisr_ros.stream.replay import (
     ReplayProgress,
     Stage,
     bag_play_command,
+    camera_of_played_frames,
     engine_options,
+    pixel_options,
     replay_qos,
 )
 
@@ -132,6 +136,41 @@ def test_the_engine_is_the_nodes(tmp_path):
     fixed = engine_options(str(file), {"range_mode": "fixed"})
     assert fixed[-4:] == ["--range-mode", "fixed", "--range-min", "1.0"]
     assert engine_options(None, {}) == engine_options("", {}) == []
+
+
+def test_frames_that_were_put_right_are_not_cropped_again(tmp_path):
+    (tmp_path / "camera.yaml").write_text("crop: {bottom: 2}\nnoise: 3\nbyte_order: big\n")
+    file = tmp_path / "params.yaml"
+    own = f"    camera: {tmp_path}/camera.yaml\n    missing: '-9999'\n    overshoot: 0.25\n"
+    file.write_text("/**:\n  ros__parameters:\n" + own)
+    told, profile = camera_of_played_frames(str(file), {}, tmp_path / "out")
+    assert told == {
+        "missing": "",
+        "crop": "",
+        "bad_pixels": "",
+        "byte_order": "auto",
+        "camera": f"{tmp_path}/out/camera.yaml",
+    }
+    assert (profile.noise, profile.crop, profile.byte_order) == (3, (0, 0, 0, 0), "auto")
+    # The frames are read, and those of the engine offline too, as the camera's own.
+    read = pixel_options(str(file), {"crop": "1,0,0,0"})
+    assert read == ["--camera", f"{tmp_path}/camera.yaml", "--missing=-9999", "--crop", "1,0,0,0"]
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    parsed = parser.parse_args(["bag", *engine_options(str(file), {})])
+    assert (parsed.missing, parsed.overshoot) == ("-9999", 0.25)
+
+
+@pytest.mark.parametrize("camera", ["auto", "reduced", ""])
+def test_a_camera_without_a_file_is_told_as_it_is(tmp_path, camera):
+    told, profile = camera_of_played_frames(None, {"camera": camera} if camera else {}, tmp_path)
+    assert profile is None and "camera" not in told
+
+
+def test_every_option_of_the_engine_is_handed_over(repository):
+    # Not options of the command, or of the node's own business.
+    without = {"strict_backend", "tile_overlap"}
+    assert set(ENGINE) - set(replay._ENGINE) == without
 
 
 def test_engine_options_exist_and_cover_the_shipped_file(repository):

@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.crop import NO_CROP
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.targets import Targets, make_targets
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,17 @@ class AnnotatedFrame:
     image_id: int = 0
 
 
-def load_frames(box_set: BoxSet, left_out: LeftOut | None = None) -> list[AnnotatedFrame]:
+def load_frames(
+    box_set: BoxSet,
+    left_out: LeftOut | None = None,
+    camera: CameraProfile = NOTHING_DECLARED,
+) -> list[AnnotatedFrame]:
     """Decode every image once.
 
     Args:
         box_set: images and their objects.
         left_out: takes the images that cannot be read.
+        camera: what of the frames is a measurement; boxes move with its crop.
 
     Raises:
         DataError: none can be read; and what ``left_out`` raises.
@@ -45,11 +53,15 @@ def load_frames(box_set: BoxSet, left_out: LeftOut | None = None) -> list[Annota
     left_out = left_out or LeftOut()
     frames = []
     for image in box_set.images:
-        pixels = left_out.read(image.path)
+        pixels = left_out.read(image.path, lambda file: read_right(file, camera))
         if pixels is not None:
-            low, high = measure_range(pixels)
+            boxes, labels = image.boxes, image.labels
+            if camera.crop != NO_CROP:
+                moved = boxes - np.array([camera.crop.left, camera.crop.top] * 2, np.float32)
+                boxes, kept = _clip(moved, pixels.shape, Augmentation.least_visible)
+                labels = labels[kept]
             frames.append(
-                AnnotatedFrame(pixels, low, high, image.boxes, image.labels, image.image_id)
+                AnnotatedFrame(pixels, *measure_range(pixels), boxes, labels, image.image_id)
             )
     if not frames:
         raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")
@@ -134,7 +146,7 @@ class CropSampler:
             shrinking = cv2.INTER_AREA if side > crop else cv2.INTER_LINEAR
             pixels = cv2.resize(pixels, (crop, crop), interpolation=shrinking)
         boxes = (frame.boxes - np.array([left, top, left, top], np.float32)) * (crop / side)
-        boxes, kept = _clip(boxes, crop, a.least_visible)
+        boxes, kept = _clip(boxes, (crop, crop), a.least_visible)
         if rng.random() < 0.5:
             pixels = pixels[:, ::-1]
             boxes = np.stack([crop - boxes[:, 2], boxes[:, 1], crop - boxes[:, 0], boxes[:, 3]], 1)
@@ -166,9 +178,11 @@ def frame_weights(labels: Sequence[np.ndarray], rare_below: float) -> np.ndarray
     return np.array([worth[found].max(initial=1.0) for found in present])
 
 
-def _clip(boxes: np.ndarray, crop: int, least_visible: float) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes cut at the crop's edges, without those that hardly show, and which are left."""
-    clipped = boxes.clip(0, crop)
+def _clip(
+    boxes: np.ndarray, shape: tuple[int, ...], least_visible: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes cut at the edges of H x W, without those that hardly show, and which are left."""
+    clipped = boxes.clip(0, np.array([*shape[::-1]] * 2, np.float32))
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     visible = (clipped[:, 2:] - clipped[:, :2]).prod(axis=1)
     kept = visible > least_visible * area

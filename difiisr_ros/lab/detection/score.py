@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
@@ -21,6 +22,7 @@ from difiisr_ros.lab.frames.degrade import (
     crop_to_scale,
     degrade,
 )
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right
 from difiisr_ros.models.detector.decode import Detections
 
 HR = "hr"
@@ -38,6 +40,7 @@ def detect_upscaled(
     degradation: str = REDUCED,
     noise_percent: float = NOISE_PERCENT,
     left_out: LeftOut | None = None,
+    camera: CameraProfile = NOTHING_DECLARED,
 ) -> dict[str, dict[int, Detections]]:
     """Detections on the frames as they are (:data:`HR`) and as every method restores them.
 
@@ -48,9 +51,10 @@ def detect_upscaled(
         degradation: ``reduced`` (antialiased bicubic) or ``camera`` (simulated).
         noise_percent: white noise of the simulated camera, % of each frame's range.
         left_out: takes the images that cannot be read.
+        camera: what of the frames is a measurement.
 
     Returns:
-        Method name to detections by image id.
+        Method name to detections by image id, in pixels of the images before any crop.
 
     Raises:
         DataError: no image can be read; and what ``left_out`` raises.
@@ -63,15 +67,16 @@ def detect_upscaled(
     # disable=None: no bar where stderr is not a terminal (CI, a log file).
     left_out = left_out or LeftOut()
     for image in tqdm(box_set.images, unit="frame", disable=None, file=sys.stderr):
-        frame = left_out.read(image.path)
+        frame = left_out.read(image.path, lambda file: read_right(file, camera))
         if frame is None:
             continue
         hr = crop_to_scale(frame)
-        found[HR][image.image_id] = detector.detect(hr)
+        found[HR][image.image_id] = detector.detect(hr).before(camera.crop)
         # By name, so that the noise does not depend on which other frames are scored.
         lr = degrade(hr, degradation, zlib.crc32(image.path.name.encode()), noise_percent)
         for name, upscale in methods.items():
-            found[name][image.image_id] = detector.detect(upscale(lr))
+            seen = detector.detect(upscale(lr))
+            found[name][image.image_id] = seen.before(camera.crop)
     if not found[HR]:
         raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")
     return found
@@ -88,11 +93,12 @@ def score(
     resamples: int = 1000,
     seed: int = 0,
     left_out: LeftOut | None = None,
+    camera: CameraProfile = NOTHING_DECLARED,
 ) -> dict[str, Any]:
     """Score HR frames and every method, with 95 % intervals by bootstrap over images.
 
     Args:
-        detector, box_set, methods, degradation, noise_percent, left_out: see
+        detector, box_set, methods, degradation, noise_percent, left_out, camera: see
             :func:`detect_upscaled`.
         min_objects: classes with fewer objects are left out of the means.
         resamples, seed: of the bootstrap; all methods share the draws.
@@ -108,7 +114,7 @@ def score(
     evaluations = {
         name: evaluate_boxes(box_set, detector.classes, detections, min_objects)
         for name, detections in detect_upscaled(
-            detector, box_set, methods, degradation, noise_percent, left_out
+            detector, box_set, methods, degradation, noise_percent, left_out, camera
         ).items()
     }
     draws = {name: e.bootstrap(resamples, seed) for name, e in evaluations.items()}

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
@@ -17,6 +18,7 @@ from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
 from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED
 from difiisr_ros.lab.training.loop import Training, half_cosine, warm_up
 from difiisr_ros.models.detector.checkpoint import save_detector
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
@@ -57,6 +59,7 @@ class DetectorTrainer(Training):
         validation: frames never trained on.
         out: folder of the run; an interrupted run in it can be continued.
         strict: end at a frame that cannot be read, instead of leaving it out.
+        camera: what of the frames is a measurement.
 
     Raises:
         DataError: no frame can be read, or there is no object to learn.
@@ -69,11 +72,13 @@ class DetectorTrainer(Training):
         out: Path,
         settings: TrainSettings,
         strict: bool = False,
+        camera: CameraProfile = NOTHING_DECLARED,
     ) -> None:
         self.settings, self._validation = settings, validation
         self.left_out = LeftOut(strict)
-        frames = load_frames(data, self.left_out)
-        self._validation_frames = load_frames(validation, self.left_out)
+        frames = load_frames(data, self.left_out, camera)
+        self._validation_frames = load_frames(validation, self.left_out, camera)
+        self._crop = camera.crop
         self._frames, self._objects = len(frames), sum(len(frame.labels) for frame in frames)
         if self._objects == 0:
             raise DataError("none of the frames to train on has an object")
@@ -148,6 +153,7 @@ class DetectorTrainer(Training):
         network.load_state_dict(self.ema)
         detector = Detector(copy.deepcopy(network).eval().fuse(), device=str(self.device))
         found = detector.detect_all((f.image_id, f.pixels) for f in self._validation_frames)
+        found = {key: boxes.before(self._crop) for key, boxes in found.items()}
         metrics = evaluate_boxes(self._validation, detector.classes, found).metrics()
         self.history.append(
             {

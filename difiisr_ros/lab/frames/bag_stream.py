@@ -13,6 +13,7 @@ import numpy as np
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
 from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader
+from difiisr_ros.io.other_cameras import other_cameras
 from difiisr_ros.io.recorded_results import recorded_results
 from difiisr_ros.lab.frames.degrade import crop_to_scale
 from difiisr_ros.lab.frames.folder_stream import file_state, self_referenced_settings
@@ -63,6 +64,8 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
         others = {c.topic: c.msgtype for c in reader.connections if c.topic not in known}
         span = reader.start_time_ns, reader.end_time_ns
         results = {} if options.topics else recorded_results(reader)
+        rest = [topic for topic in known if topic not in results]
+        apart = {} if options.topics else other_cameras(reader, rest)
         notices = list(reader.notices)
     if not known:
         raise DataError(
@@ -74,7 +77,9 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
         if topic not in known:
             kind = f" ({others[topic]} only)" if topic in others else ""
             raise DataError(f"{path}: has no images on {topic}{kind}; it has {', '.join(known)}")
-    chosen, left_out = (options.topics, []) if options.topics else _cameras(known, counts, results)
+    chosen, left_out = _cameras(known, counts, results, apart)
+    if options.topics:
+        chosen, left_out = options.topics, []
     if not chosen:
         raise DataError(
             f"{path}: has no image topic with frames of a camera; it has (--topic takes them) "
@@ -88,7 +93,7 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
 
 
 def _cameras(
-    known: list[str], counts: dict[str, int], results: dict[str, str]
+    known: list[str], counts: dict[str, int], results: dict[str, str], others: dict[str, str]
 ) -> tuple[tuple[str, ...], list[str]]:
     chosen, left_out = [], []
     for topic in known:
@@ -99,6 +104,8 @@ def _cameras(
             left_out.append(f"{topic} (copy of {raw})")
         elif transport == "compressedDepth":
             left_out.append(f"{topic} (depth)")
+        elif topic in others:
+            left_out.append(f"{topic} ({others[topic]})")
         elif topic in results:
             left_out.append(f"{topic} (super-resolved already: {results[topic]})")
         else:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.errors import DataError, FrameError, OptionError
+from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, survey_folder
 from difiisr_ros.io.left_out import LeftOut, read_finite
 from difiisr_ros.lab.frames.degrade import CAMERA, SCALE, crop_to_scale
-from difiisr_ros.lab.frames.put_right import OddityNotices, put_right, truth_of
+from difiisr_ros.lab.frames.put_right import OddityNotices, read_right, truth_of
 from difiisr_ros.lab.frames.streams import (
     NO_REFERENCE,
     PAIRED,
@@ -134,13 +134,10 @@ class FolderStream:
         return truth_of(truth, camera), self._right(lr_file)
 
     def _right(self, file: Path) -> np.ndarray:
-        camera = self._options.pixels
-        frame = read_finite(file, camera.byte_order)
-        self.notices += self._oddities.of(frame, file.name)
-        try:
-            return put_right(frame, camera)
-        except FrameError as error:
-            raise DataError(f"{file}: {error}") from error
+        def look(frame: np.ndarray) -> None:
+            self.notices += self._oddities.of(frame, file.name)
+
+        return read_right(file, self._options.pixels, look)
 
     def _sample(self, index: int, frame: np.ndarray, lr: np.ndarray | None) -> Sample:
         hr_file, lr_file = self._files[index // self._options.every]

@@ -6,6 +6,9 @@ missing and bad pixels get the mean of what is near, the same for all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile
@@ -13,7 +16,12 @@ from difiisr_ros.core.crop import Crop
 from difiisr_ros.core.missing import filled
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.core.reading import read
+from difiisr_ros.errors import DataError, FrameError
+from difiisr_ros.io.left_out import read_finite
 from difiisr_ros.lab.frames.degrade import SCALE, to_dtype
+
+#: Every pixel of every frame is a measurement.
+NOTHING_DECLARED = CameraProfile()
 
 
 def put_right(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:
@@ -26,6 +34,22 @@ def put_right(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:
     if reading.scene is reading.frame:
         return reading.frame
     return to_dtype(filled(reading.scene), frame.dtype)
+
+
+def read_right(
+    path: Path, camera: CameraProfile, look: Callable[[np.ndarray], object] = lambda frame: None
+) -> np.ndarray:
+    """A file's frame, put right; ``look`` is shown it as it is stored.
+
+    Raises:
+        DataError: it cannot be read, or nothing of it is a measurement.
+    """
+    frame = read_finite(path, camera.byte_order)
+    look(frame)
+    try:
+        return put_right(frame, camera)
+    except FrameError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def truth_of(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:

@@ -13,23 +13,33 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.crop import Crop
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter, camera_info_topic_for
 from difiisr_ros.lab.frames.degrade import SCALE
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED
 from difiisr_ros.lab.frames.streams import SELF_REFERENCED, Sample, Stream
+from difiisr_ros.messages.camera_info import crop_camera_info
 
 
-def write_lr(streams: Sequence[Stream], path: str | os.PathLike[str]) -> str:
+def write_lr(
+    streams: Sequence[Stream],
+    path: str | os.PathLike[str],
+    camera: CameraProfile = NOTHING_DECLARED,
+) -> str:
     """Write the LR frames of a stream as a new bag, with their stamps and recording times.
 
-    The camera's calibration is written once, reduced with the frames.
+    The camera's calibration is written once, cropped and reduced with the frames. These have been
+    put right: whoever upscales them must not crop them again.
 
     Args:
         streams: One camera of one bag.
         path: The new bag.
+        camera: What of the recorded frames is a measurement, as the streams were told.
 
     Returns:
-        A line that says what was written.
+        What was written, and what whoever plays it has to know.
 
     Raises:
         DataError: Several streams, files instead of a bag, stamps that are not unique, a frame
@@ -59,12 +69,18 @@ def write_lr(streams: Sequence[Stream], path: str | os.PathLike[str]) -> str:
                     f"stamp, {sample.stamp_ns} ns, so that their results could not be told apart"
                 )
             if not names:
-                frame_id = _write_calibration(stream, topic, sample, writer)
+                frame_id = _write_calibration(stream, topic, sample, writer, camera.crop)
             names[sample.stamp_ns] = sample.name
             writer.write_image(topic, sample.log_time_ns, sample.lr, _header(sample, frame_id))
         if not names:
             raise DataError(f"{stream.label}: has no frame to play")
-    return f"{len(names)} frames of {stream.label} -> {Path(path)}"
+    line = f"{len(names)} frames of {stream.label} -> {Path(path)}"
+    if camera.of_the_scene() == camera:
+        return line
+    return (
+        f"{line}\nmissing, crop, bad_pixels and byte_order are applied in it: play it into a node "
+        "that has none of these"
+    )
 
 
 def _header(sample: Sample, frame_id: str) -> Any:
@@ -72,13 +88,16 @@ def _header(sample: Sample, frame_id: str) -> Any:
     return SimpleNamespace(stamp=SimpleNamespace(sec=sec, nanosec=nanosec), frame_id=frame_id)
 
 
-def _write_calibration(stream: Stream, topic: str, first: Sample, writer: BagWriter) -> str:
+def _write_calibration(
+    stream: Stream, topic: str, first: Sample, writer: BagWriter, crop: Crop
+) -> str:
     """Write the camera's first ``CameraInfo``; returns its frame_id, empty where there is none."""
     info_topic = camera_info_topic_for(topic)
     with BagReader(stream.path, salvage=True) as reader:
         info = reader.first_camera_info(info_topic)
     if info is None:
         return ""
+    info = crop_camera_info(info, crop)
     if stream.mode == SELF_REFERENCED:
         info = _reduced(info)
     writer.write(info_topic, CAMERA_INFO, first.log_time_ns, info)

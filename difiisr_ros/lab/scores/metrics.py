@@ -177,7 +177,7 @@ def _downsampling(length: int) -> Any:
     """Weights of every fourth of ``length`` samples: (length / 4) x length, sparse."""
     from scipy.sparse import csr_matrix
 
-    from difiisr_ros.core.resample import keys_cubic
+    from difiisr_ros.core.keys_kernel import keys_cubic
 
     centres = (np.arange(length // SCALE) + 0.5) * SCALE - 0.5
     distance = (np.arange(length)[None, :] - centres[:, None]) / SCALE

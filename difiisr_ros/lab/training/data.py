@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import list_images
 from difiisr_ros.io.left_out import LeftOut
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right
 from difiisr_ros.lab.training.targets import draw_target
 
 
@@ -28,13 +30,19 @@ class Frame:
     high: float
 
 
-def load_frames(folder: Path, crop: int, left_out: LeftOut | None = None) -> list[Frame]:
+def load_frames(
+    folder: Path,
+    crop: int,
+    left_out: LeftOut | None = None,
+    camera: CameraProfile = NOTHING_DECLARED,
+) -> list[Frame]:
     """Read every frame of a folder that is at least ``crop`` pixels on both sides.
 
     Args:
         folder: of image files.
         crop: see above.
         left_out: takes the files that cannot be read.
+        camera: what of the frames is a measurement; the rest is cut off or filled in.
 
     Raises:
         DataError: no such folder, or no frame large enough; and what ``left_out`` raises.
@@ -42,7 +50,7 @@ def load_frames(folder: Path, crop: int, left_out: LeftOut | None = None) -> lis
     left_out = left_out or LeftOut()
     frames = []
     for path in list_images(folder):
-        pixels = left_out.read(path)
+        pixels = left_out.read(path, lambda file: read_right(file, camera))
         if pixels is not None and min(pixels.shape) >= crop:
             frames.append(Frame(pixels, *measure_range(pixels)))
     if not frames:

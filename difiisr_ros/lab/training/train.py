@@ -11,9 +11,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.left_out import LeftOut
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED
 from difiisr_ros.lab.training import distributed
 from difiisr_ros.lab.training.channel_limits import channel_examples, measure_limits
 from difiisr_ros.lab.training.data import CropSampler, load_frames
@@ -43,6 +45,7 @@ class Trainer(Training):
         initial: model file (or ``lite``) to start from, with its configuration.
         teacher: a published model whose results are learned instead of the frames.
         strict: end at a file that cannot be read, instead of leaving it out.
+        camera: what of the frames is a measurement.
 
     Raises:
         DataError: the frames cannot be used.
@@ -58,6 +61,7 @@ class Trainer(Training):
         initial: str | None = None,
         teacher: Teacher | None = None,
         strict: bool = False,
+        camera: CameraProfile = NOTHING_DECLARED,
     ) -> None:
         initial_model: LiteDenoiser | None = None
         self.initial_facts: dict[str, Any] | None = None
@@ -68,9 +72,9 @@ class Trainer(Training):
         self.settings, self.data = settings, data
         self.rank, self.world = distributed.start()
         self.left_out = LeftOut(strict)
-        frames = load_frames(data, settings.crop, self.left_out)
+        frames = load_frames(data, settings.crop, self.left_out, camera)
         if validation is not None:
-            held_out = load_frames(validation, settings.crop, self.left_out)
+            held_out = load_frames(validation, settings.crop, self.left_out, camera)
         else:
             held_out, frames = frames[::50], [f for i, f in enumerate(frames) if i % 50]
         if not frames:

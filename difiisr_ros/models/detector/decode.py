@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from difiisr_ros.core.crop import Crop
 from difiisr_ros.models.detector.model import STRIDE, Prediction
 
 MAX_DETECTIONS = 100  # a frame, as COCO's evaluation takes at most
@@ -29,6 +30,11 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def before(self, crop: Crop) -> Detections:
+        """The same in pixels of the frame before the crop of what was looked at."""
+        offset = np.array([crop.left, crop.top] * 2, np.float32)
+        return replace(self, boxes=self.boxes + offset)
 
 
 def cell_centres(height: int, width: int, device: torch.device | None = None) -> Tensor:

@@ -9,9 +9,11 @@ import pytest
 pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
 
 
+from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.bags import CAMERA_INFO, BagReader, BagWriter
 from difiisr_ros.io.images import write_image
+from difiisr_ros.lab.frames.degrade import degrade_bicubic
 from difiisr_ros.lab.frames.open_streams import open_streams
 from difiisr_ros.lab.frames.recorded import RecordedResults
 from difiisr_ros.lab.frames.replay_input import write_lr
@@ -77,6 +79,24 @@ def test_what_is_played_is_what_is_scored(tmp_path, bag):
     np.testing.assert_allclose(back.p, original.p)
     roi = (back.roi.x_offset, back.roi.y_offset, back.roi.width, back.roi.height)
     assert roi == (8, 4, 64, 32)
+
+
+@pytest.mark.parametrize("no_reference", [False, True])
+def test_what_is_played_has_been_cropped_once(tmp_path, bag, no_reference):
+    camera = CameraProfile(crop=(8, 8, 16, 0), missing=0)
+    options = StreamOptions(no_reference=no_reference, pixels=camera, degradation="reduced")
+    line = write_lr(open_streams([bag], options), tmp_path / "input", camera)
+    assert "play it into a node that has none of these" in line
+    with BagReader(tmp_path / "input") as reader:
+        played = np.array(next(reader.read_images()).frame)
+        recorded = reader.first_camera_info("/cam/camera_info")
+    picture = scene(0)[8:-8, 16:]
+    expected = picture if no_reference else degrade_bicubic(picture)
+    np.testing.assert_array_equal(played, expected)
+    # Of the region, which describes the image, the crop takes its part.
+    assert recorded.roi.x_offset == (24 if no_reference else 6)
+    resolver = SuperResolver.load(backend="bicubic", camera=camera.of_the_scene())
+    assert resolver.upscale(played).shape == tuple(4 * side for side in expected.shape)
 
 
 def test_without_reference_the_frames_are_played_as_they_are(tmp_path, bag):

@@ -1,0 +1,109 @@
+"""Videos: gray ones as they are stored, colour ones by luma, said so; others refused."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from difiisr_ros.cli import main
+from difiisr_ros.core.byte_order import LITTLE
+from difiisr_ros.errors import DataError
+from difiisr_ros.io.frames import open_source
+from difiisr_ros.io.images import read_image
+from difiisr_ros.io.open_stack import open_stack
+from difiisr_ros.io.stack import ReadOptions
+from support.frames import smooth_frame
+
+tifffile = pytest.importorskip("tifffile")
+
+
+def video(path, frames, codec, depth=cv2.CV_8U):
+    """Skips where this OpenCV cannot write it."""
+    height, width = frames[0].shape[:2]
+    how = [
+        cv2.VIDEOWRITER_PROP_DEPTH,
+        depth,
+        cv2.VIDEOWRITER_PROP_IS_COLOR,
+        int(frames[0].ndim == 3),
+    ]
+    fourcc = cv2.VideoWriter_fourcc(*codec)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, fourcc, 10, (width, height), how)
+    if not writer.isOpened():
+        pytest.skip(f"this OpenCV does not write {codec}")
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def gray(dtype, count=3):
+    return [smooth_frame(dtype, (48, 64), seed) for seed in range(count)]
+
+
+@pytest.mark.parametrize(("dtype", "depth"), [(np.uint8, cv2.CV_8U), (np.uint16, cv2.CV_16U)])
+def test_gray_pixels_are_those_of_the_file(tmp_path, dtype, depth):
+    frames = gray(dtype)
+    with open_stack(video(tmp_path / "a.mkv", frames, "FFV1", depth), ReadOptions()) as stack:
+        assert (stack.count, stack.order) == (3, "")
+        for found, frame in zip(stack.frames(), frames, strict=True):
+            assert found.dtype == dtype
+            np.testing.assert_array_equal(found, frame)
+        for index in (2, 0, 1):  # in any order
+            np.testing.assert_array_equal(stack.read(index), frames[index])
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "MJPG"), ("a.mp4", "mp4v")])
+def test_colour_is_reduced_to_luma_and_said(tmp_path, name, codec):
+    frames = [np.repeat(frame[..., None], 3, axis=2) for frame in gray(np.uint8)]
+    for frame in frames:
+        frame[..., 0] //= 2
+    with open_stack(video(tmp_path / name, frames, codec), ReadOptions()) as stack:
+        found = list(stack.frames())
+        assert any("no temperatures" in what for what in stack.unused)
+        assert any("luma" in what for what in stack.unused)
+    assert len(found) == 3
+    for luma, frame in zip(found, frames):
+        expected = frame.astype(float) @ [0.114, 0.587, 0.299]
+        assert luma.dtype == np.uint8 and abs(luma - expected).mean() < 5
+
+
+def test_upscaled_it_is_a_tiff_of_all_frames(tmp_path):
+    video(tmp_path / "in.mkv", gray(np.uint16), "FFV1", cv2.CV_16U)
+    arguments = [str(tmp_path / "in.mkv"), str(tmp_path / "out"), "--backend", "bicubic"]
+    assert main(["upscale", *arguments, "--json", str(tmp_path / "done.json")]) == 0
+    result = tifffile.imread(tmp_path / "out" / "in.tiff")
+    assert (result.shape, result.dtype) == ((3, 192, 256), np.uint16)
+    (said,) = json.loads((tmp_path / "done.json").read_text())["not_used"]
+    assert said["what"] == "a video's times and sound"
+
+
+def test_a_player_plays_it(tmp_path):
+    frames = gray(np.uint8)
+    source = open_source(video(tmp_path / "a.mkv", frames, "FFV1"), byte_order=LITTLE)
+    found = [frame.image for frame in source.frames()]
+    np.testing.assert_array_equal(found, frames)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all"])
+def test_what_is_none_is_named(tmp_path, content):
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.mp4: .*accepted are videos of 8 bits"):
+        read_image(tmp_path / "a.mp4")
+
+
+def test_more_than_8_bits_in_colour_are_refused(tmp_path, monkeypatch):
+    path = video(tmp_path / "a.mkv", gray(np.uint8), "FFV1")
+    monkeypatch.setattr("difiisr_ros.io.video._GRAY", {})
+    with pytest.raises(DataError, match=r"is a video of pixel format b'Y800'"):
+        read_image(path)
+
+
+def test_a_video_that_ends_early_is_read_to_where_it_is_whole(tmp_path):
+    path = video(tmp_path / "a.avi", gray(np.uint8, 20), "MJPG")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with open_stack(path, ReadOptions()) as stack:
+        assert 0 < stack.count < 20 and len(list(stack.frames())) == stack.count
