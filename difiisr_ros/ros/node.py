@@ -8,6 +8,7 @@ diagnostics answer while a frame is being computed.
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -32,6 +33,9 @@ from difiisr_ros.stream.log_bridge import LogBridge
 #: Seconds to wait for the frame in work when deactivating; ros2 launch kills after ten.
 STOP_TIMEOUT = 4.0
 
+#: Seconds between looks at who follows transitions, before the first.
+LISTENER_PERIOD = 0.02
+
 #: Seconds between looks at who subscribes, where the middleware does not report it (Humble).
 DEMAND_PERIOD = 0.25
 
@@ -39,7 +43,16 @@ DEMAND_PERIOD = 0.25
 class SuperResolutionNode(GuardedLifecycleNode):
     """See ``docs/super_resolution_node.md`` for topics, parameters, services and diagnostics."""
 
-    def __init__(self, node_name: str = "super_resolution", **kwargs: Any) -> None:
+    def __init__(
+        self, node_name: str = "super_resolution", listener_wait: float = 0.0, **kwargs: Any
+    ) -> None:
+        """
+        Args:
+            node_name: unless remapped.
+            listener_wait: with ``autostart``, seconds at most that the first transition waits for
+                somebody who follows transitions.
+            kwargs: of rclpy's node.
+        """
         super().__init__(node_name, **kwargs)
         #: The streams by camera name.
         self.cameras: dict[str, CameraStream] = {}
@@ -72,9 +85,12 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._start_timer = None
         #: Of the process that spins this node.
         self.exit_code = 0
+        self._start_by = time.monotonic() + listener_wait
         if self.parameters["autostart"] or self.parameters["build_only"]:
             self._start_timer = self.create_timer(
-                0.0, self.never_fatal(self._autostart), clock=steady
+                LISTENER_PERIOD if listener_wait else 0.0,
+                self.never_fatal(self._autostart),
+                clock=steady,
             )
 
     def configure(self) -> None:
@@ -151,6 +167,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         super().destroy_node()
 
     def _autostart(self) -> None:
+        # What is published before a subscriber is found is lost to it.
+        followed = self.count_subscribers("~/transition_event")
+        if not followed and time.monotonic() < self._start_by:
+            return
         timer, self._start_timer = self._start_timer, None
         if timer is None:  # it had fired once more before it was destroyed
             return
