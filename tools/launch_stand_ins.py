@@ -22,7 +22,10 @@ MODULES = (
 )  # fmt: skip
 
 #: Parts of our package that import launch.
-OURS = ("difiisr_ros.ros.launch_actions", "difiisr_ros.ros.launch_replay")
+OURS = tuple(f"difiisr_ros.ros.launch_{part}" for part in ("actions", "node", "replay"))
+
+#: Actions that start a ROS node.
+NODES = ("Node", "LifecycleNode", "SuperResolutionNode", "DeclaredNode")
 
 
 class Context(dict[str, str]):
@@ -43,6 +46,15 @@ class Thing:
     def perform(self, context: dict[str, str]) -> str:
         """What LaunchConfiguration does."""
         return context[self.args[0]]
+
+    def execute(self, context: dict[str, str]) -> list[Any]:
+        """What an action does."""
+        return []
+
+    @property
+    def node_name(self) -> str:
+        """What a node's action has once it is executed."""
+        return "/" + f"{self.kwargs['namespace']}/{self.kwargs['name']}".strip("/")
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -109,34 +121,39 @@ def declared(module: Any) -> dict[str, Any]:
     return {d.args[0]: d.kwargs for d in entities if kind(d) == "DeclareLaunchArgument"}
 
 
-def started(module: Any, repository: Path, **given: str) -> list[Any]:
+def started(module: Any, **given: str) -> list[Any]:
     """The actions that a launch file takes with these arguments."""
     (entities,) = module.generate_launch_description().args
     arguments = {argument.name: argument for argument in module.ARGUMENTS}
-    texts = {
-        name: str(repository / argument.default) if argument.in_share else argument.default
-        for name, argument in arguments.items()
-    }
+    texts = {name: argument.default for name, argument in arguments.items()}
     assert set(given) <= set(texts)
-    return entities[-1].kwargs["function"](Context(texts, **given))
+    context = Context(texts, **given)
+    last = entities[-1]
+    if kind(last) == "OpaqueFunction":
+        actions = last.kwargs["function"](context)
+        return [
+            *(more for a in actions if kind(a) in NODES for more in a.execute(context)),
+            *actions,
+        ]
+    return [*last.execute(context), last]
 
 
 def nodes(actions: list[Any]) -> dict[str, Any]:
     """The ROS nodes among them: keyword arguments by namespace and name."""
-    found = [a.kwargs for a in actions if kind(a) in ("Node", "LifecycleNode")]
+    found = [a.kwargs for a in actions if kind(a) in NODES]
     named = {f"{k.get('namespace', '')}/{k.get('name', k['executable'])}": k for k in found}
     assert len(named) == len(found)
     return named
 
 
-def plain(parameters: list[Any]) -> list[Any]:
-    """A node's parameters with ``ParameterValue`` taken off; its texts must say that they are."""
-    result: list[Any] = []
-    for item in parameters:
-        if isinstance(item, dict):
-            item = {key: _plain(value) for key, value in item.items()}
-        result.append(item)
-    return result
+def plain(parameters: list[Any] | None) -> dict[str, Any]:
+    """A node's parameters with ``ParameterValue`` taken off; its texts must say that they are.
+
+    Files of parameters are left out.
+    """
+    values = [item for item in parameters or [] if isinstance(item, dict)]
+    assert len(values) <= 1 and all(values), "an empty file would be written for it"
+    return {key: _plain(value) for item in values for key, value in item.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -23,8 +23,9 @@ from difiisr_ros.stream import frame_player_parameters, monitor_parameters, para
 from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
     NAMESPACE,
+    PARAMS_FILE,
+    RESPAWN,
     LaunchArgument,
-    params_file,
 )
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, Value
 
@@ -158,7 +159,7 @@ def files() -> dict[Path, str]:
     put(node, "parameters:super_resolution_node", by_change(parameter_table.TABLE))
     put(demo, "parameters:frame_player_node", parameters(frame_player_parameters.TABLE))
     put(demo, "parameters:sr_monitor_node", parameters(monitor_parameters.TABLE))
-    shared = [params_file("super_resolution.yaml"), NAMESPACE, LOG_LEVEL]
+    shared = [PARAMS_FILE, NAMESPACE, RESPAWN, LOG_LEVEL]
     put(launch, "arguments:shared", "\n".join(map(_item, shared)))
     for name in LAUNCH_FILES:
         given = launch_arguments(name)
