@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from difiisr_ros.errors import OptionError
@@ -23,7 +25,7 @@ from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
 from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
-from difiisr_ros.ros.parameters import NodeParameters
+from difiisr_ros.ros.parameters import NodeParameters, without_unchanged
 from difiisr_ros.ros.qos import forget_overrides
 from difiisr_ros.ros.upscaling import Upscaler
 from difiisr_ros.stream.deadline import DeadlineController
@@ -92,6 +94,13 @@ class SuperResolutionNode(GuardedLifecycleNode):
                 self.never_fatal(self._autostart),
                 clock=steady,
             )
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """As every node's; a read-only parameter may be set to what it is."""
+        changes = without_unchanged(self, parameter_list)
+        if parameter_list and not changes:
+            return SetParametersResult(successful=True)
+        return super().set_parameters_atomically(changes)
 
     def configure(self) -> None:
         """Validate, load, warm up, create the publishers."""

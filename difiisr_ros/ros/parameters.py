@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -37,7 +37,7 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     message = ParameterDescriptor(
         description=f"{spec.description} {when[spec.change]}",
         read_only=spec.change is Change.START,
-        additional_constraints=f"One of: {spec.accepted}" if spec.choices else "",
+        additional_constraints=f"Accepted: {spec.accepted}",
     )
     if spec.minimum is not None and spec.maximum is not None:
         if spec.type_name == "int":
@@ -49,6 +49,22 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
                 FloatingPointRange(from_value=spec.minimum, to_value=spec.maximum, step=0.0)
             ]
     return message
+
+
+def without_unchanged(node: Any, parameters: Iterable[Parameter]) -> list[Parameter]:
+    """Those that would change something, or may be changed at all.
+
+    rclpy refuses whatever would set a read-only parameter, also to what it is: a node would refuse
+    what it has dumped itself.
+    """
+
+    def is_unchanged(new: Parameter) -> bool:
+        if not node.has_parameter(new.name) or not node.describe_parameter(new.name).read_only:
+            return False
+        now = node.get_parameter(new.name)
+        return now.type_ == new.type_ and _plain(now.value) == _plain(new.value)
+
+    return [parameter for parameter in parameters if not is_unchanged(parameter)]
 
 
 class NodeParameters:
@@ -139,7 +155,8 @@ class NodeParameters:
             wrong = spec.check(value)
             if wrong is not None:
                 return wrong
-            if spec.change is Change.CONFIGURE and self._is_configured():
+            changes_it = value != self[name]
+            if changes_it and spec.change is Change.CONFIGURE and self._is_configured():
                 return (
                     f"{name} is read-only once configured; "
                     "deactivate and clean up the node, set it, then configure again"
