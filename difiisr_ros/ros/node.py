@@ -21,6 +21,7 @@ from std_srvs.srv import SetBool
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.long_work import interrupting, stop_requested
+from difiisr_ros.ros.bond import Bond, form_bond
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
 from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
@@ -68,6 +69,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._create_cameras()
         # A timer and a transition may meet here when the user's executor has several threads.
         self._demand_lock = threading.RLock()
+        self._bond: Bond | None = None  # while active
         self._slots: FrameSlots[Arrival] | None = None
         self._worker: FrameWorker[Arrival] | None = None
         self._clock_watch = ClockWatch(self)
@@ -142,9 +144,15 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._slots = slots
         self._worker = FrameWorker(slots, self._upscaler.work, self._worker_failed)
         self._follow_demand()
+        period = self.parameters["bond_heartbeat_period"]
+        if period and not self.parameters["autostart"]:
+            self._bond = form_bond(self, period)
 
     def deactivate(self) -> None:
         """Unsubscribe, discard what waits, let the frame in work finish."""
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.end()
         with self._demand_lock:
             worker, self._worker, self._slots = self._worker, None, None
             for camera in self.cameras.values():
