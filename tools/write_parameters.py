@@ -4,7 +4,8 @@
     python tools/write_parameters.py --check    # exit with 1 where something would change
 
 Writes config/super_resolution.yaml and config/multi_camera.yaml, and what is between markers in
-docs/super_resolution_node.md, docs/demo.md and, of the launch files' arguments, docs/launch.md.
+docs/super_resolution_node.md, docs/demo.md, docs/detectors.md and, of the launch files' arguments,
+docs/launch.md.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from launch_stand_ins import launch_file
 from marked_text import ROOT, marked, write_files
 
 from difiisr_ros.stream import frame_player_parameters, monitor_parameters, parameter_table
+from difiisr_ros.stream.detectors import DETECTOR_TABLE, MAPPER_TABLE
 from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
     NAMESPACE,
@@ -150,8 +152,9 @@ def launch_arguments(name: str) -> Sequence[LaunchArgument]:
 
 def files() -> dict[Path, str]:
     """What is written: path and text."""
-    node, demo, launch = (DOCS / f"{n}.md" for n in ("super_resolution_node", "demo", "launch"))
-    texts = {path: path.read_text() for path in (node, demo, launch)}
+    pages = ("super_resolution_node", "demo", "launch", "detectors")
+    node, demo, launch, detectors = (DOCS / f"{name}.md" for name in pages)
+    texts = {path: path.read_text() for path in (node, demo, launch, detectors)}
 
     def put(path: Path, name: str, content: str) -> None:
         texts[path] = marked(texts[path], name, content)
@@ -159,6 +162,8 @@ def files() -> dict[Path, str]:
     put(node, "parameters:super_resolution_node", by_change(parameter_table.TABLE))
     put(demo, "parameters:frame_player_node", parameters(frame_player_parameters.TABLE))
     put(demo, "parameters:sr_monitor_node", parameters(monitor_parameters.TABLE))
+    put(detectors, "parameters:detection_mapper_node", parameters(MAPPER_TABLE))
+    put(detectors, "parameters:thermal_detector_node", parameters(DETECTOR_TABLE))
     shared = [PARAMS_FILE, NAMESPACE, RESPAWN, LOG_LEVEL]
     put(launch, "arguments:shared", "\n".join(map(_item, shared)))
     for name in LAUNCH_FILES:

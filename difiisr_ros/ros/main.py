@@ -51,5 +51,27 @@ def monitor(args: Sequence[str] | None = None) -> int:
     return run_executable("sr_monitor_node", make, args)
 
 
+def detection_mapper(args: Sequence[str] | None = None) -> int:
+    """``detection_mapper_node``."""
+
+    def make() -> Any:
+        from difiisr_ros.ros.detection_mapper import DetectionMapper
+
+        return DetectionMapper()
+
+    return run_executable("detection_mapper_node", make, args)
+
+
+def thermal_detector(args: Sequence[str] | None = None) -> int:
+    """``thermal_detector_node``."""
+
+    def make() -> Any:
+        from difiisr_ros.ros.thermal_detector import ThermalDetector
+
+        return ThermalDetector()
+
+    return run_executable("thermal_detector_node", make, args)
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,12 +20,12 @@ from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
-from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
 from difiisr_ros.lab.training.run_folder import continuing, saving
 from difiisr_ros.long_work import stop_requested, stopping_at_signals
 from difiisr_ros.models.checkpoint import misfits
 from difiisr_ros.models.detector.checkpoint import save_detector
+from difiisr_ros.models.detector.detector import Detector
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
 
