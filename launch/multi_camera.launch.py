@@ -14,6 +14,7 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.launch_actions import declare, texts_of
 from difiisr_ros.ros.launch_node import SuperResolutionNode
 from difiisr_ros.stream.launch_arguments import (
+    ENCLAVE,
     LOG_LEVEL,
     NAMESPACE,
     NODE_PARAMETERS,
@@ -45,6 +46,7 @@ ARGUMENTS = (
     *of_parameters("model", "camera", "backend", "autostart", "build_only"),
     USE_SIM_TIME,
     RESPAWN,
+    ENCLAVE,
     LOG_LEVEL,
 )
 

@@ -12,6 +12,7 @@ from launch import LaunchDescription
 from difiisr_ros.ros.launch_actions import declare
 from difiisr_ros.ros.launch_node import DeclaredNode
 from difiisr_ros.stream.launch_arguments import (
+    ENCLAVE,
     LOG_LEVEL,
     NAMESPACE,
     PARAMS_FILE,
@@ -34,6 +35,7 @@ ARGUMENTS = (
     *of_parameters("model", "camera", "backend", "autostart", "build_only"),
     USE_SIM_TIME,
     RESPAWN,
+    ENCLAVE,
     LOG_LEVEL,
 )
 

@@ -23,6 +23,7 @@ from marked_text import ROOT, marked, write_files
 from difiisr_ros.stream import frame_player_parameters, monitor_parameters, parameter_table
 from difiisr_ros.stream.detectors import DETECTOR_TABLE, MAPPER_TABLE
 from difiisr_ros.stream.launch_arguments import (
+    ENCLAVE,
     LOG_LEVEL,
     NAMESPACE,
     PARAMS_FILE,
@@ -164,7 +165,7 @@ def files() -> dict[Path, str]:
     put(demo, "parameters:sr_monitor_node", parameters(monitor_parameters.TABLE))
     put(detectors, "parameters:detection_mapper_node", parameters(MAPPER_TABLE))
     put(detectors, "parameters:thermal_detector_node", parameters(DETECTOR_TABLE))
-    shared = [PARAMS_FILE, NAMESPACE, RESPAWN, LOG_LEVEL]
+    shared = [PARAMS_FILE, NAMESPACE, RESPAWN, ENCLAVE, LOG_LEVEL]
     put(launch, "arguments:shared", "\n".join(map(_item, shared)))
     for name in LAUNCH_FILES:
         given = launch_arguments(name)

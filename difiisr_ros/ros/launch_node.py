@@ -77,8 +77,9 @@ class SuperResolutionNode(LifecycleNode):
         # launch_ros hands over values under the node's full name, which wins over the /**: section
         # of a file. What stands before the file on the command line, for any name, does not.
         ros_arguments = [a for k, v in (presets or {}).items() for a in ("-p", f"{k}:={v}")]
-        level = texts.get("log_level")
-        ros_arguments += ["--log-level", level] if level else []
+        for name in ("enclave", "log_level"):
+            if texts.get(name):
+                ros_arguments += [f"--{name.replace('_', '-')}", texts[name]]
         files = [file] if file else []
         super().__init__(
             **_WHAT,

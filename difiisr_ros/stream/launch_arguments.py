@@ -200,6 +200,12 @@ RESPAWN = LaunchArgument(
     choices=tuple(_BOOLEANS),
 )
 
+ENCLAVE = LaunchArgument(
+    "enclave",
+    "SROS2 enclave of the node, for example /super_resolution, as in config/sros2_policy.xml. "
+    "Empty: the root's.",
+)
+
 LOG_LEVEL = LaunchArgument(
     "log_level",
     "Least severity that is logged. Empty: info.",

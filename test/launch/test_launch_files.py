@@ -201,6 +201,7 @@ def test_what_is_given_overrides_the_file_in_the_right_type(repository):
         "autostart": "False",
         "use_sim_time": "true",
         "log_level": "debug",
+        "enclave": "/super_resolution",
         "image": "/a/image",
         "camera_info": "/b/info",
         "namespace": "rig",
@@ -213,7 +214,8 @@ def test_what_is_given_overrides_the_file_in_the_right_type(repository):
             "autostart": False,
             "use_sim_time": True,
         }
-    assert node["ros_arguments"] == ["--log-level", "debug"]
+    security = ["--enclave", "/super_resolution"]
+    assert node["ros_arguments"] == [*security, "--log-level", "debug"]
     assert node["remappings"] == [("image_raw", "/a/image"), ("camera_info", "/b/info")]
     assert node["namespace"] == "rig"
 
