@@ -45,15 +45,15 @@ GROUPS = {
     Change.START: "**Read when the node starts.**",
 }
 _NODE = """\
-# Parameters of super_resolution_node, all with their defaults. Written by
-# tools/write_parameters.py from the node's own table; `ros2 param describe /super_resolution NAME`
-# and docs/super_resolution_node.md explain them too.
+# Parameters of super_resolution_node, all with their defaults: copy what differs into a file of
+# yours, for params_file. Written by tools/write_parameters.py from the node's own table;
+# `ros2 param describe /super_resolution NAME` and docs/super_resolution_node.md explain them too.
 /**:
   ros__parameters:
 """
 _CAMERAS = """\
-# Parameters of the node that multi_camera.launch.py starts, or, with processes:=one_each, of all
-# of them. What is not here has its default; config/super_resolution.yaml lists everything.
+# To copy from, for multi_camera.launch.py's params_file: parameters of the node that it starts, or,
+# with processes:=one_each, of all of them. config/super_resolution.yaml lists everything.
 /**:
   ros__parameters:
 {camera_names}
