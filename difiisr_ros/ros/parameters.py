@@ -6,7 +6,6 @@ says what is accepted, and refuses to configure until the value is corrected.
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,7 +18,7 @@ from rcl_interfaces.msg import (
 )
 from rclpy.parameter import Parameter
 
-from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, likely_meant
 from difiisr_ros.stream.parameter_table import BY_NAME, TABLE, check_together
 from difiisr_ros.stream.settings import StreamSettings
 
@@ -121,9 +120,9 @@ class NodeParameters:
         for name in self._overrides():
             if name in BY_NAME or name == "use_sim_time" or name.startswith("qos_overrides."):
                 continue
-            close = difflib.get_close_matches(name, BY_NAME, n=1)
+            close = likely_meant(name, BY_NAME)
             if close:
-                notes.append(f"parameter '{name}' does not exist; did you mean '{close[0]}'?")
+                notes.append(f"parameter '{name}' does not exist; did you mean '{close}'?")
         return notes
 
     def values(self) -> dict[str, Any]:
