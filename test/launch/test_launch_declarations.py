@@ -15,7 +15,9 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 from support.behaviours import write_bag
 from support.launch_case import share
+from support.paths import REPOSITORY
 
+EXAMPLES = sorted((REPOSITORY / "docs" / "examples").glob("*.launch.py"))
 FILES = ("super_resolution", "multi_camera", "replay_evaluation", "demo")
 
 
@@ -43,6 +45,13 @@ def test_arguments_are_declared(name):
         declaration.execute(context)
         value = context.launch_configurations[argument.name]
         assert value == argument.default
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_are_launch_files(path):
+    """What they include is looked up only when they are executed."""
+    source = PythonLaunchDescriptionSource(str(path))
+    assert len(source.get_launch_description(LaunchContext()).entities) >= 2
 
 
 @pytest.mark.parametrize("name", FILES)
