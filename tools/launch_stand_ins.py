@@ -82,6 +82,11 @@ def _stand_in(name: str) -> types.ModuleType:
     return module
 
 
+def _logger(name: str) -> logging.Logger:
+    """One that passes on what it is told: launch's own of this name, where it is loaded, does not."""
+    return logging.getLogger(f"stand_ins.{name}")
+
+
 @contextlib.contextmanager
 def launch_file(repository: Path, name: str, installed: tuple[str, ...] = ()) -> Iterator[Any]:
     """The launch file of this name as a module; ``installed`` are the ROS packages there are."""
@@ -101,7 +106,7 @@ def launch_file(repository: Path, name: str, installed: tuple[str, ...] = ()) ->
         packages.PackageNotFoundError = PackageNotFoundError  # type: ignore[attr-defined]
         packages.get_package_prefix = get_package_prefix  # type: ignore[attr-defined]
         packages.get_package_share_directory = get_package_prefix  # type: ignore[attr-defined]
-        sys.modules["launch.logging"].get_logger = logging.getLogger  # type: ignore[attr-defined]
+        sys.modules["launch.logging"].get_logger = _logger  # type: ignore[attr-defined]
         path = repository / "launch" / f"{name}.launch.py"
         spec = importlib.util.spec_from_file_location(f"{name}_launch", path)
         assert spec is not None and spec.loader is not None
