@@ -83,7 +83,7 @@ def _stand_in(name: str) -> types.ModuleType:
 
 
 def _logger(name: str) -> logging.Logger:
-    """One that passes on what it is told: launch's own of this name, where it is loaded, does not."""
+    """One that passes on what it is told: a loaded launch's own of this name does not."""
     return logging.getLogger(f"stand_ins.{name}")
 
 
