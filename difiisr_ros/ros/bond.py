@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 
 #: Name of the topic, relative, as the manager and Nav2's own nodes have it.
@@ -35,11 +36,17 @@ class Bond:
         self._node, self._kind, self._period = node, Status, period
         self._instance = str(uuid.uuid4())
         self._ended = False
-        self._publisher = node.create_publisher(Status, TOPIC, 1)
-        self._subscription = node.create_subscription(Status, TOPIC, self._on_status, 10)
+        # A group that goes with it: the node's own keeps what has been destroyed.
+        group = MutuallyExclusiveCallbackGroup()
+        self._publisher = node.create_publisher(Status, TOPIC, 1, callback_group=group)
+        self._subscription = node.create_subscription(
+            Status, TOPIC, self._on_status, 10, callback_group=group
+        )
         # A bag's clock that stands still must not look like a death.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = node.create_timer(period, node.never_fatal(self._beat), clock=steady)
+        self._timer = node.create_timer(
+            period, node.never_fatal(self._beat), callback_group=group, clock=steady
+        )
         self._beat()
 
     def end(self) -> None:

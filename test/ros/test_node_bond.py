@@ -37,9 +37,9 @@ class FakeNode:
         self.sent: list[tuple[bool, str]] = []
         self.logged: list[str] = []
         self.gone: list[Any] = []
-        self.create_timer = lambda period, callback, clock: callback
-        self.create_subscription = lambda kind, topic, callback, depth: callback
-        self.create_publisher = lambda kind, topic, depth: SimpleNamespace(
+        self.create_timer = lambda period, callback, **options: callback
+        self.create_subscription = lambda kind, topic, callback, depth, **options: callback
+        self.create_publisher = lambda kind, topic, depth, **options: SimpleNamespace(
             publish=lambda s: self.sent.append((s.active, s.instance_id))
         )
         self.destroy_timer = self.destroy_subscription = self.destroy_publisher = self.gone.append
