@@ -43,11 +43,11 @@ demo: setup ## run player, node and monitor over DDS for 20 s; INPUT=path for yo
 
 .PHONY: test
 test: setup ## unit, ROS and end-to-end tests, without the slow ones
-	@$(PY) -m pytest -m "not slow" $(WORKERS) $(ARGS)
+	@$(PY) -m pytest $(WORKERS) $(ARGS)
 
 .PHONY: test-all
 test-all: setup ## all tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -m "" $(ARGS)
 
 .PHONY: lint
 lint: setup ## ruff and mypy

@@ -88,6 +88,8 @@ setup(
             "super_resolution_node = difiisr_ros.ros.main:main",
             "frame_player_node = difiisr_ros.ros.main:frame_player",
             "sr_monitor_node = difiisr_ros.ros.main:monitor",
+            "detection_mapper_node = difiisr_ros.ros.main:detection_mapper",
+            "thermal_detector_node = difiisr_ros.ros.main:thermal_detector",
         ],
     },
 )

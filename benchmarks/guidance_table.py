@@ -27,14 +27,14 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.io.images import list_images, read_image
 from difiisr_ros.lab.detection.boxes import BoxSet, read_boxes
 from difiisr_ros.lab.detection.coco import evaluate_boxes, interval
-from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 from difiisr_ros.lab.frames.degrade import CAMERA, NOISE_PERCENT, crop_to_scale, known_camera
 from difiisr_ros.lab.frames.streams import StreamOptions
 from difiisr_ros.lab.scores.hot_spots import HotSpots
 from difiisr_ros.lab.scores.metrics import Ssim, consistency, data_range, psnr
 from difiisr_ros.lab.scores.spectrum import distance, radial_log_amplitude
-from difiisr_ros.models.detector.decode import Detections
+from difiisr_ros.models.detector.boxes import Detections
+from difiisr_ros.models.detector.detector import Detector
 
 SETTINGS = "1;1:v0.5;1:v1;2;2:v0.5;2:v0.5:p0.5;4;4:v0.5;4:v0.5:p0.5"
 _NUMBER = r"\d+(?:\.\d+)?"

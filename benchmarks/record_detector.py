@@ -23,8 +23,8 @@ from torch import nn
 
 from difiisr_ros.cli import main as difiisr
 from difiisr_ros.lab.detection.coco import METRICS
-from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.models.detector.checkpoint import load_detector
+from difiisr_ros.models.detector.detector import Detector
 from difiisr_ros.models.detector.model import ThermalDetector
 
 METHODS = "bicubic,bicubic_pillow,difiisr"

@@ -20,17 +20,17 @@ from difiisr_ros.ros.launch_actions import (
     declare,
     is_installed,
     share,
-    super_resolution_node,
     texts_of,
     tool_node,
 )
+from difiisr_ros.ros.launch_node import SuperResolutionNode
 from difiisr_ros.stream import frame_player_parameters
 from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
+    PARAMS_FILE,
     LaunchArgument,
     given_parameters,
     of_parameters,
-    params_file,
 )
 
 PLAYER = frame_player_parameters.BY_NAME
@@ -45,7 +45,7 @@ ARGUMENTS = (
     *of_parameters("source", "rate", "width", "height", table=PLAYER, unset="the player's default"),
     # Image views, unlike RViz, show the 16-bit counts of a thermal scene as one even gray.
     *of_parameters("encoding", table=PLAYER, defaults={"encoding": "mono8"}),
-    params_file("super_resolution.yaml"),
+    PARAMS_FILE,
     *of_parameters("model"),
     *of_parameters(
         "camera",
@@ -106,7 +106,7 @@ def viewers(view, has_display):
 
 
 def start(context):
-    texts = texts_of(ARGUMENTS, context)
+    texts = texts_of(ARGUMENTS, context, __file__)
     # Reliable: a viewer gets the images whatever QoS it asks for.
     played = {**given_parameters(ARGUMENTS, texts, PLAYER), "reliability": "reliable"}
     more = {"camera_names": [""]}  # the player is one camera
@@ -116,7 +116,7 @@ def start(context):
     system = EndOnce()
     return [
         system.handler(),
-        super_resolution_node(
+        SuperResolutionNode(
             ARGUMENTS,
             texts,
             namespace="",

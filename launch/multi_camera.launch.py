@@ -11,17 +11,21 @@ from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of, until_built
+from difiisr_ros.ros.launch_actions import declare, texts_of
+from difiisr_ros.ros.launch_node import SuperResolutionNode
 from difiisr_ros.stream.launch_arguments import (
+    ENCLAVE,
     LOG_LEVEL,
     NAMESPACE,
     NODE_PARAMETERS,
+    PARAMS_FILE,
+    RESPAWN,
     USE_SIM_TIME,
     LaunchArgument,
     given_parameters,
     of_parameters,
-    params_file,
 )
+from difiisr_ros.stream.topic_names import check_topic
 
 ARGUMENTS = (
     *of_parameters("camera_names", defaults={"camera_names": None}),
@@ -32,7 +36,7 @@ ARGUMENTS = (
         default="one",
         choices=("one", "one_each"),
     ),
-    params_file("multi_camera.yaml"),
+    PARAMS_FILE,
     NAMESPACE,
     LaunchArgument(
         "image",
@@ -41,19 +45,21 @@ ARGUMENTS = (
     ),
     *of_parameters("model", "camera", "backend", "autostart", "build_only"),
     USE_SIM_TIME,
+    RESPAWN,
+    ENCLAVE,
     LOG_LEVEL,
 )
 
 
 def one_process(texts, names):
     remappings = [(f"{name}/image_raw", f"{name}/{texts['image']}") for name in names]
-    return [super_resolution_node(ARGUMENTS, texts, remappings=remappings)]
+    return [SuperResolutionNode(ARGUMENTS, texts, remappings=remappings)]
 
 
 def one_process_each(texts, names):
     above = texts["namespace"].rstrip("/")
     return [
-        super_resolution_node(
+        SuperResolutionNode(
             ARGUMENTS,
             texts,
             namespace=f"{above}/{name}" if texts["namespace"] else name,
@@ -67,7 +73,7 @@ def one_process_each(texts, names):
 
 
 def start(context):
-    texts = texts_of(ARGUMENTS, context)
+    texts = texts_of(ARGUMENTS, context, __file__)
     names = given_parameters(ARGUMENTS, texts, NODE_PARAMETERS).get("camera_names")
     if not names:
         raise OptionError("camera_names:= is empty; accepted are names, for example front,rear")
@@ -76,8 +82,9 @@ def start(context):
             f"image:={texts['image']}: would be the same topic for every camera; accepted are "
             "relative names, for example thermal/image_raw"
         )
+    check_topic("image", texts["image"])
     start_nodes = one_process if texts["processes"] == "one" else one_process_each
-    return until_built(texts, start_nodes(texts, names))
+    return start_nodes(texts, names)
 
 
 def generate_launch_description():

@@ -18,22 +18,17 @@ from launch_ros.substitutions import ExecutableInPackage
 
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.ros.dds_profile import VARIABLES, find_profile
-from difiisr_ros.ros.launch_actions import (
-    PACKAGE,
-    EndOnce,
-    declare,
-    super_resolution_node,
-    texts_of,
-    tool_node,
-)
+from difiisr_ros.ros.launch_actions import EndOnce, declare, texts_of, tool_node
+from difiisr_ros.ros.launch_node import SuperResolutionNode
 from difiisr_ros.ros.launch_replay import Replay
 from difiisr_ros.stream.launch_arguments import (
     LOG_LEVEL,
     NODE_PARAMETERS,
+    PACKAGE,
+    PARAMS_FILE,
     LaunchArgument,
     given_parameters,
     of_parameters,
-    params_file,
 )
 from difiisr_ros.stream.replay import (
     NODE,
@@ -78,7 +73,7 @@ ARGUMENTS = (
     LaunchArgument(
         "output", "Folder to make for the results. Empty: replay_ and the time, in the present one."
     ),
-    params_file("super_resolution.yaml"),
+    PARAMS_FILE,
     LaunchArgument(
         "namespace",
         "Namespace of all nodes and topics, to keep them apart from those of a live camera.",
@@ -134,7 +129,7 @@ def evaluate(texts, engine, *options):
 
 
 def start(context):
-    texts = texts_of(ARGUMENTS, context)
+    texts = texts_of(ARGUMENTS, context, __file__)
     try:
         rate = float(texts["rate"] or PLAYERS[texts["player"]])
     except ValueError:
@@ -149,7 +144,7 @@ def start(context):
     system = EndOnce()
     given = given_parameters(ARGUMENTS, texts, NODE_PARAMETERS)
     camera, profile = camera_of_played_frames(texts["params_file"], given, output)
-    node = super_resolution_node(
+    node = SuperResolutionNode(
         ARGUMENTS,
         texts,
         namespace=namespace,

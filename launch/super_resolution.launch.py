@@ -8,20 +8,23 @@ Parameters come from ``params_file``; the arguments here override it when they a
 """
 
 from launch import LaunchDescription
-from launch.actions import OpaqueFunction
 
-from difiisr_ros.ros.launch_actions import declare, super_resolution_node, texts_of, until_built
+from difiisr_ros.ros.launch_actions import declare
+from difiisr_ros.ros.launch_node import DeclaredNode
 from difiisr_ros.stream.launch_arguments import (
+    ENCLAVE,
     LOG_LEVEL,
     NAMESPACE,
+    PARAMS_FILE,
+    RESPAWN,
     USE_SIM_TIME,
     LaunchArgument,
     of_parameters,
-    params_file,
 )
+from difiisr_ros.stream.topic_names import check_topic
 
 ARGUMENTS = (
-    params_file("super_resolution.yaml"),
+    PARAMS_FILE,
     NAMESPACE,
     LaunchArgument(
         "image",
@@ -31,17 +34,16 @@ ARGUMENTS = (
     LaunchArgument("camera_info", "Topic of the calibration, where it is not beside the image."),
     *of_parameters("model", "camera", "backend", "autostart", "build_only"),
     USE_SIM_TIME,
+    RESPAWN,
+    ENCLAVE,
     LOG_LEVEL,
 )
 
 
-def start(context):
-    texts = texts_of(ARGUMENTS, context)
-    remappings = [("image_raw", texts["image"])]
-    if texts["camera_info"]:
-        remappings.append(("camera_info", texts["camera_info"]))
-    return until_built(texts, [super_resolution_node(ARGUMENTS, texts, remappings=remappings)])
+def remappings(texts):
+    topics = {"image_raw": "image", "camera_info": "camera_info"}
+    return [(ours, check_topic(name, texts[name])) for ours, name in topics.items() if texts[name]]
 
 
 def generate_launch_description():
-    return LaunchDescription([*declare(ARGUMENTS), OpaqueFunction(function=start)])
+    return LaunchDescription([*declare(ARGUMENTS), DeclaredNode(ARGUMENTS, __file__, remappings)])

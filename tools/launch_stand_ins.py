@@ -22,7 +22,10 @@ MODULES = (
 )  # fmt: skip
 
 #: Parts of our package that import launch.
-OURS = ("difiisr_ros.ros.launch_actions", "difiisr_ros.ros.launch_replay")
+OURS = tuple(f"difiisr_ros.ros.launch_{part}" for part in ("actions", "node", "replay"))
+
+#: Actions that start a ROS node.
+NODES = ("Node", "LifecycleNode", "SuperResolutionNode", "DeclaredNode")
 
 
 class Context(dict[str, str]):
@@ -43,6 +46,15 @@ class Thing:
     def perform(self, context: dict[str, str]) -> str:
         """What LaunchConfiguration does."""
         return context[self.args[0]]
+
+    def execute(self, context: dict[str, str]) -> list[Any]:
+        """What an action does."""
+        return []
+
+    @property
+    def node_name(self) -> str:
+        """What a node's action has once it is executed."""
+        return "/" + f"{self.kwargs['namespace']}/{self.kwargs['name']}".strip("/")
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -70,6 +82,11 @@ def _stand_in(name: str) -> types.ModuleType:
     return module
 
 
+def _logger(name: str) -> logging.Logger:
+    """One that passes on what it is told: a loaded launch's own of this name does not."""
+    return logging.getLogger(f"stand_ins.{name}")
+
+
 @contextlib.contextmanager
 def launch_file(repository: Path, name: str, installed: tuple[str, ...] = ()) -> Iterator[Any]:
     """The launch file of this name as a module; ``installed`` are the ROS packages there are."""
@@ -89,7 +106,7 @@ def launch_file(repository: Path, name: str, installed: tuple[str, ...] = ()) ->
         packages.PackageNotFoundError = PackageNotFoundError  # type: ignore[attr-defined]
         packages.get_package_prefix = get_package_prefix  # type: ignore[attr-defined]
         packages.get_package_share_directory = get_package_prefix  # type: ignore[attr-defined]
-        sys.modules["launch.logging"].get_logger = logging.getLogger  # type: ignore[attr-defined]
+        sys.modules["launch.logging"].get_logger = _logger  # type: ignore[attr-defined]
         path = repository / "launch" / f"{name}.launch.py"
         spec = importlib.util.spec_from_file_location(f"{name}_launch", path)
         assert spec is not None and spec.loader is not None
@@ -109,34 +126,39 @@ def declared(module: Any) -> dict[str, Any]:
     return {d.args[0]: d.kwargs for d in entities if kind(d) == "DeclareLaunchArgument"}
 
 
-def started(module: Any, repository: Path, **given: str) -> list[Any]:
+def started(module: Any, **given: str) -> list[Any]:
     """The actions that a launch file takes with these arguments."""
     (entities,) = module.generate_launch_description().args
     arguments = {argument.name: argument for argument in module.ARGUMENTS}
-    texts = {
-        name: str(repository / argument.default) if argument.in_share else argument.default
-        for name, argument in arguments.items()
-    }
+    texts = {name: argument.default for name, argument in arguments.items()}
     assert set(given) <= set(texts)
-    return entities[-1].kwargs["function"](Context(texts, **given))
+    context = Context(texts, **given)
+    last = entities[-1]
+    if kind(last) == "OpaqueFunction":
+        actions = last.kwargs["function"](context)
+        return [
+            *(more for a in actions if kind(a) in NODES for more in a.execute(context)),
+            *actions,
+        ]
+    return [*last.execute(context), last]
 
 
 def nodes(actions: list[Any]) -> dict[str, Any]:
     """The ROS nodes among them: keyword arguments by namespace and name."""
-    found = [a.kwargs for a in actions if kind(a) in ("Node", "LifecycleNode")]
+    found = [a.kwargs for a in actions if kind(a) in NODES]
     named = {f"{k.get('namespace', '')}/{k.get('name', k['executable'])}": k for k in found}
     assert len(named) == len(found)
     return named
 
 
-def plain(parameters: list[Any]) -> list[Any]:
-    """A node's parameters with ``ParameterValue`` taken off; its texts must say that they are."""
-    result: list[Any] = []
-    for item in parameters:
-        if isinstance(item, dict):
-            item = {key: _plain(value) for key, value in item.items()}
-        result.append(item)
-    return result
+def plain(parameters: list[Any] | None) -> dict[str, Any]:
+    """A node's parameters with ``ParameterValue`` taken off; its texts must say that they are.
+
+    Files of parameters are left out.
+    """
+    values = [item for item in parameters or [] if isinstance(item, dict)]
+    assert len(values) <= 1 and all(values), "an empty file would be written for it"
+    return {key: _plain(value) for item in values for key, value in item.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,8 @@
     python tools/write_parameters.py --check    # exit with 1 where something would change
 
 Writes config/super_resolution.yaml and config/multi_camera.yaml, and what is between markers in
-docs/super_resolution_node.md, docs/demo.md and, of the launch files' arguments, docs/launch.md.
+docs/super_resolution_node.md, docs/demo.md, docs/detectors.md and, of the launch files' arguments,
+docs/launch.md.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from launch_stand_ins import launch_file
 from marked_text import ROOT, marked, write_files
 
 from difiisr_ros.stream import frame_player_parameters, monitor_parameters, parameter_table
+from difiisr_ros.stream.detectors import DETECTOR_TABLE, MAPPER_TABLE
 from difiisr_ros.stream.launch_arguments import (
+    ENCLAVE,
     LOG_LEVEL,
     NAMESPACE,
+    PARAMS_FILE,
+    RESPAWN,
     LaunchArgument,
-    params_file,
 )
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, Value
 
@@ -41,15 +45,15 @@ GROUPS = {
     Change.START: "**Read when the node starts.**",
 }
 _NODE = """\
-# Parameters of super_resolution_node, all with their defaults. Written by
-# tools/write_parameters.py from the node's own table; `ros2 param describe /super_resolution NAME`
-# and docs/super_resolution_node.md explain them too.
+# Parameters of super_resolution_node, all with their defaults: copy what differs into a file of
+# yours, for params_file. Written by tools/write_parameters.py from the node's own table;
+# `ros2 param describe /super_resolution NAME` and docs/super_resolution_node.md explain them too.
 /**:
   ros__parameters:
 """
 _CAMERAS = """\
-# Parameters of the node that multi_camera.launch.py starts, or, with processes:=one_each, of all
-# of them. What is not here has its default; config/super_resolution.yaml lists everything.
+# To copy from, for multi_camera.launch.py's params_file: parameters of the node that it starts, or,
+# with processes:=one_each, of all of them. config/super_resolution.yaml lists everything.
 /**:
   ros__parameters:
 {camera_names}
@@ -149,8 +153,9 @@ def launch_arguments(name: str) -> Sequence[LaunchArgument]:
 
 def files() -> dict[Path, str]:
     """What is written: path and text."""
-    node, demo, launch = (DOCS / f"{n}.md" for n in ("super_resolution_node", "demo", "launch"))
-    texts = {path: path.read_text() for path in (node, demo, launch)}
+    pages = ("super_resolution_node", "demo", "launch", "detectors")
+    node, demo, launch, detectors = (DOCS / f"{name}.md" for name in pages)
+    texts = {path: path.read_text() for path in (node, demo, launch, detectors)}
 
     def put(path: Path, name: str, content: str) -> None:
         texts[path] = marked(texts[path], name, content)
@@ -158,7 +163,9 @@ def files() -> dict[Path, str]:
     put(node, "parameters:super_resolution_node", by_change(parameter_table.TABLE))
     put(demo, "parameters:frame_player_node", parameters(frame_player_parameters.TABLE))
     put(demo, "parameters:sr_monitor_node", parameters(monitor_parameters.TABLE))
-    shared = [params_file("super_resolution.yaml"), NAMESPACE, LOG_LEVEL]
+    put(detectors, "parameters:detection_mapper_node", parameters(MAPPER_TABLE))
+    put(detectors, "parameters:thermal_detector_node", parameters(DETECTOR_TABLE))
+    shared = [PARAMS_FILE, NAMESPACE, RESPAWN, ENCLAVE, LOG_LEVEL]
     put(launch, "arguments:shared", "\n".join(map(_item, shared)))
     for name in LAUNCH_FILES:
         given = launch_arguments(name)

@@ -38,6 +38,7 @@ from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
 from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.lab.frames.put_right import truth_of
 from difiisr_ros.models.model_files import EMBEDDED
+from difiisr_ros.stream.detectors import load_detector
 from difiisr_ros.stream.parameter_table import ENGINE
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
@@ -75,6 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
     parser.add_argument(
         "--bag-seconds", type=real(0), default=60.0, help="record at most this long; 0: no bag"
+    )
+    parser.add_argument(
+        "--detect",
+        nargs="?",
+        const="detector_judge",
+        metavar="DETECTOR",
+        help="draw and count what this detector finds on bicubic and on ours: detector_judge (the "
+        "default), detector, a file of 'difiisr train-detector', or an .onnx file of YOLOX's or "
+        "YOLOv8's layout",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary here too")
     add_pixel_arguments(parser)
@@ -125,6 +135,9 @@ class Demo:
         for module, why in (("rclpy", _NO_ROS), ("rosbags", _NO_ROSBAGS)):
             if importlib.util.find_spec(module) is None:
                 raise DataError(why.format(python=sys.executable))
+        if args.detect and not args.bag_seconds:
+            raise OptionError("--detect looks at recorded frames, but --bag-seconds is 0")
+        self._detector = load_detector(args.detect) if args.detect else None
         # Opened here only to complain before anything is started.
         self._source: FrameSource = open_source(
             args.input,
@@ -368,8 +381,8 @@ class Demo:
             title = f"difiisr x4 ({summary['model']})" if summary["backend"] else "ours x4"
             if summary["backend"] == "bicubic":
                 title = "backend bicubic"
-            crop, truth = self._profile.crop, self._truth_of(played)
-            summary.update(pictures_and_quality(bag, truth, title, self._stage, crop))
+            crop, truth, detector = self._profile.crop, self._truth_of(played), self._detector
+            summary.update(pictures_and_quality(bag, truth, title, self._stage, crop, detector))
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:

@@ -15,8 +15,17 @@ _BAR = 30
 _BACKGROUND = (18, 20, 24)
 _TEXT = (235, 235, 235)
 _MARK = (255, 170, 40)
+_FOUND = (86, 180, 233)
 #: Part of the frame's width that the zoomed row shows.
 _ZOOM = 0.25
+
+
+@dataclass(frozen=True)
+class Box:
+    """One object, in pixels of its panel: (left, top, right, bottom), in edges."""
+
+    sides: tuple[float, float, float, float]
+    label: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,8 @@ class Panel:
 
     caption: str
     pixels: np.ndarray
+    boxes: Sequence[Box] = ()
+    """What a detector found in the pixels."""
 
 
 def compose(panels: Sequence[Panel]) -> np.ndarray:
@@ -70,7 +81,43 @@ def compose(panels: Sequence[Panel]) -> np.ndarray:
         scale = PANEL_WIDTH / width
         corners = [x + left * scale, _BAR + top * scale, x + right * scale, _BAR + bottom * scale]
         draw.rectangle(corners, outline=_MARK, width=2)
+        for found in panel.boxes:
+            _draw_box(draw, found, (x, _BAR), scale * width / panel.pixels.shape[1])
+        beside = (x, _BAR + panel_height + _GAP)
+        _draw_in_detail(sheet, panel, beside, size, (left * k, top * k, (right - left) * k))
     return np.asarray(sheet)
+
+
+def _draw_box(
+    draw: ImageDraw.ImageDraw, box: Box, corner: tuple[float, float], scale: float
+) -> None:
+    """A box, ``scale`` times its size, in a picture whose upper left is at ``corner``."""
+    places = [corner[i % 2] + side * scale for i, side in enumerate(box.sides)]
+    draw.rectangle(places, outline=_FOUND)
+    draw.text((places[0] + 2, places[1] - 12), box.label, fill=_FOUND, font=_font(11))
+
+
+def _draw_in_detail(
+    sheet: Image.Image,
+    panel: Panel,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    part: tuple[float, float, float],
+) -> None:
+    """A panel's boxes in its enlarged detail, cut at the detail's sides.
+
+    Args:
+        sheet: to draw into.
+        panel: whose boxes.
+        corner, size: of the detail, in pixels of the sheet.
+        part: left, top and width of what it shows, in pixels of the panel.
+    """
+    left, top, width = part
+    detail = sheet.crop((*corner, corner[0] + size[0], corner[1] + size[1]))
+    scale = size[0] / width
+    for box in panel.boxes:
+        _draw_box(ImageDraw.Draw(detail), box, (-left * scale, -top * scale), scale)
+    sheet.paste(detail, corner)
 
 
 def _tone_range(frame: np.ndarray) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.commands.demo_picture import Panel, compose
+from difiisr_ros.commands.demo_picture import Box, Panel, compose
 from difiisr_ros.core.crop import NO_CROP, Crop
 from difiisr_ros.errors import DifiisrError
 from difiisr_ros.io.bags import BagReader
@@ -149,9 +149,21 @@ def compare(pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None])
 
 
 def draw(
-    pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None], title: str, folder: Path
+    pairs: Sequence[Pair],
+    truth_of: Callable[[int], np.ndarray | None],
+    title: str,
+    folder: Path,
+    find: Callable[[np.ndarray], Sequence[Box]] = lambda pixels: (),
 ) -> list[str]:
-    """Write a side-by-side picture for each pair; returns the file names."""
+    """Write a side-by-side picture for each pair; returns the file names.
+
+    Args:
+        pairs: frames and results.
+        truth_of: the truth of a stamp, where it is known.
+        title: of the result's panel.
+        folder: to write into.
+        find: what a detector finds in bicubic, the result and the truth.
+    """
     names = []
     for i, pair in enumerate(pairs):
         bicubic = bicubic_upscale(pair.lr)
@@ -168,14 +180,39 @@ def draw(
         height, width = pair.lr.shape
         panels = [
             Panel(f"camera {width}x{height}", pair.lr),
-            Panel(caption("bicubic x4", bicubic), bicubic),
-            Panel(caption(title, pair.sr), pair.sr),
+            Panel(caption("bicubic x4", bicubic), bicubic, find(bicubic)),
+            Panel(caption(title, pair.sr), pair.sr, find(pair.sr)),
         ]
         if known and truth is not None:
-            panels.append(Panel(f"truth {truth.shape[1]}x{truth.shape[0]}", truth))
+            name = f"truth {truth.shape[1]}x{truth.shape[0]}"
+            panels.append(Panel(name, truth, find(truth)))
         names.append(f"frame_{i + 1}.png")
         write_image(folder / names[-1], compose(panels))
     return names
+
+
+def finder(detector: Any, min_score: float = 0.3) -> Callable[[np.ndarray], list[Box]]:
+    """What a detector finds, as boxes of a picture."""
+
+    def find(pixels: np.ndarray) -> list[Box]:
+        found = detector.detect(pixels, min_score=min_score)
+        names = [detector.classes[label] for label in found.labels]
+        return [
+            Box((left, top, right, bottom), f"{name} {score:.2f}")
+            for (left, top, right, bottom), name, score in zip(
+                found.boxes.tolist(), names, found.scores
+            )
+        ]
+
+    return find
+
+
+def count_found(
+    pairs: Sequence[Pair], find: Callable[[np.ndarray], Sequence[Box]]
+) -> dict[str, int]:
+    """How many objects a detector finds in bicubic's and in our frames."""
+    bicubic = sum(len(find(bicubic_upscale(pair.lr))) for pair in pairs)
+    return {"bicubic": bicubic, "ours": sum(len(find(pair.sr)) for pair in pairs)}
 
 
 def pictures_and_quality(
@@ -184,15 +221,30 @@ def pictures_and_quality(
     title: str,
     folder: Path,
     crop: Crop = NO_CROP,
+    detector: Any = None,
 ) -> dict[str, Any]:
-    """Everything that is made of the recorded frames; a bag without any gives no pictures."""
+    """Everything that is made of the recorded frames; a bag without any gives no pictures.
+
+    Args:
+        bag: recorded frames and results.
+        truth_of: the truth of a stamp, where it is known.
+        title: of our panels.
+        folder: for the pictures.
+        crop: what the node left out of its input.
+        detector: whose boxes are drawn and counted; None: nobody's.
+    """
     result: dict[str, Any] = {"psnr_gain_db": None, "psnr_db": None, "frames_compared": 0}
     result["pictures"] = []
     try:
         pairs = read_pairs(bag, COMPARED, crop)
         result.update(compare(pairs, truth_of))
         shown = [pairs[i] for i in spaced(len(pairs), PICTURES)]
-        result["pictures"] = draw(shown, truth_of, title, folder)
+        if detector is None:
+            result["pictures"] = draw(shown, truth_of, title, folder)
+        else:
+            find = finder(detector)
+            result["found"] = {"frames": len(pairs), **count_found(pairs, find)}
+            result["pictures"] = draw(shown, truth_of, title, folder, find)
     except DifiisrError as error:
         result["pictures_error"] = str(error)
     return result
@@ -223,6 +275,11 @@ def summary_text(summary: dict[str, Any]) -> str:
             f"quality   {s['psnr_gain_db']:+.2f} dB PSNR over bicubic "
             f"({s['psnr_db']['bicubic']:.2f} -> {s['psnr_db']['ours']:.2f}, "
             f"{s['frames_compared']} frames)"
+        )
+    if found := s.get("found"):
+        lines.append(
+            f"found     {found['ours']} objects in our {found['frames']} frames, "
+            f"{found['bicubic']} in bicubic's"
         )
     written = ["summary.json", *s["pictures"]]
     if s["bag"]:

@@ -128,9 +128,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -> dict[str, Any]:
     from difiisr_ros.io.images import list_images, write_image
-    from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.draw import draw_boxes
     from difiisr_ros.lab.frames.put_right import read_right
+    from difiisr_ros.models.detector.detector import Detector
 
     paths = list_images(args.data)
     own = None if args.draw is None else OwnResults(args.draw, "detect")
@@ -177,10 +177,10 @@ def _summary(objects: list[dict[str, Any]]) -> str:
 
 def _score(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -> dict[str, Any]:
     from difiisr_ros.lab.detection.boxes import read_boxes
-    from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.score import score, score_table
     from difiisr_ros.lab.evaluation.methods import bicubic_upscale, lanczos_upscale, pillow_upscale
     from difiisr_ros.lab.evaluation.results import degradation
+    from difiisr_ros.models.detector.detector import Detector
     from difiisr_ros.pipeline import SuperResolver
 
     detector = Detector.load(args.detector)

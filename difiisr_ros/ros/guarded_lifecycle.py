@@ -1,8 +1,8 @@
 """A lifecycle node that no transition can kill.
 
 rclpy swallows what a transition callback raises without a log line, and up to Jazzy an invalid
-``change_state`` request raises out of ``spin()`` (ros2/rclpy #1209). Here every failure is logged
-with its reason, answered, and leaves the node retryable.
+``change_state`` request raises out of ``spin()`` (ros2/rclpy #1209); later ones answer it without a
+word. Here every failure is logged with its reason, answered, and leaves the node retryable.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class GuardedLifecycleNode(LifecycleNode):
             result = getattr(self, f"trigger_{name}")()
         except Exception as error:  # noqa: BLE001 - rclpy raises RCLError for an invalid transition
             if self.context.ok():
-                self._invalid_transition(name, error)
+                self._invalid_transition(name, f" ({str(error).splitlines()[0]})")
             return False
         return result == TransitionCallbackReturn.SUCCESS
 
@@ -174,19 +174,27 @@ class GuardedLifecycleNode(LifecycleNode):
         answer = service.callback
 
         def guarded(request: Any, response: Any) -> Any:
-            try:
-                return answer(request, response)
-            except Exception as error:  # noqa: BLE001 - RCLError, not exported by every rclpy
-                asked = request.transition.label or f"id {request.transition.id}"
-                self._invalid_transition(asked, error)
-                response.success = False
-                return response
+            asked = request.transition
+            possible = self._state_machine.available_transitions
+            is_possible = any(
+                label == asked.label if asked.label else number == asked.id
+                for number, label, *_ in possible
+            )
+            why = ""
+            if is_possible:
+                try:
+                    return answer(request, response)
+                except Exception as error:  # noqa: BLE001 - RCLError, not exported by every rclpy
+                    why = f" ({str(error).splitlines()[0]})"
+            self._invalid_transition(asked.label or f"id {asked.id}", why)
+            response.success = False
+            return response
 
         service.callback = guarded
 
-    def _invalid_transition(self, asked: str, error: Exception) -> None:
+    def _invalid_transition(self, asked: str, why: str = "") -> None:
         possible = sorted({entry[1] for entry in self._state_machine.available_transitions})
         self.get_logger().warning(
             f"transition '{asked}' is not possible while {self.state_label}; "
-            f"possible are {', '.join(possible)} ({str(error).splitlines()[0]})"
+            f"possible are {', '.join(possible)}{why}"
         )

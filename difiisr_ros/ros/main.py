@@ -8,6 +8,15 @@ from typing import Any
 
 from difiisr_ros.ros.executable import run_executable
 
+#: Seconds at most that a node which was given its name waits before its first transition for who
+#: follows it. launch's LifecycleNode, which does, names its node always; others seldom.
+LISTENER_WAIT = 3.0
+
+
+def listener_wait(command: Sequence[str]) -> float:
+    """How long a node of this command line waits for who follows its transitions, seconds."""
+    return LISTENER_WAIT if any(word.startswith("__node:=") for word in command) else 0.0
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """``super_resolution_node``."""
@@ -15,7 +24,7 @@ def main(args: Sequence[str] | None = None) -> int:
     def make() -> Any:
         from difiisr_ros.ros.node import SuperResolutionNode
 
-        return SuperResolutionNode()
+        return SuperResolutionNode(listener_wait=listener_wait(sys.argv if args is None else args))
 
     return run_executable("super_resolution_node", make, args)
 
@@ -40,6 +49,28 @@ def monitor(args: Sequence[str] | None = None) -> int:
         return Monitor()
 
     return run_executable("sr_monitor_node", make, args)
+
+
+def detection_mapper(args: Sequence[str] | None = None) -> int:
+    """``detection_mapper_node``."""
+
+    def make() -> Any:
+        from difiisr_ros.ros.detection_mapper import DetectionMapper
+
+        return DetectionMapper()
+
+    return run_executable("detection_mapper_node", make, args)
+
+
+def thermal_detector(args: Sequence[str] | None = None) -> int:
+    """``thermal_detector_node``."""
+
+    def make() -> Any:
+        from difiisr_ros.ros.thermal_detector import ThermalDetector
+
+        return ThermalDetector()
+
+    return run_executable("thermal_detector_node", make, args)
 
 
 if __name__ == "__main__":

@@ -8,21 +8,25 @@ diagnostics answer while a frame is being computed.
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.long_work import interrupting, stop_requested
+from difiisr_ros.ros.bond import Bond, form_bond
 from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
 from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
-from difiisr_ros.ros.parameters import NodeParameters
+from difiisr_ros.ros.parameters import NodeParameters, without_unchanged
 from difiisr_ros.ros.qos import forget_overrides
 from difiisr_ros.ros.upscaling import Upscaler
 from difiisr_ros.stream.deadline import DeadlineController
@@ -32,6 +36,9 @@ from difiisr_ros.stream.log_bridge import LogBridge
 #: Seconds to wait for the frame in work when deactivating; ros2 launch kills after ten.
 STOP_TIMEOUT = 4.0
 
+#: Seconds between looks at who follows transitions, before the first.
+LISTENER_PERIOD = 0.02
+
 #: Seconds between looks at who subscribes, where the middleware does not report it (Humble).
 DEMAND_PERIOD = 0.25
 
@@ -39,7 +46,16 @@ DEMAND_PERIOD = 0.25
 class SuperResolutionNode(GuardedLifecycleNode):
     """See ``docs/super_resolution_node.md`` for topics, parameters, services and diagnostics."""
 
-    def __init__(self, node_name: str = "super_resolution", **kwargs: Any) -> None:
+    def __init__(
+        self, node_name: str = "super_resolution", listener_wait: float = 0.0, **kwargs: Any
+    ) -> None:
+        """
+        Args:
+            node_name: unless remapped.
+            listener_wait: with ``autostart``, seconds at most that the first transition waits for
+                somebody who follows transitions.
+            kwargs: of rclpy's node.
+        """
         super().__init__(node_name, **kwargs)
         #: The streams by camera name.
         self.cameras: dict[str, CameraStream] = {}
@@ -53,6 +69,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._create_cameras()
         # A timer and a transition may meet here when the user's executor has several threads.
         self._demand_lock = threading.RLock()
+        self._bond: Bond | None = None  # while active
         self._slots: FrameSlots[Arrival] | None = None
         self._worker: FrameWorker[Arrival] | None = None
         self._clock_watch = ClockWatch(self)
@@ -72,10 +89,20 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._start_timer = None
         #: Of the process that spins this node.
         self.exit_code = 0
+        self._start_by = time.monotonic() + listener_wait
         if self.parameters["autostart"] or self.parameters["build_only"]:
             self._start_timer = self.create_timer(
-                0.0, self.never_fatal(self._autostart), clock=steady
+                LISTENER_PERIOD if listener_wait else 0.0,
+                self.never_fatal(self._autostart),
+                clock=steady,
             )
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """As every node's; a read-only parameter may be set to what it is."""
+        changes = without_unchanged(self, parameter_list)
+        if parameter_list and not changes:
+            return SetParametersResult(successful=True)
+        return super().set_parameters_atomically(changes)
 
     def configure(self) -> None:
         """Validate, load, warm up, create the publishers."""
@@ -117,9 +144,15 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self._slots = slots
         self._worker = FrameWorker(slots, self._upscaler.work, self._worker_failed)
         self._follow_demand()
+        period = self.parameters["bond_heartbeat_period"]
+        if period and not self.parameters["autostart"]:
+            self._bond = form_bond(self, period)
 
     def deactivate(self) -> None:
         """Unsubscribe, discard what waits, let the frame in work finish."""
+        bond, self._bond = self._bond, None
+        if bond is not None:
+            bond.end()
         with self._demand_lock:
             worker, self._worker, self._slots = self._worker, None, None
             for camera in self.cameras.values():
@@ -151,6 +184,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         super().destroy_node()
 
     def _autostart(self) -> None:
+        # What is published before a subscriber is found is lost to it.
+        followed = self.count_subscribers("~/transition_event")
+        if not followed and time.monotonic() < self._start_by:
+            return
         timer, self._start_timer = self._start_timer, None
         if timer is None:  # it had fired once more before it was destroyed
             return

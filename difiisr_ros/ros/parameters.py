@@ -6,9 +6,8 @@ says what is accepted, and refuses to configure until the value is corrected.
 
 from __future__ import annotations
 
-import difflib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -19,7 +18,7 @@ from rcl_interfaces.msg import (
 )
 from rclpy.parameter import Parameter
 
-from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, likely_meant
 from difiisr_ros.stream.parameter_table import BY_NAME, TABLE, check_together
 from difiisr_ros.stream.settings import StreamSettings
 
@@ -37,7 +36,7 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     message = ParameterDescriptor(
         description=f"{spec.description} {when[spec.change]}",
         read_only=spec.change is Change.START,
-        additional_constraints=f"One of: {spec.accepted}" if spec.choices else "",
+        additional_constraints=f"Accepted: {spec.accepted}",
     )
     if spec.minimum is not None and spec.maximum is not None:
         if spec.type_name == "int":
@@ -49,6 +48,22 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
                 FloatingPointRange(from_value=spec.minimum, to_value=spec.maximum, step=0.0)
             ]
     return message
+
+
+def without_unchanged(node: Any, parameters: Iterable[Parameter]) -> list[Parameter]:
+    """Those that would change something, or may be changed at all.
+
+    rclpy refuses whatever would set a read-only parameter, also to what it is: a node would refuse
+    what it has dumped itself.
+    """
+
+    def is_unchanged(new: Parameter) -> bool:
+        if not node.has_parameter(new.name) or not node.describe_parameter(new.name).read_only:
+            return False
+        now = node.get_parameter(new.name)
+        return now.type_ == new.type_ and _plain(now.value) == _plain(new.value)
+
+    return [parameter for parameter in parameters if not is_unchanged(parameter)]
 
 
 class NodeParameters:
@@ -105,9 +120,9 @@ class NodeParameters:
         for name in self._overrides():
             if name in BY_NAME or name == "use_sim_time" or name.startswith("qos_overrides."):
                 continue
-            close = difflib.get_close_matches(name, BY_NAME, n=1)
+            close = likely_meant(name, BY_NAME)
             if close:
-                notes.append(f"parameter '{name}' does not exist; did you mean '{close[0]}'?")
+                notes.append(f"parameter '{name}' does not exist; did you mean '{close}'?")
         return notes
 
     def values(self) -> dict[str, Any]:
@@ -139,7 +154,8 @@ class NodeParameters:
             wrong = spec.check(value)
             if wrong is not None:
                 return wrong
-            if spec.change is Change.CONFIGURE and self._is_configured():
+            changes_it = value != self[name]
+            if changes_it and spec.change is Change.CONFIGURE and self._is_configured():
                 return (
                     f"{name} is read-only once configured; "
                     "deactivate and clean up the node, set it, then configure again"

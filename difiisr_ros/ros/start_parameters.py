@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from rclpy.node import Node
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.parameters import descriptor
-from difiisr_ros.stream.parameter_spec import ParameterSpec
+from difiisr_ros.stream.parameter_spec import ParameterSpec, likely_meant
 
 
 def declare_table(node: Node, table: Sequence[ParameterSpec]) -> dict[str, Any]:
@@ -40,9 +39,7 @@ def declare_table(node: Node, table: Sequence[ParameterSpec]) -> dict[str, Any]:
         raise OptionError("; ".join(wrong))
     for name in overrides:
         # A YAML file for several nodes names others' parameters, so only likely slips are named.
-        close = difflib.get_close_matches(name, values, n=1)
+        close = likely_meant(name, values)
         if close and name not in values:
-            node.get_logger().warning(
-                f"parameter '{name}' does not exist; did you mean '{close[0]}'?"
-            )
+            node.get_logger().warning(f"parameter '{name}' does not exist; did you mean '{close}'?")
     return values

@@ -8,12 +8,16 @@ parameters decides, and after it the node's own default.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, Value
 from difiisr_ros.stream.parameter_table import BY_NAME
+
+PACKAGE = "difiisr_ros"
 
 #: Both spellings, because launch files are written in Python and YAML alike.
 _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
@@ -39,8 +43,6 @@ class LaunchArgument:
     """Accepted texts; empty: any."""
     parameter: ParameterSpec | None = None
     """The parameter that it sets when it is given."""
-    in_share: bool = False
-    """Whether the default is a path relative to the package's share folder."""
 
     @property
     def accepted(self) -> str:
@@ -137,26 +139,44 @@ def given_parameters(
     return values
 
 
-def likely_slips(given: Iterable[str], known: Iterable[str]) -> list[str]:
-    """What to say of names given that resemble an argument but are none."""
+def likely_slips(command: Sequence[str], file: str, known: Iterable[str]) -> list[str]:
+    """What to say of names on the command line that resemble an argument but are none.
+
+    Only there can a name be told to be meant for this launch file: launch knows the arguments of an
+    including file, and what launch_ros keeps for itself, by the same means.
+
+    Args:
+        command: of this process, as ``sys.argv`` has it.
+        file: path of the launch file; nothing is said unless the command starts this very file.
+        known: its arguments.
+    """
+    if not _starts(command, file):
+        return []
     known = list(known)
     notes = []
-    for name in given:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    for word in command:
+        name, is_given, _ = word.partition(":=")
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.75) if is_given else []
         if close and name not in known:
             notes.append(f"launch argument '{name}' does not exist; did you mean '{close[0]}'?")
     return notes
 
 
-def params_file(name: str) -> LaunchArgument:
-    """The argument that names the YAML file; the default is a file of ``config/``."""
-    return LaunchArgument(
-        "params_file",
-        "YAML file of parameters, keyed /**: so that it fits any namespace.",
-        default=f"config/{name}",
-        in_share=True,
+def _starts(command: Sequence[str], file: str) -> bool:
+    """Whether a command names the launch file, by its path or after our package's name."""
+    pairs = itertools.pairwise(command)
+    by_package = any(package == PACKAGE and name == Path(file).name for package, name in pairs)
+    return by_package or any(
+        word.endswith(Path(file).name) and Path(word).absolute() == Path(file).absolute()
+        for word in command
     )
 
+
+PARAMS_FILE = LaunchArgument(
+    "params_file",
+    "YAML file of parameters, keyed /**: so that it fits any namespace; in config/ are some to "
+    "copy from. Empty: none.",
+)
 
 NAMESPACE = LaunchArgument("namespace", "Namespace of the nodes and of their relative topics.")
 
@@ -172,6 +192,19 @@ NODE_PARAMETERS = {
 }
 
 (USE_SIM_TIME,) = of_parameters("use_sim_time", table=NODE_PARAMETERS)
+
+RESPAWN = LaunchArgument(
+    "respawn",
+    "Start the node again, a second later, whenever it has ended.",
+    default="false",
+    choices=tuple(_BOOLEANS),
+)
+
+ENCLAVE = LaunchArgument(
+    "enclave",
+    "SROS2 enclave of the node, for example /super_resolution, as in config/sros2_policy.xml. "
+    "Empty: the root's.",
+)
 
 LOG_LEVEL = LaunchArgument(
     "log_level",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -20,6 +22,14 @@ class Change(Enum):
     """Read-only once configured: set it while unconfigured, then configure."""
     START = "start"
     """Read-only: read when the node starts."""
+
+
+def likely_meant(name: str, known: Iterable[str]) -> str | None:
+    """The name that a misspelt one stands for; None where it is rather another node's own.
+
+    A file of parameters, or a SetParameter of launch, may be for several nodes.
+    """
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.8)), None)
 
 
 @dataclass(frozen=True)

@@ -358,6 +358,14 @@ TABLE: tuple[ParameterSpec, ...] = (
         Change.START,
     ),
     ParameterSpec(
+        "bond_heartbeat_period",
+        0.25,
+        "Seconds between the heartbeats by which Nav2's lifecycle manager sees that the node "
+        "lives, while it is active without autostart and the package bond is installed; 0: none.",
+        minimum=0.0,
+        maximum=60.0,
+    ),
+    ParameterSpec(
         "build_only",
         False,
         "Configure, which builds and keeps what the backend needs (a TensorRT engine takes "

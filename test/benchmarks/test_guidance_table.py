@@ -16,7 +16,7 @@ from difiisr_ros.io.images import write_image
 from difiisr_ros.lab.detection.boxes import BoxedImage, BoxSet
 from difiisr_ros.lab.frames.degrade import degrade_bicubic
 from difiisr_ros.lab.scores.metrics import psnr
-from difiisr_ros.models.detector.decode import Detections
+from difiisr_ros.models.detector.boxes import Detections
 from support.detection_scenes import scene
 
 CLASSES = ("person",)

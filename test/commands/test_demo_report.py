@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from difiisr_ros.commands import demo_report
-from difiisr_ros.commands.demo_picture import Panel, compose
+from difiisr_ros.commands.demo_picture import PANEL_WIDTH, Box, Panel, compose
 from difiisr_ros.commands.demo_report import (
     INPUT,
     OUTPUT,
     compare,
+    count_found,
     draw,
+    finder,
     node_figures,
     read_pairs,
     spaced,
@@ -19,6 +21,7 @@ from difiisr_ros.commands.demo_report import (
     summary_text,
 )
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.models.detector.boxes import Detections
 from difiisr_ros.scene.street import SyntheticScene
 
 S = 10**9
@@ -144,6 +147,62 @@ def test_any_frame_can_be_drawn(dtype, shape):
         frame[0, 0] = np.nan
     sheet = compose([Panel("a", frame), Panel("b", bicubic_upscale(frame))])
     assert sheet.dtype == np.uint8 and sheet.shape[2] == 3
+
+
+def test_boxes_are_drawn_on_the_panel_that_they_were_found_in():
+    frame = np.zeros((30, 40), np.uint8)
+    frame[10:14, 20:24] = 200
+    large = bicubic_upscale(frame)
+    whole = Box((0.0, 0.0, 159.0, 119.0), "")
+    plain = compose([Panel("a", frame), Panel("b", large), Panel("c", large)])
+    sheet = compose([Panel("a", frame), Panel("b", large), Panel("c", large, [whole])])
+    changed = np.argwhere((plain != sheet).any(axis=2))
+    rows, columns = changed.min(axis=0), changed.max(axis=0)
+    panel = 2 * (PANEL_WIDTH + 6)  # the third
+    assert rows.tolist() == [30, panel] and columns[1] - panel == 3 * 159
+
+
+def test_boxes_in_the_detail_are_where_the_object_is():
+    frame = np.zeros((60, 80), np.uint8)
+    frame[20:24, 40:48] = 200
+    large = bicubic_upscale(frame)
+    box = Box((160.0, 80.0, 192.0, 96.0), "")
+    plain = compose([Panel("a", frame), Panel("b", large)])
+    sheet = compose([Panel("a", frame), Panel("b", large, [box])])
+    below = 30 + 360 + 6  # the detail's first row
+    changed = np.argwhere((plain != sheet).any(axis=2)[below:])
+    (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0)
+    # The detail is 80 pixels of 320 wide, enlarged six times.
+    assert (right - left, bottom - top) == (32 * 6, 16 * 6)
+    inside = plain[below + top : below + bottom, left:right, 0]
+    assert inside.mean() > 150
+
+
+def test_what_a_detector_finds_is_drawn_and_counted(tmp_path, scene):
+    class Bright:
+        """Finds one object in every frame that has a wider range than bicubic's."""
+
+        classes = ("car",)
+
+        def detect(self, pixels, min_score):
+            found = int(pixels.max() == 65535)
+            return Detections(
+                np.array([[4, 4, 30, 20]], np.float32)[:found],
+                np.array([0.5], np.float32)[:found],
+                np.zeros(found, np.int64),
+            )
+
+    lr = scene.frame(0)[0]
+    sr = bicubic_upscale(lr)
+    sr[0, 0] = 65535
+    pairs = [demo_report.Pair(1, lr, sr)]
+    find = finder(Bright())
+    assert find(sr) == [Box((4.0, 4.0, 30.0, 20.0), "car 0.50")]
+    assert count_found(pairs, find) == {"bicubic": 0, "ours": 1}
+    draw(pairs, lambda stamp: None, "ours", tmp_path)
+    plain = (tmp_path / "frame_1.png").read_bytes()
+    draw(pairs, lambda stamp: None, "ours", tmp_path, find)
+    assert (tmp_path / "frame_1.png").read_bytes() != plain
 
 
 def test_the_summary_says_what_matters():

@@ -128,8 +128,8 @@ def test_scores_of_cropped_frames_are_those_of_the_picture(tmp_path):
     pytest.importorskip("pycocotools")
     from difiisr_ros.io.images import read_image
     from difiisr_ros.lab.detection.boxes import read_boxes
-    from difiisr_ros.lab.detection.detector import Detector
     from difiisr_ros.lab.detection.score import detect_upscaled
+    from difiisr_ros.models.detector.detector import Detector
     from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
     small = DetectorConfig((8, 16, 16, 16, 16), (0, 1, 0, 0, 0), head_channels=16, classes=CLASSES)

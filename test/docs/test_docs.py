@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from difiisr_ros.stream import frame_player_parameters, monitor_parameters, parameter_table
+from difiisr_ros.stream.detectors import DETECTOR_TABLE, MAPPER_TABLE
 from difiisr_ros.stream.launch_arguments import NODE_PARAMETERS
 from difiisr_ros.stream.parameter_spec import Change
 from difiisr_ros.stream.parameter_table import check_together
@@ -22,7 +23,12 @@ PAGES = (
 TASKS = tuple(page for page in PAGES if page.parent.name == "tasks")
 if not (REPOSITORY / "README.md").is_file():
     pytest.skip("the package's sources are not here", allow_module_level=True)
-TABLES = (NODE_PARAMETERS, frame_player_parameters.BY_NAME, monitor_parameters.BY_NAME)
+TABLES = (
+    NODE_PARAMETERS,
+    frame_player_parameters.BY_NAME,
+    monitor_parameters.BY_NAME,
+    {spec.name: spec for spec in (*DETECTOR_TABLE, *MAPPER_TABLE)},
+)
 DEFAULTS = {spec.name: spec.default for spec in parameter_table.TABLE}
 
 

@@ -19,6 +19,7 @@ def test_what_is_committed_is_what_the_script_writes(script, repository):
         "config/multi_camera.yaml",
         "docs/super_resolution_node.md",
         "docs/demo.md",
+        "docs/detectors.md",
         "docs/launch.md",
     }
     for path, text in files.items():

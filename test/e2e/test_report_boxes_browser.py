@@ -9,7 +9,7 @@ import pytest
 
 from difiisr_ros.lab.evaluation.results import BoxScores
 from difiisr_ros.lab.report.page import write_html
-from difiisr_ros.models.detector.decode import Detections
+from difiisr_ros.models.detector.boxes import Detections
 from support.browser import Browser, find_chromium
 from support.report_evaluation import METHODS, evaluation
 

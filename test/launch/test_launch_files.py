@@ -39,11 +39,8 @@ def test_arguments_are_declared_and_mirror_parameters(repository, name):
         assert says["description"] == argument.description
         assert argument.description.endswith(".")
         assert says["choices"] == (list(argument.accepted_texts) or None)
-        if argument.in_share:
-            assert (repository / argument.default).is_file()
-        else:
-            assert says["default_value"] == argument.default
-            assert argument.default in (None, *(argument.accepted_texts or (argument.default,)))
+        assert says["default_value"] == argument.default
+        assert argument.default in (None, *(argument.accepted_texts or (argument.default,)))
         same_name = [table[argument.name] for table in TABLES if argument.name in table]
         if argument.parameter is None:
             # A name that is also a parameter's must not mean something else.
@@ -115,13 +112,11 @@ def test_what_is_started_is_installed_with_parameters_that_exist(
         needed = {**needed, "output": str(tmp_path / "out")}
     setup = (repository / "setup.py").read_text()
     with launch_file(repository, name) as module:
-        found = nodes(started(module, repository, **needed))
-        made = []
+        found = nodes(started(module, **needed))
         for node in found.values():
             assert node["package"] == "difiisr_ros"
             assert f'"{node["executable"]} = difiisr_ros.ros.' in setup
-            *files, values = plain(node.get("parameters", [])) or [{}]
-            made += files
+            values = plain(node.get("parameters"))
             table = {
                 "super_resolution_node": NODE_PARAMETERS,
                 "frame_player_node": frame_player_parameters.BY_NAME,
@@ -131,20 +126,72 @@ def test_what_is_started_is_installed_with_parameters_that_exist(
                 if kind(value) == "PathJoinSubstitution":  # a file of the package
                     value = str(in_share(repository, value))
                 assert table[key].check(value) is None, key
-    assert made and all(path.endswith(".yaml") for path in made)
 
 
-def test_what_is_not_given_is_left_to_the_file_of_parameters(repository):
+def test_what_is_not_given_is_left_to_who_includes_the_file(repository, tmp_path):
+    """Not even an empty file of parameters, nor an empty list of ROS arguments."""
     with launch_file(repository, "super_resolution") as module:
-        (node,) = nodes(started(module, repository)).values()
-        file, overrides = plain(node["parameters"])
-        assert file.endswith("config/super_resolution.yaml")
-        assert overrides == {}
+        (node,) = nodes(started(module)).values()
         assert node["name"] == "super_resolution"
-        assert node["ros_arguments"] == []
+        assert node["parameters"] is None
+        assert node["ros_arguments"] is None
         assert node["remappings"] == [("image_raw", "image_raw")]
-        (node,) = nodes(started(module, repository, params_file="")).values()
-        assert node["parameters"] == [{}]
+        assert node["respawn"] is False
+        file = tmp_path / "mine.yaml"
+        file.write_text("/**: {ros__parameters: {num_steps: 2}}")
+        (node,) = nodes(started(module, params_file=str(file))).values()
+        assert node["parameters"] == [str(file)]
+
+
+def test_the_node_stands_in_the_launch_description(repository):
+    """So that a file that includes it can name it as the target of an event handler."""
+    with launch_file(repository, "super_resolution") as module:
+        (entities,) = module.generate_launch_description().args
+        (node,) = [e for e in entities if kind(e) == "DeclaredNode"]
+        assert node.kwargs["name"] == "super_resolution"
+        assert kind(node.kwargs["namespace"]) == "LaunchConfiguration"
+        assert started(module)[-1] is not node  # of another description
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("super_resolution", {"image": "/a/2nd"}),
+        ("super_resolution", {"camera_info": "/a b/info"}),
+        ("super_resolution", {"image": "/a//b"}),
+        ("multi_camera", {"camera_names": "a,b", "image": "th-ermal"}),
+    ],
+)
+def test_names_that_no_topic_can_have_end_the_launch(repository, name, more):
+    (argument, text), *_ = reversed(more.items())
+    with (
+        launch_file(repository, name) as module,
+        pytest.raises(OptionError, match=f"{argument}:={text}: is no name of a topic"),
+    ):
+        started(module, **more)
+
+
+@pytest.mark.parametrize("name", ["super_resolution", "multi_camera"])
+def test_a_node_is_started_again_if_that_is_asked_for(repository, name):
+    needed = {"camera_names": "a,b"} if name == "multi_camera" else {}
+    with launch_file(repository, name) as module:
+        (node,) = nodes(started(module, respawn="true", **needed)).values()
+        assert node["respawn"] is True and node["respawn_delay"] > 0
+        with pytest.raises(OptionError, match=r"build_only:=true with respawn:=true"):
+            started(module, respawn="true", build_only="True", **needed)
+
+
+def test_a_file_of_parameters_for_others_is_warned_of(repository, tmp_path, caplog):
+    file = tmp_path / "nav2.yaml"
+    file.write_text("amcl: {ros__parameters: {alpha1: 0.2}}")
+    with launch_file(repository, "super_resolution") as module:
+        started(module, params_file=str(file), namespace="rig")
+        assert "sets nothing on /rig/super_resolution" in caplog.text
+        assert "/amcl" in caplog.text
+        caplog.clear()
+        file.write_text("/rig/super_resolution: {ros__parameters: {num_steps: 2}}")
+        started(module, params_file=str(file), namespace="rig")
+    assert caplog.text == ""
 
 
 def test_what_is_given_overrides_the_file_in_the_right_type(repository):
@@ -154,19 +201,21 @@ def test_what_is_given_overrides_the_file_in_the_right_type(repository):
         "autostart": "False",
         "use_sim_time": "true",
         "log_level": "debug",
+        "enclave": "/super_resolution",
         "image": "/a/image",
         "camera_info": "/b/info",
         "namespace": "rig",
     }
     with launch_file(repository, "super_resolution") as module:
-        (node,) = nodes(started(module, repository, **given)).values()
-        assert plain(node["parameters"])[1] == {
+        (node,) = nodes(started(module, **given)).values()
+        assert plain(node["parameters"]) == {
             "model": "2024",
             "backend": "bicubic",
             "autostart": False,
             "use_sim_time": True,
         }
-    assert node["ros_arguments"] == ["--log-level", "debug"]
+    security = ["--enclave", "/super_resolution"]
+    assert node["ros_arguments"] == [*security, "--log-level", "debug"]
     assert node["remappings"] == [("image_raw", "/a/image"), ("camera_info", "/b/info")]
     assert node["namespace"] == "rig"
 
@@ -176,23 +225,22 @@ def test_a_missing_file_of_parameters_is_named(repository):
         launch_file(repository, "super_resolution") as module,
         pytest.raises(DataError, match=r"params_file:=/nowhere\.yaml"),
     ):
-        started(module, repository, params_file="/nowhere.yaml")
+        started(module, params_file="/nowhere.yaml")
 
 
 def test_one_process_serves_all_cameras(repository):
     given = {"camera_names": "front, rear", "namespace": "truck", "image": "thermal/image"}
     with launch_file(repository, "multi_camera") as module:
-        found = nodes(started(module, repository, backend="bicubic", **given))
+        found = nodes(started(module, backend="bicubic", **given))
         (node,) = found.values()
-        file, overrides = plain(node["parameters"])
+        overrides = plain(node["parameters"])
     assert list(found) == ["truck/super_resolution"]
     assert overrides == {"camera_names": ["front", "rear"], "backend": "bicubic"}
-    assert file.endswith("config/multi_camera.yaml")
     assert node["remappings"] == [
         ("front/image_raw", "front/thermal/image"),
         ("rear/image_raw", "rear/thermal/image"),
     ]
-    assert node["ros_arguments"] == []
+    assert node["ros_arguments"] is None
 
 
 @pytest.mark.parametrize(
@@ -207,8 +255,8 @@ def test_one_process_serves_all_cameras(repository):
 def test_every_camera_has_a_process_in_its_namespace(repository, namespace, expected):
     given = {"camera_names": "front, rear", "namespace": namespace, "processes": "one_each"}
     with launch_file(repository, "multi_camera") as module:
-        found = nodes(started(module, repository, image="thermal/image", **given))
-        overrides = [plain(node["parameters"])[1] for node in found.values()]
+        found = nodes(started(module, image="thermal/image", **given))
+        overrides = [plain(node["parameters"]) for node in found.values()]
     assert list(found) == expected
     # The file of parameters may name the cameras for one process.
     assert overrides == [{"camera_names": [""]}] * 2
@@ -232,7 +280,7 @@ def test_camera_names_that_cannot_be_are_refused(repository, processes, names, s
         launch_file(repository, "multi_camera") as module,
         pytest.raises(OptionError, match=said),
     ):
-        started(module, repository, camera_names=names, processes=processes)
+        started(module, camera_names=names, processes=processes)
 
 
 @pytest.mark.parametrize("name", ["demo", "replay_evaluation"])
@@ -240,9 +288,9 @@ def test_what_plays_one_camera_starts_a_node_for_one(repository, tmp_path, name)
     """Whatever cameras the user's file of parameters names."""
     needed = {"bag": ".", "output": str(tmp_path / "out")} if name != "demo" else {"view": "none"}
     with launch_file(repository, name) as module:
-        found = nodes(started(module, repository, **needed))
+        found = nodes(started(module, **needed))
         (node,) = [n for n in found.values() if n["executable"] == "super_resolution_node"]
-        assert plain(node["parameters"])[1]["camera_names"] == [""]
+        assert plain(node["parameters"])["camera_names"] == [""]
 
 
 def test_cameras_cannot_share_a_topic(repository):
@@ -250,7 +298,7 @@ def test_cameras_cannot_share_a_topic(repository):
         launch_file(repository, "multi_camera") as module,
         pytest.raises(OptionError, match=r"image:=/a/image.*relative"),
     ):
-        started(module, repository, camera_names="a,b", image="/a/image")
+        started(module, camera_names="a,b", image="/a/image")
 
 
 def handlers(actions):
@@ -311,12 +359,10 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
         given = {"bag": str(tmp_path), "output": str(out), "rate": "5", "num_steps": "2"}
         given["camera"] = str(tmp_path / "own.yaml")
         (tmp_path / "own.yaml").write_text("crop: {bottom: 2}\nnoise: 3\n")
-        actions = started(
-            module, repository, **given, select="--every 2", score="--fail-below psnr_gain_db=1"
-        )
+        actions = started(module, **given, select="--every 2", score="--fail-below psnr_gain_db=1")
         found = nodes(actions)
-        _, node = plain(found["/replay/super_resolution"]["parameters"])
-        (recorder,) = plain(found["/replay/recorder"]["parameters"])
+        node = plain(found["/replay/super_resolution"]["parameters"])
+        recorder = plain(found["/replay/recorder"]["parameters"])
         assert {k: node[k] for k in NODE} == NODE and node["num_steps"] == 2
         assert found["/replay/super_resolution"]["remappings"] == [("/clock", "/replay/clock")]
         assert recorder == {
@@ -332,7 +378,7 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
         assert (node["camera"], node["crop"]) == (f"{out}/camera.yaml", "")
         assert (out / "camera.yaml").read_text().count("\n") == 3  # a heading, the noise
         player, when_played = play(actions)
-        (played,) = plain(player.kwargs["parameters"])
+        played = plain(player.kwargs["parameters"])
         assert played == {
             **PLAYER,
             "rate": 5.0,
@@ -369,7 +415,7 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
 def test_a_replay_ends_with_the_step_that_failed(repository, tmp_path, program, said):
     given = {"bag": str(tmp_path), "output": str(tmp_path / "out")}
     with launch_file(repository, "replay_evaluation") as module:
-        on_exit, _ = handlers(started(module, repository, **given))
+        on_exit, _ = handlers(started(module, **given))
         context = Context()
         on_exit[program](Ended(2), context)
         (failure,) = context.events
@@ -379,7 +425,7 @@ def test_a_replay_ends_with_the_step_that_failed(repository, tmp_path, program, 
 def test_a_recorder_that_ends_early_is_a_failure(repository, tmp_path):
     given = {"bag": str(tmp_path), "output": str(tmp_path / "out")}
     with launch_file(repository, "replay_evaluation") as module:
-        on_exit, _ = handlers(started(module, repository, **given))
+        on_exit, _ = handlers(started(module, **given))
         context = Context()
         assert on_exit["sr_monitor_node"](Ended(), context) is None
     assert context.events[0].reason == "the recorder has ended"
@@ -392,7 +438,7 @@ def test_replay_by_rosbag2_plays_the_frames_that_were_written(repository, tmp_pa
     out = tmp_path / "out"
     given = {"bag": str(tmp_path), "output": str(out), "player": "rosbag2", "rate": "2"}
     with launch_file(repository, "replay_evaluation") as module:
-        actions = started(module, repository, **given)
+        actions = started(module, **given)
         with BagWriter(out / "input") as writer:
             writer.write_image("/cam/image_raw", 1, np.zeros((8, 8), np.uint16))
         player, _ = play(actions)
@@ -424,7 +470,7 @@ def test_replays_that_cannot_be_are_refused_before_anything_is_made(
         launch_file(repository, "replay_evaluation") as module,
         pytest.raises((DataError, OptionError), match=said),
     ):
-        started(module, repository, **{"bag": ".", **given})
+        started(module, **{"bag": ".", **given})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -446,7 +492,7 @@ def test_viewers_are_started_where_they_are_installed(
 ):
     monkeypatch.setenv("DISPLAY", ":0")
     with launch_file(repository, "demo", installed) as module:
-        actions = started(module, repository, view=view)
+        actions = started(module, view=view)
         viewers = [n for n in nodes(actions).values() if n["package"] != "difiisr_ros"]
         assert [node["executable"] for node in viewers] == expected
         topics = [str(node.get("remappings", node.get("arguments"))) for node in viewers]
@@ -464,16 +510,16 @@ def test_without_a_display_no_viewer_is_started(repository, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     with launch_file(repository, "demo", ("image_view", "rviz2")) as module:
-        actions = started(module, repository)
+        actions = started(module)
     assert len(nodes(actions)) == 3
     assert "no display" in actions[-1].kwargs["msg"]
 
 
 def test_demo_plays_as_asked(repository):
     with launch_file(repository, "demo") as module:
-        found = nodes(started(module, repository, view="none", rate="9", num_steps="2"))
-        (played,) = plain(found["/frame_player"]["parameters"])
-        _, node = plain(found["/super_resolution"]["parameters"])
+        found = nodes(started(module, view="none", rate="9", num_steps="2"))
+        played = plain(found["/frame_player"]["parameters"])
+        node = plain(found["/super_resolution"]["parameters"])
     assert played == {"rate": 9.0, "encoding": "mono8", "reliability": "reliable"}
     assert in_share(repository, node.pop("camera")).name == "synthetic_camera.yaml"
     assert node == {"num_steps": 2, "camera_names": [""]}
@@ -489,8 +535,8 @@ def test_demo_plays_as_asked(repository):
 )
 def test_demo_tells_only_the_synthetic_scenes_camera(repository, given, camera):
     with launch_file(repository, "demo") as module:
-        found = nodes(started(module, repository, view="none", **given))
-        _, node = plain(found["/super_resolution"]["parameters"])
+        found = nodes(started(module, view="none", **given))
+        node = plain(found["/super_resolution"]["parameters"])
     assert node.get("camera") == camera
 
 

@@ -7,35 +7,38 @@ from types import SimpleNamespace
 import pytest
 from launch_stand_ins import kind, launch_file, nodes, plain, started
 
-FILES = [("super_resolution", {}), ("multi_camera", {"camera_names": "a,b"})]
+FILES = [
+    ("super_resolution", {}, "DeclaredNode"),
+    ("multi_camera", {"camera_names": "a,b"}, "SuperResolutionNode"),
+]
 
 
-@pytest.mark.parametrize(("name", "needed"), FILES)
+@pytest.mark.parametrize(("name", "needed", "node_kind"), FILES)
 @pytest.mark.parametrize("text", ["true", "True"])
-def test_the_node_gets_it_and_its_end_is_looked_at(repository, name, needed, text):
+def test_the_node_gets_it_and_its_end_is_looked_at(repository, name, needed, node_kind, text):
     with launch_file(repository, name) as module:
-        actions = started(module, repository, build_only=text, **needed)
+        actions = started(module, build_only=text, **needed)
         (node,) = nodes(actions).values()
-        assert plain(node["parameters"])[1]["build_only"] is True
+        assert plain(node["parameters"])["build_only"] is True
         kinds = [kind(action) for action in actions]
-        assert kinds == ["RegisterEventHandler", "RegisterEventHandler", "LifecycleNode"]
+        assert kinds == ["RegisterEventHandler", "RegisterEventHandler", node_kind]
         (on_exit,) = actions[1].args
         assert kind(on_exit) == "OnProcessExit"
         assert on_exit.kwargs["target_action"] is actions[2]
 
 
-@pytest.mark.parametrize(("name", "needed"), FILES)
+@pytest.mark.parametrize(("name", "needed", "node_kind"), FILES)
 @pytest.mark.parametrize("given", [{}, {"build_only": "false"}])
-def test_otherwise_nothing_changes(repository, name, needed, given):
+def test_otherwise_nothing_changes(repository, name, needed, node_kind, given):
     with launch_file(repository, name) as module:
-        actions = started(module, repository, **given, **needed)
-        assert [kind(action) for action in actions] == ["LifecycleNode"]
+        actions = started(module, **given, **needed)
+        assert [kind(action) for action in actions] == [node_kind]
 
 
 @pytest.mark.parametrize(("code", "failures"), [(0, 0), (1, 1), (-9, 1)])
 def test_only_a_failed_build_fails_the_launch(repository, code, failures):
     with launch_file(repository, "super_resolution") as module:
-        actions = started(module, repository, build_only="true")
+        actions = started(module, build_only="true")
         (on_exit,) = actions[1].args
         emitted: list = []
         context = SimpleNamespace(is_shutdown=False, emit_event_sync=emitted.append)
@@ -47,8 +50,6 @@ def test_only_a_failed_build_fails_the_launch(repository, code, failures):
 
 def test_of_several_processes_each_is_looked_at(repository):
     with launch_file(repository, "multi_camera") as module:
-        actions = started(
-            module, repository, camera_names="a,b", processes="one_each", build_only="true"
-        )
-        assert [kind(action) for action in actions].count("RegisterEventHandler") == 3
+        actions = started(module, camera_names="a,b", processes="one_each", build_only="true")
+        assert [kind(action) for action in actions].count("RegisterEventHandler") == 4
         assert len(nodes(actions)) == 2

@@ -16,10 +16,11 @@ import difiisr_ros
 PACKAGE = Path(difiisr_ros.__file__).parent
 #: Module -> what it stands for. Everything with one of these roots is ROS.
 ROS_ROOTS = {
-    "ament_index_python", "builtin_interfaces", "cv_bridge", "diagnostic_msgs",
+    "ament_index_python", "bond", "builtin_interfaces", "cv_bridge", "diagnostic_msgs",
     "diagnostic_updater", "geometry_msgs", "image_transport", "launch", "launch_ros",
     "launch_testing", "lifecycle_msgs", "message_filters", "rcl_interfaces", "rclpy", "ros2cli",
-    "rosbag2_py", "rosidl_runtime_py", "sensor_msgs", "std_msgs", "std_srvs",
+    "rosbag2_py", "rosidl_runtime_py", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs",
+    "yolo_msgs",
 }  # fmt: skip
 #: Files of the package's own folder that stand on nothing but each other.
 BASE = {

@@ -16,7 +16,10 @@ import pytest
 
 import difiisr_ros
 
-EXECUTABLES = {"difiisr", "super_resolution_node", "frame_player_node", "sr_monitor_node"}
+EXECUTABLES = {
+    "difiisr", "super_resolution_node", "frame_player_node", "sr_monitor_node",
+    "detection_mapper_node", "thermal_detector_node",
+}  # fmt: skip
 #: rosdep keys that are known to exist: ROS packages of every supported distribution, and keys of
 #: rosdistro's python.yaml. One that does not exist stops `rosdep install` for a whole workspace.
 ROSDEP_KEYS = {
@@ -24,7 +27,7 @@ ROSDEP_KEYS = {
     "launch_testing_ros", "lifecycle_msgs", "python3-numpy", "python3-opencv", "python3-pil",
     "python3-psutil", "python3-pytest", "python3-pytest-timeout", "python3-scipy",
     "python3-skimage", "python3-tqdm", "python3-yaml", "rcl_interfaces", "rclpy", "ros2launch",
-    "rosgraph_msgs", "sensor_msgs", "std_msgs", "std_srvs",
+    "rosgraph_msgs", "sensor_msgs", "std_msgs", "std_srvs", "vision_msgs",
 }  # fmt: skip
 
 
@@ -99,7 +102,8 @@ def test_every_library_that_the_package_imports_is_declared(repository):
         "PIL": "pillow", "cv2": "opencv-contrib-python-headless", "skimage": "scikit-image",
         "yaml": "pyyaml",
     }  # fmt: skip
-    from_ros = {"launch", "launch_ros", "rclpy", "ament_index_python"}
+    # bond comes with Nav2, which alone needs it.
+    from_ros = {"launch", "launch_ros", "rclpy", "ament_index_python", "bond"}
     beside = {"torchvision"}  # for LPIPS alone, which says so
     ours = {"difiisr_ros", *sys.stdlib_module_names, *from_ros, *beside}
     declared = set(re.findall(r'"([\w-]+)[>=]', (repository / "setup.py").read_text()))

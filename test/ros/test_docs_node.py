@@ -23,7 +23,7 @@ REFUSED = {
     ),
     "Wrong parameter type, expected ...": ("stale_after", 2),
     "backend is read-only once configured; deactivate and clean up the node, set it, then "
-    "configure again": ("backend", "torch"),
+    "configure again": ("backend", "onnx"),
     "Trying to set a read-only parameter: autostart ...": ("autostart", False),
     "range_mode fixed needs range_min below range_max, not 65535.0 and 65535.0": (
         "range_mode",

@@ -51,7 +51,9 @@ def test_invalid_transitions_are_answered_and_survived(graph, log):
     for transition in (CONFIGURE, ACTIVATE, CLEANUP):
         assert not graph.change_state(transition)
     assert not graph.change_state(label="fly")
+    log.wait("transition 'fly' is not possible while active")
     assert not graph.change_state(transition_id=200)
+    log.wait("transition 'id 200' is not possible while active")
     assert graph.node.state_label == "active"
     graph.connect()
     assert graph.roundtrip(scene()).width == 128

@@ -6,8 +6,15 @@ import time
 
 import numpy as np
 import pytest
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType
-from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from rclpy.parameter import Parameter
 
 from difiisr_ros import SuperResolver
@@ -66,8 +73,7 @@ def test_declared_as_the_table_says(graph):
         assert len(ranges) == (spec.minimum is not None)
         if ranges:
             assert (ranges[0].from_value, ranges[0].to_value) == (spec.minimum, spec.maximum)
-        for choice in spec.choices:
-            assert choice in descriptor.additional_constraints
+        assert spec.accepted in descriptor.additional_constraints
 
 
 def test_nothing_is_declared_outside_the_table(graph):
@@ -156,3 +162,22 @@ def test_setting_under_load_answers_quickly(graph, monkeypatch):
         seconds.append(took)
     assert sorted(seconds)[-2] < 0.1  # one of them may meet a busy machine
     wait_for(lambda: graph.images, "frames still come")
+
+
+def test_the_nodes_own_dump_can_be_loaded(graph):
+    """As ``ros2 param dump`` and ``load`` do, read-only parameters and rclpy's own included."""
+    listed, _ = call(graph, ListParameters, "list_parameters", ListParameters.Request())
+    names = list(listed.result.names)
+    assert {"model", "autostart", "use_sim_time"} <= set(names)
+    assert any(name.startswith("qos_overrides.") for name in names)
+    dumped, _ = call(graph, GetParameters, "get_parameters", GetParameters.Request(names=names))
+    request = SetParameters.Request()
+    request.parameters = [ParameterMessage(name=n, value=v) for n, v in zip(names, dumped.values)]
+    response, _ = call(graph, SetParameters, "set_parameters", request)
+    assert [r.reason for r in response.results if not r.successful] == []
+    together = SetParametersAtomically.Request(parameters=request.parameters)
+    response, _ = call(graph, SetParametersAtomically, "set_parameters_atomically", together)
+    assert response.result.successful
+    # What it is not is refused as before.
+    assert not set_by_service(graph, "autostart", False)[0]
+    assert not set_by_service(graph, "model", "nano")[0]

@@ -96,8 +96,26 @@ def test_accepted_texts_in_words():
 
 def test_likely_slips_are_named_and_others_names_are_not():
     known = ["image", "camera_info", "namespace", "backend"]
-    given = ["imgae", "camera_infos", "image", "rviz", "sigterm_timeout"]
-    assert likely_slips(given, known) == [
+    given = [f"{n}:=x" for n in ("imgae", "camera_infos", "image", "rviz", "sigterm_timeout")]
+    command = ["/opt/ros/jazzy/bin/ros2", "launch", "difiisr_ros", "one.launch.py", *given]
+    assert likely_slips(command, "/share/launch/one.launch.py", known) == [
         "launch argument 'imgae' does not exist; did you mean 'image'?",
         "launch argument 'camera_infos' does not exist; did you mean 'camera_info'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (["ros2", "launch", "difiisr_ros", "one.launch.py"], True),
+        (["ros2", "launch", "launch/one.launch.py"], True),
+        (["ros2", "launch", "my_robot", "one.launch.py"], False),
+        (["ros2", "launch", "my_robot", "all.launch.py"], False),
+        (["launch_test", "test_all.py"], False),
+    ],
+)
+def test_names_for_a_file_that_includes_ours_are_not_slips(command, named, tmp_path, monkeypatch):
+    """It may have an argument of its own of that name."""
+    monkeypatch.chdir(tmp_path)
+    file = str(tmp_path / "launch" / "one.launch.py")
+    assert bool(likely_slips([*command, "imgae:=/x"], file, ["image"])) is named

@@ -10,7 +10,7 @@ import yaml
 from difiisr_ros.errors import OptionError
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import CUSTOM, PRESETS, QUALITIES, preset
-from difiisr_ros.stream.parameter_spec import Change
+from difiisr_ros.stream.parameter_spec import Change, likely_meant
 from difiisr_ros.stream.parameter_table import (
     BY_NAME,
     ENGINE,
@@ -151,3 +151,11 @@ def test_something_is_live_and_the_model_is_not():
     assert BY_NAME["num_steps"].change is Change.LIVE
     assert BY_NAME["model"].change is Change.CONFIGURE
     assert BY_NAME["autostart"].change is Change.START
+
+
+def test_misspelt_names_are_known_and_other_nodes_names_are_not():
+    known = [spec.name for spec in TABLE]
+    for slip, meant in (("num_step", "num_steps"), ("modle", "model"), ("bakend", "backend")):
+        assert likely_meant(slip, known) == meant
+    for others in ("model_type", "image_reliability", "use_namespace", "robot_base_frame", "rate"):
+        assert likely_meant(others, known) is None

@@ -46,7 +46,14 @@ class Tester(Node):
 class Graph:
     """``with Graph(backend="bicubic") as graph:`` starts the node with these parameters."""
 
-    def __init__(self, *cli_args: str, wait_active: bool = True, **parameters: Any) -> None:
+    def __init__(
+        self,
+        *cli_args: str,
+        wait_active: bool = True,
+        listener_wait: float = 0.0,
+        **parameters: Any,
+    ) -> None:
+        self._listener_wait = listener_wait
         self._cli_args = ["--ros-args", *cli_args] if cli_args else []
         self._parameters = {"backend": "bicubic", **parameters}
         self._wait_active = wait_active
@@ -59,7 +66,10 @@ class Graph:
         self.context.init(domain_id=int(os.environ.get("ROS_DOMAIN_ID", "0")))
         overrides = [Parameter(name, value=value) for name, value in self._parameters.items()]
         self.node = SuperResolutionNode(
-            context=self.context, parameter_overrides=overrides, cli_args=self._cli_args
+            context=self.context,
+            parameter_overrides=overrides,
+            cli_args=self._cli_args,
+            listener_wait=self._listener_wait,
         )
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._died: BaseException | None = None

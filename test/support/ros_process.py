@@ -13,7 +13,13 @@ from typing import Any
 from support.paths import REPOSITORY
 from support.waiting import DEADLINE, wait_for
 
-MODULES = {"node": "main", "player": "frame_player", "monitor": "monitor"}
+MODULES = {
+    "node": "main",
+    "player": "frame_player",
+    "monitor": "monitor",
+    "mapper": "detection_mapper",
+    "detector": "thermal_detector",
+}
 
 
 def environment() -> dict[str, str]:
@@ -26,7 +32,7 @@ class RosProcess:
     """``with RosProcess("node", folder, backend="bicubic") as node:``, killed at the end.
 
     Args:
-        kind: ``node``, ``player`` or ``monitor``.
+        kind: of :data:`MODULES`.
         folder: for the log.
         ros_args: further arguments, for example ``["-r", "__ns:=/rig"]``.
         env: variables beside this process's; None takes one away.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.lab.detection.boxes import BoxSet
-from difiisr_ros.models.detector.decode import Detections
+from difiisr_ros.models.detector.boxes import Detections
 
 #: Metric -> what it is. "Small" is below 32x32 pixels, as COCO has it.
 METRICS = {

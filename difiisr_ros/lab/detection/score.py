@@ -14,7 +14,6 @@ from difiisr_ros.errors import DataError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import METRICS, CocoEvaluation, evaluate_boxes, interval
-from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.frames.degrade import (
     NOISE_PERCENT,
     REDUCED,
@@ -23,7 +22,8 @@ from difiisr_ros.lab.frames.degrade import (
     degrade,
 )
 from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right
-from difiisr_ros.models.detector.decode import Detections
+from difiisr_ros.models.detector.boxes import Detections
+from difiisr_ros.models.detector.detector import Detector
 
 HR = "hr"
 """What the frames themselves are called, beside the upscaling methods' names."""

@@ -16,11 +16,11 @@ from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes
 from difiisr_ros.lab.detection.data import Augmentation, CropSampler, load_frames
-from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.losses import detection_loss
 from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED
 from difiisr_ros.lab.training.loop import Training, half_cosine, warm_up
 from difiisr_ros.models.detector.checkpoint import save_detector
+from difiisr_ros.models.detector.detector import Detector
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 
 

@@ -51,7 +51,7 @@ class BoxJudge:
         import pycocotools.cocoeval  # noqa: F401  # the end of a long run is too late to miss it
 
         from difiisr_ros.lab.detection.boxes import read_boxes
-        from difiisr_ros.lab.detection.detector import Detector
+        from difiisr_ros.models.detector.detector import Detector
 
         if len(streams) != 1 or streams[0].topic is not None:
             raise OptionError("boxes belong to the frames of one folder")

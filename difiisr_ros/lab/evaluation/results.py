@@ -17,7 +17,7 @@ from difiisr_ros.lab.frames.streams import NO_REFERENCE
 from difiisr_ros.lab.scores.metric_table import BOX_METRICS, Metric, metric_of
 
 if TYPE_CHECKING:
-    from difiisr_ros.models.detector.decode import Detections
+    from difiisr_ros.models.detector.boxes import Detections
 
 #: Verdicts of a difference to the reference method. A difference whose confidence interval holds 0,
 #: or that rests on too few frames for an interval, is undecided.

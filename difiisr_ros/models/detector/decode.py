@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difiisr_ros.core.crop import Crop
+from difiisr_ros.models.detector.boxes import (
+    MAX_DETECTIONS,
+    NMS_IOU,
+    Detections,
+    suppress,
+)
 from difiisr_ros.models.detector.model import STRIDE, Prediction
 
-MAX_DETECTIONS = 100  # a frame, as COCO's evaluation takes at most
 _CANDIDATES = 300  # peaks looked at, before suppression
-NMS_IOU = 0.6
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Objects found in one frame, best first."""
-
-    boxes: np.ndarray
-    """n x 4, float32, pixels: left, top, right, bottom, inside the frame."""
-    scores: np.ndarray
-    """n, float32, 0..1."""
-    labels: np.ndarray
-    """n, int64: index into the detector's classes."""
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def before(self, crop: Crop) -> Detections:
-        """The same in pixels of the frame before the crop of what was looked at."""
-        offset = np.array([crop.left, crop.top] * 2, np.float32)
-        return replace(self, boxes=self.boxes + offset)
 
 
 def cell_centres(height: int, width: int, device: torch.device | None = None) -> Tensor:
@@ -85,32 +66,3 @@ def _decode_one(
     kept = np.flatnonzero(inside)
     kept = kept[suppress(found.boxes[kept], found.labels[kept], NMS_IOU)][:MAX_DETECTIONS]
     return Detections(found.boxes[kept], found.scores[kept], found.labels[kept])
-
-
-def suppress(boxes: np.ndarray, labels: np.ndarray, max_iou: float) -> np.ndarray:
-    """Greedy non-maximum suppression within each class.
-
-    Args:
-        boxes: n x 4, best first.
-        labels: n.
-        max_iou: a box that overlaps a better one of its class by more is left out.
-
-    Returns:
-        Indices of the boxes that stay, in order.
-    """
-    overlap = pairwise_iou(boxes, boxes) > max_iou
-    overlap &= labels[:, None] == labels[None, :]
-    alive = np.ones(len(boxes), bool)
-    for i in range(len(boxes)):
-        if alive[i]:
-            alive[i + 1 :] &= ~overlap[i, i + 1 :]
-    return np.flatnonzero(alive)
-
-
-def pairwise_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """n x m: intersection over union of boxes n x 4 and m x 4 (left, top, right, bottom)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    intersection = (high - low).clip(min=0).prod(axis=2)
-    area_a, area_b = ((box[:, 2:] - box[:, :2]).prod(axis=1) for box in (a, b))
-    return intersection / np.maximum(area_a[:, None] + area_b[None, :] - intersection, 1e-9)

@@ -8,7 +8,8 @@ import torch
 
 from difiisr_ros.lab.detection.losses import box_loss, generalized_iou, heatmap_loss
 from difiisr_ros.lab.detection.targets import make_targets
-from difiisr_ros.models.detector.decode import cell_centres, corners, decode, pairwise_iou, suppress
+from difiisr_ros.models.detector.boxes import pairwise_iou, suppress
+from difiisr_ros.models.detector.decode import cell_centres, corners, decode
 from difiisr_ros.models.detector.model import Prediction
 
 BOXES = np.array([[8, 8, 20, 27], [40, 30, 90, 62], [10, 40, 17, 51]], np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from difiisr_ros.lab.detection.boxes import BoxedImage, BoxSet
-from difiisr_ros.models.detector.decode import Detections
+from difiisr_ros.models.detector.boxes import Detections
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 from pycocotools.coco import COCO

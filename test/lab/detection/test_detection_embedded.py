@@ -10,8 +10,8 @@ import torch
 from safetensors import safe_open
 
 from difiisr_ros.lab.detection.boxes import read_boxes
-from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.models.detector.checkpoint import EMBEDDED, FORMAT, JUDGE, PRIOR, detector_path
+from difiisr_ros.models.detector.detector import Detector
 from difiisr_ros.models.detector.model import CLASSES
 
 

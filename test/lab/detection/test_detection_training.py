@@ -16,14 +16,14 @@ from difiisr_ros.cli import main
 from difiisr_ros.errors import DataError, FrameError, OptionError
 from difiisr_ros.io.images import read_image
 from difiisr_ros.lab.detection.boxes import BoxedImage, default_annotations, read_boxes
-from difiisr_ros.lab.detection.detector import Detector
 from difiisr_ros.lab.detection.draw import COLORS
 from difiisr_ros.lab.detection.score import score
 from difiisr_ros.lab.detection.train import DetectorTrainer, TrainSettings
 from difiisr_ros.lab.evaluation.methods import pillow_upscale
 from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.models.detector.boxes import pairwise_iou
 from difiisr_ros.models.detector.checkpoint import load_detector
-from difiisr_ros.models.detector.decode import pairwise_iou
+from difiisr_ros.models.detector.detector import Detector
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 from support.detection_scenes import CLASSES, scene, write_set
 

@@ -24,8 +24,8 @@ from difiisr_ros.lab.report.boxes import Counts, count_matches, frame_boxes
 from difiisr_ros.lab.report.page import html_page
 from difiisr_ros.lab.report.text_table import text_report
 from difiisr_ros.lab.scores.metric_table import BOX_METRICS
+from difiisr_ros.models.detector.boxes import Detections
 from difiisr_ros.models.detector.checkpoint import save_detector
-from difiisr_ros.models.detector.decode import Detections
 from difiisr_ros.models.detector.model import DetectorConfig, ThermalDetector
 from support.detection_scenes import CLASSES, write_set
 from support.report_evaluation import METHODS, evaluation

@@ -11,8 +11,9 @@ import torch
 from difiisr_ros.core.device import choose_device, has_native_bf16
 from difiisr_ros.core.radiometry import ValueRange, check_frame, measure_range, normalize
 from difiisr_ros.errors import OptionError
+from difiisr_ros.models.detector.boxes import Detections
 from difiisr_ros.models.detector.checkpoint import PRIOR, load_detector
-from difiisr_ros.models.detector.decode import Detections, decode
+from difiisr_ros.models.detector.decode import decode
 from difiisr_ros.models.detector.model import ThermalDetector
 
 PRECISIONS = ("auto", "fp32", "bf16")

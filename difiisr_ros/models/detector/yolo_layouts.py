@@ -1,0 +1,133 @@
+"""ONNX detectors of the YOLO family: the picture that they take, and what their output means.
+
+Two layouts are in use. ``yolov8`` (Ultralytics' exports, YOLOv8 and later): one output of
+1 x (4 + classes) x n, boxes as centre and size in input pixels, scores as they are; the picture is
+RGB of 0 to 1, centred in gray bars. ``yolox`` (YOLOX's published exports): one output of
+1 x n x (5 + classes), centres relative to their cell, logarithms of sizes in cells, and a score of
+there being an object at all; the picture is BGR of 0 to 255, in the upper left corner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from difiisr_ros.errors import ModelError
+from difiisr_ros.models.detector.boxes import MAX_DETECTIONS, NMS_IOU, Detections, suppress
+
+YOLOV8, YOLOX = "yolov8", "yolox"
+LAYOUTS = (YOLOV8, YOLOX)
+_STRIDES = (8, 16, 32)
+_BAR = 114.0  # gray of what the picture does not cover, as in training
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a frame lies in a network's input."""
+
+    scale: float
+    """Input pixels a frame's pixel."""
+    left: int
+    top: int
+    """Input pixels before the frame."""
+
+    def to_frame(self, boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Boxes n x 4 (left, top, right, bottom) of the input in pixels of the frame, inside it."""
+        offset = np.array([self.left, self.top, self.left, self.top], np.float32)
+        limits = np.array([width, height, width, height], np.float32)
+        return np.clip((boxes - offset) / self.scale, 0, limits).astype(np.float32)
+
+
+def network_input(
+    gray: np.ndarray, height: int, width: int, layout: str
+) -> tuple[np.ndarray, Letterbox]:
+    """A frame as a network takes it.
+
+    Args:
+        gray: H x W, float32, 0 to 255.
+        height, width: of the network's input.
+        layout: of :data:`LAYOUTS`.
+
+    Returns:
+        1 x 3 x height x width, float32, and where the frame lies in it.
+    """
+    import cv2
+
+    scale = min(height / gray.shape[0], width / gray.shape[1])
+    rows, columns = (max(1, round(n * scale)) for n in gray.shape)
+    centred = layout == YOLOV8
+    top = (height - rows) // 2 if centred else 0
+    left = (width - columns) // 2 if centred else 0
+    picture = np.full((height, width), _BAR, np.float32)
+    picture[top : top + rows, left : left + columns] = cv2.resize(
+        gray, (columns, rows), interpolation=cv2.INTER_LINEAR
+    )
+    if layout == YOLOV8:
+        picture /= 255.0
+    # Three equal channels, so that their order does not matter.
+    return np.repeat(picture[None, None], 3, axis=1), Letterbox(scale, left, top)
+
+
+def layout_of(shape: tuple[int, ...]) -> str:
+    """The layout of an output of this shape.
+
+    Raises:
+        ModelError: It has neither.
+    """
+    if len(shape) != 3 or min(shape[1:]) < 5:
+        raise ModelError(
+            f"a detector's output of {' x '.join(map(str, shape))} is neither of layout yolov8, "
+            "1 x (4 + classes) x n, nor yolox, 1 x n x (5 + classes)"
+        )
+    return YOLOV8 if shape[1] < shape[2] else YOLOX
+
+
+def read_output(
+    output: np.ndarray, layout: str, height: int, width: int, min_score: float
+) -> Detections:
+    """Detections in pixels of the network's input, best first.
+
+    Args:
+        output: as the network gives it.
+        layout: of :data:`LAYOUTS`.
+        height, width: of the network's input.
+        min_score: weaker ones are left out.
+
+    Raises:
+        ModelError: The output does not fit the layout.
+    """
+    if layout == YOLOV8:
+        rows = output[0].T
+        middle, size, scores = rows[:, :2], rows[:, 2:4], rows[:, 4:]
+    else:
+        cells, strides = _cells(height, width)
+        if output.shape[1] != len(cells):
+            raise ModelError(
+                f"a yolox output for {width}x{height} has {len(cells)} rows, not {output.shape[1]}"
+            )
+        rows = output[0]
+        middle = (rows[:, :2] + cells) * strides
+        size = np.exp(rows[:, 2:4]) * strides
+        scores = rows[:, 4:5] * rows[:, 5:]
+    labels = scores.argmax(axis=1)
+    best = scores[np.arange(len(scores)), labels]
+    kept = np.flatnonzero(best >= min_score)
+    kept = kept[np.argsort(-best[kept], kind="stable")]
+    boxes = np.concatenate([middle - size / 2, middle + size / 2], axis=1)[kept]
+    stay = suppress(boxes, labels[kept], NMS_IOU)[:MAX_DETECTIONS]
+    return Detections(
+        boxes[stay].astype(np.float32),
+        best[kept][stay].astype(np.float32),
+        labels[kept][stay].astype(np.int64),
+    )
+
+
+def _cells(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """n x 2 cells' columns and rows, and n x 1 strides, in the order of YOLOX's rows."""
+    cells, strides = [], []
+    for stride in _STRIDES:
+        rows, columns = np.mgrid[0 : height // stride, 0 : width // stride]
+        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        strides.append(np.full((rows.size, 1), stride))
+    return np.concatenate(cells), np.concatenate(strides)

@@ -1,0 +1,109 @@
+"""Which detector a node runs: a shipped one, one of our own training, or a user's ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from difiisr_ros.backends.libraries import missing
+from difiisr_ros.models.detector.yolo_layouts import LAYOUTS
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+
+#: Every parameter of ``thermal_detector_node``.
+DETECTOR_TABLE: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        "detector",
+        "detector_judge",
+        "detector_judge or detector (embedded), the path of a file of 'difiisr train-detector', "
+        "or of an .onnx file of YOLOX's or YOLOv8's layout.",
+        Change.START,
+    ),
+    ParameterSpec(
+        "layout",
+        "auto",
+        "Layout of an .onnx file; auto: by the shape of its output.",
+        Change.START,
+        choices=("auto", *LAYOUTS),
+    ),
+    ParameterSpec(
+        "classes",
+        "",
+        "Names of an .onnx file's classes, in their order, with commas between them. Empty: those "
+        "in the file, else their numbers.",
+        Change.START,
+    ),
+    ParameterSpec(
+        "min_score",
+        0.3,
+        "Weaker detections are not published.",
+        Change.START,
+        minimum=0.0,
+        maximum=1.0,
+    ),
+)
+
+#: Every parameter of ``detection_mapper_node``.
+MAPPER_TABLE: tuple[ParameterSpec, ...] = (
+    ParameterSpec(
+        "message_type",
+        "vision_msgs",
+        "What is subscribed and published: vision_msgs (Detection2DArray), as of Isaac ROS and "
+        "thermal_detector_node, or yolo_msgs (DetectionArray), as of yolo_ros.",
+        Change.START,
+        choices=("vision_msgs", "yolo_msgs"),
+    ),
+    ParameterSpec(
+        "scale",
+        4.0,
+        "Pixels of the detector's image a pixel of the camera's, along each side.",
+        Change.START,
+        minimum=1.0,
+        maximum=64.0,
+    ),
+    ParameterSpec(
+        "coordinates",
+        "centers",
+        "What 0 is: the first pixel's centre (camera_info, thermal_detector_node), or its edge "
+        "(detectors of the YOLO family).",
+        Change.START,
+        choices=("centers", "edges"),
+    ),
+    ParameterSpec(
+        "offset_x",
+        0.0,
+        "Camera pixels that the super-resolution node's crop left out at the left.",
+        Change.START,
+        minimum=0.0,
+        maximum=8192.0,
+    ),
+    ParameterSpec(
+        "offset_y",
+        0.0,
+        "Camera pixels that it left out at the top.",
+        Change.START,
+        minimum=0.0,
+        maximum=8192.0,
+    ),
+)
+
+
+def load_detector(detector: str, layout: str = "auto", classes: Sequence[str] = ()) -> Any:
+    """The detector: ``classes``, and ``detect(frame, min_score=...)``.
+
+    Args:
+        detector, layout: as the parameters say.
+        classes: names, for an ONNX file.
+
+    Raises:
+        ModelError: It cannot be loaded.
+        BackendUnavailable: A library that it needs is missing.
+    """
+    if detector.lower().endswith(".onnx"):
+        from difiisr_ros.stream.onnx_detector import OnnxDetector
+
+        return OnnxDetector(detector, layout, classes)
+    try:
+        from difiisr_ros.models.detector.detector import Detector
+    except ImportError as error:
+        raise missing(error, "torch") from error
+    return Detector.load(detector)

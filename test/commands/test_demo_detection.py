@@ -1,0 +1,34 @@
+"""difiisr demo --detect, before anything is started; test_demo_report.py has what it draws."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
+pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+pytest.importorskip("torch", reason="the shipped detectors run in PyTorch")
+
+from difiisr_ros.commands.demo import Demo, add_arguments
+from difiisr_ros.errors import ModelError, OptionError
+
+
+def demo(folder, *arguments):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    given = [*arguments, "--size", "32x24", "--out", str(folder / "out"), "--backend", "bicubic"]
+    return Demo(parser.parse_args(given))
+
+
+def test_the_shipped_judge_is_taken_unless_another_is_named(tmp_path):
+    assert demo(tmp_path, "--detect")._detector.classes[0] == "person"
+    assert demo(tmp_path)._detector is None
+
+
+def test_what_cannot_be_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="--bag-seconds is 0"):
+        demo(tmp_path, "--detect", "--bag-seconds", "0")
+    with pytest.raises(ModelError, match="nowhere"):
+        demo(tmp_path, "--detect", "nowhere")
+    assert not (tmp_path / "out").exists()
