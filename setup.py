@@ -55,6 +55,7 @@ setup(
     ],
     install_requires=REQUIREMENTS if BUILT_BY_PIP else [],
     extras_require={
+        "completion": ["argcomplete>=1.12"],
         "detection": ["pycocotools>=2.0.6"],
         "flir": ["imagecodecs>=2022.2"],
         "metrics": ["torchmetrics>=1.0"],
