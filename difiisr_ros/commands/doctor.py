@@ -27,7 +27,7 @@ EXIT_NO_MODEL = 1
 SIZES = ((160, 120), (320, 256), (640, 512))
 _OPTIONAL = ("onnxruntime", "onnxruntime-gpu", "onnx", "tensorrt", "safetensors", "rosbags")
 _SECONDS, _LEAST = 0.7, 3  # of each size
-_NETWORKS = ("torch", "onnx", "tensorrt")
+_NETWORKS = ("torch", "onnx", "tensorrt", "opencv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +136,8 @@ def _speeds(model: str) -> tuple[dict[str, Any] | None, dict[str, float]]:
         print(f"  {width}x{height:<8}{rates[f'{width}x{height}']:.1f}", flush=True)
     info = resolver.info.as_dict()
     resolver.close()
+    if info["missed"]:
+        print(f"  {info['missed']}")
     print(f"  by {info['model']}, {info['backend']} on {info['device']} ({info['precision']})")
     return info, rates
 

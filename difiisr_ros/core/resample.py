@@ -20,20 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difiisr_ros.core.constants import constant
+from difiisr_ros.core.keys_cubic import keys_cubic
 
 SCALE = 4
 _REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
 _TAPS = 2 * _REACH + 1
 _DAMPING = 0.05
 _CERTAIN = 0.1  # of the range: no mean is further off because of noise
-
-
-def keys_cubic(x: np.ndarray, a: float = -0.5) -> np.ndarray:
-    """Keys' cubic convolution kernel at distances ``x`` (in samples), support [-2, 2]."""
-    x = np.abs(x)
-    inner = (a + 2) * x**3 - (a + 3) * x**2 + 1
-    outer = a * (x**3 - 5 * x**2 + 8 * x - 4)
-    return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))
 
 
 @lru_cache(maxsize=1)
