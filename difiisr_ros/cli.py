@@ -163,9 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A ROS workspace brings its libraries by rosdep, and some have no key there (PyTorch).
         if error.name is None or error.name.partition(".")[0] == __package__:
             raise
+        root = error.name.partition(".")[0]
+        how = "pip install 'difiisr_ros[torch]'" if root == "torch" else "see README.md"
         print(
             f"{PROGRAM}: error: this needs the Python module {error.name!r}, which "
-            f"{sys.executable} does not have; README.md says how to install it",
+            f"{sys.executable} does not have; {how}",
             file=sys.stderr,
         )
         return EXIT_USAGE

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from difiisr_ros.core.resample import SCALE
+from difiisr_ros.core.camera_simulation import SCALE
 from difiisr_ros.io.bags import BagReader
 
 NAMESPACE = "sr"
