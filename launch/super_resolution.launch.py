@@ -29,7 +29,8 @@ ARGUMENTS = (
         default="image_raw",
     ),
     LaunchArgument("camera_info", "Topic of the calibration, where it is not beside the image."),
-    *of_parameters("model", "camera", "backend", "autostart", "build_only"),
+    *of_parameters("model", "camera", "backend", "output_encoding", "num_steps", "num_threads"),
+    *of_parameters("deadline_ms", "autostart", "build_only"),
     USE_SIM_TIME,
     LOG_LEVEL,
 )
