@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from difiisr_ros.core.radiometry import ValueRange, measure_range, normalize
-from difiisr_ros.models.detector.decode import Detections
+
+if TYPE_CHECKING:
+    from difiisr_ros.models.detector.decode import Detections
 
 #: RGB by class index, repeating: colours that colour-blind people can tell apart (Okabe and Ito).
 COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
