@@ -14,7 +14,7 @@ from difiisr_ros.errors import BackendUnavailable, FrameError, OptionError
 from difiisr_ros.options import UpscaleOptions
 from support.frames import smooth_frame
 
-BICUBIC = Image.Resampling.BICUBIC
+BICUBIC = Image.BICUBIC
 DTYPES = [np.uint8, np.uint16, np.float32]
 
 
