@@ -7,11 +7,12 @@
 #   make test ARGS="-k tile"  further options of pytest
 #   make setup PIP_FLAGS="--extra-index-url URL"   for instance PyTorch's index of CPU wheels
 #   make setup PYTHON=python3.12
+#   make setup V=1            all that pip says, instead of one line of progress
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := $(CURDIR)/.venv
-export PYTHON PIP_FLAGS
+export PYTHON PIP_FLAGS V
 
 ifdef ROS_DISTRO
 PY := python3

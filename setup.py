@@ -8,22 +8,20 @@ from setuptools import find_packages, setup
 
 package_name = "difiisr_ros"
 
-# What the `difiisr` command needs, for people without ROS.
+# What the `difiisr` command needs, for people without ROS. Light on purpose: the embedded models
+# run by ONNX Runtime; PyTorch, which is ten times as large, is the extra for all the rest.
 REQUIREMENTS = [
     "mcap>=1.0",
-    "numpy>=1.23",
+    "numpy>=1.21",
+    "onnxruntime>=1.12",
     # A superset of opencv-python-headless, with cv2.quality's SSIM and GMSD.
     "opencv-contrib-python-headless>=4.5",
     "lz4>=3.1",
-    "pillow>=9.1",
+    "pillow>=9.0",
     "pyyaml>=5.4",
-    "rosbags>=0.10",
-    "safetensors>=0.4",
-    "scikit-image>=0.19",
-    "scipy>=1.8",
-    "tifffile>=2022.10",
-    "torch>=2.1",
-    "tqdm>=4.60",
+    "rosbags>=0.11.6",
+    "tifffile>=2022.2",
+    "tqdm>=4.57",
     "zstandard>=0.15",
 ]
 # pip builds through setuptools.build_meta; colcon runs this file itself. In a ROS workspace rosdep
@@ -55,14 +53,24 @@ setup(
     ],
     install_requires=REQUIREMENTS if BUILT_BY_PIP else [],
     extras_require={
-        "detection": ["pycocotools>=2.0.6"],
+        "completion": ["argcomplete>=1.12"],
+        "detection": ["pycocotools>=2.0.6", "torch>=2.1"],
         "flir": ["imagecodecs>=2022.2"],
-        "metrics": ["torchmetrics>=1.0"],
-        "onnx": ["onnx>=1.14", "onnxruntime>=1.18", "onnxslim>=0.1.80"],
+        "metrics": ["scikit-image>=0.18", "torch>=2.1", "torchmetrics>=1.0"],
+        "onnx": ["onnx>=1.14", "onnxslim>=0.1.80", "torch>=2.1"],
         "ray": ["ray>=2.10"],
         # TensorRT's wheels come from NVIDIA's own index, which pip is led to by this one.
-        "tensorrt": ["onnx>=1.15", "onnxslim>=0.1.80", "tensorrt>=10.0"],
-        "test": ["pytest>=7,<8.4", "pytest-timeout", "pytest-xdist", "hypothesis"],
+        "tensorrt": ["onnx>=1.15", "onnxslim>=0.1.80", "tensorrt>=10.0", "torch>=2.1"],
+        "test": [
+            "pytest>=6.2.5,<8.4",
+            "pytest-timeout",
+            "pytest-xdist",
+            "hypothesis",
+            "safetensors",
+            "scikit-image>=0.18",
+        ],
+        # Training, guidance, more steps, GPUs, and the faster CPU path.
+        "torch": ["onnx>=1.14", "onnxslim>=0.1.80", "torch>=2.1"],
     },
     python_requires=">=3.10",
     zip_safe=False,

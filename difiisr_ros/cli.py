@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The ``difiisr`` command: one subcommand per module, imported only when it is chosen.
 
 A subcommand's module has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(args) -> int``,
@@ -7,7 +8,6 @@ is the subcommand's own), 2 wrong usage or input that cannot be used, 130 interr
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.util
 import logging
@@ -16,11 +16,11 @@ import sys
 from collections.abc import Sequence
 
 from difiisr_ros.allocator import keep_large_buffers
+from difiisr_ros.commands.parser import EXIT_USAGE, HelpFormatter, Parser, suggestion
 from difiisr_ros.errors import DifiisrError, Interrupted
 from difiisr_ros.version import __version__
 
 PROGRAM = "difiisr"
-EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what shells expect
 
 #: Subcommand -> (module, the module's HELP). The help is repeated here so that ``difiisr --help``
@@ -77,15 +77,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _NEED_TORCH = ("convert", "detect", "export", "train", "train-detector")
 
 
-class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds "(default: x)" where there is a default worth saying."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default is None or action.default is False or isinstance(action.default, list):
-            return action.help
-        return super()._get_help_string(action)
-
-
 def available_commands() -> dict[str, tuple[str, str]]:
     """Return the subcommands whose module is part of this installation."""
     return {
@@ -95,9 +86,9 @@ def available_commands() -> dict[str, tuple[str, str]]:
     }
 
 
-def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+def build_parser(chosen: str | None = None) -> Parser:
     """Build the parser; only the ``chosen`` subcommand's module is imported for its arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=PROGRAM,
         description="Super-resolution of thermal camera frames x4.",
         epilog=f"'{PROGRAM} COMMAND --help' explains a command.",
@@ -109,7 +100,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
             name,
             help=help_line,
             description=help_line,
-            formatter_class=_HelpFormatter,
+            formatter_class=HelpFormatter,
         )
         if name == chosen:
             module = importlib.import_module(module_name)
@@ -123,17 +114,36 @@ def _chosen_command(arguments: Sequence[str]) -> str | None:
     return next((argument for argument in arguments if not argument.startswith("-")), None)
 
 
+def _complete() -> None:
+    """Answer the shell that asks how a line may go on, and end; argcomplete is optional."""
+    if "_ARGCOMPLETE" not in os.environ:
+        return
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    words = os.environ.get("COMP_LINE", "").split()[1:]
+    argcomplete.autocomplete(build_parser(_chosen_command(words)))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (see the module's text)."""
     if arguments is None:  # the process is ours alone
         arguments = sys.argv[1:]
         keep_large_buffers()
+    _complete()
     logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM}: %(levelname)s: %(message)s")
     logging.addLevelName(logging.WARNING, "warning")
     logging.addLevelName(logging.INFO, "info")
     logging.getLogger("difiisr_ros.long_work").setLevel(logging.INFO)  # how far it is
     try:
-        parser = build_parser(_chosen_command(arguments))
+        chosen = _chosen_command(arguments)
+        parser = build_parser(chosen)
+        if chosen is not None and chosen not in (known := available_commands()):
+            parser.error(
+                f"there is no command {chosen}{suggestion(chosen, known)} (there are "
+                f"{', '.join(known)})"
+            )
         args = parser.parse_args(arguments)
         if args.command is None:
             parser.print_help(sys.stderr)
@@ -153,9 +163,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A ROS workspace brings its libraries by rosdep, and some have no key there (PyTorch).
         if error.name is None or error.name.partition(".")[0] == __package__:
             raise
+        root = error.name.partition(".")[0]
+        how = "pip install 'difiisr_ros[torch]'" if root == "torch" else "see README.md"
         print(
             f"{PROGRAM}: error: this needs the Python module {error.name!r}, which "
-            f"{sys.executable} does not have; README.md says how to install it",
+            f"{sys.executable} does not have; {how}",
             file=sys.stderr,
         )
         return EXIT_USAGE

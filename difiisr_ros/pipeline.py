@@ -5,6 +5,7 @@ The one way to upscale: the node, the commands, the evaluation and the benchmark
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from difiisr_ros.allocator import HolesGivenBack
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.factory import create, create_instead
+from difiisr_ros.backends.libraries import missed
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, FrameMeasurement, noise_to_tell
@@ -28,6 +30,7 @@ from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
 
+_logger = logging.getLogger(__name__)
 _NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
 
 
@@ -49,6 +52,8 @@ class SuperResolverInfo:
     """Why another backend than the one asked for runs, or None."""
     memory: str | None
     """What is done because the device's memory does not suffice, and why, or None."""
+    missed: str | None
+    """What is not installed here that would do more, or faster, and how to install it, or None."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, for JSON and diagnostics."""
@@ -129,6 +134,9 @@ class SuperResolver:
             "num_threads": num_threads,
         }
         loaded, fallback = create(backend, strict=strict_backend, **how)
+        if lack := missed(loaded.name):
+            level = logging.WARNING if loaded.name == "opencv" else logging.INFO
+            _logger.log(level, "backend %s runs: %s", loaded.name, lack)
 
         def instead(failed: Backend, error: BackendUnavailable) -> tuple[Backend, str]:
             return create_instead(failed.name, error, **how)
@@ -158,6 +166,7 @@ class SuperResolver:
             self.camera.describe(),
             self._fallback,
             self._memory.reason,
+            missed(b.name),
         )
 
     @property

@@ -20,11 +20,9 @@ NEEDED = {
     "numpy": "apt: python3-numpy",
     "cv2": "apt: python3-opencv",
     "PIL": "apt: python3-pil",
-    "scipy": "apt: python3-scipy",
-    "skimage": "apt: python3-skimage",
+    "tifffile": "apt: python3-tifffile",
     "tqdm": "apt: python3-tqdm",
     "torch": "pip: torch",
-    "safetensors": "pip: safetensors",
     "rosbags": "pip: rosbags",
     "pytest": "apt: python3-pytest",
 }
@@ -55,7 +53,7 @@ def main() -> int:
     print(
         "rosdep install --from-paths . --ignore-src  brings the apt packages. For the pip ones:\n"
         "  python3 -m venv --system-site-packages ~/difiisr && . ~/difiisr/bin/activate\n"
-        "  pip install torch safetensors rosbags\n"
+        "  pip install torch rosbags\n"
         "Or leave ROS aside: run make in a shell where no setup.bash was sourced.",
         file=sys.stderr,
     )

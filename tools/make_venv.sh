@@ -12,6 +12,7 @@
 #                 dependencies; empty for nothing
 #   PYTHON        the interpreter to make it with           the best of 3.11, 3.12, 3.13, 3.10
 #   PIP_FLAGS     further words for pip install             (none)
+#   V             1 shows all that pip says                 (one line of progress)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -76,11 +77,42 @@ find_python() {
 }
 
 install() {
-    "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input ${PIP_FLAGS:-} \
-        -r "$REQUIREMENTS" || return
+    pip_install ${PIP_FLAGS:-} -r "$REQUIREMENTS" || return
     [ -z "$PROJECT" ] || "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input \
         --quiet --no-deps --no-build-isolation --editable "$PROJECT"
 }
+
+# pip's lines go to a file, which is shown where it fails; one line says what is fetched and how far
+# it is. The number of packages is that of the pinned requirements for this Python, nearly.
+pip_install() {
+    local pip=("$VENV/bin/python" -m pip install --disable-pip-version-check --no-input)
+    if [ "${V:-0}" = 1 ]; then
+        "${pip[@]}" "$@"
+        return
+    fi
+    local log=$VENV/pip.log code=0
+    "${pip[@]}" --progress-bar off "$@" 2>&1 | tee "$log" |
+        awk -v total="$(grep -cE '^[A-Za-z]' "$REQUIREMENTS")" -v tty="$([ -t 2 ] && echo 1)" "$PROGRESS" >&2 || code=$?
+    if [ "$code" -ne 0 ]; then tail -n 20 "$log" >&2; fi
+    return "$code"
+}
+
+PROGRESS='
+function say(text) {
+    if (tty) printf "\rsetup: %-100.100s", text
+    else if (now >= next_line) { print "setup: " text; next_line = now + 15 }
+    fflush()
+}
+/^Collecting |^Requirement already/ { seen++; name = ($1 == "Collecting") ? $2 : $4 }
+/^ *Downloading / { size = $(NF - 1) " " $NF; gsub(/[()]/, "", size) }
+/^ *Using cached|^ *Processing / { size = "at hand" }
+/^Installing collected/ { name = "installing them all"; size = "a minute or two" }
+{
+    "date +%s" | getline now; close("date +%s")
+    left = total - seen; if (left < 0) left = 0
+    if (name != shown) { say(name " (" size "), " left " of " total " packages left"); shown = name }
+}
+END { if (tty) printf "\n" }'
 
 if complete; then exit 0; fi
 

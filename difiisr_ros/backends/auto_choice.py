@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import logging
 import os
@@ -25,9 +24,10 @@ import numpy as np
 from difiisr_ros.atomic_write import write_whole
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.cache_folder import cache_folder
+from difiisr_ros.backends.libraries import is_installed
 from difiisr_ros.backends.machine_load import OtherProcesses
 from difiisr_ros.errors import BackendUnavailable, DifiisrError
-from difiisr_ros.models.model_files import model_path
+from difiisr_ros.models.model_files import EMBEDDED, model_path
 from difiisr_ros.version import __version__
 
 FOLDER = "auto"
@@ -53,14 +53,8 @@ def candidates(model: str) -> tuple[str, ...]:
     if Path(model).suffix == ".onnx":
         return ("onnx",)
     modules = {"torch": "torch", "onnx": "onnxruntime"}
-    return tuple(n for n, m in modules.items() if _installed(m)) or ("torch",)
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ValueError:  # it is marked as missing: sys.modules[module] is None
-        return False
+    found = tuple(n for n, m in modules.items() if is_installed(m))
+    return found or (("opencv",) if model in EMBEDDED else ("torch",))
 
 
 def load_fastest(load: Load, model: str, asked: dict[str, Any]) -> Backend:
@@ -75,8 +69,8 @@ def load_fastest(load: Load, model: str, asked: dict[str, Any]) -> Backend:
         what ``load`` raises for the first candidate, where none runs.
     """
     names = candidates(model)
-    if names == ("onnx",) and Path(model).suffix != ".onnx":
-        return _load_without_torch(load)
+    if names in (("onnx",), ("opencv",)) and Path(model).suffix != ".onnx":
+        return _load_without_torch(load, names[0])
     if len(names) == 1 or os.environ.get(SWITCH) == "0":
         return _load_first(load, names)[1]
     key = choice_key(model, asked)
@@ -105,11 +99,11 @@ def _load_first(load: Load, names: tuple[str, ...]) -> tuple[str, Backend]:
     raise refused
 
 
-def _load_without_torch(load: Load) -> Backend:
+def _load_without_torch(load: Load, name: str) -> Backend:
     try:
-        return load("onnx")
+        return load(name)
     except BackendUnavailable as error:
-        _logger.info("auto: backend onnx does not run here: %s", error)
+        _logger.info("auto: backend %s does not run here: %s", name, error)
         return load("torch")  # which says how it is installed
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.libraries import LibraryMissing, check_torch, missing
 from difiisr_ros.errors import BackendUnavailable, OptionError
+from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.models.published.kind import is_published
 
 AUTO = "auto"
-BACKENDS = (AUTO, "torch", "onnx", "tensorrt", "bicubic")
+BACKENDS = (AUTO, "torch", "onnx", "tensorrt", "opencv", "bicubic")
 DEVICES = (AUTO, "cpu", "cuda")
 PRECISIONS = (AUTO, "fp32", "bf16", "fp16", "int8")
 THREADS = (0, 256)  # 0 leaves the number to the backend
@@ -120,8 +121,11 @@ def create_instead(
         The loaded backend, and the reason.
     """
     other = _INSTEAD.get(name, "bicubic")
-    if name == "torch" and isinstance(error, LibraryMissing) and "onnx" not in tried:
-        other = "onnx"  # whose graphs of the embedded models come with the package
+    if isinstance(error, LibraryMissing) and how["model"] in EMBEDDED:
+        if name == "torch" and "onnx" not in tried:
+            other = "onnx"  # whose graphs of the embedded models come with the package
+        elif name in ("torch", "onnx", AUTO) and "opencv" not in tried:
+            other = "opencv" if name == AUTO or {name, *tried} >= {"torch", "onnx"} else other
     if how["model"].endswith(".onnx"):  # nothing else runs an exported graph
         other = "bicubic"
     if how["device"].startswith("tensorrt"):
@@ -160,6 +164,8 @@ def _load(
         return _tensorrt(model, device, precision)
     if name == "onnx":
         return _onnx(model, device, precision, num_threads)
+    if name == "opencv":
+        return _opencv(model, device, precision, num_threads)
     if name == "torch":
         return _torch(model, device, precision, num_threads)
     from difiisr_ros.backends.auto_choice import load_fastest
@@ -215,6 +221,19 @@ def _onnx(model: str, device: str, precision: str, num_threads: int) -> Backend:
     from difiisr_ros.backends.onnx_backend import OnnxBackend
 
     backend = OnnxBackend(model, device=device, precision=precision, num_threads=num_threads)
+    backend.load()
+    return backend
+
+
+def _opencv(model: str, device: str, precision: str, num_threads: int) -> Backend:
+    from difiisr_ros.backends.opencv_backend import OpenCVBackend
+
+    if device not in (AUTO, "cpu") or precision not in (AUTO, "fp32"):
+        raise BackendUnavailable(
+            f"backend opencv runs on cpu in fp32 alone; asked were device {device}, precision "
+            f"{precision}"
+        )
+    backend = OpenCVBackend(model, num_threads=num_threads)
     backend.load()
     return backend
 

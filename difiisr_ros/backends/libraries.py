@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
@@ -57,6 +58,24 @@ def missing(error: ImportError, library: str) -> LibraryMissing:
         f"{module} cannot be imported by {sys.executable} ({error}); "
         f"install it with: {sys.executable} -m pip install {distribution}"
     )
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module is there to be imported; it is not imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # it is marked as missing: sys.modules[module] is None
+        return False
+
+
+def missed(backend: str) -> str | None:
+    """What is not installed and would do more than this backend, in a sentence; None if nothing."""
+    if backend not in ("onnx", "opencv") or is_installed("torch"):
+        return None
+    more = "torch is not installed, which more steps, guidance, bf16 and int8, and training need"
+    if backend == "opencv" and not is_installed("onnxruntime"):
+        more = f"onnxruntime is not installed, which is faster than OpenCV; {more}"
+    return f"{more}: pip install 'difiisr_ros[torch]'"
 
 
 def check_torch() -> None:

@@ -1,7 +1,8 @@
 """Graphs of the embedded models that come with the package, for where there is no PyTorch.
 
 ONNX Runtime has wheels for machines that PyTorch does not run on, or not within their memory:
-Raspberry Pi, Jetson, other aarch64. ``tools/write_graphs.py`` writes the files.
+Raspberry Pi, Jetson, other aarch64; OpenCV is wherever ROS is. ``tools/write_graphs.py`` writes the
+files.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from difiisr_ros.backends.onnx_session import graph_facts
 from difiisr_ros.export.facts import GraphFacts, GraphOptions
+from difiisr_ros.export.graph_file import read_graph_file
 from difiisr_ros.models.model_files import EMBEDDED, WEIGHTS, model_path
 
 SHIPPED = GraphOptions()
@@ -31,6 +32,7 @@ def shipped_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]
     if model not in EMBEDDED or options != SHIPPED or not shipped_path(model).is_file():
         return None
     data = shipped_path(model).read_bytes()
-    facts = graph_facts(data, str(shipped_path(model)))
+    where = str(shipped_path(model))
+    facts = GraphFacts.from_metadata(read_graph_file(data, where).metadata, where)
     weights = hashlib.sha256(model_path(model).read_bytes()).hexdigest()
     return (data, facts) if facts.model_sha256 == weights else None

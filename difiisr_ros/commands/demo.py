@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,7 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
     parser.add_argument(
-        "--bag-seconds", type=real(0), default=60.0, help="record at most this long; 0: no bag"
+        "--bag-seconds",
+        type=real(0),
+        default=60.0,
+        help="record at most this long, for the pictures; 0: neither bag nor pictures",
+    )
+    parser.add_argument(
+        "--keep-bag", action="store_true", help="keep the recording, 20 MB a second at 160x120"
     )
     parser.add_argument(
         "--detect",
@@ -385,6 +392,9 @@ class Demo:
             summary.update(pictures_and_quality(bag, truth, title, self._stage, crop, detector))
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
+            if not self._args.keep_bag:
+                shutil.rmtree(bag)
+                summary["bag"] = None
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:
             notes.append(
                 "this machine does not keep up with the camera; --model nano takes "

@@ -28,7 +28,7 @@ SIZES = ((160, 120), (320, 256), (640, 512))
 _OPTIONAL = ("onnxruntime", "onnxruntime-gpu", "onnx", "tensorrt", "safetensors", "rosbags")
 _SECONDS = 0.7  # of each size
 _SLOW = 2.0  # seconds of a frame, which then is timed once
-_NETWORKS = ("torch", "onnx", "tensorrt")
+_NETWORKS = ("torch", "onnx", "tensorrt", "opencv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +131,8 @@ def _speeds(model: str) -> tuple[dict[str, Any] | None, dict[str, float]]:
         print(f"  {width}x{height:<8}{rate:.{0 if rate >= 10 else 2}f}", flush=True)
     info = resolver.info.as_dict()
     resolver.close()
+    if info["missed"]:
+        print(f"  {info['missed']}")
     print(f"  by {info['model']}, {info['backend']} on {info['device']} ({info['precision']})")
     return info, rates
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import THREADS
+from difiisr_ros.commands.model_target import put_in_place, run_places
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
@@ -21,6 +23,8 @@ from difiisr_ros.models.model_files import EMBEDDED
 if TYPE_CHECKING:
     from difiisr_ros.lab.training.distill import Teacher
 
+ENOUGH_FRAMES, ENOUGH_TO_TUNE = 200, 40
+"""Frames below which a training, or the tuning of a trained model, is warned of."""
 MUON_RATE = 20 / 3
 """Of Muon, in units of the learning rate of AdamW."""
 HELP = "Train an embedded model on a folder of frames."
@@ -33,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         default=Path("out/train"),
-        metavar="DIR",
-        help="folder of the run; an interrupted run in it is continued",
+        metavar="OUT",
+        help="folder of the run, where an interrupted one is continued; or NAME.safetensors, the "
+        "file to write, with the run beside it in NAME.run",
     )
     parser.add_argument(
         "--minutes",
@@ -182,8 +187,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     camera = camera_of(args)
-    check_folder(args.out)
-    check_target(args.json)
+    folder, file = run_places(args.out)
+    check_folder(folder)
+    check_target(file, args.json)
     settings = TrainSettings(
         minutes=args.minutes,
         prior_share=args.prior_share,
@@ -203,7 +209,7 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     trainer = Trainer(
         args.data,
-        args.out,
+        folder,
         settings,
         args.validation,
         args.init,
@@ -213,9 +219,12 @@ def run(args: argparse.Namespace) -> int:
     )
     first = int(os.environ.get("RANK", "0")) == 0
     if trainer.resume() and first:
-        print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
+        print(f"continuing {folder} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
+    if first and (few := few_frames(trainer.frames, args.minutes, tuned=bool(args.init))):
+        print(few, file=sys.stderr)
     path = trainer.run()
     if first:
+        path = put_in_place(path, file)
         print(f"wrote {path}{trainer.left_out.summary()}")
         if trainer.verdict is not None:
             print(trainer.verdict.sentence())
@@ -228,6 +237,18 @@ def run(args: argparse.Namespace) -> int:
             }
             write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     return 0
+
+
+def few_frames(frames: int, minutes: float, *, tuned: bool) -> str:
+    """What to say of a training that so few frames are not worth; empty where they are enough."""
+    enough = ENOUGH_TO_TUNE if tuned else ENOUGH_FRAMES
+    if frames >= enough or minutes < 1:
+        return ""
+    return (
+        f"warning: {frames} frame{'s' if frames > 1 else ''} for {minutes:g} minutes: a model "
+        f"learns these by heart and little else; {enough} or more, of different scenes, are worth "
+        f"the time" + ("" if tuned else f", or {ENOUGH_TO_TUNE} to tune a model (--init lite)")
+    )
 
 
 def _teacher(args: argparse.Namespace) -> Teacher | None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from difiisr_ros.backends.factory import THREADS
+from difiisr_ros.commands.model_target import put_in_place, run_places
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
@@ -42,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         default=Path("out/detector"),
-        metavar="DIR",
-        help="folder of the run; an interrupted run in it is continued",
+        metavar="OUT",
+        help="folder of the run, where an interrupted one is continued; or NAME.safetensors, the "
+        "file to write, with the run beside it in NAME.run",
     )
     parser.add_argument("--steps", type=int, default=10_000, metavar="N", help="training steps")
     parser.add_argument("--batch", type=int, default=16, metavar="N", help="crops a step")
@@ -121,8 +123,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     camera = camera_of(args)
-    check_folder(args.out)
-    check_target(args.json)
+    folder, file = run_places(args.out)
+    check_folder(folder)
+    check_target(file, args.json)
     classes = tuple(args.classes.split(","))
     data = read_boxes(args.data, args.boxes or default_annotations(args.data), classes)
     validation = read_boxes(
@@ -139,10 +142,10 @@ def run(args: argparse.Namespace) -> int:
         data_licence=args.data_licence,
         config=DetectorConfig(args.channels, head_channels=args.head_channels, classes=classes),
     )
-    trainer = DetectorTrainer(data, validation, args.out, settings, args.strict, camera)
+    trainer = DetectorTrainer(data, validation, folder, settings, args.strict, camera)
     if trainer.resume():
-        print(f"continuing {args.out} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
-    path = trainer.run()
+        print(f"continuing {folder} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
+    path = put_in_place(trainer.run(), file)
     print(f"wrote {path}{trainer.left_out.summary()}")
     if args.json:
         report = {

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from difiisr_ros.atomic_write import replacing
 from difiisr_ros.errors import ModelError
@@ -22,6 +20,7 @@ from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.models.model_files import model_path
+from difiisr_ros.models.tensor_file import TensorFileError, read_tensors, write_tensors
 
 FORMAT = "difiisr_ros.lite.1"
 Config = TypeVar("Config")
@@ -56,7 +55,7 @@ def write_weights(
     stored.update(exact or {})
     metadata = {"format": kind, "config": json.dumps(config), "facts": json.dumps(facts)}
     with replacing(path) as temporary:
-        save_file(stored, temporary, metadata)
+        write_tensors(temporary, stored, metadata)
 
 
 def load_model(model: str) -> tuple[LiteDenoiser, dict[str, Any]]:
@@ -94,10 +93,10 @@ def read_weights(
         ModelError: missing, truncated, not safetensors, or of another format than ``kind``.
     """
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}
-    except (SafetensorError, OSError) as error:
+        tensors, metadata = read_tensors(path)
+        # Copies: nothing stays in the file's mapping.
+        state = {key: value.to(torch.float32, copy=True) for key, value in tensors.items()}
+    except (TensorFileError, OSError) as error:
         raise ModelError(
             f"{path} is not a usable {what}: {describe_file(path)} ({error})"
         ) from error

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from difiisr_ros.ros.executable import run_executable
+from difiisr_ros.stream.node_help import help_text
+
+
+def _run(name: str, make: Callable[[], Any], args: Sequence[str] | None) -> int:
+    """Run a node, or explain it where ``--help`` is asked for, which needs no ROS."""
+    text = help_text(name, sys.argv[1:] if args is None else args)
+    if text is None:
+        return run_executable(name, make, args)
+    print(text)  # noqa: T201 - what was asked for
+    return 0
+
 
 #: Seconds at most that a node which was given its name waits before its first transition for who
 #: follows it. launch's LifecycleNode, which does, names its node always; others seldom.
@@ -26,7 +37,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
         return SuperResolutionNode(listener_wait=listener_wait(sys.argv if args is None else args))
 
-    return run_executable("super_resolution_node", make, args)
+    return _run("super_resolution_node", make, args)
 
 
 def frame_player(args: Sequence[str] | None = None) -> int:
@@ -37,7 +48,7 @@ def frame_player(args: Sequence[str] | None = None) -> int:
 
         return FramePlayer()
 
-    return run_executable("frame_player_node", make, args)
+    return _run("frame_player_node", make, args)
 
 
 def monitor(args: Sequence[str] | None = None) -> int:
@@ -48,7 +59,7 @@ def monitor(args: Sequence[str] | None = None) -> int:
 
         return Monitor()
 
-    return run_executable("sr_monitor_node", make, args)
+    return _run("sr_monitor_node", make, args)
 
 
 def detection_mapper(args: Sequence[str] | None = None) -> int:
@@ -59,7 +70,7 @@ def detection_mapper(args: Sequence[str] | None = None) -> int:
 
         return DetectionMapper()
 
-    return run_executable("detection_mapper_node", make, args)
+    return _run("detection_mapper_node", make, args)
 
 
 def thermal_detector(args: Sequence[str] | None = None) -> int:
@@ -70,7 +81,7 @@ def thermal_detector(args: Sequence[str] | None = None) -> int:
 
         return ThermalDetector()
 
-    return run_executable("thermal_detector_node", make, args)
+    return _run("thermal_detector_node", make, args)
 
 
 if __name__ == "__main__":

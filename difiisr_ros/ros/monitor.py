@@ -66,6 +66,7 @@ class Monitor(Node):
         self._recorder: BagRecorder | None = None
         self._recording_since: int | None = None
         self._lines = 0
+        self._idle = False
         try:
             self.values = declare_table(self, TABLE)
             self._names = names = {topic: self.resolve_topic_name(topic) for topic in TOPICS}
@@ -206,6 +207,12 @@ class Monitor(Node):
             return
         interval = m.look(now)
         self._lines += 1
+        if interval.inputs_per_second == interval.outputs_per_second == 0:
+            if not self._idle:  # once: the camera has stopped, or begins a pause
+                print(f"{self._lines * self.values['period']:5.0f} s   no frames", flush=True)
+            self._idle = True
+            return
+        self._idle = False
         p = percentiles(interval.latencies_ms)
         latency = "no output"
         if p["p50"] is not None:

@@ -116,7 +116,8 @@ class SyntheticScene:
             fixed = np.random.default_rng([self.seed, 2])
             return _to_counts(self.real_camera.look(truth, rng, fixed)), truth
         clean = Image.fromarray(truth.astype(np.float32)).resize(
-            (self.width, self.height), Image.Resampling.BICUBIC
+            (self.width, self.height),
+            Image.BICUBIC,  # type: ignore[attr-defined]
         )
         noise = self.netd * rng.standard_normal((self.height, self.width), np.float32)
         return _to_counts(np.asarray(clean) + noise + self._fixed_pattern), truth

@@ -68,7 +68,7 @@ def machine(monkeypatch, tmp_path):
 
     monkeypatch.delenv(auto_choice.SWITCH)
     monkeypatch.setenv("DIFIISR_CACHE", str(tmp_path))
-    monkeypatch.setattr(auto_choice, "_installed", lambda module: True)
+    monkeypatch.setattr(auto_choice, "is_installed", lambda module: True)
     monkeypatch.setattr(auto_choice, "OtherProcesses", Others)
     monkeypatch.setattr(auto_choice, "measure", measured)
     return settings
@@ -147,7 +147,7 @@ def test_it_can_be_switched_off(machine, monkeypatch):
 
 
 def test_one_candidate_is_not_measured(machine, monkeypatch):
-    monkeypatch.setattr(auto_choice, "_installed", lambda module: module == "torch")
+    monkeypatch.setattr(auto_choice, "is_installed", lambda module: module == "torch")
     loader = Loader()
     assert fastest(loader) == "torch"
     assert loader.asked == [("torch", None)] and machine["measured"] == 0
@@ -195,7 +195,7 @@ def test_without_a_folder_it_is_measured_every_time(machine, monkeypatch, tmp_pa
 
 
 def test_without_torch_a_graph_must_be_there_or_torch_is_asked_for(monkeypatch):
-    monkeypatch.setattr(auto_choice, "_installed", lambda module: module == "onnxruntime")
+    monkeypatch.setattr(auto_choice, "is_installed", lambda module: module == "onnxruntime")
     assert candidates("lite") == ("onnx",)
     loader = Loader({"onnx": BackendUnavailable("not exported yet")})
     assert fastest(loader) == "torch"  # whose own error says how it is installed

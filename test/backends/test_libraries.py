@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.backends import factory, libraries
+from difiisr_ros.backends import libraries
 from difiisr_ros.errors import BackendUnavailable
 
 #: A PyTorch that does what the one of a wrong processor does.
@@ -107,18 +107,12 @@ def test_the_module_that_is_missing_is_the_one_that_is_named(monkeypatch, module
     assert "torch" not in said
 
 
-def test_a_missing_safetensors_is_no_missing_torch(monkeypatch):
+def test_safetensors_is_not_needed(monkeypatch):
     for name in [
         n for n in sys.modules if n.startswith(("difiisr_ros.models", "difiisr_ros.back"))
     ]:
-        if name.endswith(("checkpoint", "torch_backend")):
+        if name.endswith(("checkpoint", "torch_backend", "tensor_file")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(BackendUnavailable, match="safetensors cannot be imported") as caught:
-        factory.create("torch", model="lite", strict=True)
-    assert "pip install torch" not in str(caught.value)
-    # What a user asked for without strictness runs all the same, and the reason names it.
-    resolver = SuperResolver.load(backend="torch")
-    assert resolver.info.backend in ("onnx", "bicubic")
-    assert "safetensors cannot be imported" in resolver.info.fallback
+    resolver = SuperResolver.load("nano", backend="torch", strict_backend=True)
     assert resolver.upscale(np.eye(8, dtype=np.uint8)).shape == (32, 32)

@@ -25,7 +25,7 @@ def test_what_runs_and_what_does_not(tmp_path, capsys, caplog):
     assert main(["doctor", "--model", "nano", "--json", str(file)]) == 0
     out, found = capsys.readouterr().out, json.loads(file.read_text())
     assert found["versions"]["difiisr_ros"] == __version__ and __version__ in out
-    assert set(found["backends"]) == {"torch", "onnx", "tensorrt", "bicubic"}
+    assert set(found["backends"]) == {"torch", "onnx", "tensorrt", "opencv", "bicubic"}
     assert found["backends"]["torch"]["runs"] and found["backends"]["bicubic"]["runs"]
     for name, entry in {**found["backends"], **found["precisions"]}.items():
         assert entry["runs"] == (entry["why_not"] is None), name
@@ -43,7 +43,7 @@ def test_without_any_network_it_ends_with_1(monkeypatch, capsys):
     def broken(*_args, **_kwargs):
         raise BackendUnavailable("no library\nof forty lines")
 
-    for name in ("_torch", "_onnx", "_tensorrt"):
+    for name in ("_torch", "_onnx", "_tensorrt", "_opencv"):
         monkeypatch.setattr(factory, name, broken)
     assert main(["doctor", "--model", "nano"]) == 1
     out = capsys.readouterr().out

@@ -26,14 +26,14 @@ def _random(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_downsampling_is_pillows_antialiased_bicubic_up_to_the_border(height, width):
     hr = _random(4 * height, 4 * width)
-    expected = np.asarray(Image.fromarray(hr).resize((width, height), Image.Resampling.BICUBIC))
+    expected = np.asarray(Image.fromarray(hr).resize((width, height), Image.BICUBIC))
     actual = downsample_folded(fold(torch.from_numpy(hr)[None, None]))[0, 0]
     np.testing.assert_allclose(actual, expected, atol=2e-6)
 
 
 def test_upsampling_is_pillows_bicubic_away_from_the_border():
     lr = _random(20, 30)
-    expected = np.asarray(Image.fromarray(lr).resize((120, 80), Image.Resampling.BICUBIC))
+    expected = np.asarray(Image.fromarray(lr).resize((120, 80), Image.BICUBIC))
     actual = unfold(upsample_folded(torch.from_numpy(lr)[None, None]))[0, 0]
     np.testing.assert_allclose(actual[8:-8, 8:-8], expected[8:-8, 8:-8], atol=1e-6)
 

@@ -64,7 +64,18 @@ def logs(folder):
 def test_the_demo_on_the_synthetic_scene(tmp_path):
     also = tmp_path / "also.json"
     code, out, err = finish(
-        demo(tmp_path, "--seconds", 4, "--size", "96x72", "--backend", "bicubic", "--json", also)
+        demo(
+            tmp_path,
+            "--seconds",
+            4,
+            "--size",
+            "96x72",
+            "--backend",
+            "bicubic",
+            "--json",
+            also,
+            "--keep-bag",
+        )
     )
     folder = tmp_path / "out"
     assert code == 0, f"{out}\n{err}\n{logs(tmp_path)}"
@@ -131,8 +142,8 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames
     (tmp_path / "out").mkdir()
     flight_log = tmp_path / "out" / "flight.log"
     flight_log.write_text("of the user")
-    for bag_seconds in (60, 0):
-        code, out, err = finish(demo(tmp_path, *arguments, "--bag-seconds", bag_seconds))
+    for bag_seconds, keep in ((60, ["--keep-bag"]), (60, []), (0, [])):
+        code, out, err = finish(demo(tmp_path, *arguments, "--bag-seconds", bag_seconds, *keep))
         assert code == 0, f"{out}\n{err}\n{logs(tmp_path)}"
         summary = json.loads((tmp_path / "out" / "summary.json").read_text())
         assert summary["frames_in"] == 30
@@ -142,8 +153,9 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames
         assert list(summary["left_out"]) == ["zz.png"]
         assert "left out  1: " in out and "zz.png: is not an image" in out
         assert bool(summary["pictures"]) == bool(bag_seconds)
-        assert (tmp_path / "out" / "bag").exists() == bool(bag_seconds)
-        if bag_seconds:
+        assert (tmp_path / "out" / "bag").exists() == bool(keep) == bool(summary["bag"])
+        assert "out   0.0 fps" not in out
+        if keep:
             files = (tmp_path / "out" / "bag").iterdir()
             written = sum(file.stat().st_size for file in files) / 1e6
             assert summary["bag"]["megabytes"] == pytest.approx(written, abs=0.06)

@@ -166,7 +166,7 @@ def test_consistency_pulls_the_result_to_the_measurement(published):
     for consistency in (0, 1, 2):
         published.configure(consistency=consistency, overshoot=1.0)
         result = published.upscale(frame, camera=resolve_camera("reduced")).astype(np.float32)
-        down = Image.fromarray(result).resize((64, 48), Image.Resampling.BICUBIC)
+        down = Image.fromarray(result).resize((64, 48), Image.BICUBIC)
         errors.append(float(np.abs(np.asarray(down) - frame).mean()))
     assert errors == sorted(errors, reverse=True)
     assert errors[1] < 0.2 * errors[0]

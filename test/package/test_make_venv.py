@@ -187,3 +187,20 @@ def test_no_usable_python(setup, tmp_path):
     assert done.returncode == 2
     assert "no usable Python" in done.stderr
     assert "venv" in done.stderr
+
+
+def test_pip_speaks_in_one_line_unless_asked(setup):
+    setup.require("1.5")
+    done = setup()
+    assert done.returncode == 0 and "packages left" in done.stderr
+    assert "Successfully installed" not in done.stdout + done.stderr
+    assert "Successfully installed tiny-1.5" in (setup.venv / "pip.log").read_text()
+    setup.require("1.6")
+    done = setup(V="1")
+    assert done.returncode == 0 and "Successfully installed tiny-1.6" in done.stdout
+
+
+def test_what_pip_says_is_shown_where_it_fails(setup):
+    setup.requirements.write_text("nothing_of_that_name==1.0\n")
+    done = setup()
+    assert done.returncode == 2 and "nothing_of_that_name" in done.stderr

@@ -1,4 +1,4 @@
-"""The node where there is no PyTorch: ONNX Runtime and the graph that comes with the package."""
+"""The node where there is no PyTorch: ONNX Runtime or OpenCV and the graph in the package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def test_the_node_starts(tmp_path, monkeypatch, missing):
     path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.setenv("DIFIISR_CACHE", str(tmp_path / "cache"))
-    wanted = "backend bicubic on cpu" if "onnxruntime" in missing else "backend onnx on cpu (fp32)"
+    backend = "opencv" if "onnxruntime" in missing else "onnx"
+    wanted = f"backend {backend} on cpu (fp32)"
     with RosProcess("node", tmp_path, model="nano") as node:
         end = time.monotonic() + 60
         while wanted not in node.text:

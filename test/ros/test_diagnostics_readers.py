@@ -24,7 +24,17 @@ MEASURED = FrameMeasurement((0.0, 7006.0), 7.006, CameraProfile())
 NODE = "rig/super_resolution"
 NAMES = {INPUT: "/rig/image_raw", OUTPUT: "/rig/sr/image_raw"}
 INFO = SuperResolverInfo(
-    "nano", "torch", "cpu", "fp32", 2, 4, "none", "noise 7 counts", "no onnxruntime", None
+    "nano",
+    "torch",
+    "cpu",
+    "fp32",
+    2,
+    4,
+    "none",
+    "noise 7 counts",
+    "no onnxruntime",
+    None,
+    None,
 )
 
 

@@ -19,7 +19,7 @@ def scene():
 
 def bicubic_down(truth, width, height):
     picture = Image.fromarray(truth.astype(np.float32))
-    return np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC))
+    return np.asarray(picture.resize((width, height), Image.BICUBIC))
 
 
 def test_frames_have_the_asked_size_and_plausible_counts(scene):

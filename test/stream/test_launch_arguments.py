@@ -45,7 +45,11 @@ def test_texts_become_values_of_the_parameters_type(name, text, expected):
         ("num_steps", "0", r"num_steps:=0: num_steps is 0; accepted: 1 to 1 000"),
         ("stale_after", "nan", r"stale_after:=nan: .*accepted: 0\.1 to 3600"),
         ("lazy", "yes", r"lazy:=yes: must be of type bool, accepted: true, false"),
-        ("backend", "cuda", r"backend:=cuda: .*accepted: auto, torch, onnx, tensorrt, bicubic"),
+        (
+            "backend",
+            "cuda",
+            r"backend:=cuda: .*accepted: auto, torch, onnx, tensorrt, opencv, bicubic",
+        ),
         ("camera_names", "front,,rear", "camera_names:=front,,rear: .*nothing between two commas"),
         ("camera_names", "front,", "nothing between two commas, or after the last"),
         ("camera_names", "2nd", "camera_names:=2nd: .*accepted: different names.*'2nd' is none"),
@@ -86,7 +90,7 @@ def test_accepted_texts_in_words():
     names = ("model", "backend", "num_steps", "stale_after", "autostart", "camera_names")
     assert [argument.accepted for argument in of_parameters(*names)] == [
         "any",
-        "auto, torch, onnx, tensorrt, bicubic",
+        "auto, torch, onnx, tensorrt, opencv, bicubic",
         "1 to 1 000",
         "0.1 to 3600",
         "true, True, false, False",

@@ -158,7 +158,7 @@ def pillow_upscale(lr: np.ndarray) -> np.ndarray:
     """Bicubic x4 as the literature has it (see :data:`PILLOW_SETTINGS`), rounded and limited."""
     size = (lr.shape[1] * SCALE, lr.shape[0] * SCALE)
     image = Image.fromarray(lr.astype(np.float32))
-    return to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), lr.dtype)
+    return to_dtype(np.asarray(image.resize(size, Image.BICUBIC)), lr.dtype)  # type: ignore[attr-defined]
 
 
 def bicubic_method() -> Method:

@@ -34,7 +34,7 @@ from difiisr_ros.lab.frames.streams import (
     has_truth,
 )
 from difiisr_ros.lab.scores.metric_table import BOX_METRICS, COUNTS, KELVIN
-from difiisr_ros.lab.scores.metrics import SSIM_SETTINGS, has_opencv_quality
+from difiisr_ros.lab.scores.metrics import SSIM_SIGMA, has_opencv_quality
 from difiisr_ros.lab.scores.spectrum import COMMON_FREQUENCIES, LR_NYQUIST
 from difiisr_ros.lab.scores.statistics import CONFIDENCE, RESAMPLES
 
@@ -347,10 +347,15 @@ def _settings(
         peak: str | float = 255.0
         if dtype != "uint8":
             peak = request.value_range or "max - min of each HR frame"
-        library = "OpenCV quality" if has_opencv_quality() else "scikit-image"
+        library = "OpenCV quality" if has_opencv_quality() else "OpenCV blurs"
         settings |= {
             "data_range": peak,
-            "ssim": {"library": library, **SSIM_SETTINGS},
+            "ssim": {
+                "library": library,
+                "gaussian_weights": True,
+                "sigma": SSIM_SIGMA,
+                "use_sample_covariance": False,
+            },
             "spectrum_distance": f"mean |difference| of the spectra above {LR_NYQUIST} cycles per "
             "HR pixel",
         }

@@ -10,7 +10,7 @@ from pathlib import Path
 from difiisr_ros.version import __version__
 
 #: Always used; others are named where a run needs them.
-_LIBRARIES = ("numpy", "torch", "pillow", "scikit-image")
+_LIBRARIES = ("numpy", "torch", "pillow")
 
 
 def versions(devices: Iterable[str], optional: Iterable[str] = ()) -> dict[str, str]:

@@ -80,7 +80,7 @@ def degrade_bicubic(hr: np.ndarray) -> np.ndarray:
     size = (hr.shape[1] // SCALE, hr.shape[0] // SCALE)
     source = hr if hr.dtype == np.uint8 else hr.astype(np.float32)
     image = Image.fromarray(np.ascontiguousarray(source))
-    return to_dtype(np.asarray(image.resize(size, Image.Resampling.BICUBIC)), hr.dtype)
+    return to_dtype(np.asarray(image.resize(size, Image.BICUBIC)), hr.dtype)  # type: ignore[attr-defined]
 
 
 def camera_frame(

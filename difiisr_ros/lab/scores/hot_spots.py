@@ -126,8 +126,6 @@ def _tops(
     frame: np.ndarray, threshold: float, prominence: float, flatness: float
 ) -> list[np.ndarray]:
     """Maxima from a threshold on: masks of what is connected to the peak and hardly below it."""
-    from skimage.morphology import reconstruction
-
     if prominence <= 0:
         return []  # a float frame of one value
     # Grayscale reconstruction (Vincent, IEEE TIP 2(2), 1993) fills the frame up to a prominence
@@ -135,7 +133,7 @@ def _tops(
     # Of equally hot peaks one is the hottest: without the tilt all would have the prominence.
     tilt = np.linspace(0, _TILT * prominence, frame.size).reshape(frame.shape)
     tilted = frame + tilt
-    filled = reconstruction(tilted - prominence, tilted, footprint=np.ones((3, 3)))
+    filled = _filled(tilted - prominence, tilted)
     peaks = tilted - filled >= prominence * (1 - _TILT)
     # Nothing is hotter than the hottest pixel; it must stand out from the coldest.
     peaks &= frame >= max(threshold, float(frame.min()) + prominence)
@@ -152,6 +150,20 @@ def _tops(
             seen |= top
             tops.append(top.astype(np.uint8))
     return tops
+
+
+def _filled(seed: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Grayscale reconstruction of a frame from a seed below it, by its eight neighbours."""
+    try:
+        from skimage.morphology import reconstruction
+    except ImportError:  # the same result, slower where hills are wide
+        around = np.ones((3, 3), np.uint8)
+        while True:
+            grown = np.minimum(cv2.dilate(seed, around), frame)
+            if np.array_equal(grown, seed):
+                return seed
+            seed = grown
+    return reconstruction(seed, frame, footprint=np.ones((3, 3)))
 
 
 def _hottest(frame: np.ndarray, top: np.ndarray) -> int:

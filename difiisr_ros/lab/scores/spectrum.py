@@ -7,7 +7,6 @@ above the LR Nyquist frequency, where a x4 bicubic result is almost empty.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -36,17 +35,14 @@ def _window_energy(shape: tuple[int, int]) -> float:
 
 
 @lru_cache(maxsize=8)
-def _rings(shape: tuple[int, int]) -> tuple[Any, np.ndarray]:
-    """Averages of rfft2 coefficients over rings, as a sparse matrix, and the rings' frequencies in
-    cycles per pixel."""
-    from scipy.sparse import csr_matrix
-
+def _rings(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ring of each rfft2 coefficient, its share in the ring's average, and the rings'
+    frequencies in cycles per pixel."""
     width = 1.0 / min(shape)
     radius = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
     index = np.rint(radius / width).astype(np.int32).ravel()
     share = (1.0 / np.bincount(index))[index]
-    matrix = csr_matrix((share, (index, np.arange(index.size, dtype=np.int32))))
-    return matrix, np.arange(matrix.shape[0]) * width
+    return index, share, np.arange(index.max() + 1) * width
 
 
 def radial_log_amplitude(frame: np.ndarray, value_range: float) -> tuple[np.ndarray, np.ndarray]:
@@ -72,17 +68,15 @@ def radial_log_amplitude(frame: np.ndarray, value_range: float) -> tuple[np.ndar
             f"a spectrum needs frames of at least {MIN_SIDE}x{MIN_SIDE}, got "
             f"{frame.shape[1]}x{frame.shape[0]}"
         )
-    from scipy import fft
-
-    # float32, which the transform keeps: its rounding is a thousandth of the floor.
+    # float32: its rounding is a thousandth of the floor.
     values = frame.astype(np.float32)
     values -= cv2.mean(frame)[0]
     values *= _window(frame.shape)
-    amplitude = np.abs(fft.rfft2(values))
+    amplitude = np.abs(np.fft.rfft2(values)).astype(np.float32)
     amplitude /= value_range * _window_energy(frame.shape) ** 0.5
     decibel = np.log10(np.maximum(amplitude, FLOOR, out=amplitude), out=amplitude)
-    rings, frequencies = _rings(frame.shape)
-    return frequencies, 20 * (rings @ decibel.ravel())
+    rings, share, frequencies = _rings(frame.shape)
+    return frequencies, 20 * np.bincount(rings, share * decibel.ravel())
 
 
 def spectrum_distance(hr: np.ndarray, sr: np.ndarray, value_range: float) -> float:

@@ -82,7 +82,7 @@ def _reduce(
     blur = 0.0
     if reduced:
         size = hr.shape[1] // SCALE, hr.shape[0] // SCALE
-        lr = np.array(Image.fromarray(hr).resize(size, Image.Resampling.BICUBIC))
+        lr = np.array(Image.fromarray(hr).resize(size, Image.BICUBIC))  # type: ignore[attr-defined]
     else:
         blur = rng.uniform(*(COMMON_BLUR if rng.random() < COMMON else ALL_BLUR))
         lr = simulate_camera(hr - sharp, blur=blur, noise=0, pattern=0, rng=rng)

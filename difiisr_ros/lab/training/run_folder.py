@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from difiisr_ros.errors import DataError, first_line
 
 
@@ -28,6 +26,6 @@ def saving(folder: Path) -> Iterator[None]:
     """Around writing: a disk that is full or read-only becomes a DataError."""
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch's own on a full disk
+    except (OSError, RuntimeError) as error:  # torch's own on a full disk
         reason = getattr(error, "strerror", None) or first_line(error)
         raise DataError(f"{folder}: cannot be written: {reason}") from error

@@ -80,7 +80,7 @@ class Trainer(Training):
         if not frames:
             raise DataError(f"{data}: no frame is left to train on")
         self.validation = held_out[:: max(1, len(held_out) // settings.validate_frames)]
-        self._frames = frames
+        self.frames = len(frames)
         #: What guidance expects; fitted at the end of the run.
         self.priors = GuidancePriors()
         self.channel_limits: ChannelLimits | None = None
@@ -277,7 +277,7 @@ class Trainer(Training):
         return {
             **self._recipe_facts(),
             "trained_on": self.settings.data_name or self.data.name,
-            "frames": len(self._frames),
+            "frames": self.frames,
             "steps": self.step,
             "processes": self.world,
             "started_from": self.initial_facts,

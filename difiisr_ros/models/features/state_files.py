@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from difiisr_ros.errors import ModelError
+from difiisr_ros.models.tensor_file import TensorFileError, read_tensors
 
 SAFETENSORS = (".safetensors",)
 PICKLED = (".pth", ".pt", ".bin")
@@ -31,12 +30,12 @@ def read_state(path: Path) -> State:
         raise ModelError(f"{path}: no such file of weights; nothing is downloaded ({ACCEPTED})")
     try:
         if path.suffix in SAFETENSORS:
-            state: Any = load_file(path)
+            state: Any = read_tensors(path)[0]
         elif path.suffix in PICKLED:
             state = torch.load(path, map_location="cpu", weights_only=True)
         else:
             raise ModelError(f"{path}: cannot tell what kind of file this is ({ACCEPTED})")
-    except (SafetensorError, OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+    except (TensorFileError, OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
         raise ModelError(f"{path}: cannot be read as weights: {reason} ({ACCEPTED})") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from difiisr_ros.atomic_write import replacing
@@ -29,6 +27,7 @@ from difiisr_ros.models.published.kind import FORMAT
 from difiisr_ros.models.published.network import PublishedModel
 from difiisr_ros.models.swin_unet import UNetModelSwin
 from difiisr_ros.models.swin_unet_blocks import Upsample
+from difiisr_ros.models.tensor_file import TensorFileError, read_tensors, write_tensors
 from difiisr_ros.models.vq_autoencoder import VQModelTorch
 from difiisr_ros.models.winograd import Conv3x3
 
@@ -127,11 +126,10 @@ def read_checkpoint(path: Path) -> State:
     """
     try:
         if path.suffix.lower() == ".safetensors":
-            with safe_open(str(path), framework="pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}
+            return read_tensors(path)[0]
         mapped = zipfile.is_zipfile(path)  # older files cannot be mapped into memory
         tree = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError) as error:
+    except (pickle.UnpicklingError, TensorFileError, RuntimeError, OSError, EOFError) as error:
         raise _unreadable(path, error) from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error) as error:
         raise _unreadable(path, error) from error  # what a damaged pickle makes the reader raise
@@ -238,15 +236,13 @@ def save_published(
         "facts": json.dumps(dict(facts)),
     }
     with replacing(path) as temporary:
-        save_file(stored, temporary, metadata)
+        write_tensors(temporary, stored, metadata)
 
 
 def _load_converted(path: Path) -> tuple[PublishedModel, dict[str, Any]]:
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError) as error:
+        state, metadata = read_tensors(path)
+    except (TensorFileError, OSError) as error:
         raise ModelError(
             f"{path} is not a converted model ({error}); a checkpoint of the denoiser needs that "
             "of its autoencoder too (autoencoder=...)"

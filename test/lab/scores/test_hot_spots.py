@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from difiisr_ros.io.images import list_images, read_image, write_image
 from difiisr_ros.lab.evaluation import methods
 from difiisr_ros.lab.evaluation.methods import pillow_upscale
 from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
+from difiisr_ros.lab.scores import hot_spots
 from difiisr_ros.lab.scores.hot_spots import HEAT, PROMINENCE, HotSpots, noise_level
 from difiisr_ros.lab.scores.metrics import consistency
 from difiisr_ros.lab.training.data import Frame
@@ -265,3 +267,13 @@ def test_a_false_hot_spot_on_a_real_frame_is_seen(frames):
     centre = 4 * (row + 10) + 1.5, 4 * (column + 10) + 1.5
     after = spots.compare(truth + height * 1.5 * _blob(truth.shape, *centre, 6.0))
     assert after.created == before.created + 1
+
+
+def test_a_frame_is_filled_alike_without_scikit_image(monkeypatch):
+    pytest.importorskip("skimage", reason="pip install scikit-image")
+    rng = np.random.default_rng(3)
+    frame = cv2.GaussianBlur(rng.normal(0, 9, (60, 80)), (0, 0), 3).astype(np.float64)
+    expected = hot_spots._filled(frame - 0.4, frame)
+    monkeypatch.setitem(sys.modules, "skimage.morphology", None)
+    found = hot_spots._filled(frame - 0.4, frame)
+    assert np.array_equal(found, expected) and (found > frame - 0.4).mean() > 0.2

@@ -66,7 +66,7 @@ def _generator() -> torch.Generator:
 
 def test_reduced_crops_are_pillows_bicubic_rounded_to_counts_and_told_so():
     counts = np.random.default_rng(0).integers(0, 256, (32, 48)).astype(np.float32)
-    expected = np.asarray(Image.fromarray(counts).resize((12, 8), Image.Resampling.BICUBIC))
+    expected = np.asarray(Image.fromarray(counts).resize((12, 8), Image.BICUBIC))
     hr = torch.from_numpy(counts / 200)[None, None]
     batch = Batch(hr, torch.zeros_like(hr), torch.tensor([1 / 200]))
     for _ in range(5):  # some are rounded to larger counts, or not at all

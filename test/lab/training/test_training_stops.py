@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from difiisr_ros.cli import main
+from difiisr_ros.commands.train import few_frames
 from difiisr_ros.errors import DataError, Interrupted
 from difiisr_ros.lab.training.data import load_frames
 from difiisr_ros.lab.training.train import Trainer, TrainSettings
@@ -127,3 +128,29 @@ def test_a_model_is_compared_with_the_shipped_one_of_its_architecture(frames_dir
     assert worse.interval_db[1] < 0
     assert "worse than the shipped nano" in worse.sentence()
     assert compare_with_shipped(LiteDenoiser(SMALL), frames) is None
+
+
+def test_a_model_file_is_written_where_it_was_asked_for(frames_dir, tmp_path, capsys):
+    file = tmp_path / "mine.safetensors"
+    line = ["train", str(frames_dir), "--out", str(file), "--minutes", "0.02", "--batch", "1",
+            "--crop", "64", "--architecture", "nano"]  # fmt: skip
+    assert main(line) == 0
+    printed = capsys.readouterr()
+    assert f"wrote {file}" in printed.out and "warning" not in printed.err
+    assert load_model(str(file))[1]["frames"] == 7
+    assert file.read_bytes() == (tmp_path / "mine.run" / "model.safetensors").read_bytes()
+    taken = tmp_path / "other.safetensors"
+    taken.write_bytes(b"somebody's")
+    assert main(["train", str(frames_dir), "--out", str(taken)]) == 2
+    assert taken.read_bytes() == b"somebody's" and "is kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("frames", "minutes", "tuned", "warned"),
+    [(8, 90, False, True), (8, 90, True, True), (60, 20, True, False), (60, 20, False, True),
+     (1200, 90, False, False), (8, 0.05, False, False)],
+)  # fmt: skip
+def test_few_frames_are_warned_of(frames, minutes, tuned, warned):
+    said = few_frames(frames, minutes, tuned=tuned)
+    assert bool(said) == warned
+    assert not warned or f"{frames} frames for {minutes} minutes" in said

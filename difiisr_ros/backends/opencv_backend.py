@@ -1,0 +1,118 @@
+"""OpenCV backend: the embedded models' graphs on what apt alone brings to every ROS machine.
+
+For where there is neither PyTorch nor ONNX Runtime, both of which are faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
+from difiisr_ros.backends.shipped_graphs import SHIPPED, shipped_graph
+from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
+from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.errors import BackendUnavailable
+from difiisr_ros.export.facts import GraphFacts, GraphOptions
+from difiisr_ros.export.graph_file import read_graph_file
+from difiisr_ros.models.model_files import model_path
+from difiisr_ros.options import UpscaleOptions
+
+_NEEDED = "which needs torch or onnx and onnxruntime (pip install torch)"
+
+
+class OpenCVBackend:
+    """The shipped graph of an embedded model. See :class:`difiisr_ros.backends.base.Backend`.
+
+    Args:
+        model: ``lite`` or ``nano``.
+        num_threads: CPU threads, of all of OpenCV in this process; 0 leaves the choice to it.
+    """
+
+    name = "opencv"
+    device = "cpu"
+    precision = "fp32"
+    scale = 4
+    guidance_terms: tuple[str, ...] = ()
+    guidance_gradients: tuple[str, ...] = ("closed_form",)
+    fixed_options: Mapping[str, int] = {}
+
+    def __init__(self, model: str, num_threads: int = 0) -> None:
+        self.model = model
+        self.max_steps = 0
+        self._num_threads = num_threads
+        self._facts: GraphFacts | None = None
+
+    def load(self) -> None:
+        """Read the graph. Raises BackendUnavailable or ModelError."""
+        model_path(self.model)  # whether there is such a model at all
+        found = shipped_graph(self.model, SHIPPED)
+        if found is None:
+            raise BackendUnavailable(
+                f"backend opencv runs the graphs of the embedded models, and model {self.model} "
+                f"has none; its own would have to be exported, {_NEEDED}"
+            )
+        try:
+            import cv2
+
+            from difiisr_ros.backends.opencv_graph import OpenCVGraph
+        except ImportError as error:
+            raise BackendUnavailable(f"OpenCV cannot be imported: {error}") from error
+        data, self._facts = found
+        if self._num_threads:
+            cv2.setNumThreads(self._num_threads)
+        self._graph = OpenCVGraph(read_graph_file(data, self.model), f"model {self.model}")
+        self.max_steps = self._facts.max_steps
+
+    def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
+        """Raise BackendUnavailable where the shipped graph is not the one that they need."""
+        self._check(
+            min(options.num_steps, self.max_steps), options.consistency, exact=camera.is_reduced
+        )
+
+    def check_camera(self, camera: CameraProfile) -> None:
+        """Every camera that :meth:`check_options` lets through."""
+
+    def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
+        """Make the network of this size, which the first frame would wait for."""
+        frame = np.zeros((1, 1, height, width), np.float32)
+        self.run(frame, np.zeros((0, 0, 0), np.float32), num_steps, SHIPPED.consistency)
+
+    def noise_count(self, num_steps: int) -> int:
+        """None: the graph is of one step."""
+        return 0
+
+    def run(
+        self,
+        lr: np.ndarray,
+        noise: np.ndarray,
+        num_steps: int,
+        consistency: int,
+        guidance: Guidance = NO_GUIDANCE,
+        camera: Conditions = NOTHING_KNOWN,
+    ) -> np.ndarray:
+        """See :class:`difiisr_ros.backends.base.Backend`.
+
+        Raises:
+            BackendUnavailable: options that the shipped graph does not hold, or OpenCV fails.
+        """
+        if self._facts is None:
+            raise BackendUnavailable("the opencv backend is closed or was not loaded")
+        self._check(num_steps, consistency, exact=camera.exact)
+        return self._graph.run(lr, camera_rows(camera, len(lr)))
+
+    def _check(self, num_steps: int, consistency: int, *, exact: bool) -> None:
+        asked = GraphOptions(num_steps, consistency, projection=projection_of(exact=exact))
+        if asked != SHIPPED:
+            raise BackendUnavailable(
+                f"the graph of model {self.model} for {num_steps} steps, consistency {consistency} "
+                f"and {asked.projection} projection has to be exported, {_NEEDED}"
+            )
+
+    def close(self) -> None:
+        """Free the graph."""
+        if self._facts is not None:
+            self._facts = None
+            del self._graph

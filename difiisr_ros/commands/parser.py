@@ -1,0 +1,72 @@
+"""The parser of the ``difiisr`` command: errors of one line, with what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+EXIT_USAGE = 2
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds "(default: x)" where there is a default worth saying."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or isinstance(action.default, list):
+            return action.help
+        return super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """Names a misspelt option before anything else, and the usage in one line."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; an option that does not exist ends it, also where more is wrong."""
+        words = list(sys.argv[1:] if args is None else args)
+        mine = words
+        if self._subparsers is not None:  # what follows the command is the command's
+            mine = words[: next((i for i, w in enumerate(words) if w[:1] != "-"), len(words))]
+        for word in _options(mine):
+            if not self._knows(word):
+                self.error(f"there is no option {word}{suggestion(word, self.options())}")
+        return super().parse_known_args(words, namespace)
+
+    def options(self) -> list[str]:
+        """The long options that are accepted."""
+        return [name for name in self._option_string_actions if name.startswith("--")]
+
+    def _knows(self, word: str) -> bool:
+        return any(name.startswith(word) for name in self._option_string_actions)
+
+    def error(self, message: str) -> NoReturn:
+        """End with the one line that matters, last."""
+        rest = "COMMAND ..." if self._subparsers is not None else self._shape()
+        self.exit(
+            EXIT_USAGE,
+            f"usage: {self.prog} {rest}   ({self.prog} --help lists all)\n"
+            f"{self.prog}: error: {message}\n",
+        )
+
+    def _shape(self) -> str:
+        words = [
+            "..." if action.nargs in ("*", "+", argparse.REMAINDER) else str(name)
+            for action in self._actions
+            if not action.option_strings
+            for name in [action.metavar or action.dest]
+        ]
+        return " ".join([*words, "[options]"])
+
+
+def _options(words: Sequence[str]) -> list[str]:
+    """The long options among a command's words, without their values."""
+    end = words.index("--") if "--" in words else len(words)
+    return [word.partition("=")[0] for word in words[:end] if word.startswith("--")]
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or nothing where no known word is like it."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""

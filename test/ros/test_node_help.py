@@ -1,0 +1,65 @@
+"""``--help`` explains each executable node and ends."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is missing: source ROS 2, or use `make test`")
+
+import rclpy
+
+from difiisr_ros.ros import main as executables
+from difiisr_ros.ros.frame_player import FramePlayer
+from difiisr_ros.ros.monitor import Monitor
+from difiisr_ros.stream.node_help import NODES, help_text
+from support.node_harness import Graph
+
+
+def entry_points(repository):
+    text = (repository / "setup.py").read_text()
+    return dict(re.findall(r'"(\w+_node) = difiisr_ros\.ros\.main:(\w+)"', text))
+
+
+def test_every_executable_explains_itself(repository, capsys):
+    nodes = entry_points(repository)
+    assert set(nodes) == set(NODES)
+    for name, function in nodes.items():
+        assert getattr(executables, function)(["--help"]) == 0
+        text = capsys.readouterr().out
+        assert text.startswith(f"{name}: ") and f"ros2 run difiisr_ros {name}" in text
+        assert all(f"\n  {spec.name} (" in text for spec in NODES[name].table)
+        assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_launch_files_that_it_names_exist(repository):
+    for node in NODES.values():
+        for name in re.findall(r"\w+\.launch\.py", node.launch):
+            assert (repository / "launch" / name).is_file()
+
+
+def test_anything_else_starts_the_node():
+    assert help_text("sr_monitor_node", ["--ros-args", "-p", "period:=2.0"]) is None
+
+
+def test_the_topics_are_those_of_the_nodes():
+    with Graph() as graph:
+        graph.connect()
+        check(graph.node, "super_resolution_node")
+    rclpy.init()
+    try:
+        for kind, name in ((FramePlayer, "frame_player_node"), (Monitor, "sr_monitor_node")):
+            node = kind()
+            check(node, name)
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def check(node, name):
+    text = NODES[name].text()
+    own = "/rosout", "/parameter_events", f"/{node.get_name()}/"
+    for end in (*node.publishers, *node.subscriptions):
+        if not end.topic_name.startswith(own):
+            assert re.search(rf"\b{end.topic_name.lstrip('/')}\b", text), end.topic_name
