@@ -80,7 +80,7 @@ class Trainer(Training):
         if not frames:
             raise DataError(f"{data}: no frame is left to train on")
         self.validation = held_out[:: max(1, len(held_out) // settings.validate_frames)]
-        self.frames = len(frames)
+        self._frames, self.frames = frames, len(frames)
         #: What guidance expects; fitted at the end of the run.
         self.priors = GuidancePriors()
         self.channel_limits: ChannelLimits | None = None
