@@ -192,10 +192,13 @@ class SuperResolver:
 
     def _check_to_be_had(self) -> None:
         """Fall back now, not at the first frame, where the options need what is not here."""
-        try:
-            self._backend.check_options(self._options, self.camera)
-        except BackendUnavailable as error:
-            self._fall_back(error)
+        tried: set[str] = set()
+        while self._backend.name not in tried:
+            tried.add(self._backend.name)
+            try:
+                self._backend.check_options(self._options, self.camera)
+            except BackendUnavailable as error:
+                self._fall_back(error)
 
     def _fall_back(self, error: BackendUnavailable) -> None:
         """Let another backend run; raises the error where that is not wanted."""

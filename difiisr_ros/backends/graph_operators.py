@@ -110,6 +110,8 @@ OPERATORS: Mapping[str, Operator] = {
     "Gather": lambda x, at, *, axis=0: np.take(x, at, axis=axis or 0),
     "Gemm": _multiply_add,
     "Greater": np.greater,
+    "Less": np.less,
+    "Abs": np.abs,
     "Log": np.log,
     "Max": np.maximum,
     "Min": np.minimum,

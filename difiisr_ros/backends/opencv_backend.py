@@ -20,7 +20,7 @@ from difiisr_ros.export.graph_file import read_graph_file
 from difiisr_ros.models.model_files import model_path
 from difiisr_ros.options import UpscaleOptions
 
-_NEEDED = "which needs torch or onnx and onnxruntime (pip install torch)"
+_NEEDED = "which needs PyTorch and onnx (pip install torch onnx)"
 
 
 class OpenCVBackend:
@@ -68,6 +68,10 @@ class OpenCVBackend:
 
     def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
         """Raise BackendUnavailable where the shipped graph is not the one that they need."""
+        if options.guidance.visual_scale > 0:
+            raise BackendUnavailable(
+                f"the graph of model {self.model} with guidance visual has to be exported, {_NEEDED}"
+            )
         self._check(
             min(options.num_steps, self.max_steps), options.consistency, exact=camera.is_reduced
         )

@@ -35,8 +35,7 @@ for backend in ("auto", "torch", "onnx"):
     assert (resolver.info.fallback is None) == (backend == "auto"), resolver.info
     assert "onnxruntime" in resolver.info.missed and "difiisr_ros[torch]" in resolver.info.missed
     assert resolver.upscale(frame).shape == (80, 68)
-resolver.configure(num_steps=2)
-resolver.upscale(frame)
+resolver = SuperResolver.load("nano", num_steps=2)
 assert resolver.info.backend == "bicubic" and "2 steps" in resolver.info.fallback
 """
 
@@ -110,9 +109,8 @@ def test_what_it_does_not_run_is_said(tmp_path, monkeypatch):
     copy.write_bytes(shipped_path("nano").with_suffix(".safetensors").read_bytes())
     with pytest.raises(BackendUnavailable, match=r"mine.safetensors has none"):
         SuperResolver.load(str(copy), "opencv", strict_backend=True)
-    resolver = SuperResolver.load("nano", "opencv", strict_backend=True, camera="reduced")
     with pytest.raises(BackendUnavailable, match="exact projection has to be exported"):
-        resolver.upscale(np.eye(8, dtype=np.uint8))
+        SuperResolver.load("nano", "opencv", strict_backend=True, camera="reduced")
     monkeypatch.setattr(cv2.dnn, "readNetFromONNX", lambda data: fail())
     broken = SuperResolver.load("nano", "opencv", strict_backend=True)
     with pytest.raises(BackendUnavailable, match=r"OpenCV .* fails on model nano: no such layer"):

@@ -100,6 +100,8 @@ def test_install_space_is_complete(workspace, repository):
     assert executables == {
         "difiisr",
         "super_resolution_node",
+        "detection_mapper_node",
+        "thermal_detector_node",
         "frame_player_node",
         "sr_monitor_node",
     }

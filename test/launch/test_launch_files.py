@@ -371,7 +371,7 @@ def test_replay_runs_one_step_after_the_other(repository, tmp_path):
             "result_file": f"{out}/result.json",
         }
         (prepare,) = [a for a in actions if kind(a) == "ExecuteProcess"]
-        camera = ["--camera", f"{tmp_path}/own.yaml", "--byte-order", "auto"]
+        camera = ["--camera", f"{tmp_path}/own.yaml"]
         command = ["evaluate", str(tmp_path), *camera, "--every", "2"]
         assert prepare.kwargs["cmd"][1:] == [*command, "--write-lr", f"{out}/input"]
         # What is played has been cropped.

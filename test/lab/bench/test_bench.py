@@ -44,9 +44,9 @@ def test_projection_is_told_from_the_network(monkeypatch):
 
     project = lite_frames.pull_wide
 
-    def late(folded, lr, iterations):
+    def late(folded, lr, iterations, outstanding):
         time.sleep(0.05 * iterations)
-        return project(folded, lr, iterations)
+        return project(folded, lr, iterations, outstanding)
 
     monkeypatch.setattr(lite_frames, "pull_wide", late)
     engine = {"backend": "torch", "precision": "fp32"}
