@@ -70,7 +70,7 @@ class OpenCVBackend:
         """Raise BackendUnavailable where the shipped graph is not the one that they need."""
         if options.guidance.visual_scale > 0:
             raise BackendUnavailable(
-                f"the graph of model {self.model} with guidance visual has to be exported, {_NEEDED}"
+                f"model {self.model} with guidance visual has to be exported, {_NEEDED}"
             )
         self._check(
             min(options.num_steps, self.max_steps), options.consistency, exact=camera.is_reduced
