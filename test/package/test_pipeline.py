@@ -250,7 +250,7 @@ def test_missing_torch_falls_back_loudly_or_not_at_all(monkeypatch, caplog, tmp_
     resolver = SuperResolver.load(num_steps=2)  # of which no graph is shipped
     assert resolver.upscale(smooth_frame()).shape == (96, 128)
     assert resolver.info.backend == "bicubic"
-    assert "which needs torch" in resolver.info.fallback
+    assert "needs PyTorch and onnx" in resolver.info.fallback
     assert "bicubic runs instead" in caplog.text
     with pytest.raises(BackendUnavailable, match="pip install torch"):
         SuperResolver.load(backend="torch", strict_backend=True)
