@@ -24,6 +24,8 @@ _SURELY_LONE = 0.6  # of the range: nobody's neighbour is that far off, not even
 _MODERATE = 0.29  # of the range: what hard targets of 0.4 ranges may be overshot by, twice
 _OUTSTANDING = 0.3, 0.6  # of the range: where keeping a target's energy begins, and is whole
 
+_LINES = slice(None, -2), slice(1, -1), slice(2, None)  # of a frame with a border of one pixel
+
 Pairwise = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -72,20 +74,20 @@ def _between(lr: Tensor) -> Tensor:
     Beside an edge these lie along it, where the mean of all eight lies on both its sides.
     """
     padded = F.pad(lr, (1, 1, 1, 1), mode="replicate")
-    height, width = lr.shape[-2:]
+    lines = [padded[..., line, :] for line in _LINES]
 
     def at(row: int, column: int) -> Tensor:
-        return padded[..., row : row + height, column : column + width]
+        return lines[1 + row][..., _LINES[1 + column]]
 
     (first, second), *others = [
-        (at(1 + y, 1 + x), at(1 - y, 1 - x)) for y, x in ((0, 1), (1, 0), (1, 1), (1, -1))
+        (at(y, x), at(-y, -x)) for y, x in ((0, 1), (1, 0), (1, 1), (1, -1))
     ]
-    least, mean = (first - second).abs(), (first + second) / 2
+    least, both = (first - second).abs(), first + second
     for first, second in others:
         difference = (first - second).abs()
-        mean = torch.where(difference < least, (first + second) / 2, mean)
+        both = torch.where(difference < least, first + second, both)
         least = torch.minimum(least, difference)
-    return mean
+    return both / 2
 
 
 def compressed(lr: Tensor) -> Tensor:

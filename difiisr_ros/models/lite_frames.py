@@ -75,6 +75,6 @@ def upscale_frames(
     if exact:
         x0 = back_project(x0, lr, consistency)
     else:
-        pulled = pull_wide(x0, calm, consistency, outstanding(calm, *neighbours(calm)))
+        pulled = pull_wide(x0, calm, consistency, outstanding(lr, low, high))
         x0 = upsample_folded(lr - calm).add_(pulled)
     return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT]))
