@@ -21,7 +21,7 @@ from torch import Tensor
 
 from difiisr_ros.backends.cuda_staging import DeviceStream
 from difiisr_ros.core.constants import hold_constants
-from difiisr_ros.errors import DeviceOutOfMemory
+from difiisr_ros.errors import DeviceOutOfMemory, first_line
 
 MAX_GRAPHS = 4
 #: Eager runs of a kind of frame before it is recorded: the first chooses kernels and allocates
@@ -119,7 +119,7 @@ class CudaRunner:
             shapes = ", ".join("x".join(map(str, array.shape)) for array in arrays)
             raise DeviceOutOfMemory(
                 f"{self._stream.device} has not the memory for inputs of {shapes}: "
-                f"{str(error).splitlines()[0]}"
+                f"{first_line(error)}"
             ) from error
 
     def wait_for_others(self) -> None:
@@ -183,7 +183,7 @@ class CudaRunner:
             raise
         except RuntimeError as error:
             # A driver, a torch or an operation that cannot be recorded: as fast as without graphs.
-            self.eager_because = str(error).splitlines()[0]
+            self.eager_because = first_line(error)
             _logger.warning("CUDA graphs are not used: %s", self.eager_because)
             return None
         self._graphs[key] = recorded

@@ -80,7 +80,7 @@ def _needs_export(
 ) -> BackendUnavailable:
     why = missing(error, "torch") if isinstance(error, ImportError) else error
     return BackendUnavailable(
-        f"the graph of model {model} for {_words(options)} has to be exported, which needs "
+        f"the graph of model {model} for {in_words(options)} has to be exported, which needs "
         f"PyTorch and onnx: {why}; or give a file that 'difiisr export' has written"
     )
 
@@ -125,7 +125,8 @@ def _export(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
         raise _needs_export(model, options, error) from error
 
 
-def _words(options: GraphOptions) -> str:
+def in_words(options: GraphOptions) -> str:
+    """What is built into a graph, for messages."""
     return (
         f"{options.num_steps} steps, consistency {options.consistency}, {options.precision}, "
         f"guidance {options.guidance or 'none'}, {options.projection} projection"

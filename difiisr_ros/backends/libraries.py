@@ -74,7 +74,7 @@ def missed(backend: str) -> str | None:
         return None
     more = "torch is not installed, which more steps, guidance, bf16 and int8, and training need"
     if backend == "opencv" and not is_installed("onnxruntime"):
-        more = f"onnxruntime is not installed, which is faster than OpenCV; {more}"
+        more = f"onnxruntime is not installed, which runs lite faster than OpenCV; {more}"
     return f"{more}: pip install 'difiisr_ros[torch]'"
 
 

@@ -8,7 +8,13 @@ import numpy as np
 
 from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.backends.libraries import missing
-from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, ModelError
+from difiisr_ros.errors import (
+    BackendUnavailable,
+    DeviceOutOfMemory,
+    FrameError,
+    ModelError,
+    first_line,
+)
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, SR, VISUAL_SCALE, GraphFacts
 
 _PROVIDERS = {
@@ -98,12 +104,13 @@ class GraphSession:
             self._session.run_with_iobinding(binding)
             return binding.get_outputs()[0].numpy()
         except Exception as error:  # ONNX Runtime has its own exceptions, for every cause others
-            words = str(error).strip().splitlines() or [type(error).__name__]
             size = "x".join(map(str, lr.shape[:1] + lr.shape[:1:-1]))
             if any(sign in str(error).lower() for sign in _NO_MEMORY):
-                raise DeviceOutOfMemory(f"no memory for frames of {size}: {words[0]}") from error
+                raise DeviceOutOfMemory(
+                    f"no memory for frames of {size}: {first_line(error)}"
+                ) from error
             raise BackendUnavailable(
-                f"ONNX Runtime fails on frames of {size}: {words[0]}"
+                f"ONNX Runtime fails on frames of {size}: {first_line(error)}"
             ) from error
 
     def _place(self, array: np.ndarray) -> Any:
@@ -194,7 +201,8 @@ def _open(
     try:
         return ort.InferenceSession(data, options, providers=[*providers, _PROVIDERS["cpu"]])
     except Exception as error:
-        words = str(error).strip().splitlines() or [type(error).__name__]
         if kind != "cpu":
-            raise BackendUnavailable(f"ONNX Runtime on {device}: {words[0]}") from error
-        raise ModelError(f"{where}: cannot be loaded as an ONNX model: {words[0]}") from error
+            raise BackendUnavailable(f"ONNX Runtime on {device}: {first_line(error)}") from error
+        raise ModelError(
+            f"{where}: cannot be loaded as an ONNX model: {first_line(error)}"
+        ) from error

@@ -1,6 +1,6 @@
 """OpenCV backend: the embedded models' graphs on what apt alone brings to every ROS machine.
 
-For where there is neither PyTorch nor ONNX Runtime, both of which are faster.
+For where there is neither PyTorch, which is faster, nor ONNX Runtime, which is for ``lite``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
+from difiisr_ros.backends.graph_store import in_words
 from difiisr_ros.backends.shipped_graphs import SHIPPED, shipped_graph
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
@@ -68,13 +69,8 @@ class OpenCVBackend:
 
     def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
         """Raise BackendUnavailable where the shipped graph is not the one that they need."""
-        if options.guidance.visual_scale > 0:
-            raise BackendUnavailable(
-                f"model {self.model} with guidance visual has to be exported, {_NEEDED}"
-            )
-        self._check(
-            min(options.num_steps, self.max_steps), options.consistency, exact=camera.is_reduced
-        )
+        steps = min(options.num_steps, self.max_steps)
+        self._check(steps, options.consistency, options.guidance, exact=camera.is_reduced)
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera that :meth:`check_options` lets through."""
@@ -104,15 +100,18 @@ class OpenCVBackend:
         """
         if self._facts is None:
             raise BackendUnavailable("the opencv backend is closed or was not loaded")
-        self._check(num_steps, consistency, exact=camera.exact)
+        self._check(num_steps, consistency, guidance, exact=camera.exact)
         return self._graph.run(lr, camera_rows(camera, len(lr)))
 
-    def _check(self, num_steps: int, consistency: int, *, exact: bool) -> None:
-        asked = GraphOptions(num_steps, consistency, projection=projection_of(exact=exact))
+    def _check(self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool) -> None:
+        visual = "visual" if guidance.visual_scale > 0 else ""
+        asked = GraphOptions(
+            num_steps, consistency, guidance=visual, projection=projection_of(exact=exact)
+        )
         if asked != SHIPPED:
             raise BackendUnavailable(
-                f"the graph of model {self.model} for {num_steps} steps, consistency {consistency} "
-                f"and {asked.projection} projection has to be exported, {_NEEDED}"
+                f"the graph of model {self.model} for {in_words(asked)} has to be exported, "
+                f"{_NEEDED}"
             )
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from difiisr_ros.backends.graph_operators import OPERATORS
-from difiisr_ros.errors import BackendUnavailable, ModelError
+from difiisr_ros.errors import BackendUnavailable, ModelError, first_line
 from difiisr_ros.export.facts import CAMERA, LR, SR
 from difiisr_ros.export.graph_file import GraphFile, Node, part_of
 
@@ -59,9 +59,8 @@ class OpenCVGraph:
                 [self._run(lr[i : i + 1], camera[i : i + 1]) for i in range(len(lr))]
             )
         except (cv2.error, ValueError) as error:
-            words = str(error).strip().splitlines() or [type(error).__name__]
             raise BackendUnavailable(
-                f"OpenCV {cv2.__version__} fails on {self._where}: {words[0]}"
+                f"OpenCV {cv2.__version__} fails on {self._where}: {first_line(error)}"
             ) from error
 
     def _run(self, lr: np.ndarray, camera: np.ndarray) -> np.ndarray:

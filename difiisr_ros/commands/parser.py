@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
+
+from difiisr_ros.stream.parameter_spec import likely_meant
 
 EXIT_USAGE = 2
 
@@ -68,5 +69,5 @@ def _options(words: Sequence[str]) -> list[str]:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing where no known word is like it."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = likely_meant(word, known, likeness=0.6)
+    return f"; did you mean {close}?" if close else ""

@@ -220,7 +220,7 @@ def run(args: argparse.Namespace) -> int:
     first = int(os.environ.get("RANK", "0")) == 0
     if trainer.resume() and first:
         print(f"continuing {folder} at step {trainer.step}, {trainer.elapsed / 60:.1f} minutes")
-    if first and (few := few_frames(trainer.frames, args.minutes, tuned=bool(args.init))):
+    if first and (few := few_frames(len(trainer.frames), args.minutes, tuned=bool(args.init))):
         print(few, file=sys.stderr)
     path = trainer.run()
     if first:

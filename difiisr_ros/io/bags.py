@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from difiisr_ros.core.camera_profile import AUTO
-from difiisr_ros.errors import DataError, DifiisrError, FrameError
+from difiisr_ros.errors import DataError, DifiisrError, FrameError, first_line
 from difiisr_ros.io.bag_files import METADATA, PACKED, bag_files, is_storage
 from difiisr_ros.io.bag_salvage import SalvagedBag
 from difiisr_ros.io.bag_writer import IMAGE, BagWriter
@@ -409,11 +409,10 @@ class BagReader:
         except DifiisrError:
             raise
         except Exception as error:  # sqlite3's, struct's, zstd's, yaml's, rosbags' ...
-            words = str(error).strip().splitlines() or [type(error).__name__]
             how = "'rosbag reindex'" if self.is_ros1 else "'ros2 bag reindex' or 'mcap recover'"
             raise DataError(
-                f"{self.path}: cannot be read as a bag: {words[0]} (a recording that was cut off "
-                f"may be mended by {how})"
+                f"{self.path}: cannot be read as a bag: {first_line(error)} (a recording that was "
+                f"cut off may be mended by {how})"
             ) from error
 
 

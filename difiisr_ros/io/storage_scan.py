@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from difiisr_ros.errors import DataError
+from difiisr_ros.errors import DataError, first_line
 from difiisr_ros.io.unpack import LARGEST, unlz4, unzstd
 
 
@@ -97,7 +97,7 @@ def _scan_mcap(path: Path, damage: list[str]) -> Iterator[ScannedMessage]:
                 record = next(records, None)
             except (McapError, struct.error, ValueError, OverflowError) as error:
                 if start == 0:
-                    raise DataError(f"{path}: is not an mcap file: {_words(error)}") from error
+                    raise DataError(f"{path}: is not an mcap file: {first_line(error)}") from error
                 damage.append(f"{path.name} ends {_at(start)}, in the middle of a record")
                 return
             if record is None:
@@ -108,7 +108,7 @@ def _scan_mcap(path: Path, damage: list[str]) -> Iterator[ScannedMessage]:
                     inner = breakup_chunk(_unpacked(record), validate_crc=True)
                 except Exception as error:  # noqa: BLE001  zstd's, lz4's, struct's, CRC mismatches
                     damage.append(
-                        f"a chunk of {path.name} {_at(start)} is damaged: {_words(error)}"
+                        f"a chunk of {path.name} {_at(start)} is damaged: {first_line(error)}"
                     )
                     continue
             for item in inner:
@@ -144,13 +144,13 @@ def _scan_sqlite(path: Path, damage: list[str]) -> Iterator[ScannedMessage]:
     try:
         connection = _open_sqlite(path)
     except sqlite3.Error as error:
-        raise DataError(f"{path}: is not an sqlite3 bag: {_words(error)}") from error
+        raise DataError(f"{path}: is not an sqlite3 bag: {first_line(error)}") from error
     with contextlib.closing(connection):
         try:
             topics = _sqlite_topics(connection)
         except sqlite3.Error as error:
             raise DataError(
-                f"{path}: its list of topics cannot be read: {_words(error)}"
+                f"{path}: its list of topics cannot be read: {first_line(error)}"
             ) from error
         yield from _sqlite_messages(connection, topics, path, damage)
 
@@ -212,7 +212,7 @@ def _sqlite_messages(
                     yield ScannedMessage(topics[topic], time, data)
         except sqlite3.Error as error:
             # Pages behind a damaged one can still be found, from the row that they begin with.
-            jump, broken = max(2 * jump, 1), _words(error)
+            jump, broken = max(2 * jump, 1), first_line(error)
         else:
             break
     if broken:
@@ -230,7 +230,3 @@ def _qos(text: str) -> Any:
 
 def _at(position: int) -> str:
     return f"at {position / 1e6:.1f} MB"
-
-
-def _words(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

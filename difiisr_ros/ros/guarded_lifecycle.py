@@ -13,7 +13,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from difiisr_ros.errors import DifiisrError, Interrupted
+from difiisr_ros.errors import DifiisrError, Interrupted, first_line
 
 
 class GuardedLifecycleNode(LifecycleNode):
@@ -119,7 +119,7 @@ class GuardedLifecycleNode(LifecycleNode):
             result = getattr(self, f"trigger_{name}")()
         except Exception as error:  # noqa: BLE001 - rclpy raises RCLError for an invalid transition
             if self.context.ok():
-                self._invalid_transition(name, f" ({str(error).splitlines()[0]})")
+                self._invalid_transition(name, f" ({first_line(error)})")
             return False
         return result == TransitionCallbackReturn.SUCCESS
 
@@ -185,7 +185,7 @@ class GuardedLifecycleNode(LifecycleNode):
                 try:
                     return answer(request, response)
                 except Exception as error:  # noqa: BLE001 - RCLError, not exported by every rclpy
-                    why = f" ({str(error).splitlines()[0]})"
+                    why = f" ({first_line(error)})"
             self._invalid_transition(asked.label or f"id {asked.id}", why)
             response.success = False
             return response

@@ -7,14 +7,13 @@ parameters decides, and after it the node's own default.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, Value
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, Value, likely_meant
 from difiisr_ros.stream.parameter_table import BY_NAME
 
 PACKAGE = "difiisr_ros"
@@ -156,9 +155,8 @@ def likely_slips(command: Sequence[str], file: str, known: Iterable[str]) -> lis
     notes = []
     for word in command:
         name, is_given, _ = word.partition(":=")
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.75) if is_given else []
-        if close and name not in known:
-            notes.append(f"launch argument '{name}' does not exist; did you mean '{close[0]}'?")
+        if is_given and name not in known and (meant := likely_meant(name, known, likeness=0.75)):
+            notes.append(f"launch argument '{name}' does not exist; did you mean '{meant}'?")
     return notes
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from difiisr_ros.backends.libraries import missing
 from difiisr_ros.core.radiometry import ValueRange, check_frame, measure_range, normalize
-from difiisr_ros.errors import ModelError
+from difiisr_ros.errors import ModelError, first_line
 from difiisr_ros.models.detector.boxes import Detections
 from difiisr_ros.models.detector.yolo_layouts import layout_of, network_input, read_output
 
@@ -47,7 +47,9 @@ class OnnxDetector:
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise ModelError(f"detector {path}: ONNX Runtime cannot load it: {error}") from error
+            raise ModelError(
+                f"detector {path}: ONNX Runtime cannot load it: {first_line(error)}"
+            ) from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         shape = inputs[0].shape
         if len(inputs) != 1 or len(shape) != 4 or shape[1] != 3 or len(outputs) < 1:

@@ -24,12 +24,13 @@ class Change(Enum):
     """Read-only: read when the node starts."""
 
 
-def likely_meant(name: str, known: Iterable[str]) -> str | None:
-    """The name that a misspelt one stands for; None where it is rather another node's own.
+def likely_meant(name: str, known: Iterable[str], likeness: float = 0.8) -> str | None:
+    """The name that a misspelt one stands for; None where there is none like it.
 
-    A file of parameters, or a SetParameter of launch, may be for several nodes.
+    The default likeness is high, as a name may well be another node's own: a file of parameters, or
+    a SetParameter of launch, may be for several nodes.
     """
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.8)), None)
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)), None)
 
 
 @dataclass(frozen=True)

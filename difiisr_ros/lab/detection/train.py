@@ -65,6 +65,8 @@ class DetectorTrainer(Training):
         DataError: no frame can be read, or there is no object to learn.
     """
 
+    settings: TrainSettings
+
     def __init__(
         self,
         data: BoxSet,
@@ -74,7 +76,7 @@ class DetectorTrainer(Training):
         strict: bool = False,
         camera: CameraProfile = NOTHING_DECLARED,
     ) -> None:
-        self.settings, self._validation = settings, validation
+        self._validation = validation
         self.left_out = LeftOut(strict)
         frames = load_frames(data, self.left_out, camera)
         self._validation_frames = load_frames(validation, self.left_out, camera)

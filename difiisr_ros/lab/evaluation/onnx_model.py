@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from difiisr_ros.core import radiometry
-from difiisr_ros.errors import ModelError
+from difiisr_ros.errors import ModelError, first_line
 from difiisr_ros.lab.frames.degrade import SCALE, to_dtype
 
 _TYPES = {
@@ -201,9 +201,10 @@ class OnnxModel:
         try:
             outputs = self._session.run(None, {self._name: np.ascontiguousarray(batch)})
         except Exception as error:  # ONNX Runtime has its own exceptions, for every cause others
-            words = str(error).strip().splitlines() or [type(error).__name__]
             size = f"{unit.shape[1]}x{unit.shape[0]}"
-            raise ModelError(f"{self.path}: fails on a frame of {size}: {words[0]}") from error
+            raise ModelError(
+                f"{self.path}: fails on a frame of {size}: {first_line(error)}"
+            ) from error
         result = self._plane(outputs[0])
         if self._dtype == np.uint8 or result.dtype == np.uint8:
             return result.astype(np.float64) / 255
@@ -242,8 +243,9 @@ def _load(path: Path, device: str, num_threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
     except Exception as error:
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"{path}: cannot be loaded as an ONNX model: {words[0]}") from error
+        raise ModelError(
+            f"{path}: cannot be loaded as an ONNX model: {first_line(error)}"
+        ) from error
 
 
 def _providers(device: str) -> list[Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from difiisr_ros.errors import OptionError
+from difiisr_ros.errors import OptionError, first_line
 from difiisr_ros.lab.evaluation.methods import Method, MethodPlan, make_methods
 from difiisr_ros.lab.evaluation.score_stream import StreamJob, score_stream
 from difiisr_ros.lab.evaluation.stream_scores import Batch, StreamScores
@@ -142,8 +142,7 @@ def _connection(address: str | None, processors: int) -> Iterator[bool]:
     try:
         ray.init(address=address or "local", **options)
     except Exception as error:
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        raise OptionError(f"Ray at {address or 'this machine'}: {words[0]}") from error
+        raise OptionError(f"Ray at {address or 'this machine'}: {first_line(error)}") from error
     try:
         yield True
     finally:

@@ -39,7 +39,7 @@ class Training(ABC):
     """Learning rate of each optimizer, of which :meth:`_pace` is the factor."""
 
     def __init__(self, out: Path, model: nn.Module, settings: Any) -> None:
-        self.out, self._recipe = out, settings
+        self.out, self.settings = out, settings
         self.device = current_device()
         self.model: Any = model.to(self.device, memory_format=torch.channels_last)
         self.ema = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -145,7 +145,7 @@ class Training(ABC):
 
     def _recipe_facts(self) -> dict[str, Any]:
         """For the model file: the recipe, and what was learned from on which terms."""
-        settings = asdict(self._recipe)
+        settings = asdict(self.settings)
         name, licence = settings.pop("data_name"), settings.pop("data_licence")
         del settings["config"]
         return {
@@ -206,7 +206,7 @@ class Training(ABC):
         loss.backward()
         parameters = self._parameters()
         distributed.average_gradients(parameters, self.world)
-        nn.utils.clip_grad_norm_(parameters, self._recipe.clip)
+        nn.utils.clip_grad_norm_(parameters, self.settings.clip)
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
@@ -219,7 +219,7 @@ class Training(ABC):
     @torch.no_grad()
     def _update_average(self) -> None:
         age = self._age() + 1
-        decay = min(self._recipe.ema, age / (age + 9))
+        decay = min(self.settings.ema, age / (age + 9))
         for key, value in self.model.state_dict().items():
             if value.is_floating_point():
                 self.ema[key].lerp_(value, 1 - decay)

@@ -52,6 +52,8 @@ class Trainer(Training):
         ModelError: ``initial`` is not a usable model.
     """
 
+    settings: TrainSettings
+
     def __init__(
         self,
         data: Path,
@@ -69,7 +71,7 @@ class Trainer(Training):
         if initial:
             initial_model, self.initial_facts = load_model(initial)
             settings = replace(settings, config=initial_model.config)
-        self.settings, self.data = settings, data
+        self.data = data
         self.rank, self.world = distributed.start()
         self.left_out = LeftOut(strict)
         frames = load_frames(data, settings.crop, self.left_out, camera)
@@ -80,7 +82,7 @@ class Trainer(Training):
         if not frames:
             raise DataError(f"{data}: no frame is left to train on")
         self.validation = held_out[:: max(1, len(held_out) // settings.validate_frames)]
-        self._frames, self.frames = frames, len(frames)
+        self.frames = frames
         #: What guidance expects; fitted at the end of the run.
         self.priors = GuidancePriors()
         self.channel_limits: ChannelLimits | None = None
@@ -241,7 +243,7 @@ class Trainer(Training):
         """
         seeds = np.random.SeedSequence([self.settings.seed, self.rank, self.step])
         crops, noise = (int(seed) for seed in seeds.generate_state(2))
-        self.sampler = CropSampler(self._frames, self.settings.crop, crops)
+        self.sampler = CropSampler(self.frames, self.settings.crop, crops)
         self.generator.manual_seed(noise)
 
     def _save(self) -> None:
@@ -263,8 +265,8 @@ class Trainer(Training):
     def _measure_finished(self) -> None:
         """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
         model = self._averaged()
-        self.priors = fit_guidance_priors(lite_answer(model), self.device, self._frames)
-        self.channel_limits = measure_limits(model.prior, channel_examples(model, self._frames))
+        self.priors = fit_guidance_priors(lite_answer(model), self.device, self.frames)
+        self.channel_limits = measure_limits(model.prior, channel_examples(model, self.frames))
         self.verdict = compare_with_shipped(model, self.validation)
 
     def _averaged(self) -> LiteDenoiser:
@@ -277,7 +279,7 @@ class Trainer(Training):
         return {
             **self._recipe_facts(),
             "trained_on": self.settings.data_name or self.data.name,
-            "frames": self.frames,
+            "frames": len(self.frames),
             "steps": self.step,
             "processes": self.world,
             "started_from": self.initial_facts,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from difiisr_ros.atomic_write import replacing
-from difiisr_ros.errors import ModelError
+from difiisr_ros.errors import ModelError, first_line
 from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.published.config import PublishedConfig, from_dict
 from difiisr_ros.models.published.kind import FORMAT
@@ -137,9 +137,9 @@ def read_checkpoint(path: Path) -> State:
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines() or [type(error).__name__]
     return ModelError(
-        f"{path} cannot be read as a checkpoint without running code that it may hold: {reason[0]}"
+        f"{path} cannot be read as a checkpoint without running code that it may hold: "
+        f"{first_line(error)}"
     )
 
 
