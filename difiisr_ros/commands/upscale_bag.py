@@ -20,8 +20,7 @@ from difiisr_ros.io.bags import (
     ImageRecord,
     camera_info_topic_for,
 )
-from difiisr_ros.io.other_cameras import other_cameras
-from difiisr_ros.io.recorded_results import recorded_results
+from difiisr_ros.io.recorded_results import sort_topics
 from difiisr_ros.io.stack import COUNTS
 from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
 from difiisr_ros.messages.write import output_format, to_output
@@ -164,14 +163,12 @@ def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecor
 
 def camera_topics(reader: BagReader, namespace: str, outcome: _Outcome) -> list[str]:
     """Image topics of thermal cameras; results of an earlier run, colour and depth are noted."""
-    recorded = recorded_results(reader, namespace)
-    for topic, mark in recorded.items():
+    found = sort_topics(reader, namespace)
+    for topic, mark in found.results.items():
         outcome.leave_out(topic, f"results of an earlier run ({mark})")
-    topics = [topic for topic in reader.image_topics() if topic not in recorded]
-    others = other_cameras(reader, topics)
-    for topic, what in others.items():
+    for topic, what in found.others.items():
         outcome.leave_out(topic, f"topics of {what} (--topic takes them)")
-    return [topic for topic in topics if topic not in others]
+    return found.cameras
 
 
 def _choose(

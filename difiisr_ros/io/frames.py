@@ -23,7 +23,7 @@ from difiisr_ros.io.images import FRAME_SUFFIXES, list_images
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.open_stack import open_stack
-from difiisr_ros.io.recorded_results import cameras
+from difiisr_ros.io.recorded_results import sort_topics
 from difiisr_ros.io.stack import ReadOptions
 from difiisr_ros.scene.street import SyntheticScene
 
@@ -260,7 +260,7 @@ def choose_topic(reader: BagReader, topic: str | None) -> str:
     if topic is not None:
         return reader.check_image_topic(topic)
     known = reader.image_topics()
-    found = cameras(reader) if len(known) > 1 else known
+    found = sort_topics(reader).cameras if len(known) > 1 else known
     if len(found) != 1:
         what = f"several image topics ({', '.join(known)}); name one" if known else "no image topic"
         raise DataError(f"{reader.path}: has {what}")

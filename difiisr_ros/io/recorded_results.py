@@ -29,6 +29,17 @@ _ALIKE = 0.95
 place or band less than 0.9."""
 
 
+class ImageTopics(NamedTuple):
+    """Image topics of a bag."""
+
+    cameras: list[str]
+    """Of thermal cameras, sorted."""
+    results: dict[str, str]
+    """Topic -> what shows that it holds results."""
+    others: dict[str, str]
+    """Topic -> colour or depth, beside thermal cameras."""
+
+
 class _Frame(NamedTuple):
     shape: tuple[int, ...]
     small: np.ndarray
@@ -57,12 +68,12 @@ def recorded_results(reader: BagReader, namespace: str = NAMESPACE) -> dict[str,
     return found
 
 
-def cameras(reader: BagReader) -> list[str]:
-    """Image topics that are no results, and neither colour nor depth beside others; sorted."""
-    results = recorded_results(reader)
+def sort_topics(reader: BagReader, namespace: str = NAMESPACE) -> ImageTopics:
+    """A bag's image topics by what they are; arguments as of :func:`recorded_results`."""
+    results = recorded_results(reader, namespace)
     topics = [topic for topic in reader.image_topics() if topic not in results]
     others = other_cameras(reader, topics)
-    return [topic for topic in topics if topic not in others]
+    return ImageTopics([topic for topic in topics if topic not in others], results, others)
 
 
 def _beginning(reader: BagReader, topics: int) -> dict[str, dict[int, _Frame]]:

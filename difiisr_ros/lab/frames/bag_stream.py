@@ -13,8 +13,7 @@ import numpy as np
 
 from difiisr_ros.errors import DataError, DifiisrError, FrameError
 from difiisr_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader
-from difiisr_ros.io.other_cameras import other_cameras
-from difiisr_ros.io.recorded_results import recorded_results
+from difiisr_ros.io.recorded_results import ImageTopics, sort_topics
 from difiisr_ros.lab.frames.degrade import crop_to_scale
 from difiisr_ros.lab.frames.folder_stream import file_state, self_referenced_settings
 from difiisr_ros.lab.frames.put_right import OddityNotices, put_right, truth_of
@@ -63,9 +62,7 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
         counts = {topic: reader.count(topic) for topic in known}
         others = {c.topic: c.msgtype for c in reader.connections if c.topic not in known}
         span = reader.start_time_ns, reader.end_time_ns
-        results = {} if options.topics else recorded_results(reader)
-        rest = [topic for topic in known if topic not in results]
-        apart = {} if options.topics else other_cameras(reader, rest)
+        found = ImageTopics(known, {}, {}) if options.topics else sort_topics(reader)
         notices = list(reader.notices)
     if not known:
         raise DataError(
@@ -77,7 +74,7 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
         if topic not in known:
             kind = f" ({others[topic]} only)" if topic in others else ""
             raise DataError(f"{path}: has no images on {topic}{kind}; it has {', '.join(known)}")
-    chosen, left_out = _cameras(known, counts, results, apart)
+    chosen, left_out = _cameras(known, counts, found)
     if options.topics:
         chosen, left_out = options.topics, []
     if not chosen:
@@ -93,7 +90,7 @@ def bag_streams(path: Path, options: StreamOptions) -> list[BagStream]:
 
 
 def _cameras(
-    known: list[str], counts: dict[str, int], results: dict[str, str], others: dict[str, str]
+    known: list[str], counts: dict[str, int], found: ImageTopics
 ) -> tuple[tuple[str, ...], list[str]]:
     chosen, left_out = [], []
     for topic in known:
@@ -104,10 +101,10 @@ def _cameras(
             left_out.append(f"{topic} (copy of {raw})")
         elif transport == "compressedDepth":
             left_out.append(f"{topic} (depth)")
-        elif topic in others:
-            left_out.append(f"{topic} ({others[topic]})")
-        elif topic in results:
-            left_out.append(f"{topic} (super-resolved already: {results[topic]})")
+        elif topic in found.others:
+            left_out.append(f"{topic} ({found.others[topic]})")
+        elif topic in found.results:
+            left_out.append(f"{topic} (super-resolved already: {found.results[topic]})")
         else:
             chosen.append(topic)
     return tuple(chosen), left_out
