@@ -278,8 +278,8 @@ def summary_text(summary: dict[str, Any]) -> str:
         )
     if found := s.get("found"):
         lines.append(
-            f"found     {found['ours']} objects in our {found['frames']} frames, "
-            f"{found['bicubic']} in bicubic's"
+            f"found     {found['ours']} boxes in our {found['frames']} frames, "
+            f"{found['bicubic']} in bicubic's, right and wrong ones"
         )
     written = ["summary.json", *s["pictures"]]
     if s["bag"]:
