@@ -11,7 +11,9 @@ from typing import Any
 
 from difiisr_ros.core.condition import DEFAULT_OVERSHOOT
 from difiisr_ros.core.guidance import Guidance
+from difiisr_ros.core.output_geometry import OUTPUT_FITS, check_output_size
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
+from difiisr_ros.core.scale import SCALE, SCALES, SCALES_IN_WORDS
 from difiisr_ros.core.tiling import tile_starts
 from difiisr_ros.errors import OptionError
 
@@ -33,6 +35,15 @@ class UpscaleOptions:
         OptionError: naming the option, its value and what is accepted.
     """
 
+    scale: int = SCALE
+    """How many times larger the result is: 4, or 2 and 1, the means of 2x2 and 4x4 pixels of that.
+    Where an ``output_size`` is given, that decides the scale."""
+    output_size: tuple[int, int] = (0, 0)
+    """Width and height of results of another size; a 0 follows from the other, keeping the frame's
+    shape; two are none."""
+    output_fit: str = "stretch"
+    """How a frame fits an ``output_size`` of another shape: ``stretch``, ``letterbox`` (whole,
+    between bars in the middle of its range) or ``crop`` (its middle)."""
     num_steps: int = 1
     """Timesteps that the sampler takes, 1 to the model's schedule length."""
     seed: int = 0
@@ -66,6 +77,13 @@ class UpscaleOptions:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise OptionError(f"{name} must be an integer in {low}..{high}, got {value!r}")
+        if isinstance(self.scale, bool) or self.scale not in SCALES:
+            raise OptionError(f"scale must be one of {SCALES_IN_WORDS}, got {self.scale!r}")
+        check_output_size(self.output_size)
+        if self.output_fit not in OUTPUT_FITS:
+            raise OptionError(
+                f"output_fit must be one of {', '.join(OUTPUT_FITS)}, got {self.output_fit!r}"
+            )
         overshoot = self.overshoot
         number = isinstance(overshoot, (int, float)) and not isinstance(overshoot, bool)
         if not number or not 0 <= overshoot <= 1:

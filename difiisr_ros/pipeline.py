@@ -1,4 +1,4 @@
-"""SuperResolver: a numpy frame in, a numpy frame of four times the size out.
+"""SuperResolver: a numpy frame in, a larger one out.
 
 The one way to upscale: the node, the commands, the evaluation and the benchmark all call it.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,16 +21,16 @@ from difiisr_ros.backends.libraries import missed
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, FrameMeasurement, noise_to_tell
-from difiisr_ros.core.noise import noise_field
+from difiisr_ros.core.output_geometry import OutputGeometry, plan
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.reading import read
-from difiisr_ros.core.tiling import upscale_tiled
+from difiisr_ros.core.region import Region
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
+from difiisr_ros.frame_runner import FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
 
 _logger = logging.getLogger(__name__)
-_NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class SuperResolverInfo:
     precision: str
     num_steps: int
     scale: int
+    """As asked for; with an output size see :meth:`SuperResolver.geometry`."""
     guidance: str
     """Terms and gradient in use, as ``visual 0.5, perceptual 0.2 (closed_form)``, or ``none``."""
     camera: str
@@ -61,7 +61,7 @@ class SuperResolverInfo:
 
 
 class SuperResolver:
-    """Upscales thermal frames x4. Make one with :meth:`load`.
+    """Upscales thermal frames. Make one with :meth:`load`.
 
     Thread-safe: frames are upscaled one call at a time, options may change at any moment.
     """
@@ -83,7 +83,7 @@ class SuperResolver:
         self._memory = MemoryLimit()
         self._holes = HolesGivenBack()
         self._lock = threading.Lock()
-        self._noise: OrderedDict[tuple[int, tuple[int, int], int], np.ndarray] = OrderedDict()
+        self._runner = FrameRunner()
         self._options = self.check(options)
         backend.check_camera(self.camera)
 
@@ -161,7 +161,7 @@ class SuperResolver:
             b.device,
             b.precision,
             steps,
-            b.scale,
+            self._options.scale,
             guidance,
             self.camera.describe(),
             self._fallback,
@@ -206,7 +206,7 @@ class SuperResolver:
         if self._instead is None:
             raise error
         self._backend, self._fallback = self._instead(failed, error)
-        self._noise.clear()  # another backend may read another number of images
+        self._runner.forget()
         failed.close()
 
     def check(self, options: UpscaleOptions) -> UpscaleOptions:
@@ -263,6 +263,7 @@ class SuperResolver:
         value_range: ValueRange | None = None,
         camera: CameraProfile | None = None,
         missing: np.ndarray | None = None,
+        region: Region | None = None,
     ) -> np.ndarray:
         """Super-resolve one frame.
 
@@ -272,18 +273,41 @@ class SuperResolver:
             camera: what is known of the camera that took this frame, instead of :attr:`camera`.
             missing: H x W, bool: pixels without a measurement, beside those that are NaN or that
                 the camera's profile names. They come back as they are.
+            region: the part of the frame, as the camera's ``crop`` leaves it, that is to be
+                upscaled; what of it lies outside is left out. Range and noise are the whole
+                frame's, so that the result is the same part of the whole one.
 
         Returns:
-            4H x 4W of the same dtype, C-contiguous; H and W are those that the camera's ``crop``
-            leaves.
+            The result that :meth:`geometry` tells of, of the same dtype, C-contiguous: 4H x 4W
+            unless the options say otherwise.
 
         Raises:
             FrameError: the frame cannot be used; says why.
         """
         ranges = None if value_range is None else [value_range]
-        return self.upscale_batch([frame], ranges, camera, None if missing is None else [missing])[
-            0
-        ]
+        masks = None if missing is None else [missing]
+        return self.upscale_batch([frame], ranges, camera, masks, region)[0]
+
+    def geometry(self, height: int, width: int, region: Region | None = None) -> OutputGeometry:
+        """Size of the result of a frame, or of a region of it, and where its pixels lie there.
+
+        Args:
+            height, width: of the frame, as the camera's ``crop`` leaves it.
+            region: see :meth:`upscale`.
+
+        Raises:
+            FrameError: the region lies outside, or the result would be too large.
+        """
+        return self._planned((height, width), self._options, region)[1]
+
+    @staticmethod
+    def _planned(
+        shape: tuple[int, int], options: UpscaleOptions, region: Region | None
+    ) -> tuple[Region, OutputGeometry]:
+        height, width = shape
+        wanted = region.clipped(width, height) if region else Region(0, 0, width, height)
+        frame = wanted.width, wanted.height
+        return wanted, plan(frame, options.scale, options.output_size, options.output_fit)
 
     def upscale_batch(
         self,
@@ -291,6 +315,7 @@ class SuperResolver:
         value_ranges: Sequence[ValueRange] | None = None,
         camera: CameraProfile | None = None,
         missing: Sequence[np.ndarray | None] | None = None,
+        region: Region | None = None,
     ) -> list[np.ndarray]:
         """Super-resolve frames of one shape and dtype in one forward pass.
 
@@ -300,14 +325,14 @@ class SuperResolver:
             FrameError: no frames, different shapes or dtypes, or a frame that cannot be used.
         """
         options = self._options
-        self._check_batch(frames, options)
+        self._check_batch(frames)
         if value_ranges is not None and len(value_ranges) != len(frames):
             raise FrameError(
                 f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}"
             )
         camera = camera or self.camera
         mode, low, high = options.range_mode, options.range_min, options.range_max
-        readings, normalised, measurements = [], [], []
+        readings, measurements = [], []
         for i, frame in enumerate(frames):
             reading = read(frame, camera, None if missing is None else missing[i])
             if value_ranges is None:
@@ -316,29 +341,40 @@ class SuperResolver:
                 )
             else:
                 value_range = radiometry.check_fixed_range(*value_ranges[i])
-            normalised.append(radiometry.normalize(reading.scene, value_range))
             noise = noise_to_tell(reading, camera)
             measurements.append(FrameMeasurement(value_range, noise, camera))
             readings.append(reading)
+        whole = readings[0].scene.shape
+        wanted, geometry = self._planned(whole, options, region)
+        run = wanted if region is None else wanted.with_margin(*whole[::-1])
+        self._check_size(run, options)
+        normalised = [
+            radiometry.normalize(run.of(reading.scene), measured.value_range)
+            for reading, measured in zip(readings, measurements)
+        ]
         conditions = Conditions.of(
             camera, [measured.noise_share for measured in measurements], options.overshoot
         )
         with self._lock:
-            results = self._run_where_it_fits(
+            work = Work(
                 np.stack(normalised)[:, None],
                 frames[0].dtype,
                 [measured.value_range for measured in measurements],
-                options,
                 conditions,
+                whole,
+                run,
+                wanted,
+                geometry,
             )
+            results = self._run_where_it_fits(work, options)
             self.measurements = tuple(measurements)
             self._holes.look(frames[0].shape)
         for result, reading in zip(results, readings):
-            reading.restore(result)
+            reading.restore(result, wanted, geometry)
         return results
 
     @staticmethod
-    def _check_batch(frames: Sequence[np.ndarray], options: UpscaleOptions) -> None:
+    def _check_batch(frames: Sequence[np.ndarray]) -> None:
         if len(frames) == 0:
             raise FrameError("no frames given")
         first = frames[0]
@@ -349,101 +385,36 @@ class SuperResolver:
         if not alike:
             kinds = ", ".join(sorted({f"{f.shape} {f.dtype}" for f in frames}))
             raise FrameError(f"a batch needs frames of one shape and dtype, got {kinds}")
-        if first.size > options.max_input_pixels:
+
+    @staticmethod
+    def _check_size(run: Region, options: UpscaleOptions) -> None:
+        if run.width * run.height > options.max_input_pixels:
             raise FrameError(
-                f"the frame has {first.size} pixels ({first.shape[1]}x{first.shape[0]}), "
+                f"the frame has {run.width * run.height} pixels ({run.width}x{run.height}), "
                 f"max_input_pixels is {options.max_input_pixels}"
             )
 
-    def _run_where_it_fits(
-        self,
-        lr: np.ndarray,
-        dtype: np.dtype,
-        value_ranges: Sequence[ValueRange],
-        options: UpscaleOptions,
-        camera: Conditions,
-    ) -> list[np.ndarray]:
+    def _run_where_it_fits(self, work: Work, options: UpscaleOptions) -> list[np.ndarray]:
         """Again in smaller parts where the device is full, or on another backend."""
         while True:
             limited = options if self._memory.reason is None else self._memory.applied(options)
+            backend, count = self._backend, len(work.lr)
+            alone = self._memory.one_by_one
+            parts = [work.part(slice(i, i + 1)) for i in range(count)] if alone else [work]
             try:
-                if not self._memory.one_by_one:
-                    return self._run(lr, dtype, value_ranges, limited, camera)
-                parts = [slice(i, i + 1) for i in range(len(lr))]
                 return [
-                    self._run(lr[p], dtype, value_ranges[p], limited, camera.part(p))[0]
-                    for p in parts
+                    result
+                    for part in parts
+                    for result in self._runner.results(backend, part, limited)
                 ]
             except DeviceOutOfMemory as error:
-                self._memory.reduce(lr.shape, limited, error)
+                self._memory.reduce(work.lr.shape, limited, error)
             except BackendUnavailable as error:
                 self._fall_back(error)
-
-    def _run(
-        self,
-        lr: np.ndarray,
-        dtype: np.dtype,
-        value_ranges: Sequence[ValueRange],
-        options: UpscaleOptions,
-        camera: Conditions,
-    ) -> list[np.ndarray]:
-        backend, shape = self._backend, lr.shape[-2:]
-        steps = min(options.num_steps, backend.max_steps)
-        if not options.tile_size or max(shape) <= options.tile_size:
-            noise = self._whole_noise(options.seed, shape, steps)
-            how = steps, options.consistency, options.guidance, camera
-            sr = backend.run(lr, noise, *how)
-            return [radiometry.restore(s[0], r, dtype) for s, r in zip(sr, value_ranges)]
-        return [
-            self._run_tiled(frame, dtype, value_range, steps, options, camera.part(slice(i, i + 1)))
-            for i, (frame, value_range) in enumerate(zip(lr[:, 0], value_ranges))
-        ]
-
-    def _run_tiled(
-        self,
-        lr: np.ndarray,
-        dtype: np.dtype,
-        value_range: ValueRange,
-        steps: int,
-        options: UpscaleOptions,
-        camera: Conditions,
-    ) -> np.ndarray:
-        backend = self._backend
-        scale, count = backend.scale, backend.noise_count(steps)
-        height, width = lr.shape
-        whole = (height * scale, width * scale)
-        result = np.empty(whole, dtype)
-
-        def run(rows: slice, columns: slice) -> np.ndarray:
-            window = (
-                slice(rows.start * scale, rows.stop * scale),
-                slice(columns.start * scale, columns.stop * scale),
-            )
-            noise = noise_field(options.seed, whole, count, window)
-            tile = lr[None, None, rows, columns]
-            how = steps, options.consistency, options.guidance, camera
-            return backend.run(tile, noise, *how)[0, 0]
-
-        blended = upscale_tiled(
-            run, (height, width), options.tile_size, options.tile_overlap, scale
-        )
-        for first, rows in blended:
-            radiometry.restore(rows, value_range, dtype, out=result[first : first + len(rows)])
-        return result
-
-    def _whole_noise(self, seed: int, shape: tuple[int, int], steps: int) -> np.ndarray:
-        key = (seed, shape, steps)
-        if key not in self._noise:
-            scale, count = self._backend.scale, self._backend.noise_count(steps)
-            self._noise[key] = noise_field(seed, (shape[0] * scale, shape[1] * scale), count)
-            while len(self._noise) > _NOISE_CACHE:
-                self._noise.popitem(last=False)
-        self._noise.move_to_end(key)
-        return self._noise[key]
 
     def close(self) -> None:
         """Free the model and its memory; may be called twice."""
         with self._lock:
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
-            self._noise.clear()
+            self._runner.forget()

@@ -26,6 +26,7 @@ from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.backends.libraries import is_installed
 from difiisr_ros.backends.machine_load import OtherProcesses
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import BackendUnavailable, DifiisrError
 from difiisr_ros.models.model_files import EMBEDDED, model_path
 from difiisr_ros.version import __version__
@@ -156,7 +157,7 @@ def measure(loaded: dict[str, Backend]) -> dict[str, float]:
     for backend in loaded.values():
         backend.warmup(*SIZE)
     noises = {
-        name: np.zeros((b.noise_count(1), SIZE[0] * b.scale, SIZE[1] * b.scale), np.float32)
+        name: np.zeros((b.noise_count(1), SIZE[0] * SCALE, SIZE[1] * SCALE), np.float32)
         for name, b in loaded.items()
     }
     began = time.perf_counter()

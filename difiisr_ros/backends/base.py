@@ -10,6 +10,7 @@ import numpy as np
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.options import UpscaleOptions
 
 
@@ -27,7 +28,6 @@ class Backend(Protocol):
     """``cpu``, ``cuda:0``, ..."""
     precision: str
     """``fp32``, ``bf16``, ``fp16``, ``int8``."""
-    scale: int
     max_steps: int
     """Length of the model's schedule; 1 for one-pass models."""
 
@@ -64,6 +64,7 @@ class Backend(Protocol):
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
         camera: Conditions = NOTHING_KNOWN,
+        scale: int = SCALE,
     ) -> np.ndarray:
         """Super-resolve a batch.
 
@@ -77,9 +78,10 @@ class Backend(Protocol):
                 ``guidance_gradients``.
             camera: what is known of the camera, for each frame or for all; models that are not
                 told read of it whether frames are projected exactly, and the overshoot.
+            scale: s, one of :data:`difiisr_ros.core.scale.SCALES`.
 
         Returns:
-            N x 1 x 4H x 4W; the caller may overwrite it.
+            N x 1 x sH x sW; the caller may overwrite it.
         """
 
     def close(self) -> None:

@@ -10,17 +10,17 @@ import numpy as np
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.options import UpscaleOptions
 
 
 class BicubicBackend:
-    """OpenCV's INTER_CUBIC x4 (pixel centres aligned, a = -0.75); noise and steps do nothing."""
+    """OpenCV's INTER_CUBIC (pixel centres aligned, a = -0.75); noise and steps do nothing."""
 
     name = "bicubic"
     model = "none"
     device = "cpu"
     precision = "fp32"
-    scale = 4
     max_steps = 1
     guidance_terms: tuple[str, ...] = ()
     guidance_gradients: tuple[str, ...] = ()
@@ -50,10 +50,11 @@ class BicubicBackend:
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
         camera: Conditions = NOTHING_KNOWN,
+        scale: int = SCALE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`; consistency is not applied."""
         height, width = lr.shape[-2:]
-        size = (width * self.scale, height * self.scale)
+        size = (width * scale, height * scale)
         frames = [cv2.resize(frame[0], size, interpolation=cv2.INTER_CUBIC) for frame in lr]
         return np.stack(frames)[:, None]
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from difiisr_ros.backends.engine_cache import EngineShapes
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.export.facts import CAMERA, LR, NOISE
 from difiisr_ros.long_work import run_watched
@@ -90,7 +91,6 @@ def build_plan(
     onnx: bytes,
     shapes: EngineShapes,
     *,
-    scale: int,
     tf32: bool,
     on_device: Callable[[], None],
 ) -> bytes:
@@ -100,7 +100,6 @@ def build_plan(
         trt: the ``tensorrt`` module.
         logger: of :func:`make_logger`.
         onnx: graph with the inputs of :mod:`difiisr_ros.export.facts`; their sizes may be open.
-        scale: of the graph.
         shapes: LR batches that the engine is to take; one shape three times makes a fixed engine.
         tf32: whether float32 may be computed with 10 bits of mantissa.
         on_device: makes the device to build for the current one of the thread that calls it.
@@ -126,7 +125,7 @@ def build_plan(
         config.progress_monitor = monitor
         if not tf32:
             config.clear_flag(trt.BuilderFlag.TF32)
-        _add_profile(builder, network, config, shapes, scale)
+        _add_profile(builder, network, config, shapes)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             raise BackendUnavailable(f"TensorRT cannot build the engine: {logger.error}")
@@ -136,7 +135,7 @@ def build_plan(
     return run_watched(work, what=what, progress=monitor.text, cancel=monitor.cancel)
 
 
-def _add_profile(builder: Any, network: Any, config: Any, shapes: EngineShapes, scale: int) -> None:
+def _add_profile(builder: Any, network: Any, config: Any, shapes: EngineShapes) -> None:
     """Say which sizes the dynamic inputs may have; a graph without any needs no profile."""
     sizes = (shapes.least, shapes.best, shapes.largest)
     profile = builder.create_optimization_profile()
@@ -150,7 +149,7 @@ def _add_profile(builder: Any, network: Any, config: Any, shapes: EngineShapes, 
             profile.set_shape(tensor.name, *((n, 1, h, w) for n, h, w in sizes))
         elif tensor.name == NOISE:
             profile.set_shape(
-                tensor.name, *((*shape[:2], scale * h, scale * w) for _, h, w in sizes)
+                tensor.name, *((*shape[:2], SCALE * h, SCALE * w) for _, h, w in sizes)
             )
         elif tensor.name == CAMERA:
             profile.set_shape(tensor.name, *((n, *shape[1:]) for n, _, _ in sizes))

@@ -53,7 +53,8 @@ class EngineKey:
     """Everything that a built engine depends on."""
 
     onnx_sha256: str
-    """Of the graph, which holds weights, precision, steps, consistency, guidance and projection."""
+    """Of the graph, which holds weights, precision, steps, consistency, guidance, projection and
+    scale."""
     tensorrt: str
     """Version of the library."""
     gpu: str

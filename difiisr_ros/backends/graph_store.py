@@ -129,7 +129,7 @@ def in_words(options: GraphOptions) -> str:
     """What is built into a graph, for messages."""
     return (
         f"{options.num_steps} steps, consistency {options.consistency}, {options.precision}, "
-        f"guidance {options.guidance or 'none'}, {options.projection} projection"
+        f"guidance {options.guidance or 'none'}, {options.projection} projection, x{options.scale}"
     )
 
 

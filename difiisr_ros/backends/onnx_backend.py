@@ -19,6 +19,7 @@ from difiisr_ros.backends.onnx_session import GraphSession, find_device, graph_f
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import BackendUnavailable, ModelError, OptionError
 from difiisr_ros.export.facts import GraphOptions
 from difiisr_ros.options import UpscaleOptions
@@ -40,7 +41,6 @@ class OnnxBackend:
     """
 
     name = "onnx"
-    scale = 4
     guidance_gradients: tuple[str, ...] = ("closed_form",)
 
     def __init__(
@@ -77,7 +77,11 @@ class OnnxBackend:
             raise OptionError(f"{path} is {facts.precision}; precision {self.precision} was asked")
         self.precision, self.max_steps = facts.precision, facts.num_steps
         self.guidance_terms = tuple(filter(None, (facts.guidance,)))
-        self.fixed_options = {"num_steps": facts.num_steps, "consistency": facts.consistency}
+        self.fixed_options = {
+            "num_steps": facts.num_steps,
+            "consistency": facts.consistency,
+            "scale": facts.scale,
+        }
         self._sessions[facts.options] = GraphSession(
             data, facts, str(path), self.device, self._num_threads
         )
@@ -109,30 +113,32 @@ class OnnxBackend:
                 options.consistency,
                 options.guidance,
                 exact=camera.is_reduced,
+                scale=options.scale,
             )
             if asked not in self._sessions:
                 check_graph(self.model, asked)
 
     def _asked(
-        self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool
+        self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool, scale: int
     ) -> GraphOptions:
         """What a graph that does this holds."""
         visual = "visual" if guidance.visual_scale > 0 else ""
         if self._is_graph:  # one that holds guidance is given its scale, also 0
             visual = "".join(self.guidance_terms)
         projection = projection_of(exact=exact)
-        return GraphOptions(num_steps, consistency, self.precision, visual, projection)
+        return GraphOptions(num_steps, consistency, self.precision, visual, projection, scale)
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run twice: the first run plans and allocates."""
-        side = (self.scale * height, self.scale * width)
+        side = (SCALE * height, SCALE * width)
         noise = np.zeros((self.noise_count(num_steps), *side), np.float32)
         consistency = self.fixed_options.get("consistency", GraphOptions.consistency)
+        scale = self.fixed_options.get("scale", SCALE)
         exact = self._is_graph and next(iter(self._sessions)).projection == "exact"
         camera = replace(NOTHING_KNOWN, exact=exact)
         frame = np.zeros((1, 1, height, width), np.float32)
         for _ in range(2):
-            self.run(frame, noise, num_steps, consistency, camera=camera)
+            self.run(frame, noise, num_steps, consistency, camera=camera, scale=scale)
 
     def noise_count(self, num_steps: int) -> int:
         """How many noise images the graph of this number of steps reads."""
@@ -149,6 +155,7 @@ class OnnxBackend:
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
         camera: Conditions = NOTHING_KNOWN,
+        scale: int = SCALE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`.
 
@@ -157,7 +164,7 @@ class OnnxBackend:
                 another kind of camera.
             FrameError: the model is a graph that takes frames of other sizes.
         """
-        options = self._asked(num_steps, consistency, guidance, exact=camera.exact)
+        options = self._asked(num_steps, consistency, guidance, exact=camera.exact, scale=scale)
         told = camera_rows(camera, len(lr))
         return self._session(options).run(lr, noise, guidance.visual_scale, told)
 
@@ -195,4 +202,7 @@ def _refusal(model: str, held: GraphOptions, asked: GraphOptions) -> str:
 
 def _words(options: GraphOptions) -> str:
     guidance = f"{options.guidance} guidance" if options.guidance else "no guidance"
-    return f"num_steps {options.num_steps}, consistency {options.consistency}, {guidance}"
+    return (
+        f"num_steps {options.num_steps}, consistency {options.consistency}, {guidance}, "
+        f"scale {options.scale}"
+    )

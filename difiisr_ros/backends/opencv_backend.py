@@ -6,20 +6,26 @@ For where there is neither PyTorch, which is faster, nor ONNX Runtime, which is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
 from difiisr_ros.backends.graph_store import in_words
-from difiisr_ros.backends.shipped_graphs import SHIPPED, shipped_graph
+from difiisr_ros.backends.shipped_graphs import SHIPPED, is_shipped, shipped_graph
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.export.facts import GraphFacts, GraphOptions
 from difiisr_ros.export.graph_file import read_graph_file
 from difiisr_ros.models.model_files import model_path
 from difiisr_ros.options import UpscaleOptions
+
+if TYPE_CHECKING:
+    from difiisr_ros.backends.opencv_graph import OpenCVGraph
 
 _NEEDED = "which needs PyTorch and onnx (pip install torch onnx)"
 
@@ -35,7 +41,6 @@ class OpenCVBackend:
     name = "opencv"
     device = "cpu"
     precision = "fp32"
-    scale = 4
     guidance_terms: tuple[str, ...] = ()
     guidance_gradients: tuple[str, ...] = ("closed_form",)
     fixed_options: Mapping[str, int] = {}
@@ -44,33 +49,49 @@ class OpenCVBackend:
         self.model = model
         self.max_steps = 0
         self._num_threads = num_threads
-        self._facts: GraphFacts | None = None
+        self._graphs: dict[int, OpenCVGraph] = {}  # by their scale; none before load
 
     def load(self) -> None:
         """Read the graph. Raises BackendUnavailable or ModelError."""
         model_path(self.model)  # whether there is such a model at all
-        found = shipped_graph(self.model, SHIPPED)
+        try:
+            import cv2
+        except ImportError as error:
+            raise BackendUnavailable(f"OpenCV cannot be imported: {error}") from error
+        if self._num_threads:
+            cv2.setNumThreads(self._num_threads)
+        self.max_steps = self._read(SCALE).max_steps
+
+    def _read(self, scale: int) -> GraphFacts:
+        """Make the graph of one scale."""
+        from difiisr_ros.backends.opencv_graph import OpenCVGraph  # imports OpenCV
+
+        found = shipped_graph(self.model, replace(SHIPPED, scale=scale))
         if found is None:
             raise BackendUnavailable(
                 f"backend opencv runs the graphs of the embedded models, and model {self.model} "
                 f"has none; its own would have to be exported, {_NEEDED}"
             )
-        try:
-            import cv2
+        data, facts = found
+        graph = OpenCVGraph(read_graph_file(data, self.model), f"model {self.model}")
+        self._graphs[scale] = graph
+        return facts
 
-            from difiisr_ros.backends.opencv_graph import OpenCVGraph
-        except ImportError as error:
-            raise BackendUnavailable(f"OpenCV cannot be imported: {error}") from error
-        data, self._facts = found
-        if self._num_threads:
-            cv2.setNumThreads(self._num_threads)
-        self._graph = OpenCVGraph(read_graph_file(data, self.model), f"model {self.model}")
-        self.max_steps = self._facts.max_steps
+    def _graph(self, scale: int) -> OpenCVGraph:
+        if scale not in self._graphs:
+            self._read(scale)
+        return self._graphs[scale]
 
     def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
         """Raise BackendUnavailable where the shipped graph is not the one that they need."""
         steps = min(options.num_steps, self.max_steps)
-        self._check(steps, options.consistency, options.guidance, exact=camera.is_reduced)
+        self._check(
+            steps,
+            options.consistency,
+            options.guidance,
+            exact=camera.is_reduced,
+            scale=options.scale,
+        )
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera that :meth:`check_options` lets through."""
@@ -92,23 +113,27 @@ class OpenCVBackend:
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
         camera: Conditions = NOTHING_KNOWN,
+        scale: int = SCALE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`.
 
         Raises:
             BackendUnavailable: options that the shipped graph does not hold, or OpenCV fails.
         """
-        if self._facts is None:
+        if not self._graphs:
             raise BackendUnavailable("the opencv backend is closed or was not loaded")
-        self._check(num_steps, consistency, guidance, exact=camera.exact)
-        return self._graph.run(lr, camera_rows(camera, len(lr)))
+        self._check(num_steps, consistency, guidance, exact=camera.exact, scale=scale)
+        return self._graph(scale).run(lr, camera_rows(camera, len(lr)))
 
-    def _check(self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool) -> None:
+    def _check(
+        self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool, scale: int
+    ) -> None:
         visual = "visual" if guidance.visual_scale > 0 else ""
+        projection = projection_of(exact=exact)
         asked = GraphOptions(
-            num_steps, consistency, guidance=visual, projection=projection_of(exact=exact)
+            num_steps, consistency, guidance=visual, projection=projection, scale=scale
         )
-        if asked != SHIPPED:
+        if not is_shipped(asked):
             raise BackendUnavailable(
                 f"the graph of model {self.model} for {in_words(asked)} has to be exported, "
                 f"{_NEEDED}"
@@ -116,6 +141,4 @@ class OpenCVBackend:
 
     def close(self) -> None:
         """Free the graph."""
-        if self._facts is not None:
-            self._facts = None
-            del self._graph
+        self._graphs.clear()

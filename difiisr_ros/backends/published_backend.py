@@ -35,7 +35,6 @@ class PublishedBackend:
     """
 
     name = "torch"
-    scale = SCALE
     guidance_gradients: tuple[str, ...] = ("closed_form",)
     fixed_options: Mapping[str, int] = {}
 
@@ -99,6 +98,7 @@ class PublishedBackend:
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
         camera: Conditions = NOTHING_KNOWN,
+        scale: int = SCALE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`."""
         network = self._loaded()
@@ -124,6 +124,7 @@ class PublishedBackend:
                     self._correction(guidance, frame, band),
                     exact=camera.exact,
                     camera=known,
+                    scale=scale,
                 ).cpu()
                 for frame, known in zip(frames[:, None], cameras[:, None])
             ]

@@ -8,19 +8,26 @@ files.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.export.facts import GraphFacts, GraphOptions
 from difiisr_ros.export.graph_file import read_graph_file
 from difiisr_ros.models.model_files import EMBEDDED, WEIGHTS, model_path
 
 SHIPPED = GraphOptions()
-"""What they hold: one step, frames of cameras of any size."""
+"""What they hold: one step, frames of cameras of any size; and each of the scales."""
 
 
-def shipped_path(model: str) -> Path:
+def is_shipped(options: GraphOptions) -> bool:
+    """Whether a graph of these options comes with the package for the embedded models."""
+    return replace(options, scale=SHIPPED.scale) == SHIPPED
+
+
+def shipped_path(model: str, scale: int = SCALE) -> Path:
     """Where the graph of an embedded model is."""
-    return WEIGHTS / f"{model}.onnx"
+    return WEIGHTS / (f"{model}.onnx" if scale == SCALE else f"{model}_x{scale}.onnx")
 
 
 def shipped_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts] | None:
@@ -29,10 +36,10 @@ def shipped_graph(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]
     Raises:
         ModelError: the file is no graph of this package.
     """
-    if model not in EMBEDDED or options != SHIPPED or not shipped_path(model).is_file():
+    path = shipped_path(model, options.scale)
+    if model not in EMBEDDED or not is_shipped(options) or not path.is_file():
         return None
-    data = shipped_path(model).read_bytes()
-    where = str(shipped_path(model))
+    data, where = path.read_bytes(), str(path)
     facts = GraphFacts.from_metadata(read_graph_file(data, where).metadata, where)
     weights = hashlib.sha256(model_path(model).read_bytes()).hexdigest()
     return (data, facts) if facts.model_sha256 == weights else None

@@ -24,6 +24,7 @@ from difiisr_ros.backends.graph_store import stored_graph
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import BackendUnavailable, FrameError
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphFacts, GraphOptions
 from difiisr_ros.long_work import check_stop
@@ -55,7 +56,6 @@ class TensorRTBackend:
     """
 
     name = "tensorrt"
-    scale = 4
     guidance_gradients: tuple[str, ...] = ("closed_form",)
     fixed_options: Mapping[str, int] = {}
 
@@ -109,7 +109,7 @@ class TensorRTBackend:
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Build or load the engine for this number of steps, and run it twice."""
-        side = (self.scale * height, self.scale * width)
+        side = (SCALE * height, SCALE * width)
         noise = np.zeros((self.noise_count(num_steps), *side), np.float32)
         for _ in range(2):
             self.run(np.zeros((1, 1, height, width), np.float32), noise, num_steps, 1)
@@ -127,6 +127,7 @@ class TensorRTBackend:
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
         camera: Conditions = NOTHING_KNOWN,
+        scale: int = SCALE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`.
 
@@ -139,7 +140,7 @@ class TensorRTBackend:
         visual = guidance.visual_scale > 0
         options = GraphOptions(
             num_steps, consistency, self.precision, "visual" if visual else "",
-            projection_of(exact=camera.exact),
+            projection_of(exact=camera.exact), scale,
         )  # fmt: skip
         engine = self._engine(options, (len(lr), *lr.shape[-2:]))
         shared = {
@@ -235,7 +236,6 @@ class TensorRTBackend:
                 self._logger,
                 onnx,
                 shapes,
-                scale=self.scale,
                 tf32=self.precision != "fp32",
                 on_device=on_device,
             )

@@ -36,7 +36,6 @@ class TorchBackend:
     """
 
     name = "torch"
-    scale = SCALE
     guidance_gradients: tuple[str, ...] = GRADIENTS
     fixed_options: Mapping[str, int] = {}
 
@@ -107,6 +106,7 @@ class TorchBackend:
         consistency: int,
         guidance: Guidance = NO_GUIDANCE,
         camera: Conditions = NOTHING_KNOWN,
+        scale: int = SCALE,
     ) -> np.ndarray:
         """See :class:`difiisr_ros.backends.base.Backend`."""
         network = self._loaded()
@@ -125,12 +125,12 @@ class TorchBackend:
             return upscale_frames(
                 network, frames, told, [fold(image[None, None]) for image in images],
                 self._full, schedule, consistency=consistency, exact=camera.exact,
-                make_guide=make_guide,
+                make_guide=make_guide, scale=scale,
             )  # fmt: skip
 
         with torch.no_grad() if by_autograd else torch.inference_mode():
             if self._cuda is not None:
-                key = num_steps, consistency, guidance, camera.exact, len(camera.values)
+                key = num_steps, consistency, guidance, camera.exact, len(camera.values), scale
                 arrays = lr, noise, camera.values
                 return self._cuda.run(key, compute, arrays, graph=not by_autograd)
             with report_full_device(self._device, lr.shape):

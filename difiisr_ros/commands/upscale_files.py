@@ -281,7 +281,7 @@ def upscale_stored(
         DataError, FrameError: Numbers that cannot be computed with, or a frame that cannot be used.
     """
     check_type(image.dtype, name)
-    camera, scale = resolver.camera, resolver.info.scale
+    camera = resolver.camera
     declared = camera.missing if nodata is None else (*camera.missing, (nodata, nodata))
     missing = missing_mask(image, declared)
     if missing is None:
@@ -291,7 +291,7 @@ def upscale_stored(
         return result if convert is None else convert(result)
     picture, gone = camera.crop.of(image), camera.crop.of(missing)
     if gone.all():
-        same = np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
+        same = resolver.geometry(*picture.shape).place_values(picture)
         return same if convert is None else convert(same, missing=gone)
     known = image.copy()
     known[missing] = picture[~gone][0]  # anything that can be computed with
@@ -300,5 +300,5 @@ def upscale_stored(
     result = to_stored(resolver.upscale(frame, missing=missing), image.dtype)
     if convert is not None:
         return convert(result, missing=gone)
-    put_back(result, picture, gone)
+    put_back(result, picture, gone, resolver.geometry(*picture.shape))
     return result

@@ -132,11 +132,11 @@ def outstanding(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
 def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> Tensor:
     """Keep a result within :func:`limits`, and the energy of hot and cold targets.
 
-    Where the frame is :func:`outstanding`, what is cut off a target goes to the rest of its block
-    of 4x4, in the measure of the room that is left there: the block keeps its mean.
+    Where the frame is :func:`outstanding`, what is cut off a target goes to the rest of its block,
+    in the measure of the room that is left there: the block keeps its mean.
 
     Args:
-        folded: N x 16 x H x W.
+        folded: N x 16 x H x W, or fewer: one channel for each pixel of a block.
         lr, low, high, overshoot: as of :func:`limits`.
     """
     least, most = limits(lr, low, high, overshoot)

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from difiisr_ros.core.output_geometry import OutputGeometry
 from difiisr_ros.errors import OptionError
 
 Ranges = tuple[tuple[float, float], ...]
@@ -101,10 +102,15 @@ def _between(frame: np.ndarray, low: float, high: float) -> np.ndarray | None:
     return frame == first if first == last else (frame >= first) & (frame <= last)
 
 
-def put_back(result: np.ndarray, frame: np.ndarray, mask: np.ndarray) -> None:
-    """Write the masked pixels of a frame (H x W) into their blocks of ``result`` (sH x sW)."""
-    height, width = frame.shape
-    scale = len(result) // height
+def put_back(
+    result: np.ndarray, frame: np.ndarray, mask: np.ndarray, geometry: OutputGeometry
+) -> None:
+    """Write the masked pixels of a frame (H x W) where they lie in its result."""
+    if not geometry.is_plain:
+        there = geometry.place_mask(mask)
+        result[there] = geometry.place_values(frame)[there]
+        return
+    (height, width), scale = frame.shape, geometry.scale
     rows, columns = np.nonzero(mask)
     blocks = result.reshape(height, scale, width, scale)
     blocks[rows, :, columns, :] = frame[rows, columns][:, None, None]

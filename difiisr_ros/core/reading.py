@@ -13,6 +13,8 @@ import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.missing import missing_mask, put_back
+from difiisr_ros.core.output_geometry import OutputGeometry
+from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError
 
 
@@ -32,10 +34,10 @@ class Reading:
         """Whether values were rounded to whole counts."""
         return self.frame.dtype != np.float32
 
-    def restore(self, result: np.ndarray) -> None:
-        """Write the missing pixels' own values into their blocks of ``result``."""
+    def restore(self, result: np.ndarray, region: Region, geometry: OutputGeometry) -> None:
+        """Write the missing pixels' own values where they lie in the result of a region."""
         if self.missing is not None:
-            put_back(result, self.frame, self.missing)
+            put_back(result, region.of(self.frame), region.of(self.missing), geometry)
 
 
 def read(frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None) -> Reading:

@@ -3,7 +3,8 @@
 *Folded* means pixel-unshuffled by the scale: an image of 4H x 4W is N x 16 x H x W, so that
 everything between camera and publisher runs at the camera's resolution and one pixel shuffle
 ends it. In this form both directions are a few small convolutions and additions, which export to
-ONNX and TensorRT as they are.
+ONNX and TensorRT as they are. Results of x2 and x1 are means of 2x2 and 4x4 pixels of those of x4:
+N x 4 x H x W and N x 1 x H x W.
 
 Geometry: pixel centres are aligned (``u = 4 (i + 0.5) - 0.5``), as in Pillow, OpenCV and torch
 with ``align_corners=False``. The kernel is Keys' with a = -0.5 (IEEE ASSP 29(6), 1981), as in
@@ -38,11 +39,12 @@ def _taps() -> np.ndarray:
     return keys_cubic(blocks + (phases - (SCALE - 1) / 2) / SCALE)
 
 
-@constant(maxsize=4)
-def _upsample_weight() -> np.ndarray:
+@constant(maxsize=8)
+def _upsample_weight(scale: int) -> np.ndarray:
     # HR phase p of pixel i lies at i + (p - 1.5)/4; LR neighbour i+d is that far from it, mirrored.
     line = _taps()[::-1].T  # (phase, neighbour)
-    square = np.einsum("pd,qe->pqde", line, line).reshape(SCALE**2, 1, 5, 5)
+    line = line.reshape(scale, SCALE // scale, _TAPS).mean(axis=1)
+    square = np.einsum("pd,qe->pqde", line, line).reshape(scale**2, 1, 5, 5)
     return square.astype(np.float32)
 
 
@@ -81,20 +83,34 @@ def fold(image: Tensor) -> Tensor:
     return channels_last(F.pixel_unshuffle(image, SCALE))
 
 
-def unfold(folded: Tensor) -> Tensor:
-    """N x 16 x H x W -> N x 1 x 4H x 4W."""
+def unfold(folded: Tensor, scale: int = SCALE) -> Tensor:
+    """N x scale^2 x H x W -> N x 1 x scale H x scale W."""
+    if scale == 1:
+        return folded
     if torch.jit.is_tracing() or not folded.is_contiguous(memory_format=torch.channels_last):
-        return F.pixel_shuffle(folded, SCALE)
-    # Of maps in channels last this is one copy of runs of four, which pixel_shuffle does not see.
+        return F.pixel_shuffle(folded, scale)
+    # Of maps in channels last this is one copy of short runs, which pixel_shuffle does not see.
     count, _, height, width = folded.shape
-    phases = folded.permute(0, 2, 3, 1).view(count, height, width, SCALE, SCALE)
-    return phases.transpose(2, 3).reshape(count, 1, SCALE * height, SCALE * width)
+    phases = folded.permute(0, 2, 3, 1).view(count, height, width, scale, scale)
+    return phases.transpose(2, 3).reshape(count, 1, scale * height, scale * width)
 
 
-def upsample_folded(lr: Tensor) -> Tensor:
-    """Bicubic x4: N x 1 x H x W -> folded N x 16 x H x W; the border is replicated."""
+@constant(maxsize=8)
+def _mean_weight(scale: int) -> np.ndarray:
+    """Means over neighbouring phases as a convolution of one pixel: scale^2 x 16 x 1 x 1."""
+    line = np.kron(np.eye(scale), np.full(SCALE // scale, scale / SCALE))
+    return np.kron(line, line).reshape(scale**2, SCALE**2, 1, 1).astype(np.float32)
+
+
+def averaged(folded: Tensor, scale: int) -> Tensor:
+    """Means of 4 / scale pixels a side: N x 16 x H x W -> N x scale^2 x H x W."""
+    return folded if scale == SCALE else F.conv2d(folded, _mean_weight(folded, scale))
+
+
+def upsample_folded(lr: Tensor, scale: int = SCALE) -> Tensor:
+    """Bicubic x4, or its means: N x 1 x H x W -> N x scale^2 x H x W; the border is replicated."""
     padded = F.pad(lr, (_REACH,) * 4, mode="replicate")
-    return F.conv2d(channels_last(padded), _upsample_weight(lr))
+    return F.conv2d(channels_last(padded), _upsample_weight(lr, scale))
 
 
 @constant(maxsize=16)
@@ -220,7 +236,11 @@ def low_pass(image: Tensor) -> Tensor:
 
 
 def pull_wide(
-    folded: Tensor, lr: Tensor, iterations: int, outstanding: Tensor | None = None
+    folded: Tensor,
+    lr: Tensor,
+    iterations: int,
+    outstanding: Tensor | None = None,
+    scale: int = SCALE,
 ) -> Tensor:
     """Pull a result to what the camera measured, in what is certain of it alone.
 
@@ -230,7 +250,7 @@ def pull_wide(
     is added.
 
     Args:
-        folded: N x 16 x H x W, float32.
+        folded: N x scale^2 x H x W, float32.
         lr: N x 1 x H x W, float32.
         iterations: 0 leaves the result as it is.
         outstanding: where a target stands out of the scene, 0 to 1, N x 1 x H x W
@@ -241,7 +261,7 @@ def pull_wide(
         difference = lr - folded.mean(dim=1, keepdim=True)
         # What is left at the edges of a target of a hundred ranges is not to be spread around it.
         spread = low_pass(difference.clamp(-_CERTAIN, _CERTAIN))
-        folded = upsample_folded(spread).add_(folded)
+        folded = upsample_folded(spread, scale).add_(folded)
         if outstanding is not None:
             folded += outstanding * (difference - difference.clamp(-_LARGE, _LARGE))
     return folded

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from difiisr_ros.core.scale import SCALE, SCALES, SCALES_IN_WORDS
 from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.options import LIMITS
 
@@ -21,7 +22,7 @@ LR, NOISE, VISUAL_SCALE, CAMERA, SR = "lr", "noise", "visual_scale", "camera", "
 * ``visual_scale``: a scalar, the scale of visual guidance; absent where ``guidance`` is empty
 * ``camera``: N x 7, what is known of the camera that took each frame, and the overshoot
   (:mod:`difiisr_ros.core.condition`)
-* ``sr``: N x 1 x 4H x 4W
+* ``sr``: N x 1 x sH x sW, s being the graph's scale
 """
 
 PRECISIONS = ("fp32", "fp16")
@@ -44,6 +45,8 @@ class GraphOptions:
     """``visual``: the closed form is part of the graph, and its scale an input; or none."""
     projection: str = "wide"
     """``wide``: frames of cameras; ``exact``: frames that were reduced by antialiased bicubic."""
+    scale: int = SCALE
+    """One of :data:`difiisr_ros.core.scale.SCALES`."""
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "consistency"):
@@ -60,6 +63,8 @@ class GraphOptions:
                 f"the projection of a graph is one of {', '.join(PROJECTIONS)}, got "
                 f"{self.projection!r}"
             )
+        if self.scale not in SCALES:
+            raise OptionError(f"scale must be one of {SCALES_IN_WORDS}, got {self.scale!r}")
         if self.guidance not in ("", "visual"):
             raise OptionError(f"a graph can hold guidance 'visual' or none, got {self.guidance!r}")
 
@@ -91,7 +96,12 @@ class GraphFacts:
     def options(self) -> GraphOptions:
         """What is built in."""
         return GraphOptions(
-            self.num_steps, self.consistency, self.precision, self.guidance, self.projection
+            self.num_steps,
+            self.consistency,
+            self.precision,
+            self.guidance,
+            self.projection,
+            self.scale,
         )
 
     def as_metadata(self) -> dict[str, str]:

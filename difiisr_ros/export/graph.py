@@ -41,7 +41,6 @@ class SamplerGraph(nn.Module):
         model_guidance: ``visual`` where the model has what that needs, or nothing.
     """
 
-    scale = SCALE
     fixed_size = False
     """Whether it can only be traced for one size of frames."""
 
@@ -73,7 +72,7 @@ class SamplerGraph(nn.Module):
     def example(self, batch: int, height: int, width: int) -> tuple[Tensor, ...]:
         """Random inputs, the same every time, for LR frames of this size."""
         generator = torch.Generator().manual_seed(0)
-        side = (height * self.scale, width * self.scale)
+        side = (height * SCALE, width * SCALE)
         values = {
             LR: torch.rand((batch, 1, height, width), generator=generator),
             NOISE: torch.randn((self.noise_count, 1, *side), generator=generator),
@@ -128,6 +127,7 @@ class LiteGraph(SamplerGraph):
             consistency=options.consistency,
             exact=exact,
             make_guide=make_guide,
+            scale=options.scale,
         )
 
 
@@ -166,6 +166,7 @@ class PublishedGraph(SamplerGraph):
             correct,
             exact=exact,
             camera=given[CAMERA],
+            scale=self.options.scale,
         )
 
 

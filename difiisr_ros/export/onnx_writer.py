@@ -83,7 +83,7 @@ def export_onnx(
         model_guidance=graph.model_guidance,
         noise_count=graph.noise_count,
         max_steps=graph.max_steps,
-        scale=graph.scale,
+        scale=options.scale,
         model=path.name if model == str(path) else model,
         model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         written_by=__version__,
@@ -137,12 +137,12 @@ def _trace(graph: SamplerGraph, shape: GraphShape, opset: int) -> onnx.ModelProt
 
 
 def _open_axes(graph: SamplerGraph, shape: GraphShape) -> dict[str, dict[int, str]]:
-    low, high = ({2: f"{p}height", 3: f"{p}width"} for p in ("", "sr_"))
+    low, noise, high = ({2: f"{p}height", 3: f"{p}width"} for p in ("", "noise_", "sr_"))
     axes: dict[str, dict[int, str]] = {LR: {}, SR: {}}
     if shape.height is None:
         axes = {LR: low, SR: high}
         if NOISE in graph.input_names:
-            axes[NOISE] = dict(high)
+            axes[NOISE] = noise
     if shape.batch is None:
         axes[LR][0] = axes[SR][0] = "batch"
         axes[CAMERA] = {0: "batch"}

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from difiisr_ros.core.condition import FEATURES, NOISE
-from difiisr_ros.core.resample import SCALE, channels_last
+from difiisr_ros.core.resample import SCALE, averaged, channels_last
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.guidance_priors import GuidancePriors
@@ -117,13 +117,27 @@ class CameraNet(nn.Module):
         nn.init.normal_(self.tail.weight, std=1e-3)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """N x in_channels x H x W to N x 16 x H x W; ``embedding`` is N x E, or 1 x E for all."""
+    def forward(self, x: Tensor, embedding: Tensor, scale: int = SCALE) -> Tensor:
+        """N x in_channels x H x W to N x scale^2 x H x W; ``embedding`` is N x E, or 1 x E."""
         first = self.head(channels_last(x))
         hidden = first
         for block in self.blocks:
             hidden = block(hidden, embedding)
-        return self.tail(hidden.add_(first))
+        return end(self.tail, hidden.add_(first), scale)
+
+
+def end(tail: nn.Conv2d, hidden: Tensor, scale: int) -> Tensor:
+    """The last convolution's maps, or their means: N x C x H x W to N x scale^2 x H x W.
+
+    The mean of what a convolution gives is what the mean of its kernels gives.
+    """
+    if scale == SCALE:
+        return tail(hidden)
+    assert tail.bias is not None
+    kernels = torch.cat([tail.weight.flatten(1), tail.bias[:, None]], dim=1).float()
+    means = averaged(kernels[None, :, :, None], scale)[0, :, :, 0].to(tail.weight.dtype)
+    weight = means[:, :-1].unflatten(1, tail.weight.shape[1:])
+    return F.conv2d(hidden, weight, means[:, -1], padding=1)
 
 
 class LiteDenoiser(nn.Module):
@@ -164,16 +178,18 @@ class LiteDenoiser(nn.Module):
             2 * FOLDED + 1, c.refiner_channels, c.refiner_blocks, self.EMBEDDING + self.CAMERA
         )
 
-    def predict_prior(self, lr: Tensor, camera: Tensor) -> Tensor:
-        """Residual over bicubic at the last timestep, folded.
+    def predict_prior(self, lr: Tensor, camera: Tensor, scale: int = SCALE) -> Tensor:
+        """Residual over bicubic at the last timestep, N x scale^2 x H x W.
 
         Args:
             lr: LR frame as :func:`difiisr_ros.core.bound.shown` gives it, N x 1 x H x W.
             camera: what is told, N (or 1) x WIDTH, see :mod:`difiisr_ros.core.condition`.
+            scale: 4, or 2 and 1 for the residual's means.
         """
         compute = self.prior.head.weight.dtype
         embedding = self.camera_embedding(camera[:, :FEATURES].to(compute))
-        return self.prior((lr - 0.5).to(compute), embedding).float().mul_(self.config.residual_std)
+        residual = self.prior((lr - 0.5).to(compute), embedding, scale)
+        return residual.float().mul_(self.config.residual_std)
 
     def refine(
         self, shift: Tensor, lr: Tensor, prior: Tensor, noise_std: Tensor, camera: Tensor
@@ -219,6 +235,7 @@ class LiteDenoise:
             it is the same for every frame.
         camera: what is told of the frames, N (or 1) x WIDTH.
         prior: the prior expert's residual, where it is known already.
+        scale: of ``y0`` and of the answers; other than 4 with the last timestep only.
     """
 
     def __init__(
@@ -229,10 +246,12 @@ class LiteDenoise:
         full: ResidualShiftSchedule,
         camera: Tensor,
         prior: Tensor | None = None,
+        scale: int = SCALE,
     ) -> None:
         self._model, self._lr, self._y0, self._full = model, lr, y0, full
         self._camera = camera
         self._prior = prior
+        self._scale = scale
 
     def __call__(self, x_t: Tensor | None, timestep: int) -> Tensor:
         """Predict x0; x_t is not read at the last timestep."""
@@ -251,7 +270,7 @@ class LiteDenoise:
             known = read is self._lr
             if known:
                 return self.plain()
-            return self._y0 + self._model.predict_prior(read, self._camera)
+            return self._y0 + self._model.predict_prior(read, self._camera, self._scale)
         eta = float(self._full.etas[timestep])
         level = self._full.kappa * eta**0.5 / (1 - eta)
         # As many as cameras are told of: a trace would keep the number that it was made with.
@@ -267,7 +286,7 @@ class LiteDenoise:
 
     def _known_prior(self) -> Tensor:
         if self._prior is None:
-            self._prior = self._model.predict_prior(self._lr, self._camera)
+            self._prior = self._model.predict_prior(self._lr, self._camera, self._scale)
         return self._prior
 
 

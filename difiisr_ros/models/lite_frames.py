@@ -13,7 +13,14 @@ from torch import Tensor
 from difiisr_ros.core.bound import bound, compressed, neighbours, outstanding, without_lone_pixels
 from difiisr_ros.core.condition import OVERSHOOT
 from difiisr_ros.core.guided_step import Guide
-from difiisr_ros.core.resample import back_project, pull_wide, unfold, upsample_folded
+from difiisr_ros.core.resample import (
+    SCALE,
+    averaged,
+    back_project,
+    pull_wide,
+    unfold,
+    upsample_folded,
+)
 from difiisr_ros.core.sampler import sample
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.lite import LiteDenoise, LiteDenoiser, keep_detail
@@ -33,8 +40,9 @@ def upscale_frames(
     consistency: int,
     exact: bool,
     make_guide: MakeGuide | None = None,
+    scale: int = SCALE,
 ) -> Tensor:
-    """Super-resolve frames: N x 1 x H x W to N x 1 x 4H x 4W, normalised intensity, float32.
+    """Super-resolve frames: N x 1 x H x W to N x 1 x sH x sW, normalised intensity, float32.
 
     Args:
         network: the model.
@@ -48,15 +56,19 @@ def upscale_frames(
         exact: by back-projection, instead of in what is certain alone
             (:func:`difiisr_ros.core.resample.pull_wide`).
         make_guide: makes the guide of these frames, where guidance is on.
+        scale: s, 4, or 2 and 1 for means of the result of x4. These are taken as early as what
+            follows is linear; only the bound is on what comes out, at every scale.
     """
     low, high = neighbours(lr)
     calm = without_lone_pixels(lr, low, high)
     read = compressed(calm)
     base = lr if exact else calm
-    y0 = upsample_folded(base)
-    denoise = LiteDenoise(network, read, y0, full, camera)
-    guide = None if make_guide is None else make_guide(base, y0)
     last, more_than_one = full.steps - 1, len(schedule.timesteps) > 1
+    # Sampler, guidance and exact back-projection need every pixel.
+    at = SCALE if more_than_one or exact or make_guide is not None else scale
+    y0 = upsample_folded(base, at)
+    denoise = LiteDenoise(network, read, y0, full, camera, scale=at)
+    guide = None if make_guide is None else make_guide(base, y0)
     if more_than_one:
         x0 = sample(
             denoise,
@@ -73,8 +85,9 @@ def upscale_frames(
     if more_than_one or guide is not None:
         x0 = keep_detail(denoise.plain(), x0, camera)
     if exact:
-        x0 = back_project(x0, lr, consistency)
+        x0 = averaged(back_project(x0, lr, consistency), scale)
     else:
-        pulled = pull_wide(x0, calm, consistency, outstanding(lr, low, high))
-        x0 = upsample_folded(lr - calm).add_(pulled)
-    return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT]))
+        x0 = x0 if at == scale else averaged(x0, scale)
+        pulled = pull_wide(x0, calm, consistency, outstanding(lr, low, high), scale)
+        x0 = upsample_folded(lr - calm, scale).add_(pulled)
+    return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT]), scale)

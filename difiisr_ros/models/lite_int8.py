@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from difiisr_ros.core.resample import channels_last
+from difiisr_ros.core.resample import SCALE, channels_last
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.channel_limits import ChannelLimits
-from difiisr_ros.models.lite import CameraNet, LiteDenoiser, ResidualBlock
+from difiisr_ros.models.lite import CameraNet, LiteDenoiser, ResidualBlock, end
 
 MARGIN = 1.5
 """How far beyond a channel's limit 8 bits reach; what lies further saturates.
@@ -165,25 +165,25 @@ class Int8Prior(nn.Module):
         self.network = network.to(compute).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = network.head
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """N x 1 x H x W to N x 16 x H x W, see :class:`CameraNet`."""
+    def forward(self, x: Tensor, embedding: Tensor, scale: int = SCALE) -> Tensor:
+        """N x 1 x H x W to N x scale^2 x H x W, see :class:`CameraNet`."""
         if torch.is_grad_enabled() and x.requires_grad:
-            return self.network(x, embedding)
+            return self.network(x, embedding, scale)
         if len(embedding) > 1:  # one frame's factors are another's mistake
             pairs = zip(x.split(1), embedding.split(1))
-            return torch.cat([self._of_one_camera(*pair) for pair in pairs])
-        return self._of_one_camera(x, embedding)
+            return torch.cat([self._of_one_camera(*pair, scale) for pair in pairs])
+        return self._of_one_camera(x, embedding, scale)
 
-    def _of_one_camera(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def _of_one_camera(self, x: Tensor, embedding: Tensor, scale: int) -> Tensor:
         first = self.head(channels_last(x))
         total = first.float().clone(memory_format=torch.channels_last)
         for i, block in enumerate(_blocks(self.network)):
-            scale, shift = block.modulation(embedding)[0].float().chunk(2)
+            factor, shift = block.modulation(embedding)[0].float().chunk(2)
             shift = shift / self._hiddens[i].flatten()
             rounded = _rounded(total, self._inverse[i])
-            hidden = self._first[i].relu(rounded, torch.uint8, 1 + scale, shift)
+            hidden = self._first[i].relu(rounded, torch.uint8, 1 + factor, shift)
             total = self._second[i].add_to(total, hidden)
-        return self.network.tail(total.to(first.dtype).add_(first))
+        return end(self.network.tail, total.to(first.dtype).add_(first), scale)
 
 
 def _blocks(network: CameraNet) -> list[ResidualBlock]:

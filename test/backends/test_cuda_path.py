@@ -232,7 +232,7 @@ def test_what_is_recorded_reads_nothing_from_the_host(num_steps, scale):
     backend._device, backend._cuda = torch.device("meta"), Checking()
     noise = np.zeros((backend.noise_count(num_steps), 96, 128), np.float32)
     backend.run(np.zeros((2, 1, 24, 32), np.float32), noise, num_steps, 2, Guidance(scale))
-    assert backend._cuda.checked == [(num_steps, 2, Guidance(scale), False, 1)]
+    assert backend._cuda.checked == [(num_steps, 2, Guidance(scale), False, 1, 4)]
 
 
 def test_a_graph_keeps_the_constants_that_it_reads():

@@ -70,18 +70,21 @@ def frame(height=24, width=32, seed=0):
 
 def test_it_agrees_with_torch_whatever_is_asked(guided):
     theirs, ours = loaded(guided, TorchBackend), loaded(guided)
-    assert (ours.max_steps, ours.guidance_terms, ours.scale) == (15, ("visual",), 4)
-    for num_steps, consistency, scale, size in [
-        (1, 1, 0.0, (1, 25, 18)),
-        (2, 0, 1.5, (3, 9, 14)),
+    assert (ours.max_steps, ours.guidance_terms) == (15, ("visual",))
+    for num_steps, consistency, strength, size, scale in [
+        (1, 1, 0.0, (1, 25, 18), 4),
+        (2, 0, 1.5, (3, 9, 14), 4),
+        (1, 1, 0.0, (2, 9, 14), 2),
+        (2, 1, 1.5, (1, 9, 14), 1),
     ]:
         assert ours.noise_count(num_steps) == theirs.noise_count(num_steps)
         lr, noise = inputs(ours, num_steps, size)
-        guidance = Guidance(visual_scale=scale)
+        guidance = Guidance(visual_scale=strength)
         levels = [0.002 * (1 + k) for k in range(size[0])]
         camera = Conditions.of(CameraProfile(blur=0.3), levels, overshoot=0.2)
-        asked = (lr, noise, num_steps, consistency, guidance, camera)
+        asked = (lr, noise, num_steps, consistency, guidance, camera, scale)
         result = ours.run(*asked)
+        assert result.shape[-2:] == (scale * size[1], scale * size[2])
         assert result.dtype == np.float32 and result.flags.writeable
         np.testing.assert_allclose(result, theirs.run(*asked), atol=1e-4, rtol=0)
 

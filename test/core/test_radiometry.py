@@ -7,8 +7,10 @@ import pytest
 
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.output_geometry import plan
 from difiisr_ros.core.radiometry import RangeSmoother, measure_range, normalize, restore
 from difiisr_ros.core.reading import read
+from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError, OptionError
 
 
@@ -81,7 +83,7 @@ def test_missing_pixels_come_back_as_whole_blocks():
     frame = np.zeros((3, 4), np.float32)
     frame[1, 2], frame[0, 0] = np.nan, np.inf
     result = np.zeros((12, 16), np.float32)
-    read(frame, CameraProfile()).restore(result)
+    read(frame, CameraProfile()).restore(result, Region(0, 0, 4, 3), plan((4, 3), 4))
     assert np.isnan(result[4:8, 8:12]).all()
     assert np.isposinf(result[:4, :4]).all()
     assert np.isfinite(result).sum() == 12 * 16 - 32

@@ -16,6 +16,7 @@ from difiisr_ros.core.bound import bound, neighbours, outstanding
 from difiisr_ros.core.condition import OVERSHOOT
 from difiisr_ros.core.resample import (
     SCALE,
+    averaged,
     back_project,
     fold,
     pull_wide,
@@ -70,6 +71,7 @@ def upscale_frames(
     *,
     exact: bool = True,
     camera: Tensor | None = None,
+    scale: int = SCALE,
 ) -> Tensor:
     """Super-resolve frames in normalised intensity.
 
@@ -85,9 +87,10 @@ def upscale_frames(
             (:func:`difiisr_ros.core.resample.pull_wide`).
         camera: what is told of the frames, N (or 1) x WIDTH, of which the overshoot bounds the
             result; None leaves it as it is.
+        scale: s, 4, or 2 and 1 for means of the result of x4.
 
     Returns:
-        N x 1 x 4H x 4W, float32.
+        N x 1 x sH x sW, float32.
     """
     height, width = lr.shape[-2:]
     inside = lr.clamp(0, 1)
@@ -102,9 +105,10 @@ def upscale_frames(
         folded = correct(folded)
     around = neighbours(lr)
     if exact:
-        folded = back_project(folded, lr, consistency)
+        folded = averaged(back_project(folded, lr, consistency), scale)
     else:
-        folded = pull_wide(folded, lr, consistency, outstanding(lr, *around))
+        folded = averaged(folded, scale)
+        folded = pull_wide(folded, lr, consistency, outstanding(lr, *around), scale)
     if camera is not None:
         folded = bound(folded, lr, *around, camera[:, OVERSHOOT])
-    return unfold(folded)
+    return unfold(folded, scale)

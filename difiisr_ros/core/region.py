@@ -1,0 +1,84 @@
+"""A region of interest, and the part of the frame that a network has to see for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from difiisr_ros.errors import FrameError
+
+ALIGN = 8  # networks and filters that fold see the same phase as in the whole frame
+QUANTUM = 32  # sides of what is run, so that few sizes occur while a region moves and grows
+MARGIN = 24
+"""Camera pixels around the region that its result depends on."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of a camera's frame, in its pixels.
+
+    Raises:
+        FrameError: an empty rectangle, or one that begins at negative pixels.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if min(self.x, self.y) < 0 or min(self.width, self.height) < 1:
+            raise FrameError(
+                f"a region of interest begins at 0 or more and has at least one pixel, got {self}"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height} at ({self.x}, {self.y})"
+
+    def clipped(self, width: int, height: int) -> Region:
+        """What of it lies in a frame of this size.
+
+        Raises:
+            FrameError: nothing does.
+        """
+        if self.x >= width or self.y >= height:
+            raise FrameError(f"the region {self} lies outside the frame of {width}x{height} pixels")
+        return Region(
+            self.x, self.y, min(self.width, width - self.x), min(self.height, height - self.y)
+        )
+
+    def of(self, frame: np.ndarray) -> np.ndarray:
+        """The region of a frame (... x H x W) that holds it; a view."""
+        return frame[..., self.y : self.y + self.height, self.x : self.x + self.width]
+
+    def times(self, scale: int) -> Region:
+        """The same region in the pixels of a result."""
+        return Region(*(scale * n for n in (self.x, self.y, self.width, self.height)))
+
+    def within(self, outer: Region) -> Region:
+        """The same region in the pixels of another one that holds it."""
+        return Region(self.x - outer.x, self.y - outer.y, self.width, self.height)
+
+    def with_margin(self, width: int, height: int) -> Region:
+        """What is to be run for it, of a frame of this size: its pixels and those they depend on.
+
+        Sides are multiples of 32 where the frame has them, so that a region that moves makes few
+        sizes.
+        """
+        x, w = _grown(self.x, self.width, width)
+        y, h = _grown(self.y, self.height, height)
+        return Region(x, y, w, h)
+
+
+def _grown(start: int, length: int, side: int) -> tuple[int, int]:
+    """First pixel and length, along one side of the frame."""
+    wanted = length + 2 * MARGIN + ALIGN - 1  # the start may be moved by as much
+    wanted = -(-wanted // QUANTUM) * QUANTUM
+    if wanted >= side:
+        return 0, side
+    first = max(0, start - MARGIN) // ALIGN * ALIGN
+    if first + wanted <= side:
+        return first, wanted
+    last = (side - wanted) // ALIGN * ALIGN
+    return last, side - last
