@@ -1,3 +1,17 @@
+# Copyright 2026 difiisr_ros contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """Builds the package for colcon (ament_python) and for pip, from the same sources."""
 
 import sys
@@ -32,7 +46,9 @@ BUILT_BY_PIP = "setuptools.build_meta" in sys.modules
 
 setup(
     name=package_name,
-    version="0.1.0",
+    # That of package.xml, which is read at run time; catkin_prepare_release raises both, and wants
+    # a literal here.
+    version="0.2.0",
     packages=find_packages(include=[package_name, package_name + ".*"]),
     package_data={
         package_name: [
@@ -75,9 +91,9 @@ setup(
     python_requires=">=3.10",
     zip_safe=False,
     author="difiisr_ros authors",
-    author_email="difiisr-ros@example.org",
+    author_email="maintainers@users.noreply.r-seed-0ace20b6.example",
     maintainer="difiisr_ros maintainers",
-    maintainer_email="difiisr-ros@example.org",
+    maintainer_email="maintainers@users.noreply.r-seed-0ace20b6.example",
     description="Real-time x4 super-resolution of thermal camera streams for ROS 2",
     # `colcon build --symlink-install` runs a link to this file in a folder without README.md.
     long_description=Path(__file__).resolve().with_name("README.md").read_text(encoding="utf-8"),
@@ -88,6 +104,10 @@ setup(
     classifiers=[
         "Intended Audience :: Science/Research",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Image Processing",
     ],
     entry_points={

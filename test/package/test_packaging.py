@@ -1,3 +1,17 @@
+# Copyright 2026 difiisr_ros contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
 """The package as colcon, rosdep and pip see it: everything they read agrees."""
 
 from __future__ import annotations
@@ -10,11 +24,13 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import difiisr_ros
+from difiisr_ros import version
 
 EXECUTABLES = {
     "difiisr", "super_resolution_node", "frame_player_node", "sr_monitor_node",
@@ -55,16 +71,34 @@ def setup_arguments(repository) -> dict[str, object]:
 
 
 def test_one_version_everywhere(repository, manifest, setup_arguments):
-    version = manifest.findtext("version")
-    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
-    assert setup_arguments["version"] == version
-    assert difiisr_ros.__version__ == version
-    released = re.findall(
-        r"^(\d+\.\d+\.\d+) \(\d{4}-\d{2}-\d{2}\)\n-+$",
-        (repository / "CHANGELOG.rst").read_text(),
-        re.MULTILINE,
-    )
-    assert released[0] == version, "the newest entry of CHANGELOG.rst"
+    number = manifest.findtext("version")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", number)
+    assert setup_arguments["version"] == number
+    assert difiisr_ros.__version__ == number
+    changes = (repository / "CHANGELOG.rst").read_text()
+    released = re.findall(r"^(\d+\.\d+\.\d+) \(\d{4}-\d{2}-\d{2}\)\n-+$", changes, re.MULTILINE)
+    assert released[0] == number, "the newest entry of CHANGELOG.rst"
+    # What catkin_prepare_release turns into the next one.
+    entries = re.findall(r"^(\S.*)\n-+$", changes, re.MULTILINE)
+    assert entries[0] == "Forthcoming" and entries[1].startswith(number)
+
+
+def test_the_version_is_what_package_xml_says_and_elsewhere_what_was_installed(
+    tmp_path, monkeypatch
+):
+    manifest = tmp_path / "package.xml"
+    manifest.write_text("<name>difiisr_ros</name>\n<version>7.8.9</version>")
+    assert version._version(manifest) == "7.8.9"
+    monkeypatch.setattr(metadata, "version", {"difiisr_ros": "4.5.6"}.__getitem__)
+    assert version._version(tmp_path / "missing.xml") == "4.5.6"
+    manifest.write_text("<name>another</name>\n<version>7.8.9</version>")
+    assert version._version(manifest) == "4.5.6"
+
+    def not_installed(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", not_installed)
+    assert version._version(tmp_path / "missing.xml") == "unknown"
 
 
 def test_manifest(repository, manifest):
@@ -74,7 +108,16 @@ def test_manifest(repository, manifest):
     license_tag = manifest.find("license")
     assert license_tag.text == "Apache-2.0"
     assert "Apache License" in (repository / license_tag.get("file")).read_text()
-    assert manifest.find("maintainer").get("email")
+
+
+def test_who_maintains_it_can_be_written_to(manifest, setup_arguments):
+    """An address of the documentation's own domains reaches nobody."""
+    people = [*manifest.findall("maintainer"), *manifest.findall("author")]
+    emails = {person.get("email") for person in people}
+    assert emails == {setup_arguments["maintainer_email"], setup_arguments["author_email"]}
+    for email in emails:
+        assert re.fullmatch(r"[^@\s]+@[^@\s]+", email)
+        assert not re.search(r"@(.+\.)?example\.(org|com|net)$", email), email
 
 
 def test_every_dependency_has_a_rosdep_key(manifest):
@@ -174,7 +217,7 @@ def test_wheel_holds_weights_launch_files_and_scripts(repository, copy_sources, 
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         info = next(name for name in names if name.endswith(".dist-info/METADATA"))
-        metadata = archive.read(info).decode()
+        described = archive.read(info).decode()
         entry_points = archive.read(info.replace("METADATA", "entry_points.txt")).decode()
     assert "difiisr_ros/weights/lite.safetensors" in names
     assert {f"difiisr_ros/weights/{model}.onnx" for model in ("lite", "nano")} <= set(names)
@@ -190,5 +233,5 @@ def test_wheel_holds_weights_launch_files_and_scripts(repository, copy_sources, 
         assert files and files <= installed
     assert all(name in entry_points for name in EXECUTABLES)
     # pip installs what the command needs (colcon does not: see setup.py).
-    assert "Requires-Dist: torch" in metadata
+    assert "Requires-Dist: torch" in described
     assert any(name.endswith("/NOTICE") for name in names)
