@@ -39,6 +39,7 @@ from difiisr_ros.core.output_geometry import OutputGeometry, plan
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.reading import read
 from difiisr_ros.core.region import Region
+from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
 from difiisr_ros.frame_runner import FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
@@ -314,14 +315,16 @@ class SuperResolver:
         """
         return self._planned((height, width), self._options, region)[1]
 
-    @staticmethod
     def _planned(
-        shape: tuple[int, int], options: UpscaleOptions, region: Region | None
+        self, shape: tuple[int, int], options: UpscaleOptions, region: Region | None
     ) -> tuple[Region, OutputGeometry]:
         height, width = shape
         wanted = region.clipped(width, height) if region else Region(0, 0, width, height)
         frame = wanted.width, wanted.height
-        return wanted, plan(frame, options.scale, options.output_size, options.output_fit)
+        built_in = self._backend.fixed_options.get("scale")
+        scales = SCALES if built_in is None else (built_in,)
+        how = options.scale, options.output_size, options.output_fit, scales
+        return wanted, plan(frame, *how)
 
     def upscale_batch(
         self,

@@ -142,8 +142,8 @@ def _export(model: str, options: GraphOptions) -> tuple[bytes, GraphFacts]:
 def in_words(options: GraphOptions) -> str:
     """What is built into a graph, for messages."""
     return (
-        f"{options.num_steps} steps, consistency {options.consistency}, {options.precision}, "
-        f"guidance {options.guidance or 'none'}, {options.projection} projection, x{options.scale}"
+        f"x{options.scale}, {options.num_steps} steps, consistency {options.consistency}, "
+        f"{options.precision}, guidance {options.guidance or 'none'}, {options.projection} projection"
     )
 
 

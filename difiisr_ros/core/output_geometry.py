@@ -19,13 +19,14 @@ Positions are of pixel centres, as camera matrices have them: the first pixel's 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
-from difiisr_ros.core.scale import SCALE, SCALES
+from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import FrameError, OptionError
 
 OUTPUT_FITS = ("stretch", "letterbox", "crop")
@@ -136,7 +137,11 @@ def check_output_size(size: Any) -> None:
 
 
 def plan(
-    frame: Size, scale: int, output_size: Size = (0, 0), fit: str = "stretch"
+    frame: Size,
+    scale: int,
+    output_size: Size = (0, 0),
+    fit: str = "stretch",
+    scales: Sequence[int] = SCALES,
 ) -> OutputGeometry:
     """The geometry of a frame's result.
 
@@ -148,6 +153,7 @@ def plan(
         scale: without an output size.
         output_size: a 0 follows from the other one; two are none.
         fit: one of :data:`OUTPUT_FITS`.
+        scales: that the model can compute.
 
     Raises:
         FrameError: a side that follows from the other one makes the result too large.
@@ -175,5 +181,5 @@ def plan(
                 f"output_fit {fit} makes {inner[0]}x{inner[1]} pixels of a frame of "
                 f"{frame[0]}x{frame[1]}; at most {MOST_PIXELS}"
             )
-    enough = [s for s in SCALES if s * frame[0] >= inner[0] and s * frame[1] >= inner[1]]
-    return OutputGeometry(min(enough, default=SCALE), size, inner, frame)
+    enough = [s for s in scales if s * frame[0] >= inner[0] and s * frame[1] >= inner[1]]
+    return OutputGeometry(min(enough, default=max(scales)), size, inner, frame)

@@ -210,7 +210,7 @@ def test_what_is_built_into_a_graph_is_what_must_be_asked(graph_file):
     with pytest.raises(OptionError, match="is fp32; precision fp16 was asked"):
         SuperResolver.load(graph_file, "onnx", precision="fp16", num_steps=2, consistency=0)
     backend = loaded(graph_file)
-    with pytest.raises(OptionError, match="holds num_steps 2, consistency 0, no guidance; asked"):
+    with pytest.raises(OptionError, match="holds num_steps 2, consistency 0, no guidance, scale 4"):
         backend.run(*inputs(backend, 2), 1, 0)
     backend.warmup(8, 8, 2)
 

@@ -24,16 +24,20 @@ from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError, OptionError
+from difiisr_ros.export.facts import GraphOptions
+from difiisr_ros.export.onnx_writer import export_onnx
+from difiisr_ros.io.images import read_image
 from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite_frames import upscale_frames
-from support.frames import real_frames, smooth_frame
+from support.frames import smooth_frame
+from support.paths import DRONE_FRAMES
 
 TOLD = CameraProfile(blur=0.4, blur_error=0.05)
 
 
 @pytest.fixture(scope="module")
 def frame():
-    return real_frames()[0]
+    return read_image(next(iter(sorted(DRONE_FRAMES.glob("*.jpg")))))[:120, :160]
 
 
 @pytest.fixture
@@ -147,6 +151,22 @@ def test_missing_pixels_come_back_at_every_size(lite, options):
     result, geometry = lite.upscale(picture), lite.geometry(20, 30)
     np.testing.assert_array_equal(np.isnan(result), geometry.place_mask(np.isnan(picture)))
     assert np.isnan(result).any()
+
+
+def test_a_graph_of_one_scale_makes_every_size_from_it(frame, tmp_path):
+    file = tmp_path / "half.onnx"
+    file.write_bytes(export_onnx("nano", GraphOptions(scale=2)))
+    with pytest.raises(OptionError, match="scale must be 2, which is built into"):
+        SuperResolver.load(str(file), strict_backend=True)
+    graph = SuperResolver.load(str(file), strict_backend=True, scale=2, output_size=(40, 30))
+    model = SuperResolver.load("nano", "torch", precision="fp32", scale=2)
+    model.configure(output_size=(161, 121))  # between x1 and x2: of x2, as the graph's is
+    graph.configure(output_size=(161, 121))
+    difference = model.upscale(frame).astype(int) - graph.upscale(frame)
+    assert np.abs(difference).max() <= 1
+    graph.configure(output_size=(40, 30))
+    assert graph.geometry(*frame.shape).scale == 2
+    assert graph.upscale(frame).shape == (30, 40)
 
 
 def test_what_cannot_be_is_refused_by_name(lite, frame):
