@@ -46,7 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "upscale": (
         "difiisr_ros.commands.upscale",
-        "Super-resolve an image, a folder of frames or a rosbag2 bag x4.",
+        "Super-resolve an image, a folder of frames or a rosbag2 bag.",
     ),
     "calibrate": (
         "difiisr_ros.commands.calibrate",

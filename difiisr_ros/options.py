@@ -27,9 +27,10 @@ from difiisr_ros.core.condition import DEFAULT_OVERSHOOT
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.output_geometry import OUTPUT_FITS, check_output_size
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
+from difiisr_ros.core.region import Region
 from difiisr_ros.core.scale import SCALE, SCALES, SCALES_IN_WORDS
 from difiisr_ros.core.tiling import tile_starts
-from difiisr_ros.errors import OptionError
+from difiisr_ros.errors import FrameError, OptionError
 
 LIMITS: dict[str, tuple[int, int]] = {
     "num_steps": (1, 1000),  # and not more than the model's schedule has
@@ -58,6 +59,9 @@ class UpscaleOptions:
     output_fit: str = "stretch"
     """How a frame fits an ``output_size`` of another shape: ``stretch``, ``letterbox`` (whole,
     between bars in the middle of its range) or ``crop`` (its middle)."""
+    roi: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """First column and row, width and height of the part of the frame that is upscaled, where a
+    call names none; all 0: the whole frame."""
     num_steps: int = 1
     """Timesteps that the sampler takes, 1 to the model's schedule length."""
     seed: int = 0
@@ -98,6 +102,7 @@ class UpscaleOptions:
             raise OptionError(
                 f"output_fit must be one of {', '.join(OUTPUT_FITS)}, got {self.output_fit!r}"
             )
+        self.region  # noqa: B018  # checks its own
         overshoot = self.overshoot
         number = isinstance(overshoot, (int, float)) and not isinstance(overshoot, bool)
         if not number or not 0 <= overshoot <= 1:
@@ -111,6 +116,23 @@ class UpscaleOptions:
             check_fixed_range(self.range_min, self.range_max)
         if self.tile_size:
             tile_starts(1, self.tile_size, self.tile_overlap)
+
+    @cached_property
+    def region(self) -> Region | None:
+        """The option ``roi``; None where it is the whole frame."""
+        roi = self.roi
+        fine = isinstance(roi, tuple) and len(roi) == 4
+        if not fine or any(isinstance(n, bool) or not isinstance(n, int) for n in roi):
+            raise OptionError(
+                f"roi must be four integers, first column and row, width and height in camera "
+                f"pixels, got {roi!r}"
+            )
+        if not any(roi):
+            return None
+        try:
+            return Region(*roi)
+        except FrameError as error:
+            raise OptionError(f"roi: {error}") from error
 
     @cached_property
     def guidance(self) -> Guidance:

@@ -289,8 +289,9 @@ class SuperResolver:
             missing: H x W, bool: pixels without a measurement, beside those that are NaN or that
                 the camera's profile names. They come back as they are.
             region: the part of the frame, as the camera's ``crop`` leaves it, that is to be
-                upscaled; what of it lies outside is left out. Range and noise are the whole
-                frame's, so that the result is the same part of the whole one.
+                upscaled, instead of the option ``roi``; what of it lies outside is left out. Range
+                and noise are the whole frame's, so that the result is the same part of the whole
+                one.
 
         Returns:
             The result that :meth:`geometry` tells of, of the same dtype, C-contiguous: 4H x 4W
@@ -313,7 +314,8 @@ class SuperResolver:
         Raises:
             FrameError: the region lies outside, or the result would be too large.
         """
-        return self._planned((height, width), self._options, region)[1]
+        options = self._options
+        return self._planned((height, width), options, region or options.region)[1]
 
     def _planned(
         self, shape: tuple[int, int], options: UpscaleOptions, region: Region | None
@@ -362,6 +364,7 @@ class SuperResolver:
             measurements.append(FrameMeasurement(value_range, noise, camera))
             readings.append(reading)
         whole = readings[0].scene.shape
+        region = region or options.region
         wanted, geometry = self._planned(whole, options, region)
         run = wanted if region is None else wanted.with_margin(*whole[::-1])
         self._check_size(run, options)

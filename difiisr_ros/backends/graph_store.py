@@ -143,7 +143,8 @@ def in_words(options: GraphOptions) -> str:
     """What is built into a graph, for messages."""
     return (
         f"x{options.scale}, {options.num_steps} steps, consistency {options.consistency}, "
-        f"{options.precision}, guidance {options.guidance or 'none'}, {options.projection} projection"
+        f"{options.precision}, guidance {options.guidance or 'none'}, "
+        f"{options.projection} projection"
     )
 
 

@@ -24,6 +24,7 @@ from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
 from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
@@ -56,6 +57,13 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
         help="what is known of the camera: a profile that 'difiisr calibrate' wrote, 'auto' "
         "(nothing; noise estimated from each frame), or 'reduced' (frames reduced by "
         "antialiased bicubic)",
+    )
+    group.add_argument(
+        "--scale",
+        type=int,
+        choices=SCALES,
+        default=default.scale,
+        help="how many times larger results are: 4, or 2 and 1, which are means of that",
     )
     group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -168,6 +176,7 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "backend": args.backend,
         "device": args.device,
         "precision": args.precision,
+        "scale": args.scale,
         "seed": args.seed,
         "consistency": args.consistency,
         "overshoot": args.overshoot,

@@ -30,6 +30,7 @@ from difiisr_ros.commands.export_tensorrt import (
     build_engine,
     check_not_asked,
 )
+from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import PRECISIONS, PROJECTIONS, GraphOptions
 from difiisr_ros.io.write_stack import check_target
@@ -60,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=default.num_steps,
         metavar="K",
         help="diffusion steps, unrolled",
+    )
+    parser.add_argument(
+        "--scale",
+        type=int,
+        choices=SCALES,
+        default=default.scale,
+        help="how many times larger results are: 4, or 2 and 1, which are means of that",
     )
     parser.add_argument(
         "--consistency",
@@ -114,7 +122,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the graph; 1 where it does not compute what PyTorch computes."""
     guidance = "" if args.guidance == "none" else args.guidance
     precision = args.precision or ("fp16" if args.format == "tensorrt" else GraphOptions.precision)
-    options = GraphOptions(args.num_steps, args.consistency, precision, guidance, args.projection)
+    options = GraphOptions(
+        args.num_steps, args.consistency, precision, guidance, args.projection, args.scale
+    )
     check_target(args.output, args.json)
     if args.format == "tensorrt":
         report = build_engine(args, options)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""``difiisr upscale IN OUT``: a file or a folder of frames, or a bag, four times the size."""
+"""``difiisr upscale IN OUT``: a file or a folder of frames, or a bag, at another size."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs, refuse_within
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
+from difiisr_ros.commands.result_arguments import (
+    add_result_arguments,
+    not_used,
+    result_arguments,
+)
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
 from difiisr_ros.commands.upscale_files import Job, plan_files, upscale_files
@@ -38,7 +43,7 @@ from difiisr_ros.io.bags import is_bag
 from difiisr_ros.io.stack import COUNTS, UNITS, ReadOptions
 from difiisr_ros.io.write_stack import check_folder, check_target
 
-HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag x4."
+HELP = "Super-resolve an image, a folder of frames or a rosbag2 bag."
 EXIT_SOME_FAILED = 2
 
 
@@ -116,6 +121,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of files that become a bag and have no stamps in their names",
     )  # fmt: skip
     group.add_argument("--storage", choices=STORAGES, help="of the new bag; default: as the old")
+    add_result_arguments(parser)
     add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
 
@@ -156,7 +162,9 @@ def run(args: argparse.Namespace) -> int:
         check_target(args.output)
     elif bag or ending in BAGS:
         check_folder(args.output)
-    resolver = load_engine(args, camera=camera)
+    resolver = load_engine(args, camera=camera, **result_arguments(args))
+    if (words := not_used(args)) is not None:
+        outcome.notice(words)
     try:
         started = time.perf_counter()
         if bag and ending in FILES:

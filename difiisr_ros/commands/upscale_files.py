@@ -26,9 +26,9 @@ import numpy as np
 
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.preview import preview_of, write_preview
-from difiisr_ros.core.crop import NO_CROP
 from difiisr_ros.core.missing import missing_mask, put_back
 from difiisr_ros.core.oddities import FrameCheck
+from difiisr_ros.core.output_geometry import AS_IT_IS, Placement
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
@@ -237,7 +237,7 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
 
 def _has_tags(stack: Stack) -> bool:
     """Whether there is more to take over than how to show the picture."""
-    tags = stack.tags(0, 1, NO_CROP) if stack.tags is not None else {}
+    tags = stack.tags(0, AS_IT_IS) if stack.tags is not None else {}
     codes = {code for code, *_ in tags.get("extratags", ())}
     return "description" in tags or bool(codes - {_ORIENTATION})
 
@@ -248,11 +248,11 @@ def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:
 
 
 def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check, unit: str) -> int:
-    scale, crop = resolver.info.scale, resolver.camera.crop
+    placement = AS_IT_IS
     convert = None if stack.scale is None else partial(stack.scale.convert, unit=unit)
 
     def fitted(index: int) -> dict[str, Any]:
-        carried = stack.tags(index, scale, crop)
+        carried = stack.tags(index, placement)
         return carried if convert is None else in_temperatures(carried)
 
     tags = None if stack.tags is None else fitted
@@ -260,12 +260,21 @@ def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check, unit: st
     with writing(job.target, stack.parts, tags) as write:
         for image in stack.frames():
             checked = partial(check, stack)
+            placement = _placement(image, resolver)
             result = upscale_stored(image, stack.name, stack.nodata, resolver, checked, convert)
             write(result)
             first = result if first is None else first
     if job.preview is not None and first is not None and first.dtype != np.uint8:
         write_preview(job.preview, first, stack.nodata)
     return stack.count
+
+
+def _placement(image: np.ndarray, resolver: Any) -> Placement:
+    """Where the pixels of a file's frame lie in its result."""
+    crop, region = resolver.camera.crop, resolver.options.region
+    x, y = (region.x, region.y) if region else (0, 0)
+    geometry = resolver.geometry(*crop.of(image).shape)
+    return geometry.placement((crop.left + x, crop.top + y))
 
 
 def upscale_stored(
@@ -289,7 +298,8 @@ def upscale_stored(
             without a measurement, or None.
 
     Returns:
-        Four times what the profile's crop leaves; where that is nothing but missing, that value.
+        What ``resolver.geometry`` says of what the profile's crop leaves; where that is nothing but
+        missing, that value.
 
     Raises:
         DataError, FrameError: Numbers that cannot be computed with, or a frame that cannot be used.
@@ -304,15 +314,17 @@ def upscale_stored(
         result = to_stored(resolver.upscale(frame), image.dtype)
         return result if convert is None else convert(result)
     picture, gone = camera.crop.of(image), camera.crop.of(missing)
+    geometry, region = resolver.geometry(*picture.shape), resolver.options.region
+    part = region.clipped(*picture.shape[::-1]).of if region else np.asarray
     if gone.all():
-        same = resolver.geometry(*picture.shape).place_values(picture)
-        return same if convert is None else convert(same, missing=gone)
+        same = geometry.place_values(part(picture))
+        return same if convert is None else convert(same, missing=geometry.place_mask(part(gone)))
     known = image.copy()
     known[missing] = picture[~gone][0]  # anything that can be computed with
     frame = to_computed(known, name)
     check(frame, known)
     result = to_stored(resolver.upscale(frame, missing=missing), image.dtype)
     if convert is not None:
-        return convert(result, missing=gone)
-    put_back(result, picture, gone, resolver.geometry(*picture.shape))
+        return convert(result, missing=geometry.place_mask(part(gone)))
+    put_back(result, part(picture), part(gone), geometry)
     return result

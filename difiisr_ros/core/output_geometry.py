@@ -40,6 +40,32 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class Axis:
+    """Where the pixels along one side of a frame lie in its result."""
+
+    scale: float = 1.0
+    """Result pixels for each of the frame's."""
+    offset: float = 0.0
+    """Result pixels from its first edge to the frame's."""
+
+    def place(self, position: float, at_centres: bool) -> float:
+        """Of a position in the frame, where 0 is the first pixel's centre, or its edge."""
+        half = 0.5 if at_centres else 0.0
+        return (position + half) * self.scale - half + self.offset
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a frame's pixels lie in its result."""
+
+    x: Axis = Axis()
+    y: Axis = Axis()
+
+
+AS_IT_IS = Placement()
+
+
+@dataclass(frozen=True)
 class OutputGeometry:
     """How one frame, or a region of it, becomes a result."""
 
@@ -72,6 +98,14 @@ class OutputGeometry:
     def top(self) -> int:
         """The same at the top."""
         return (self.size[1] - self.inner[1]) // 2
+
+    def placement(self, left_out: tuple[int, int] = (0, 0)) -> Placement:
+        """Of the pixels of a larger frame, of which columns and rows were left out before."""
+        x, y = left_out
+        return Placement(
+            Axis(self.x_scale, self.left - x * self.x_scale),
+            Axis(self.y_scale, self.top - y * self.y_scale),
+        )
 
     @property
     def is_plain(self) -> bool:

@@ -88,8 +88,8 @@ class Stack:
     unused: list[str] = field(default_factory=list)
     """What the file holds beside the frames and what is not taken over, in a few words each."""
     tags: Any = None
-    """Of a TIFF: a function from a frame's number, the result's scale and what was cropped to what
-    the result's page is to carry."""
+    """Of a TIFF: a function from a frame's number and the ``Placement`` of its pixels in the result
+    to what the result's page is to carry."""
     nodata: float | None = None
     """The value that stands for no measurement (GDAL)."""
     order: str = ""

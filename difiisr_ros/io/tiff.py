@@ -30,7 +30,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from difiisr_ros.core.byte_order import BIG, LITTLE
-from difiisr_ros.core.crop import Crop
+from difiisr_ros.core.output_geometry import Placement
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.colour import one_channel
 from difiisr_ros.io.pictures import decode_by_opencv
@@ -94,8 +94,8 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
         label = name if len(images) == 1 else f"{name}, page {index + 1}"
         return _read_page(tiff, images[index], label, options, unused)
 
-    def tags(index: int, scale: int, crop: Crop) -> dict[str, Any]:
-        return carried_tags(images[0 if further else index], scale, crop)
+    def tags(index: int, placement: Placement) -> dict[str, Any]:
+        return carried_tags(images[0 if further else index], placement)
 
     stack = Stack(name, "TIFF", [Part(count, flat=count == 1)], read, unused)
     stack.tags, stack.nodata, stack.closing = tags, nodata_of(images[0]), closing

@@ -12,20 +12,21 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The TIFF tags that a result takes over from its frame, fitted to its four times finer pixels.
+"""The TIFF tags that a result takes over from its frame, fitted to its pixels.
 
 Physical sizes stay: the resolution is multiplied by the scale, GeoTIFF's pixel size divided by it.
 A tie point keeps its place on the ground; where it is not in the corner of the raster its pixel is
-scaled. For rasters of points (``RasterPixelIsPoint``) pixel (0, 0) means the centre of the first
-pixel, which is elsewhere in the finer raster.
+placed. For rasters of points (``RasterPixelIsPoint``) pixel (0, 0) means the centre of the first
+pixel, which is elsewhere in a finer raster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any
 
-from difiisr_ros.core.crop import NO_CROP, Crop
+from difiisr_ros.core.output_geometry import AS_IT_IS, Placement
 
 _DESCRIPTION, _DATE, _X, _Y, _UNIT = 270, 306, 282, 283, 296
 _PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION, _GEO_KEYS = 33550, 33922, 34264, 34735
@@ -70,13 +71,12 @@ def nodata_of(page: Any) -> float | None:
         return None
 
 
-def carried_tags(page: Any, scale: int, crop: Crop = NO_CROP) -> dict[str, Any]:
+def carried_tags(page: Any, placement: Placement = AS_IT_IS) -> dict[str, Any]:
     """Arguments of ``tifffile.TiffWriter.write`` that give a result what its frame's page says.
 
     Args:
         page: A ``tifffile.TiffPage``.
-        scale: How many pixels of the result are one of the frame.
-        crop: What of the page is not in the result.
+        placement: Where the page's pixels lie in the result.
     """
     tags: dict[str, Any] = {"extratags": []}
     if page.photometric == 0:
@@ -87,9 +87,11 @@ def carried_tags(page: Any, scale: int, crop: Crop = NO_CROP) -> dict[str, Any]:
     if _X in page.tags and _Y in page.tags:
         values = [page.tags[code].value for code in (_X, _Y)]
         if all(isinstance(value, tuple) and len(value) == 2 for value in values):
-            tags["resolution"] = tuple(_finer(value, scale) for value in values)
+            tags["resolution"] = tuple(
+                _finer(value, axis.scale) for value, axis in zip(values, (placement.x, placement.y))
+            )
             tags["resolutionunit"] = int(page.tags[_UNIT].value) if _UNIT in page.tags else 2
-    shift = 0.5 * (scale - 1) if _is_point(page) else 0.0
+    at_centres = _is_point(page)
     for tag in page.tags:
         code, value = tag.code, tag.value
         numbers = value if isinstance(value, tuple) else (value,)
@@ -104,11 +106,11 @@ def carried_tags(page: Any, scale: int, crop: Crop = NO_CROP) -> dict[str, Any]:
             tags["extratags"].append((code, _KEPT[code], len(numbers), numbers, True))
             continue
         if code == _PIXEL_SCALE and len(numbers) >= 2:
-            fitted = (numbers[0] / scale, numbers[1] / scale, *numbers[2:])
+            fitted = (numbers[0] / placement.x.scale, numbers[1] / placement.y.scale, *numbers[2:])
         elif code == _TIE_POINTS:
-            fitted = _tie_points(numbers, scale, shift, crop)
+            fitted = _tie_points(numbers, placement, at_centres=at_centres)
         elif code == _TRANSFORMATION and len(numbers) == 16:
-            fitted = _transformation(numbers, scale, shift, crop)
+            fitted = _transformation(numbers, placement, at_centres=at_centres)
         else:
             continue
         tags["extratags"].append((code, 12, len(fitted), fitted, True))
@@ -133,11 +135,14 @@ def _description(page: Any) -> str | bytes | None:
     return text if text.isascii() else text.encode("utf-8")
 
 
-def _finer(value: tuple[int, int], scale: int) -> tuple[int, int]:
+def _finer(value: tuple[int, int], scale: float) -> tuple[int, int]:
     numerator, denominator = value
-    if numerator * scale < _RATIONAL_LIMIT:
-        return numerator * scale, denominator
-    return numerator, max(denominator // scale, 1)
+    if denominator == 0:
+        return numerator, denominator
+    finer = Fraction(numerator, denominator) * Fraction(scale).limit_denominator(1 << 16)
+    if finer.numerator < _RATIONAL_LIMIT and finer.denominator < _RATIONAL_LIMIT:
+        return finer.numerator, finer.denominator
+    return round(min(float(finer), _RATIONAL_LIMIT - 1)), 1
 
 
 def _is_point(page: Any) -> bool:
@@ -148,21 +153,24 @@ def _is_point(page: Any) -> bool:
     return (_RASTER_TYPE, 0, 1, _IS_POINT) in entries
 
 
-def _tie_points(value: Sequence[float], scale: int, shift: float, crop: Crop) -> tuple[float, ...]:
+def _tie_points(
+    value: Sequence[float], placement: Placement, *, at_centres: bool
+) -> tuple[float, ...]:
     fitted: list[float] = []
     for i in range(0, len(value) - 5, 6):
         column, row, *rest = value[i : i + 6]
-        fitted += [(column - crop.left) * scale + shift, (row - crop.top) * scale + shift, *rest]
+        places = placement.x.place(column, at_centres), placement.y.place(row, at_centres)
+        fitted += [*places, *rest]
     return tuple(fitted)
 
 
 def _transformation(
-    value: Sequence[float], scale: int, shift: float, crop: Crop
+    value: Sequence[float], placement: Placement, *, at_centres: bool
 ) -> tuple[float, ...]:
-    """The 4 x 4 matrix for the finer pixels: M ((x - shift) / scale + crop)."""
+    """The 4 x 4 matrix for the result's pixels: M (x - x0) / scale, x0 where the page's 0 lies."""
     fitted = list(value)
     for row in range(0, 16, 4):
-        for column, left_out in ((row, crop.left), (row + 1, crop.top)):
-            fitted[column] = value[column] / scale
-            fitted[row + 3] += value[column] * left_out - shift * fitted[column]
+        for column, axis in ((row, placement.x), (row + 1, placement.y)):
+            fitted[column] = value[column] / axis.scale
+            fitted[row + 3] -= fitted[column] * axis.place(0, at_centres)
     return tuple(fitted)

@@ -41,6 +41,7 @@ HEARD_BY = {
     "commands/engine_arguments.py": ("upscale", "evaluate", "detect", "bench", "demo"),
     "commands/export_tensorrt.py": ("export",),
     "commands/outcome.py": ("upscale",),
+    "commands/result_arguments.py": ("upscale",),
     "commands/upscale_bag.py": ("upscale",),
     "commands/upscale_between.py": ("upscale",),
     "commands/upscale_files.py": ("upscale",),
