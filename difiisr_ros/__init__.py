@@ -29,11 +29,12 @@ from difiisr_ros.version import __version__
 
 if TYPE_CHECKING:
     from difiisr_ros.core.camera_profile import CameraProfile
+    from difiisr_ros.core.region import Region
     from difiisr_ros.pipeline import SuperResolver
 
 wait_politely()
 bound_primitive_cache()
-__all__ = ["CameraProfile", "SuperResolver", "__version__"]
+__all__ = ["CameraProfile", "Region", "SuperResolver", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -45,6 +46,10 @@ def __getattr__(name: str) -> Any:
         from difiisr_ros.core.camera_profile import CameraProfile
 
         return CameraProfile
+    if name == "Region":
+        from difiisr_ros.core.region import Region
+
+        return Region
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

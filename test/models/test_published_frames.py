@@ -29,7 +29,7 @@ from difiisr_ros.core.resample import fold, upsample_folded
 from difiisr_ros.core.visual_guidance import ring_amplitudes, ring_responses, thermal_spectrum
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.published.files import load_published, save_published
-from difiisr_ros.models.published.frames import latent_noise
+from difiisr_ros.models.published.frames import latent_noise, upscale_frames
 from difiisr_ros.options import UpscaleOptions
 from support.frames import smooth_frame
 from support.published_goldens import Drawn, Little, find
@@ -115,6 +115,24 @@ def test_8_bit_range_gives_the_mean_of_the_recorded_channels(recorded, goldens):
     images = np.zeros((1, 160, 288), np.float32)
     result = backend.run(lq.numpy(), images, 1, 0)
     assert result.shape == (1, 1, 160, 288)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("scale", [2, 1])
+def test_other_scales_are_the_mean_of_the_result(published, exact, scale):
+    """Without the bound, which is on what comes out."""
+    network = published._backend._network
+    lr = torch.rand(1, 1, 7, 9, generator=torch.Generator().manual_seed(0))
+    how = network.config.schedule().respaced(1), 1
+    noise = torch.zeros(1, 1, 28, 36)
+    with torch.inference_mode():
+        whole, found = (
+            upscale_frames(network, lr, noise, *how, exact=exact, scale=s) for s in (4, scale)
+        )
+    expected = torch.nn.functional.avg_pool2d(whole, 4 // scale)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    published.configure(scale=scale)
+    assert published.upscale(smooth_frame()).shape == (24 * scale, 32 * scale)
 
 
 @pytest.mark.parametrize("num_steps", [1, 3])
