@@ -25,8 +25,8 @@ from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.ros.launch_actions import declare, texts_of
-from difiisr_ros.ros.launch_node import SuperResolutionNode
+from difiisr_ros.ros.launch_actions import declare, is_given, texts_of
+from difiisr_ros.ros.launch_node import DeclaredNode, SuperResolutionNode
 from difiisr_ros.stream.launch_arguments import (
     ENCLAVE,
     LOG_LEVEL,
@@ -65,12 +65,25 @@ ARGUMENTS = (
 )
 
 
-def one_process(texts, names):
-    remappings = [(f"{name}/image_raw", f"{name}/{texts['image']}") for name in names]
-    return [SuperResolutionNode(ARGUMENTS, texts, remappings=remappings)]
+def camera_names(texts):
+    names = given_parameters(ARGUMENTS, texts, NODE_PARAMETERS).get("camera_names")
+    if not names:
+        raise OptionError("camera_names:= is empty; accepted are names, for example front,rear")
+    if texts["image"].startswith(("/", "~")):
+        raise OptionError(
+            f"image:={texts['image']}: would be the same topic for every camera; accepted are "
+            "relative names, for example thermal/image_raw"
+        )
+    check_topic("image", texts["image"])
+    return names
 
 
-def one_process_each(texts, names):
+def remappings(texts):
+    return [(f"{name}/image_raw", f"{name}/{texts['image']}") for name in camera_names(texts)]
+
+
+def one_process_each(context):
+    texts = texts_of(ARGUMENTS, context, __file__)
     above = texts["namespace"].rstrip("/")
     return [
         SuperResolutionNode(
@@ -82,24 +95,15 @@ def one_process_each(texts, names):
             # Each would take all processors for itself.
             presets={"num_threads": 1},
         )
-        for name in names
+        for name in camera_names(texts)
     ]
 
 
-def start(context):
-    texts = texts_of(ARGUMENTS, context, __file__)
-    names = given_parameters(ARGUMENTS, texts, NODE_PARAMETERS).get("camera_names")
-    if not names:
-        raise OptionError("camera_names:= is empty; accepted are names, for example front,rear")
-    if texts["image"].startswith(("/", "~")):
-        raise OptionError(
-            f"image:={texts['image']}: would be the same topic for every camera; accepted are "
-            "relative names, for example thermal/image_raw"
-        )
-    check_topic("image", texts["image"])
-    start_nodes = one_process if texts["processes"] == "one" else one_process_each
-    return start_nodes(texts, names)
-
-
 def generate_launch_description():
-    return LaunchDescription([*declare(ARGUMENTS), OpaqueFunction(function=start)])
+    return LaunchDescription(
+        [
+            *declare(ARGUMENTS),
+            DeclaredNode(ARGUMENTS, __file__, remappings, condition=is_given("processes", "one")),
+            OpaqueFunction(function=one_process_each, condition=is_given("processes", "one_each")),
+        ]
+    )

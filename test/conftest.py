@@ -29,6 +29,7 @@ from pathlib import Path
 
 import pytest
 
+from support.collected import collected
 from support.paths import DRONE_FRAMES, REPOSITORY
 
 # Tests of tools/ and of launch files import them by name.
@@ -87,30 +88,19 @@ _CACHE = tempfile.TemporaryDirectory(prefix="difiisr_cache_")
 os.environ["DIFIISR_CACHE"] = _CACHE.name
 
 
-def _collected(file: Path, parent: pytest.Collector, **how: object) -> object | None:
-    """Show launch_testing's plugin only the launch tests.
-
-    It imports every test module to see whether it is one. A module that skips itself, because it
-    needs something that is not installed, would then silently skip all tests of its folder.
-    """
-    if "def generate_test_description" in file.read_text(encoding="utf-8"):
-        return None
-    return pytest.Module.from_parent(parent, **how)
-
-
 if int(pytest.__version__.partition(".")[0]) >= 7:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> object | None:
-        """See above."""
-        return _collected(module_path, parent, path=module_path)
+        """See there."""
+        return collected(module_path, parent, path=module_path)
 
 else:  # Ubuntu 22.04's 6.2 knows py.path alone
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(path: object, parent: pytest.Collector) -> object | None:
-        """See above."""
-        return _collected(Path(str(path)), parent, fspath=path)
+        """See there."""
+        return collected(Path(str(path)), parent, fspath=path)
 
 
 @pytest.fixture(scope="session")

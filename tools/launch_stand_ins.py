@@ -29,8 +29,9 @@ LAUNCH_FILES = ("super_resolution", "multi_camera", "replay_evaluation", "demo")
 
 MODULES = (
     "ament_index_python", "ament_index_python.packages", "diagnostic_msgs", "diagnostic_msgs.msg",
-    "launch", "launch.actions", "launch.event", "launch.event_handler", "launch.event_handlers",
-    "launch.events", "launch.events.process", "launch.launch_context", "launch.logging",
+    "launch", "launch.actions", "launch.condition", "launch.event", "launch.event_handler",
+    "launch.event_handlers", "launch.events", "launch.events.process", "launch.launch_context",
+    "launch.logging",
     "launch.substitutions", "launch_ros", "launch_ros.actions", "launch_ros.parameter_descriptions",
     "launch_ros.ros_adapters", "launch_ros.substitutions", "std_msgs", "std_msgs.msg",
 )  # fmt: skip
@@ -147,14 +148,20 @@ def started(module: Any, **given: str) -> list[Any]:
     texts = {name: argument.default for name, argument in arguments.items()}
     assert set(given) <= set(texts)
     context = Context(texts, **given)
-    last = entities[-1]
-    if kind(last) == "OpaqueFunction":
-        actions = last.kwargs["function"](context)
+    (taken,) = [e for e in entities if kind(e) != "DeclareLaunchArgument" and _holds(e, context)]
+    if kind(taken) == "OpaqueFunction":
+        actions = taken.kwargs["function"](context)
         return [
             *(more for a in actions if kind(a) in NODES for more in a.execute(context)),
             *actions,
         ]
-    return [*last.execute(context), last]
+    return [*taken.execute(context), taken]
+
+
+def _holds(entity: Any, context: Context) -> bool:
+    """Whether an entity has no condition, or one that holds."""
+    condition = entity.kwargs.get("condition")
+    return condition is None or condition.kwargs["predicate"](context)
 
 
 def nodes(actions: list[Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
+from launch.condition import Condition
 from launch.event import Event
 from launch.event_handler import EventHandler
 from launch.events import Shutdown
@@ -68,6 +69,11 @@ def texts_of(
     for note in likely_slips(sys.argv, file, texts):
         get_logger("launch.user").warning(note)
     return texts
+
+
+def is_given(argument: str, text: str) -> Condition:
+    """The condition that a launch argument has this text; every ROS 2 from Humble on has it."""
+    return Condition(predicate=lambda context: context.launch_configurations[argument] == text)
 
 
 def parameters(values: Mapping[str, Value | PathJoinSubstitution]) -> dict[str, Any]:

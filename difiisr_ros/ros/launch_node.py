@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.actions import RegisterEventHandler
+from launch.condition import Condition
 from launch.event import Event
 from launch.event_handlers import OnProcessExit
 from launch.launch_context import LaunchContext
@@ -137,6 +138,7 @@ class DeclaredNode(SuperResolutionNode):
         arguments: of the launch file.
         file: path of the launch file.
         remappings: makes them from the arguments' texts.
+        condition: whether the node is started at all.
     """
 
     def __init__(
@@ -144,9 +146,11 @@ class DeclaredNode(SuperResolutionNode):
         arguments: Iterable[LaunchArgument],
         file: str,
         remappings: Callable[[Mapping[str, str]], Remappings],
+        condition: Condition | None = None,
     ) -> None:
         self._arguments, self._file, self._make_remappings = arguments, file, remappings
-        LifecycleNode.__init__(self, **_WHAT, namespace=LaunchConfiguration("namespace"))
+        namespace = LaunchConfiguration("namespace")
+        LifecycleNode.__init__(self, **_WHAT, namespace=namespace, condition=condition)
 
     def execute(self, context: LaunchContext) -> list[Any]:
         """Take the arguments as they are now, and start the process."""

@@ -23,6 +23,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io import once
@@ -58,10 +59,16 @@ def patched(data, code, value):
     return bytes(changed)
 
 
-def lzw(image, **more):
+def lzw(image):
     """As OpenCV's libtiff writes it, with predictor."""
-    how = [cv2.IMWRITE_TIFF_COMPRESSION, more.get("compression", 5)]
-    return cv2.imencode(".tiff", image, how)[1].tobytes()
+    return cv2.imencode(".tiff", image, [cv2.IMWRITE_TIFF_COMPRESSION, 5])[1].tobytes()
+
+
+def packbits(image):
+    """As Pillow's libtiff writes it; OpenCV 4.5 asks for a predictor, which PackBits has not."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "TIFF", compression="packbits")
+    return file.getvalue()
 
 
 def packed_tiff(image, bits):
@@ -108,7 +115,7 @@ EXACT = {
     "MinIsWhite, 8 bits, LZW": (patched(lzw(BYTES), 262, 0), BYTES),
     "LZW": (lzw(FRAME), FRAME),
     "LZW, float": (lzw(FRAME.astype(np.float32) / 7), FRAME.astype(np.float32) / 7),
-    "PackBits": (lzw(FRAME, compression=32773), FRAME),
+    "PackBits": (packbits(FRAME), FRAME),
     "deflate": (as_tiff(FRAME, compression="zlib"), FRAME),
     "deflate, predictor": (as_tiff(FRAME, compression="zlib", predictor=True), FRAME),
     "LZMA": (as_tiff(FRAME, compression="lzma"), FRAME),

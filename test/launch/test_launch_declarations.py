@@ -65,7 +65,7 @@ def test_arguments_are_declared(name):
 def test_examples_are_launch_files(path):
     """What they include is looked up only when they are executed."""
     source = PythonLaunchDescriptionSource(str(path))
-    assert len(source.get_launch_description(LaunchContext()).entities) >= 2
+    assert source.get_launch_description(LaunchContext()).entities
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -157,14 +157,17 @@ def test_what_is_not_given_is_left_to_who_includes_the_file(repository, tmp_path
         assert node["parameters"] == [str(file)]
 
 
-def test_the_node_stands_in_the_launch_description(repository):
+@pytest.mark.parametrize(
+    ("name", "needed"), [("super_resolution", {}), ("multi_camera", {"camera_names": "a,b"})]
+)
+def test_the_node_stands_in_the_launch_description(repository, name, needed):
     """So that a file that includes it can name it as the target of an event handler."""
-    with launch_file(repository, "super_resolution") as module:
+    with launch_file(repository, name) as module:
         (entities,) = module.generate_launch_description().args
         (node,) = [e for e in entities if kind(e) == "DeclaredNode"]
         assert node.kwargs["name"] == "super_resolution"
         assert kind(node.kwargs["namespace"]) == "LaunchConfiguration"
-        assert started(module)[-1] is not node  # of another description
+        assert started(module, **needed)[-1] is not node  # of another description
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test,
 import importlib.util
 
 import launch_testing
-from launch import LaunchContext
 from launch.actions import (
     GroupAction,
     IncludeLaunchDescription,
@@ -36,12 +35,11 @@ from launch.actions import (
     RegisterEventHandler,
     SetLaunchConfiguration,
 )
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch_ros.actions import LifecycleNode, SetParameter
+from launch_ros.actions import SetParameter
 from launch_ros.event_handlers import OnStateTransition
 
 from support.behaviours import check_parameters
-from support.launch_case import ExitsCleanly, WithPeer, describe, share
+from support.launch_case import ExitsCleanly, WithPeer, describe, node_of, source
 from support.paths import REPOSITORY
 from support.waiting import wait_for
 
@@ -60,10 +58,8 @@ def side_by_side():
 
 @pytest.mark.launch_test
 def generate_test_description():
-    file = share() / "launch" / "super_resolution.launch.py"
-    source = PythonLaunchDescriptionSource(str(file))
-    entities = source.get_launch_description(LaunchContext()).entities
-    (node,) = [e for e in entities if isinstance(e, LifecycleNode)]
+    file = source("super_resolution")
+    node = node_of(file)
     arguments = {"backend": "bicubic", "namespace": "one"}
     return describe(
         # Launch configurations of others, as nav2 and yolo_ros leave them behind.
@@ -83,7 +79,7 @@ def generate_test_description():
         GroupAction(
             [
                 SetParameter("stale_after", 7.5),
-                IncludeLaunchDescription(source, launch_arguments=arguments.items()),
+                IncludeLaunchDescription(file, launch_arguments=arguments.items()),
             ]
         ),
     )

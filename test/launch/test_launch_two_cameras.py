@@ -12,7 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""multi_camera.launch.py: two cameras in one process; a broken one does not disturb the other."""
+"""multi_camera.launch.py: two cameras in one process; a broken one does not disturb the other.
+
+Who includes it can refer to the node.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test,
 
 import launch_testing
 import yaml
+from launch.actions import IncludeLaunchDescription, OpaqueFunction, RegisterEventHandler
+from launch_ros.event_handlers import OnStateTransition
 
 from support.behaviours import check_parameters, check_two_cameras
-from support.launch_case import ExitsCleanly, WithPeer, describe, include
+from support.launch_case import ExitsCleanly, WithPeer, describe, node_of, source
 from support.ros_peer import Stream
+from support.waiting import wait_for
 
 #: "true" must stay a name.
 NAMES = ["front", "true"]
+
+#: Grows when launch hears that the node is active.
+ACTIVE: list[bool] = []
 
 
 @pytest.mark.launch_test
@@ -43,15 +52,23 @@ def generate_test_description():
     # The argument of this name wins over the file's.
     sections = {"/**": {"ros__parameters": {"num_threads": 2, "camera_names": ["other"]}}}
     file.write_text(yaml.safe_dump(sections))
+    arguments = {
+        "params_file": str(file),
+        "camera_names": ",".join(NAMES),
+        "namespace": "truck",
+        "image": "thermal/image_raw",
+        "backend": "bicubic",
+    }
+    ours = source("multi_camera")
     return describe(
-        include(
-            "multi_camera",
-            params_file=str(file),
-            camera_names=",".join(NAMES),
-            namespace="truck",
-            image="thermal/image_raw",
-            backend="bicubic",
-        )
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=node_of(ours),
+                goal_state="active",
+                entities=[OpaqueFunction(function=lambda _: ACTIVE.append(True))],
+            )
+        ),
+        IncludeLaunchDescription(ours, launch_arguments=arguments.items()),
     )
 
 
@@ -70,6 +87,10 @@ class TwoCameras(WithPeer, unittest.TestCase):
     def test_they_share_parameters(self):
         wanted = {"num_threads": 2, "backend": "bicubic", "camera_names": NAMES}
         check_parameters(self.peer, wanted, "/truck/super_resolution")
+
+    def test_its_transitions_are_seen(self):
+        self.peer.until("active", "/truck/super_resolution")
+        wait_for(lambda: ACTIVE == [True], "the node to be seen active")
 
 
 @launch_testing.post_shutdown_test()

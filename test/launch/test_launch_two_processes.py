@@ -28,10 +28,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test,
 
 import launch_testing
 import yaml
+from launch.actions import OpaqueFunction, RegisterEventHandler
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import StateTransition
 
 from support.behaviours import check_parameters, check_two_cameras
 from support.launch_case import ExitsCleanly, WithPeer, describe, include
 from support.ros_peer import Stream
+from support.waiting import wait_for
+
+#: Grows when launch hears that the rear camera's node is active.
+ACTIVE: list[bool] = []
 
 
 @pytest.mark.launch_test
@@ -43,7 +50,21 @@ def generate_test_description():
         "/truck/front/super_resolution": {"ros__parameters": {"num_threads": 2}},
     }
     file.write_text(yaml.safe_dump(sections))
+
+    def is_seen(event):
+        return (
+            isinstance(event, StateTransition)
+            and event.goal_state == "active"
+            and event.action.node_name == "/truck/rear/super_resolution"
+        )
+
     return describe(
+        RegisterEventHandler(
+            OnStateTransition(
+                matcher=is_seen,
+                entities=[OpaqueFunction(function=lambda _: ACTIVE.append(True))],
+            )
+        ),
         include(
             "multi_camera",
             params_file=str(file),
@@ -52,7 +73,7 @@ def generate_test_description():
             namespace="truck",
             image="thermal/image_raw",
             backend="bicubic",
-        )
+        ),
     )
 
 
@@ -72,6 +93,10 @@ class TwoProcesses(WithPeer, unittest.TestCase):
         for name, threads in (("front", 2), ("rear", 1)):
             wanted = {"num_threads": threads, "seed": 5, "camera_names": [""]}
             check_parameters(self.peer, wanted, f"/truck/{name}/super_resolution")
+
+    def test_transitions_are_seen_by_the_node_s_name(self):
+        self.peer.until("active", "/truck/rear/super_resolution")
+        wait_for(lambda: ACTIVE == [True], "the node to be seen active")
 
 
 @launch_testing.post_shutdown_test()

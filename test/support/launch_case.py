@@ -27,9 +27,10 @@ from pathlib import Path
 
 import pytest
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
 from launch.actions import IncludeLaunchDescription, SetLaunchConfiguration
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import LifecycleNode
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
 
@@ -48,12 +49,21 @@ def share() -> Path:
         pytest.skip("difiisr_ros is not installed: colcon build, then . install/setup.bash")
 
 
+def source(name: str) -> PythonLaunchDescriptionSource:
+    """One of the installed launch files."""
+    return PythonLaunchDescriptionSource(str(share() / "launch" / f"{name}.launch.py"))
+
+
 def include(name: str, **arguments: str) -> IncludeLaunchDescription:
     """One of the installed launch files, with these arguments."""
-    path = share() / "launch" / f"{name}.launch.py"
-    return IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(path)), launch_arguments=arguments.items()
-    )
+    return IncludeLaunchDescription(source(name), launch_arguments=arguments.items())
+
+
+def node_of(file: PythonLaunchDescriptionSource) -> LifecycleNode:
+    """The node that stands in a launch file, for event handlers of who includes it."""
+    entities = file.get_launch_description(LaunchContext()).entities
+    (node,) = [entity for entity in entities if isinstance(entity, LifecycleNode)]
+    return node
 
 
 def describe(*actions: object) -> LaunchDescription:
