@@ -71,11 +71,13 @@ NODES = {
     for node in (
         NodeHelp(
             "super_resolution_node",
-            "upscales every frame of a thermal camera four times in width and height, with the "
-            "camera's header, type and units. A lifecycle node that starts by itself.",
+            "upscales every frame of a thermal camera, or a part of it, four times in width and "
+            "height, or to another size, with the camera's header, type and units. A lifecycle "
+            "node that starts by itself.",
             (
                 "image_raw (sensor_msgs/Image; or image_raw/compressed)",
                 "camera_info (sensor_msgs/CameraInfo, beside the image)",
+                "~/roi (sensor_msgs/RegionOfInterest, latched; ~/CAMERA/roi with camera_names)",
             ),
             (
                 "sr/image_raw (sensor_msgs/Image; or sr/image_raw/compressed)",

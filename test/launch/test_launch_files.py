@@ -49,7 +49,8 @@ def test_arguments_are_declared_and_mirror_parameters(repository, name):
         assert argument.parameter in same_name
         spec = argument.parameter
         assert argument.description.startswith(spec.description)
-        assert argument.choices == (BOOLEANS if spec.type_name == "bool" else spec.choices)
+        texts = tuple(map(str, spec.choices))
+        assert argument.choices == (BOOLEANS if spec.type_name == "bool" else texts)
 
 
 def in_share(repository, path):
