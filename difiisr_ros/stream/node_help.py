@@ -118,7 +118,10 @@ NODES = {
         NodeHelp(
             "detection_mapper_node",
             "gives boxes that a detector found in results back in the camera's pixels.",
-            ("sr/detections (vision_msgs/Detection2DArray, or yolo_msgs' by message_type)",),
+            (
+                "sr/detections (vision_msgs/Detection2DArray, or yolo_msgs' by message_type)",
+                "camera_info, sr/camera_info (sensor_msgs/CameraInfo, with mapping camera_info)",
+            ),
             ("detections (the same type)",),
             detectors.MAPPER_TABLE,
             "--ros-args -r sr/detections:=/detector/detections",
