@@ -118,7 +118,7 @@ def test_a_point_is_seen_where_camera_info_says(size, fit, shape, scale):
 
 
 def test_what_was_set_and_is_not_read_is_named_once(log):
-    with Graph(scale=2, output_size=[64, 0]) as graph:
+    with Graph("-p", "output_size:=[64, 0]", scale=2) as graph:
         graph.connect()
         words = "scale 2, because output_size decides it"
         assert words in log.wait("not used")
