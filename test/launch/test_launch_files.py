@@ -206,6 +206,9 @@ def test_what_is_given_overrides_the_file_in_the_right_type(repository):
         "image": "/a/image",
         "camera_info": "/b/info",
         "namespace": "rig",
+        "scale": "2",
+        "output_size": "[640, 0]",
+        "roi": "1,2,3,4",
     }
     with launch_file(repository, "super_resolution") as module:
         (node,) = nodes(started(module, **given)).values()
@@ -214,6 +217,9 @@ def test_what_is_given_overrides_the_file_in_the_right_type(repository):
             "backend": "bicubic",
             "autostart": False,
             "use_sim_time": True,
+            "scale": 2,
+            "output_size": [640, 0],
+            "roi": [1, 2, 3, 4],
         }
     security = ["--enclave", "/super_resolution"]
     assert node["ros_arguments"] == [*security, "--log-level", "debug"]
