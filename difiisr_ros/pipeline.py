@@ -255,10 +255,11 @@ class SuperResolver:
             )
         return options
 
-    def warmup(self, height: int, width: int) -> None:
+    def warmup(self, height: int, width: int, region: Region | None = None) -> None:
         """Run at a frame size, so that the first real frame is not the slow one.
 
-        The size is the camera's, before the profile's crop, which counts where it leaves anything.
+        The size is the camera's, before the profile's crop, which counts where it leaves anything;
+        a region is one of :meth:`upscale`, and counts where it lies within.
         On a CUDA device three times: the first run chooses kernels, the second allocates what
         stays, and the third records the graph that is replayed from then on.
         """
@@ -266,10 +267,12 @@ class SuperResolver:
         lost = crop.top + crop.bottom, crop.left + crop.right
         if lost[0] < height and lost[1] < width:
             height, width = height - lost[0], width - lost[1]
+        if region is not None and (region.x >= width or region.y >= height):
+            region = None
         frame = np.zeros((height, width), np.uint8)
         frame[0, 0] = 255
         for _ in range(3 if self._backend.device.startswith("cuda") else 1):
-            self.upscale(frame, camera=camera)
+            self.upscale(frame, camera=camera, region=region)
         self.measurements = ()  # no camera's frame has come yet
 
     def upscale(

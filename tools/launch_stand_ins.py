@@ -186,6 +186,7 @@ def _plain(value: Any) -> Any:
     assert not isinstance(value, (str, list)), "launch would guess the type of a bare text"
     if kind(value) == "ParameterValue":
         (plain,) = value.args
-        assert value.kwargs == {"value_type": list[str] if isinstance(plain, list) else str}
+        expected = list[type(plain[0])] if isinstance(plain, list) else str
+        assert value.kwargs == {"value_type": expected}
         return plain
     return value

@@ -155,7 +155,8 @@ def is_parameter(argument: LaunchArgument) -> bool:
     """Whether an argument is a parameter and nothing else."""
     if argument.parameter is None or argument.default != "":
         return False
-    unset = argument.description.removeprefix(argument.parameter.description).strip()
+    unset = argument.description.removeprefix(argument.parameter.description)
+    unset = unset.removeprefix(" Separated by commas.").strip()
     return unset in ("Empty: as in params_file.", "Empty: the player's default.")
 
 

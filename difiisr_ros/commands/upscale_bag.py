@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from difiisr_ros.commands.result_infos import ResultInfos, region_of
 from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
@@ -36,7 +37,7 @@ from difiisr_ros.io.bags import (
 )
 from difiisr_ros.io.recorded_results import sort_topics
 from difiisr_ros.io.stack import COUNTS
-from difiisr_ros.messages.camera_info import CONVENTIONS, scale_camera_info
+from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.messages.write import output_format, to_output
 
 STORAGES = ("mcap", "sqlite3")
@@ -73,7 +74,7 @@ def upscale_bag(
     storage: str | None = None,
     unit: str = COUNTS,
 ) -> None:
-    """Copy a bag and add the super-resolved images and the scaled camera_info.
+    """Copy a bag and add the super-resolved images and their camera_info.
 
     A result has its frame's header and log time, and comes right after it. Messages that hold no
     usable frame are copied, and noted in ``outcome``; so is what a damaged bag has lost. One
@@ -85,7 +86,7 @@ def upscale_bag(
         outcome: Counts the frames, and collects what could not be used.
         topics: Image topics to upscale; None: all that are not results themselves.
         namespace: See :func:`result_topic`.
-        convention: Of :func:`scale_camera_info`.
+        convention: Of :func:`difiisr_ros.messages.camera_info.scale_camera_info`.
         storage: ``mcap``, ``sqlite3``, or None for the source's.
         unit: of the results: see :func:`in_unit`.
 
@@ -102,6 +103,7 @@ def upscale_bag(
         images = _choose(reader, topics, namespace, outcome)
         infos = _camera_infos(reader, images, namespace)
         checks = {topic: _check(topic, resolver, outcome) for topic in images}
+        of_results = ResultInfos(reader, images, resolver, convention)
         with BagWriter(target, storage or _storage_of(source)) as writer:
             for connection in reader.connections:
                 writer.add_topic_like(connection)
@@ -117,11 +119,11 @@ def upscale_bag(
                             progress.update()
                             record = reader.read_image(connection, log_time, data)
                             checks[topic](record)
+                            of_results.frame(topic, record.frame)
                             pixels, encoding = _upscale(record, resolver, unit)
                         elif topic in infos and kind == CAMERA_INFO:
                             info = reader.deserialize(connection, data)
-                            scale, crop = resolver.info.scale, resolver.camera.crop
-                            scaled = scale_camera_info(info, scale, convention, crop)
+                            scaled = of_results.of(topic, info)
                         else:
                             continue
                     except BackendUnavailable:  # no fault of the message
@@ -144,15 +146,19 @@ def in_unit(result: np.ndarray, frame: np.ndarray, resolver: Any, unit: str) -> 
     """A result in the unit that was asked for.
 
     Args:
-        result, frame: 4H x 4W, and the message's H x W before the camera's crop.
+        result, frame: as upscaled, and the message's H x W before the camera's crop.
         resolver: A ``SuperResolver``, whose camera says what a count is where ``unit`` needs it.
         unit: ``counts``: as it is; ``kelvin``, ``celsius``: float32, missing pixels NaN.
     """
     if unit == COUNTS:
         return result
     camera = resolver.camera
-    missing = missing_mask(camera.crop.of(frame), camera.missing)
-    return camera.temperatures.convert(result, unit, missing)
+    picture, region = camera.crop.of(frame), region_of(resolver)
+    geometry = resolver.geometry(*picture.shape)
+    shown = picture if region is None else region.clipped(*picture.shape[::-1]).of(picture)
+    missing = missing_mask(shown, camera.missing)
+    placed = None if missing is None else geometry.place_mask(missing)
+    return camera.temperatures.convert(result, unit, placed)
 
 
 def _upscale(record: ImageRecord, resolver: Any, unit: str) -> tuple[np.ndarray, str]:

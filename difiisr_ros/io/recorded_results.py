@@ -15,10 +15,11 @@
 """Which image topics of a bag are results of an earlier upscale, whatever they are called.
 
 Two marks, each sufficient: a name with ``/sr/`` in it, as the node and ``difiisr upscale`` give by
-default; or the pictures themselves: four times the size of another topic's with the same stamps,
-and the same scene. A truth that was recorded beside a camera's frames has the second mark too:
-upscaling it is no use either. Two cameras that are triggered together have equal stamps, but see
-the scene from two places, or in another band.
+default; or the pictures themselves: four times or twice the size of another topic's with the same
+stamps, and the same scene. A truth that was recorded beside a camera's frames has the second mark
+too: upscaling it is no use either. Two cameras that are triggered together have equal stamps, but
+see the scene from two places, or in another band. Results of another size, of a region, or as large
+as the frames are known by their names alone: pictures cannot tell them from a camera's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from difiisr_ros.core.scale import SCALE
+from difiisr_ros.core.scale import SCALES
 from difiisr_ros.io.bags import BagReader
 from difiisr_ros.io.other_cameras import other_cameras
 
@@ -76,9 +77,12 @@ def recorded_results(reader: BagReader, namespace: str = NAMESPACE) -> dict[str,
                 found[topic] = f"named /{name}/"
     if len(topics) - len(found) > 1:
         frames = _beginning(reader, len(topics))
-        for topic, camera in itertools.permutations(frames, 2):
-            if topic not in found and _shows_the_same(frames[topic], frames[camera]):
-                found[topic] = f"{camera} x{SCALE}"
+        # The largest scale first: x4 is also x2 of a result of x2.
+        for scale in sorted(set(SCALES) - {1}, reverse=True):
+            for topic, camera in itertools.permutations(frames, 2):
+                known = topic in found
+                if not known and _shows_the_same(frames[topic], frames[camera], scale):
+                    found[topic] = f"{camera} x{scale}"
     return found
 
 
@@ -111,10 +115,10 @@ def _reduce(frame: np.ndarray) -> _Frame:
     return _Frame(frame.shape, small)
 
 
-def _shows_the_same(pictures: dict[int, _Frame], frames: dict[int, _Frame]) -> bool:
-    """Whether every picture that has a frame's stamp is that frame, four times the size."""
+def _shows_the_same(pictures: dict[int, _Frame], frames: dict[int, _Frame], scale: int) -> bool:
+    """Whether every picture that has a frame's stamp is that frame, ``scale`` times the size."""
     pairs = [(pictures[stamp], frames[stamp]) for stamp in pictures if stamp in frames]
-    if any(a.shape != tuple(SCALE * side for side in b.shape) for a, b in pairs):
+    if any(a.shape != tuple(scale * side for side in b.shape) for a, b in pairs):
         return False
     alike = [_correlation(picture.small, frame.small) for picture, frame in pairs]
     told = [value for value in alike if value is not None][:_PAIRS]

@@ -24,36 +24,100 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from difiisr_ros.errors import FrameError
+from difiisr_ros.messages.camera_info import half_pixel
+
 
 @dataclass(frozen=True)
 class BoxMapping:
-    """From an enlarged image's pixels to the camera's.
+    """From a result's pixels to the camera's.
 
-    With ``centers`` 0 is the middle of the first pixel, as in camera_info; with ``edges`` its edge.
+    With ``coordinates`` ``centers`` 0 is the middle of the first pixel, as in camera_info; with
+    ``edges`` its edge.
     """
 
     scale: float = 4.0
-    """Pixels of the enlarged image a pixel of the camera's."""
+    """Pixels of the result a pixel of the camera's, along a row."""
     coordinates: str = "centers"
     offset_x: float = 0.0
     offset_y: float = 0.0
-    """Camera pixels that were left out at the left and the top before enlarging."""
+    """Camera pixels left of and above what the result shows: a crop's, or a region's offset."""
+    scale_y: float = 0.0
+    """Along a column; 0: as along a row."""
+    left: float = 0.0
+    top: float = 0.0
+    """Pixels of the result left of and above the camera's: a letterbox's bars. Negative: what was
+    cut off."""
+    picture: tuple[int, int] | None = None
+    """Width and height of the camera's image, where they are known."""
 
     def x(self, value: float) -> float:
         """A column."""
-        return self._place(value) + self.offset_x
+        return (value + self._half - self.left) / self.scale - self._half + self.offset_x
 
     def y(self, value: float) -> float:
         """A row."""
-        return self._place(value) + self.offset_y
+        return (value + self._half - self.top) / self._scale_y - self._half + self.offset_y
 
-    def length(self, value: float) -> float:
-        """A width or height."""
+    def width(self, value: float) -> float:
+        """A length along a row."""
         return value / self.scale
 
-    def _place(self, value: float) -> float:
-        half = 0.5 if self.coordinates == "centers" else 0.0
-        return (value + half) / self.scale - half
+    def height(self, value: float) -> float:
+        """A length along a column."""
+        return value / self._scale_y
+
+    def picture_of(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the camera's image, of which the result has this size.
+
+        What was left out at the right and at the bottom is not known without :attr:`picture`.
+        """
+        if self.picture is not None:
+            return self.picture
+        return (
+            round(self.width(width - 2 * self.left) + self.offset_x),
+            round(self.height(height - 2 * self.top) + self.offset_y),
+        )
+
+    @property
+    def _scale_y(self) -> float:
+        return self.scale_y or self.scale
+
+    @property
+    def _half(self) -> float:
+        return 0.5 if self.coordinates == "centers" else 0.0
+
+
+def mapping_between(
+    result: Any, camera: Any, coordinates: str, convention: str = "pixel_center"
+) -> BoxMapping:
+    """The mapping that two ``CameraInfo`` stand for: exact at every scale, size, fit and region.
+
+    Args:
+        result, camera: of the same frame.
+        coordinates: see :class:`BoxMapping`.
+        convention: by which the result's was made; see
+            :func:`difiisr_ros.messages.camera_info.scale_camera_info`.
+
+    Raises:
+        FrameError: one of them is not calibrated.
+    """
+    for name, info in (("the camera's", camera), ("the result's", result)):
+        if not (info.k[0] and info.k[4]):
+            raise FrameError(f"{name} camera_info has no calibration (K is 0)")
+    half = half_pixel(convention)
+    scales, offsets = [], []
+    for axis, focal, centre in (("x", 0, 2), ("y", 4, 5)):
+        bins = [max(getattr(i, f"binning_{axis}"), 1) for i in (result, camera)]
+        starts = [getattr(i.roi, f"{axis}_offset") for i in (result, camera)]
+        ratio = result.k[focal] / camera.k[focal]  # of the unbinned pixels
+        scales.append(float(ratio * bins[1] / bins[0]))
+        # The result's first edge, in unbinned pixels of its own, and of the camera's.
+        edge = (starts[0] - half - result.k[centre]) / ratio + camera.k[centre] + half
+        offsets.append(float((edge - starts[1]) / bins[1]))
+    area = camera.roi if camera.roi.width and camera.roi.height else camera
+    picture = area.width // max(camera.binning_x, 1), area.height // max(camera.binning_y, 1)
+    return BoxMapping(scales[0], coordinates, offsets[0], offsets[1], scales[1], picture=picture)
 
 
 def map_vision(message: Any, mapping: BoxMapping) -> Any:
@@ -61,7 +125,7 @@ def map_vision(message: Any, mapping: BoxMapping) -> Any:
     for detection in message.detections:
         box = detection.bbox
         _map_point(getattr(box.center, "position", box.center), mapping)
-        box.size_x, box.size_y = mapping.length(box.size_x), mapping.length(box.size_y)
+        box.size_x, box.size_y = mapping.width(box.size_x), mapping.height(box.size_y)
     return message
 
 
@@ -70,12 +134,11 @@ def map_yolo(message: Any, mapping: BoxMapping) -> Any:
     for detection in message.detections:
         box, mask = detection.bbox, detection.mask
         _map_point(box.center.position, mapping)
-        box.size.x, box.size.y = mapping.length(box.size.x), mapping.length(box.size.y)
+        box.size.x, box.size.y = mapping.width(box.size.x), mapping.height(box.size.y)
         for point in (*mask.data, *(k.point for k in detection.keypoints.data)):
             _map_point(point, mapping)
-        # The camera's picture, of which a crop had been left out.
-        mask.height = round(mapping.length(mask.height) + mapping.offset_y) if mask.height else 0
-        mask.width = round(mapping.length(mask.width) + mapping.offset_x) if mask.width else 0
+        if mask.width or mask.height:
+            mask.width, mask.height = mapping.picture_of(mask.width, mask.height)
     return message
 
 

@@ -24,15 +24,18 @@ import copy
 from typing import Any
 
 from difiisr_ros.core.crop import NO_CROP, Crop
+from difiisr_ros.core.output_geometry import OutputGeometry
+from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError, OptionError
 
 #: Where the centre of a pixel lies when an image is resampled.
 CONVENTIONS = ("pixel_center", "image_proc")
 
-# Row-major positions in K (3x3) and P (3x4). Focal lengths, skew, and in P the translations
-# (Tx, Ty of a stereo pair) are lengths in pixels; the principal point is a position.
-_K_LENGTHS, _K_CENTRE = (0, 1, 4), (2, 5)
-_P_LENGTHS, _P_CENTRE = (0, 1, 3, 5, 7), (2, 6)
+# Row-major positions in K (3x3) and P (3x4), along rows and along columns. Focal lengths, skew, and
+# in P the translations (Tx, Ty of a stereo pair) are lengths in pixels; the principal point is a
+# position.
+_K_LENGTHS, _K_CENTRE = ((0, 1), (4,)), (2, 5)
+_P_LENGTHS, _P_CENTRE = ((0, 1, 3), (5, 7)), (2, 6)
 
 _ROI = ("x_offset", "y_offset", "width", "height")
 
@@ -65,25 +68,78 @@ def scale_camera_info(
         FrameError: a size that, scaled, does not fit the message's 32 bits, or one that the crop
             leaves nothing of.
     """
-    if convention not in CONVENTIONS:
-        raise OptionError(
-            f"camera_info_convention is '{convention}'; accepted are {', '.join(CONVENTIONS)}"
-        )
+    shift = half_pixel(convention)
     if int(scale) != scale or scale < 1:
         raise OptionError(f"scale is {scale}; accepted are positive whole numbers")
     scale = int(scale)
-    shift = 0.5 if convention == "pixel_center" else 0.0
     info = crop_camera_info(info, crop)
     _check_sizes(info, scale)
     scaled = copy.deepcopy(info)
     scaled.width = info.width * scale
     scaled.height = info.height * scale
-    _scale_matrix(scaled.k, scale, shift, _K_LENGTHS, _K_CENTRE)
-    _scale_matrix(scaled.p, scale, shift, _P_LENGTHS, _P_CENTRE)
+    _map_matrices(scaled, (scale, scale), (0.0, 0.0), shift)
     # An offset is a whole number of pixels before the region's first one, so it scales without
     # the half pixel. An all-zero region means the whole image, and stays all-zero.
     for field in _ROI:
         setattr(scaled.roi, field, getattr(info.roi, field) * scale)
+    return scaled
+
+
+def result_camera_info(
+    info: Any,
+    geometry: OutputGeometry,
+    region: Region | None = None,
+    convention: str = "pixel_center",
+    crop: Crop = NO_CROP,
+) -> Any:
+    """The ``CameraInfo`` of a result of any size, of the whole frame or of a region.
+
+    At a whole scale it is that of :func:`scale_camera_info`. A region becomes its ``roi``, which is
+    added to one that the camera has, with ``do_rectify`` set; size, K and P stay those of the whole
+    scaled frame, as in image_proc's crop_decimate.
+
+    A result of another size is described as a camera of its own: width and height are the result's,
+    and two scales, bars, what was cut off, a region, and the camera's own binning and ``roi`` are
+    all in K and P, exactly; binning and ``roi`` are zero.
+
+    Args:
+        info, convention, crop: as of :func:`scale_camera_info`.
+        geometry: of the result, by :meth:`difiisr_ros.pipeline.SuperResolver.geometry`.
+        region: what of the frame, as the crop leaves it, the result shows; None: all.
+
+    Raises:
+        OptionError, FrameError: as :func:`scale_camera_info` does.
+    """
+    if geometry.is_plain:
+        scaled = scale_camera_info(info, geometry.scale, convention, crop)
+        return scaled if region is None else _with_region(scaled, region.times(geometry.scale))
+    shift = half_pixel(convention)
+    info = crop_camera_info(info, crop)
+    result = copy.deepcopy(info)
+    result.width, result.height = geometry.size
+    scales, moves = [], []
+    for scale, bars, bins, offset, start in (
+        (geometry.x_scale, geometry.left, info.binning_x, info.roi.x_offset, region and region.x),
+        (geometry.y_scale, geometry.top, info.binning_y, info.roi.y_offset, region and region.y),
+    ):
+        binned = max(bins, 1)
+        scales.append(scale / binned)
+        moves.append(bars - scale * (offset / binned + (start or 0)))
+    _map_matrices(result, (scales[0], scales[1]), (moves[0], moves[1]), shift)
+    result.binning_x = result.binning_y = 0
+    for field in _ROI:
+        setattr(result.roi, field, 0)
+    result.roi.do_rectify = False
+    return result
+
+
+def _with_region(scaled: Any, part: Region) -> Any:
+    """A scaled message, changed to be of a part of its image; pixels of the image."""
+    roi, bins = scaled.roi, (max(scaled.binning_x, 1), max(scaled.binning_y, 1))
+    roi.x_offset, roi.y_offset = roi.x_offset + bins[0] * part.x, roi.y_offset + bins[1] * part.y
+    roi.width, roi.height = bins[0] * part.width, bins[1] * part.height
+    roi.do_rectify = True
+    _check_sizes(scaled, 1)
     return scaled
 
 
@@ -136,12 +192,26 @@ def _check_sizes(info: Any, scale: int) -> None:
             )
 
 
-def _scale_matrix(
-    matrix: Any, scale: int, shift: float, lengths: tuple[int, ...], centre: tuple[int, ...]
+def half_pixel(convention: str) -> float:
+    """How far the first pixel's edge lies before position 0, in pixels; see scale_camera_info."""
+    if convention not in CONVENTIONS:
+        raise OptionError(
+            f"camera_info_convention is '{convention}'; accepted are {', '.join(CONVENTIONS)}"
+        )
+    return 0.5 if convention == "pixel_center" else 0.0
+
+
+def _map_matrices(
+    info: Any, scales: tuple[float, float], moves: tuple[float, float], shift: float
 ) -> None:
-    if matrix[0] == 0.0:
-        return  # uncalibrated: a principal point of 1.5 would look like a calibration
-    for i in lengths:
-        matrix[i] = matrix[i] * scale
-    for i in centre:
-        matrix[i] = scale * (matrix[i] + shift) - shift
+    """Scale K and P along rows and columns, and then move the principal point."""
+    for matrix, lengths, centre in (
+        (info.k, _K_LENGTHS, _K_CENTRE),
+        (info.p, _P_LENGTHS, _P_CENTRE),
+    ):
+        if matrix[0] == 0.0:
+            continue  # uncalibrated: a principal point of 1.5 would look like a calibration
+        for scale, move, along, c in zip(scales, moves, lengths, centre):
+            for i in along:
+                matrix[i] = matrix[i] * scale
+            matrix[c] = scale * (matrix[c] + shift) - shift + move

@@ -32,9 +32,11 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difiisr_ros.core.crop import Crop
+from difiisr_ros.core.output_geometry import OutputGeometry
 from difiisr_ros.core.radiometry import RangeSmoother
+from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError
-from difiisr_ros.messages.camera_info import scale_camera_info
+from difiisr_ros.messages.camera_info import result_camera_info
 from difiisr_ros.ros.qos import (
     TopicEvents,
     describe_publishers,
@@ -42,6 +44,7 @@ from difiisr_ros.ros.qos import (
     replay_qos,
     sensor_qos,
 )
+from difiisr_ros.ros.region_topic import RegionTopic
 from difiisr_ros.stream.frame_slot import FrameSlots
 from difiisr_ros.stream.shutter import ShutterWatch
 from difiisr_ros.stream.statistics import StreamStatistics, Throttle
@@ -59,6 +62,17 @@ class Arrival:
 
     message: Any
     time: float
+
+
+@dataclass(frozen=True)
+class View:
+    """What of the camera's image a result shows, and how: what its camera_info is made by."""
+
+    geometry: OutputGeometry
+    region: Region | None
+    """Of what the crop leaves; None: all of it."""
+    convention: str
+    crop: Crop
 
 
 class RoomInSlot(MutuallyExclusiveCallbackGroup):
@@ -90,9 +104,10 @@ class CameraStream:
         self.statistics = StreamStatistics()
         self.smoother = RangeSmoother(0.0)
         self.shutter = ShutterWatch()
-        #: The last result and its scale, to be published again while the shutter is closed.
-        self.last: tuple[Image | CompressedImage, int] | None = None
+        #: The last result and what it shows, to be published again while the shutter is closed.
+        self.last: tuple[Image | CompressedImage, View] | None = None
         self.complaints = Throttle()
+        self.region = RegionTopic(node, name, self.notice)
         self.greeted = False
         prefix = f"{name}/" if name else ""
         self._image_name = prefix + "image_raw"
@@ -105,7 +120,7 @@ class CameraStream:
         self.input_events = TopicEvents(self.image_topic)
         self.output_events = TopicEvents(self.output_topic)
         self._infos: OrderedDict[tuple[int, int], Any] = OrderedDict()
-        self._scaled: tuple[Any, Any] | None = None
+        self._scaled: tuple[Any, View, Any] | None = None
         self._stamp = (0, 0)
         self._image_publisher: Any = None
         self._info_publisher: Any = None
@@ -194,6 +209,7 @@ class CameraStream:
     def destroy(self) -> None:
         """Free the topics. Idempotent."""
         self.unsubscribe()
+        self.region.destroy()
         for publisher in (self._image_publisher, self._info_publisher):
             if publisher is not None:
                 self.node.destroy_lifecycle_publisher(publisher)
@@ -206,29 +222,31 @@ class CameraStream:
         self.last = None
         self.greeted = False
 
-    def publish(
-        self, image: Image | CompressedImage, scale: int, convention: str, crop: Crop
-    ) -> None:
-        """Publish a result, and its camera_info when the camera has one; see scale_camera_info."""
+    def publish(self, image: Image | CompressedImage, view: View) -> None:
+        """Publish a result, and its camera_info when the camera has one."""
         self._image_publisher.publish(image)
         info = self._info_for(image.header.stamp)
         if info is None:
             return
-        if self._scaled is None or self._scaled[0] is not info:
+        known = self._scaled
+        if known is None or known[0] is not info or known[1] != view:
+            how = view.geometry, view.region, view.convention, view.crop
             try:
-                self._scaled = (info, scale_camera_info(info, scale, convention, crop))
+                self._scaled = known = (info, view, result_camera_info(info, *how))
             except FrameError as error:  # no fault of the image, which is out already
-                self._notice_info(error)
+                words = f"camera_info on {self.info_topic} not used: {error}"
+                self.notice("unusable_camera_info", words)
                 return
-        scaled = self._scaled[1]
+        scaled = known[2]
         # Subscribers pair image and camera_info by equal stamps.
         scaled.header = image.header
         self._info_publisher.publish(scaled)
 
-    def _notice_info(self, error: FrameError) -> None:
-        self.statistics.noticed("unusable_camera_info")
-        if self.complaints.allow("unusable_camera_info") is not None:
-            self.node.get_logger().warning(f"camera_info on {self.info_topic} not used: {error}")
+    def notice(self, cause: str, words: str) -> None:
+        """Count something odd that was no obstacle, and log it unless it was a moment ago."""
+        self.statistics.noticed(cause)
+        if self.complaints.allow(cause) is not None:
+            self.node.get_logger().warning(words)
 
     @property
     def subscribed(self) -> bool:

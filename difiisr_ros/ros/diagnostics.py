@@ -28,9 +28,12 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from difiisr_ros.core.condition import FrameMeasurement
+from difiisr_ros.core.output_geometry import OutputGeometry
+from difiisr_ros.core.region import Region
 from difiisr_ros.ros.camera_stream import CameraStream
 from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.deadline import DeadlineController
+from difiisr_ros.stream.parameter_table import not_used
 from difiisr_ros.stream.statistics import StreamSnapshot
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -100,7 +103,7 @@ class DiagnosticsReport:
         waited = snapshot.seconds_since_input
         if snapshot.received and waited < state.parameters["stale_after"]:
             self._warned.pop(camera.name, None)  # when images stop again, that is news
-        conflict = camera.input_events.conflict(publishers)
+        conflict = camera.input_events.conflict(publishers) or camera.region.conflict()
         if state.lifecycle != "active":
             message = f"not subscribed: the node is {state.lifecycle}"
         elif not state.enabled:
@@ -192,6 +195,8 @@ class DiagnosticsReport:
             values.update({keys.duration(name, key): value for key, value in durations.items()})
         if snapshot.measurement is not None:
             values.update(_told(snapshot.measurement))
+        if snapshot.geometry is not None:
+            values.update(_shown(snapshot.geometry, snapshot.region))
         task = _task(camera, keys.INFERENCE)
         return self._status(task, level, message, camera.output_topic, values)
 
@@ -206,6 +211,7 @@ class DiagnosticsReport:
                 level, message = WARN, f"{message}, because {state.info.fallback}"
             if state.info.memory:
                 level, message = WARN, f"{message}; {state.info.memory}"
+        values["not used"] = "; ".join(not_used(state.parameters))
         clock, strange = state.clock
         if strange:
             level, message = WARN, f"{message}; {clock}"
@@ -228,6 +234,16 @@ def _told(measured: FrameMeasurement) -> dict[str, Any]:
         "noise (% of range)": 100 * measured.noise_share,
         "noise source": "estimated" if camera.noise is None else "profile",
         "blur (camera pixels)": "unknown" if camera.blur is None else f"{camera.blur:.3g}",
+    }
+
+
+def _shown(geometry: OutputGeometry, region: Region | None) -> dict[str, Any]:
+    """What the newest result shows of the camera's image, and how large."""
+    x, y = f"{geometry.x_scale:.4g}", f"{geometry.y_scale:.4g}"
+    return {
+        "result size": f"{geometry.size[0]}x{geometry.size[1]}",
+        "result scale": x if x == y else f"{x} x {y}",
+        "region": "whole frame" if region is None else str(region),
     }
 
 

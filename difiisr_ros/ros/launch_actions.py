@@ -78,13 +78,16 @@ def is_given(argument: str, text: str) -> Condition:
 
 def parameters(values: Mapping[str, Value | PathJoinSubstitution]) -> dict[str, Any]:
     """Values for a node's ``parameters``; a text stays one, though it may look like a number."""
-    types: dict[type, Any] = {str: str, list: list[str], PathJoinSubstitution: str}
-    return {
-        name: ParameterValue(value, value_type=types[type(value)])
-        if type(value) in types
-        else value
-        for name, value in values.items()
-    }
+    return {name: _typed(value) for name, value in values.items()}
+
+
+def _typed(value: Value | PathJoinSubstitution) -> Any:
+    if isinstance(value, list):
+        kind = list[int] if isinstance(value[0], int) else list[str]
+        return ParameterValue(value, value_type=kind)
+    if isinstance(value, (str, PathJoinSubstitution)):
+        return ParameterValue(value, value_type=str)
+    return value
 
 
 def tool_node(

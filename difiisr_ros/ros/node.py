@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""``super_resolution``: a lifecycle node that republishes thermal streams at four times the size.
+"""``super_resolution``: a lifecycle node that republishes thermal streams super-resolved.
 
 The slow part (loading, warming up) happens in *configure*; *activate* only subscribes. Callbacks
 store the newest message; one worker thread upscales and publishes, so that parameter services and
@@ -119,7 +119,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         return super().set_parameters_atomically(changes)
 
     def configure(self) -> None:
-        """Validate, load, warm up, create the publishers."""
+        """Validate, load, warm up, create the publishers, listen to what region is wanted."""
         rejected = self.parameters.rejected
         if rejected:
             raise OptionError("; ".join(rejected.values()))
@@ -136,6 +136,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
                 self.parameters["drop_policy"],
                 self.never_fatal(self._follow_demand),
             )
+            camera.region.subscribe()
 
     def _objection(self, values: Mapping[str, Any]) -> str | None:
         """Why what is loaded cannot take these parameters; None if it can, or nothing is."""

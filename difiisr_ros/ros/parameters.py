@@ -53,7 +53,7 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
         additional_constraints=f"Accepted: {spec.accepted}",
     )
     if spec.minimum is not None and spec.maximum is not None:
-        if spec.type_name == "int":
+        if spec.type_name in ("int", "int_array"):
             message.integer_range = [
                 IntegerRange(from_value=int(spec.minimum), to_value=int(spec.maximum), step=0)
             ]

@@ -32,17 +32,20 @@ from sensor_msgs.msg import CompressedImage, Image
 from difiisr_ros.core.condition import FrameMeasurement
 from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.oddities import FrameCheck
+from difiisr_ros.core.output_geometry import OutputGeometry
 from difiisr_ros.core.radiometry import ValueRange
+from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError, Interrupted, OptionError
 from difiisr_ros.messages.any_image import message_to_gray
 from difiisr_ros.messages.read import ImageFormat
 from difiisr_ros.messages.write import OutputFormat, output_format, to_output
-from difiisr_ros.ros.camera_stream import Arrival, CameraStream
+from difiisr_ros.ros.camera_stream import Arrival, CameraStream, View
 from difiisr_ros.ros.compressed import array_to_compressed
 from difiisr_ros.ros.conversions import array_to_image
 from difiisr_ros.ros.parameters import NodeParameters
 from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.parameter_table import HOLD, PASS, camera_profile, engine_options
+from difiisr_ros.stream.region_choice import in_camera_pixels, region_in
 from difiisr_ros.stream.settings import StreamSettings
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ class Frame:
     """Seconds from its arrival until it was begun."""
     shutter: bool
     """Whether it shows the camera's closed shutter."""
+    region: Region | None
+    """What of it is upscaled, in the pixels that the crop leaves; None: all."""
     latency: float | None = None
     """Seconds from its arrival to its publication; None if it has not been published."""
 
@@ -93,6 +98,8 @@ class Upscaler:
         self.engine = engine
         self.deadline = DeadlineController(settings.deadline, settings.num_steps)
         self._checks = {name: FrameCheck(engine.camera) for name in cameras}
+        self._not_used: tuple[str, ...] = ()
+        self._ask_region(settings.region)
 
     @classmethod
     def load(
@@ -116,9 +123,10 @@ class Upscaler:
         if 0 < height * width <= values["max_input_pixels"]:
             # What deadline_ms may reduce num_steps to must not be built while frames come.
             most = min(options["num_steps"], engine.max_steps)
+            region = region_in(parameters.settings.region, height, width, engine.camera.crop)
             for steps in range(1 if values["deadline_ms"] > 0 else most, most + 1):
                 engine.configure(num_steps=steps)
-                engine.warmup(height, width)
+                engine.warmup(height, width, region)
         upscaler = cls(cameras, logger, parameters, engine)
         # Also what was set while it was loaded.
         upscaler._apply(parameters.settings)
@@ -146,8 +154,8 @@ class Upscaler:
     def work(self, arrivals: Mapping[str, Arrival]) -> None:
         """Upscale and publish one frame of every camera that has one.
 
-        Frames of one shape and dtype are one batch. What is wrong with one camera's frame costs
-        the others nothing.
+        Frames of one shape, dtype and region are one batch. What is wrong with one camera's frame
+        costs the others nothing.
         """
         if self._parameters.settings is not self._settings:
             self._apply(self._parameters.settings)
@@ -157,14 +165,21 @@ class Upscaler:
         for name, arrival in arrivals.items():
             frame = self._prepare(self._cameras[name], arrival)
             if frame is not None:
-                groups.setdefault((frame.pixels.shape, frame.pixels.dtype), []).append(frame)
+                alike = frame.pixels.shape, frame.pixels.dtype, frame.region
+                groups.setdefault(alike, []).append(frame)
         for frames in groups.values():
             self._upscale(frames)
         if self.deadline.deadline > 0:
             self._observe([f for group in groups.values() for f in group])
 
     def _apply(self, settings: StreamSettings) -> None:
-        self._settings = settings
+        before, self._settings = self._settings, settings
+        if settings.region != before.region:
+            self._ask_region(settings.region)
+        if settings.not_used != self._not_used:
+            self._not_used = settings.not_used
+            for words in settings.not_used:
+                self._logger.warning(f"not used: {words}")
         wanted = settings.deadline, settings.num_steps
         if wanted != (self.deadline.deadline, self.deadline.num_steps):
             self.deadline = DeadlineController(*wanted)
@@ -173,6 +188,10 @@ class Upscaler:
             self._steps = settings.num_steps
         except OptionError as error:
             self._logger.error(f"parameters not applied: {error}")
+
+    def _ask_region(self, region: Region | None) -> None:
+        for camera in self._cameras.values():
+            camera.region.choice.ask(region)
 
     def _take_steps(self, steps: int) -> None:
         self.engine.configure(num_steps=steps)
@@ -203,7 +222,8 @@ class Upscaler:
             shutter = camera.shutter.sees(pixels, arrival.time)
             if shutter and self._is_done_with(camera, arrival):
                 return None
-            return Frame(camera, arrival, pixels, found, output, waited, shutter)
+            region = self._region(camera, pixels)
+            return Frame(camera, arrival, pixels, found, output, waited, shutter, region)
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
             self._failed(camera, error)
             return None
@@ -213,12 +233,21 @@ class Upscaler:
         camera.statistics.shutter()
         settings = self._settings
         if settings.shutter_frames == HOLD and camera.last is not None:
-            message, scale = camera.last
+            message, view = camera.last
             message.header = arrival.message.header
-            crop = self.engine.camera.crop
-            camera.publish(message, scale, settings.camera_info_convention, crop)
+            camera.publish(message, view)
             camera.statistics.held()
         return settings.shutter_frames != PASS
+
+    def _region(self, camera: CameraStream, pixels: np.ndarray) -> Region | None:
+        crop = self.engine.camera.crop
+        crop.of(pixels)  # raises where nothing is left
+
+        def notice(cause: str, words: str) -> None:
+            self._notice(camera, cause, words)
+
+        height, width = pixels.shape
+        return camera.region.choice.of(height, width, crop, notice)
 
     def _decode(
         self, camera: CameraStream, message: Image | CompressedImage
@@ -253,42 +282,49 @@ class Upscaler:
                 self._failed(frame.camera, error)
 
     def _run(self, frames: list[Frame]) -> list[np.ndarray]:
+        region = frames[0].region
         if len(frames) == 1:
-            return [self.engine.upscale(frames[0].pixels)]
-        return self.engine.upscale_batch([frame.pixels for frame in frames])
+            return [self.engine.upscale(frames[0].pixels, region=region)]
+        return self.engine.upscale_batch([frame.pixels for frame in frames], region=region)
 
     def _publish(
         self, frame: Frame, result: np.ndarray, seconds: float, measured: FrameMeasurement
     ) -> None:
         camera, settings, output = frame.camera, self._settings, frame.output
+        crop = self.engine.camera.crop
+        height, width = crop.of(frame.pixels).shape
+        geometry = self.engine.geometry(height, width, frame.region)
         shown = self._shown_range(frame, measured.value_range) if output.needs_range else None
         if settings.temperatures is None:
             array = to_output(result, output, shown)
         else:
-            array = self._temperatures(frame, result, settings)
+            array = self._temperatures(frame, result, geometry)
         header = frame.arrival.message.header
         if settings.compressed:
             message = array_to_compressed(array, output.name, header)
         else:
             message = array_to_image(array, output.name, header)
-        crop = self.engine.camera.crop
-        scale = len(result) // len(crop.of(frame.pixels))
-        camera.publish(message, scale, settings.camera_info_convention, crop)
-        camera.last = (message, scale) if settings.shutter_frames == HOLD else None
+        view = View(geometry, frame.region, settings.camera_info_convention, crop)
+        camera.publish(message, view)
+        camera.last = (message, view) if settings.shutter_frames == HOLD else None
         frame.latency = latency = time.monotonic() - frame.arrival.time
         late = 0 < self.deadline.deadline < latency
-        camera.statistics.published(latency, seconds, late, measured)
+        region = frame.region and in_camera_pixels(frame.region, crop)
+        camera.statistics.published(latency, seconds, late, measured, geometry, region)
         if not camera.greeted:
-            self._greet(frame, array, seconds, measured)
+            self._greet(frame, array, seconds, measured, region)
 
     def _temperatures(
-        self, frame: Frame, result: np.ndarray, settings: StreamSettings
+        self, frame: Frame, result: np.ndarray, geometry: OutputGeometry
     ) -> np.ndarray:
-        camera = self.engine.camera
-        scale = settings.scale or camera.temperatures
+        camera, settings = self.engine.camera, self._settings
+        scale = settings.temperature_scale or camera.temperatures
         assert scale is not None and settings.temperatures is not None, "refused when set"
-        missing = missing_mask(camera.crop.of(frame.pixels), camera.missing)
-        return scale.convert(result, settings.temperatures, missing)
+        pixels = camera.crop.of(frame.pixels)
+        shown = pixels if frame.region is None else frame.region.of(pixels)
+        missing = missing_mask(shown, camera.missing)
+        placed = None if missing is None else geometry.place_mask(missing)
+        return scale.convert(result, settings.temperatures, placed)
 
     def _shown_range(self, frame: Frame, measured: ValueRange) -> ValueRange:
         """What becomes black and white, where a jump of the range would be seen.
@@ -304,11 +340,17 @@ class Upscaler:
         return smoother.update(measured, frame.arrival.time)
 
     def _greet(
-        self, frame: Frame, array: np.ndarray, seconds: float, measured: FrameMeasurement
+        self,
+        frame: Frame,
+        array: np.ndarray,
+        seconds: float,
+        measured: FrameMeasurement,
+        region: Region | None,
     ) -> None:
         camera, info = frame.camera, self.engine.info
         camera.greeted = True
         (height, width), (out_height, out_width) = frame.pixels.shape, array.shape[:2]
+        part = f", of which {region}" if region else ""
         noise = ""
         if not measured.camera.is_reduced:
             noise = (
@@ -317,7 +359,7 @@ class Upscaler:
             )
         self._logger.info(
             f"first frame of {camera.image_topic}: {frame.format.encoding.name} "
-            f"{width}x{height}; publishing {frame.output.name} {out_width}x{out_height} on "
+            f"{width}x{height}{part}; publishing {frame.output.name} {out_width}x{out_height} on "
             f"{camera.output_topic}; backend {info.backend} on {info.device} "
             f"({info.precision}), {1e3 * seconds:.1f} ms; camera: "
             f"{measured.camera.describe()}{noise}"
@@ -339,14 +381,12 @@ class Upscaler:
         self._logger.error(f"frame of {camera.image_topic} dropped: {why}{more}")
 
     def _notice(self, camera: CameraStream, cause: str, message: str) -> None:
-        camera.statistics.noticed(cause)
-        if camera.complaints.allow(cause) is not None:
-            self._logger.warning(f"frame of {camera.image_topic}: {message}")
+        camera.notice(cause, f"frame of {camera.image_topic}: {message}")
 
 
 def _unknown_counts(settings: StreamSettings, engine: SuperResolver) -> str | None:
     """Why temperatures cannot be published; None if they can, or are not asked for."""
-    known = settings.scale is not None or engine.camera.temperatures is not None
+    known = settings.temperature_scale is not None or engine.camera.temperatures is not None
     if settings.temperatures is None or known:
         return None
     return (

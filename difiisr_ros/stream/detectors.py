@@ -20,8 +20,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from difiisr_ros.backends.libraries import missing
+from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.models.detector.yolo_layouts import LAYOUTS
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+
+BY_PARAMETERS, BY_CAMERA_INFO = "parameters", "camera_info"
 
 #: Every parameter of ``thermal_detector_node``.
 DETECTOR_TABLE: tuple[ParameterSpec, ...] = (
@@ -67,11 +70,28 @@ MAPPER_TABLE: tuple[ParameterSpec, ...] = (
         choices=("vision_msgs", "yolo_msgs"),
     ),
     ParameterSpec(
+        "mapping",
+        BY_PARAMETERS,
+        "Where the mapping comes from: the parameters here; or camera_info and sr/camera_info, "
+        "which tell of each frame any scale, output size and region, also one that moves, where "
+        "the camera is calibrated.",
+        Change.START,
+        choices=(BY_PARAMETERS, BY_CAMERA_INFO),
+    ),
+    ParameterSpec(
         "scale",
         4.0,
         "Pixels of the detector's image a pixel of the camera's, along each side.",
         Change.START,
-        minimum=1.0,
+        minimum=0.01,
+        maximum=64.0,
+    ),
+    ParameterSpec(
+        "scale_y",
+        0.0,
+        "The same from top to bottom, where it differs; 0: as scale.",
+        Change.START,
+        minimum=0.0,
         maximum=64.0,
     ),
     ParameterSpec(
@@ -85,10 +105,10 @@ MAPPER_TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "offset_x",
         0.0,
-        "Camera pixels that the super-resolution node's crop left out at the left.",
+        "Camera pixels that the super-resolution node's crop or region left out at the left.",
         Change.START,
         minimum=0.0,
-        maximum=8192.0,
+        maximum=65536.0,
     ),
     ParameterSpec(
         "offset_y",
@@ -96,7 +116,31 @@ MAPPER_TABLE: tuple[ParameterSpec, ...] = (
         "Camera pixels that it left out at the top.",
         Change.START,
         minimum=0.0,
-        maximum=8192.0,
+        maximum=65536.0,
+    ),
+    ParameterSpec(
+        "left",
+        0.0,
+        "Pixels of the detector's image left of the camera's: the bar of output_fit letterbox. "
+        "Negative: what output_fit crop cut off.",
+        Change.START,
+        minimum=-65536.0,
+        maximum=65536.0,
+    ),
+    ParameterSpec(
+        "top",
+        0.0,
+        "The same at the top.",
+        Change.START,
+        minimum=-65536.0,
+        maximum=65536.0,
+    ),
+    ParameterSpec(
+        "camera_info_convention",
+        CONVENTIONS[0],
+        "As the super-resolution node has it, for mapping camera_info.",
+        Change.START,
+        choices=CONVENTIONS,
     ),
 )
 

@@ -36,12 +36,14 @@ PACKAGE = "difiisr_ros"
 _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
 
 
-def _items(text: str) -> Value:
+def _items(text: str, kind: type[str] | type[int]) -> Value:
+    if kind is int:  # as in a YAML file, too
+        text = text.strip().removeprefix("[").removesuffix("]")
     items = [item.strip() for item in text.split(",")]
     if not all(items):
         # An empty camera name is one, but between commas it is a slip.
         raise ValueError("nothing between two commas, or after the last")
-    return items
+    return items if kind is str else [int(item) for item in items]
 
 
 @dataclass(frozen=True)
@@ -79,17 +81,17 @@ class LaunchArgument:
             OptionError: The text is no such value; names the argument and what is accepted.
         """
         assert self.parameter is not None
-        kind = type(self.parameter.default)
+        default = self.parameter.default
         value: Value = text
         try:
-            if kind is bool:
+            if isinstance(default, bool):
                 value = _BOOLEANS[text]
-            elif kind is list:
-                value = _items(text)
-            elif kind is not str:
-                value = kind(text)
+            elif isinstance(default, list):
+                value = _items(text, type(default[0]))
+            elif not isinstance(default, str):
+                value = type(default)(text)
         except (KeyError, ValueError) as error:
-            why = f" ({error})" if kind is list else ""
+            why = f" ({error})" if self.parameter.type_name == "string_array" else ""
             raise OptionError(
                 f"{self.name}:={text}: must be of type {self.parameter.type_name}, "
                 f"accepted: {self.parameter.accepted}{why}"
@@ -119,9 +121,9 @@ def of_parameters(
     for name in names:
         spec = table[name]
         default = (defaults or {}).get(name, "")
-        choices = tuple(_BOOLEANS) if spec.type_name == "bool" else spec.choices
+        choices = tuple(_BOOLEANS) if spec.type_name == "bool" else tuple(map(str, spec.choices))
         description = spec.description
-        if spec.type_name == "string_array":
+        if spec.type_name.endswith("_array"):
             description += " Separated by commas."
         if default == "":
             description += f" Empty: {unset}."

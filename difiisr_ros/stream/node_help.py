@@ -85,11 +85,13 @@ NODES = {
     for node in (
         NodeHelp(
             "super_resolution_node",
-            "upscales every frame of a thermal camera four times in width and height, with the "
-            "camera's header, type and units. A lifecycle node that starts by itself.",
+            "upscales every frame of a thermal camera, or a part of it, four times in width and "
+            "height, or to another size, with the camera's header, type and units. A lifecycle "
+            "node that starts by itself.",
             (
                 "image_raw (sensor_msgs/Image; or image_raw/compressed)",
                 "camera_info (sensor_msgs/CameraInfo, beside the image)",
+                "~/roi (sensor_msgs/RegionOfInterest, latched; ~/CAMERA/roi with camera_names)",
             ),
             (
                 "sr/image_raw (sensor_msgs/Image; or sr/image_raw/compressed)",
@@ -130,7 +132,10 @@ NODES = {
         NodeHelp(
             "detection_mapper_node",
             "gives boxes that a detector found in results back in the camera's pixels.",
-            ("sr/detections (vision_msgs/Detection2DArray, or yolo_msgs' by message_type)",),
+            (
+                "sr/detections (vision_msgs/Detection2DArray, or yolo_msgs' by message_type)",
+                "camera_info, sr/camera_info (sensor_msgs/CameraInfo, with mapping camera_info)",
+            ),
             ("detections (the same type)",),
             detectors.MAPPER_TABLE,
             "--ros-args -r sr/detections:=/detector/detections",

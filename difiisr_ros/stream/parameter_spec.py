@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-Value = bool | int | float | str | list[str]
+Value = bool | int | float | str | list[str] | list[int]
 
 
 class Change(Enum):
@@ -57,7 +57,7 @@ class ParameterSpec:
     change: Change = Change.CONFIGURE
     minimum: float | None = None
     maximum: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     item: str = ""
     """Regular expression that every item of a list must match."""
     item_rule: str = ""
@@ -65,26 +65,25 @@ class ParameterSpec:
 
     @property
     def type_name(self) -> str:
-        """``bool``, ``int``, ``double``, ``string`` or ``string_array``, as ROS calls them."""
-        names = {
-            bool: "bool",
-            int: "int",
-            float: "double",
-            str: "string",
-            list: "string_array",
-        }
+        """As ROS calls it: ``bool``, ``int``, ``double``, ``string``, or an array of one."""
+        names = {bool: "bool", int: "int", float: "double", str: "string"}
+        if isinstance(self.default, list):
+            return f"{names[type(self.default[0])]}_array"
         return names[type(self.default)]
 
     @property
     def accepted(self) -> str:
         """The accepted values in words, for messages and docs."""
         if self.choices:
-            return ", ".join(self.choices)
+            return ", ".join(map(str, self.choices))
         if self.item_rule:
             return self.item_rule
         if self.minimum is not None and self.maximum is not None:
-            form = ",d" if self.type_name == "int" else "g"
-            return f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
+            form = "g" if self.type_name == "double" else ",d"
+            limits = f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
+            if isinstance(self.default, list):
+                return f"{len(self.default)} whole numbers, each {limits}"
+            return limits
         return "true, false" if self.type_name == "bool" else f"any {self.type_name}"
 
     def check(self, value: Any) -> str | None:
@@ -106,12 +105,23 @@ class ParameterSpec:
         return f"{self.name} is {value!r}; accepted: {self.accepted}" if wrong else None
 
     def _check_items(self, items: list[Any]) -> str | None:
+        if self.type_name == "int_array":
+            return self._check_numbers(items)
         wrong = [f"{i!r} is none" for i in items if not self._is_item(i)]
         wrong += [f"{i!r} is there twice" for i in items if items.count(i) > 1]
         if wrong or not items:
             reason = wrong[0] if wrong else "at least one is needed"
             return f"{self.name} is {items!r}; accepted: {self.accepted}; {reason}"
         return None
+
+    def _check_numbers(self, items: list[Any]) -> str | None:
+        assert isinstance(self.default, list)
+        assert self.minimum is not None and self.maximum is not None
+        low, high = self.minimum, self.maximum
+        fine = all(type(item) is int and low <= item <= high for item in items)
+        if fine and len(items) == len(self.default):
+            return None
+        return f"{self.name} is {items!r}; accepted: {self.accepted}"
 
     def _is_item(self, item: Any) -> bool:
         return type(item) is str and re.fullmatch(self.item, item) is not None

@@ -34,18 +34,22 @@ from difiisr_ros.core.camera_profile import (
 from difiisr_ros.core.crop import parse_crop
 from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
 from difiisr_ros.core.missing import parse_missing
+from difiisr_ros.core.output_geometry import OUTPUT_FITS, check_output_size
 from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.core.scale import SCALES
 from difiisr_ros.core.temperature import TEMPERATURES
 from difiisr_ros.errors import OptionError
 from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.options import LIMITS, UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+from difiisr_ros.stream.region_choice import parse_region
 
 #: A name that may be part of a topic's; or none, for topics without one.
 _CAMERA_NAME = r"([A-Za-z][A-Za-z0-9_]*)?"
 
 _ENGINE_DEFAULTS = UpscaleOptions()
+_MOST_A_SIDE = 1 << 16
 
 SAME = "same"
 PASS, HOLD, DROP = "pass", "hold", "drop"
@@ -137,6 +141,40 @@ TABLE: tuple[ParameterSpec, ...] = (
         "Height in pixels of the frame that configure runs through the model; 0 skips it.",
         minimum=0,
         maximum=8192,
+    ),
+    # How large results are, and of what.
+    ParameterSpec(
+        "scale",
+        _ENGINE_DEFAULTS.scale,
+        "How many times larger results are, along each side, where output_size does not decide it.",
+        Change.LIVE,
+        choices=SCALES,
+    ),
+    ParameterSpec(
+        "output_size",
+        list(_ENGINE_DEFAULTS.output_size),
+        "Width and height of results instead, in pixels; a 0 follows from the other and keeps the "
+        "frame's shape. [0, 0]: none.",
+        Change.LIVE,
+        minimum=0,
+        maximum=_MOST_A_SIDE,
+    ),
+    ParameterSpec(
+        "output_fit",
+        _ENGINE_DEFAULTS.output_fit,
+        "How a frame of another shape fits output_size: stretch; letterbox, all of it between gray "
+        "bars; or crop, its middle.",
+        Change.LIVE,
+        choices=OUTPUT_FITS,
+    ),
+    ParameterSpec(
+        "roi",
+        [0, 0, 0, 0],
+        "Region of interest, the part of the camera's image that is upscaled and published: x, y, "
+        "width and height in its pixels, until ~/roi says another. [0, 0, 0, 0]: all of it.",
+        Change.LIVE,
+        minimum=0,
+        maximum=_MOST_A_SIDE,
     ),
     # How a frame is upscaled.
     ParameterSpec(
@@ -406,6 +444,9 @@ ENGINE = {
             "precision",
             "strict_backend",
             "num_threads",
+            "scale",
+            "output_size",
+            "output_fit",
             "num_steps",
             "seed",
             "consistency",
@@ -433,7 +474,19 @@ def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str
     What ``quality`` presets is as the preset says.
     """
     names = ENGINE_LIVE if live else tuple(ENGINE)
-    return {**{ENGINE[name]: values[name] for name in names}, **preset(values["quality"])}
+    options = {ENGINE[name]: values[name] for name in names}
+    options["output_size"] = tuple(options["output_size"])
+    return {**options, **preset(values["quality"])}
+
+
+def not_used(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of the parameters was set and is not read, in words."""
+    sized = any(values["output_size"])
+    if sized and values["scale"] != BY_NAME["scale"].default:
+        return (f"scale {values['scale']}, because output_size decides it",)
+    if not sized and values["output_fit"] != BY_NAME["output_fit"].default:
+        return (f"output_fit {values['output_fit']}, because output_size is not set",)
+    return ()
 
 
 def camera_profile(values: Mapping[str, Any]) -> CameraProfile:
@@ -450,6 +503,8 @@ def check_together(values: Mapping[str, Any]) -> str | None:
     try:
         parse_missing(values["missing"])
         parse_crop(values["crop"] or "0,0,0,0")
+        check_output_size(tuple(values["output_size"]))
+        parse_region(values["roi"])
     except OptionError as error:
         return str(error)
     if values["range_mode"] == "fixed" and not values["range_min"] < values["range_max"]:

@@ -45,6 +45,10 @@ NODE = {
     "output_transport": "raw",
     "output_encoding": "same",
     "output_unit": "same",
+    "scale": 4,
+    "output_size": [0, 0],
+    "output_fit": "stretch",
+    "roi": [0, 0, 0, 0],
     "deadline_ms": 0.0,
     "lazy": False,
 }

@@ -20,8 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from difiisr_ros.core.region import Region
 from difiisr_ros.core.temperature import TemperatureScale
-from difiisr_ros.stream.parameter_table import SAME, engine_options
+from difiisr_ros.stream.parameter_table import SAME, engine_options, not_used
+from difiisr_ros.stream.region_choice import parse_region
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class StreamSettings:
     output_encoding: str
     temperatures: str | None
     """Unit of the results, or None for the camera's counts."""
-    scale: TemperatureScale | None
+    temperature_scale: TemperatureScale | None
     """What a count is, where parameters say so and not the camera's profile."""
     compressed: bool
     """Whether results are published as png."""
@@ -49,12 +51,17 @@ class StreamSettings:
     """Seconds over which the range that is shown is smoothed."""
     shutter_frames: str
     """What is done with frames of a closed shutter: ``pass``, ``hold`` or ``drop``."""
+    region: Region | None
+    """Of the camera's image, as the parameter ``roi`` says; None: all of it."""
+    not_used: tuple[str, ...]
+    """What was set and is not read, in words."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> StreamSettings:
         """Made from all values of :data:`difiisr_ros.stream.parameter_table.TABLE`."""
         engine = engine_options(values, live=True)
         unit, per_count = values["output_unit"], values["kelvin_per_count"]
+        temperatures = TemperatureScale(per_count, values["kelvin_offset"]) if per_count else None
         return cls(
             engine=engine,
             num_steps=engine["num_steps"],
@@ -62,10 +69,12 @@ class StreamSettings:
             max_input_pixels=values["max_input_pixels"],
             output_encoding=values["output_encoding"] if unit == SAME else "32FC1",
             temperatures=None if unit == SAME else unit,
-            scale=TemperatureScale(per_count, values["kelvin_offset"]) if per_count else None,
+            temperature_scale=temperatures,
             compressed=values["output_transport"] == "compressed",
             camera_info_convention=values["camera_info_convention"],
             fixed_range=values["range_mode"] == "fixed",
             range_time_constant=values["range_time_constant"],
             shutter_frames=values["shutter_frames"],
+            region=parse_region(values["roi"]),
+            not_used=not_used(values),
         )

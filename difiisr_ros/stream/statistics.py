@@ -25,6 +25,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from difiisr_ros.core.condition import FrameMeasurement
+from difiisr_ros.core.output_geometry import OutputGeometry
+from difiisr_ros.core.region import Region
 from difiisr_ros.stream.rates import RateMeter, RollingDurations
 
 
@@ -50,6 +52,10 @@ class StreamSnapshot:
     last_input: str
     measurement: FrameMeasurement | None
     """Of the newest frame that was published; None before the first."""
+    geometry: OutputGeometry | None
+    """Of its result."""
+    region: Region | None
+    """What of the camera's image it shows; None: all."""
     oddities: dict[str, str]
     """What looks wrong about the frames, in words by cause."""
 
@@ -75,6 +81,8 @@ class StreamStatistics:
         self._since = time.monotonic()
         self._last_error = self._last_input = ""
         self._measurement: FrameMeasurement | None = None
+        self._geometry: OutputGeometry | None = None
+        self._region: Region | None = None
         self._oddities: dict[str, str] = {}
 
     def start(self) -> None:
@@ -96,11 +104,14 @@ class StreamStatistics:
         upscale: float,
         late: bool,
         measurement: FrameMeasurement | None = None,
+        geometry: OutputGeometry | None = None,
+        region: Region | None = None,
     ) -> None:
         """A result was published, perhaps after its deadline; durations in seconds."""
         with self._lock:
             self._published += 1
             self._measurement = measurement
+            self._geometry, self._region = geometry, region
             self._late += late
         self._output_rate.tick()
         self.latency.add(latency)
@@ -173,6 +184,8 @@ class StreamStatistics:
                 last_error=self._last_error,
                 last_input=self._last_input,
                 measurement=self._measurement,
+                geometry=self._geometry,
+                region=self._region,
                 oddities=dict(self._oddities),
             )
 

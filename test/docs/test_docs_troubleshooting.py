@@ -164,6 +164,8 @@ def causes():
                     rejected |= {way.value for way in ways if isinstance(way, ast.Constant)}
                 elif name in ("Notice", "noticed") and texts:
                     noticed.add(texts[0])
+                elif name in ("notice", "_notice") and len(node.args) == 2 and texts:
+                    noticed.add(texts[0])  # a cause and words
     # upscaling.py gives these to what has no cause of its own.
     source = (REPOSITORY / "difiisr_ros" / "ros" / "upscaling.py").read_text()
     assert '"internal_error"' in source and '"unusable_frame"' in source

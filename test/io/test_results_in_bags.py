@@ -57,8 +57,9 @@ def found(path, **options):
         return recorded_results(reader, **options)
 
 
-def upscaled(frames):
-    return [cv2.resize(f, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC) for f in frames]
+def upscaled(frames, scale=4):
+    how = {"fx": scale, "fy": scale, "interpolation": cv2.INTER_CUBIC}
+    return [cv2.resize(f, None, **how) for f in frames]
 
 
 def test_results_are_known_by_name_and_by_what_they_show(tmp_path, scene):
@@ -79,6 +80,25 @@ def test_results_are_known_by_name_and_by_what_they_show(tmp_path, scene):
         "/cam/mine/image_raw": "named /mine/",
         "/cam/x4/image_raw": "/cam/image_raw x4",
         "/hd": "/cam/image_raw x4",
+    }
+
+
+def test_results_of_every_scale_are_known(tmp_path, scene):
+    """Those as large as the frames by their name: which of two is the camera's cannot be seen."""
+    lr, _ = scene
+    topics = {
+        "/cam/x4/image_raw": upscaled(lr),
+        "/cam/x2/image_raw": upscaled(lr, 2),
+        "/cam/image_raw": lr,
+        "/cam/x1/image_raw": lr,
+        "/cam/sr/image_raw": lr,
+        "/other/sr/image_raw": upscaled(lr, 3),
+    }
+    assert found(write(tmp_path / "bag", topics)) == {
+        "/cam/sr/image_raw": "named /sr/",
+        "/other/sr/image_raw": "named /sr/",
+        "/cam/x4/image_raw": "/cam/image_raw x4",
+        "/cam/x2/image_raw": "/cam/image_raw x2",
     }
 
 

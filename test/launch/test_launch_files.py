@@ -63,7 +63,8 @@ def test_arguments_are_declared_and_mirror_parameters(repository, name):
         assert argument.parameter in same_name
         spec = argument.parameter
         assert argument.description.startswith(spec.description)
-        assert argument.choices == (BOOLEANS if spec.type_name == "bool" else spec.choices)
+        texts = tuple(map(str, spec.choices))
+        assert argument.choices == (BOOLEANS if spec.type_name == "bool" else texts)
 
 
 def in_share(repository, path):
@@ -222,6 +223,9 @@ def test_what_is_given_overrides_the_file_in_the_right_type(repository):
         "image": "/a/image",
         "camera_info": "/b/info",
         "namespace": "rig",
+        "scale": "2",
+        "output_size": "[640, 0]",
+        "roi": "1,2,3,4",
     }
     with launch_file(repository, "super_resolution") as module:
         (node,) = nodes(started(module, **given)).values()
@@ -230,6 +234,9 @@ def test_what_is_given_overrides_the_file_in_the_right_type(repository):
             "backend": "bicubic",
             "autostart": False,
             "use_sim_time": True,
+            "scale": 2,
+            "output_size": [640, 0],
+            "roi": [1, 2, 3, 4],
         }
     security = ["--enclave", "/super_resolution"]
     assert node["ros_arguments"] == [*security, "--log-level", "debug"]

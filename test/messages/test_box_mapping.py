@@ -17,11 +17,15 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from types import SimpleNamespace as Fields
 
 import pytest
 
-from difiisr_ros.messages.box_mapping import BoxMapping, map_vision, map_yolo
+from difiisr_ros.errors import FrameError
+from difiisr_ros.messages.box_mapping import BoxMapping, map_vision, map_yolo, mapping_between
+from difiisr_ros.messages.camera_info import result_camera_info
+from support.camera_infos import CAMERAS, CROPS, IMAGE, REGIONS, SIZES, camera, shown
 
 
 @pytest.mark.parametrize(
@@ -38,13 +42,50 @@ from difiisr_ros.messages.box_mapping import BoxMapping, map_vision, map_yolo
 def test_places(coordinates, result, camera):
     mapping = BoxMapping(4.0, coordinates)
     assert mapping.x(result) == mapping.y(result) == camera
-    assert mapping.length(result) == result / 4
+    assert mapping.width(result) == mapping.height(result) == result / 4
 
 
 def test_a_crop_is_put_back_and_another_scale_taken():
     mapping = BoxMapping(2.0, "centers", offset_x=3.0, offset_y=5.0)
     assert (mapping.x(20.5), mapping.y(20.5)) == (13.0, 15.0)
-    assert mapping.length(20.5) == 10.25
+    assert mapping.width(20.5) == mapping.height(20.5) == 10.25
+
+
+def test_two_scales_and_a_letterbox():
+    mapping = BoxMapping(2.0, "edges", 3.0, 5.0, scale_y=4.0, left=10.0, top=-20.0)
+    assert (mapping.x(10.0), mapping.y(-20.0)) == (3.0, 5.0)
+    assert (mapping.x(30.0), mapping.y(0.0)) == (13.0, 10.0)
+    assert (mapping.width(8.0), mapping.height(8.0)) == (4.0, 2.0)
+    assert mapping.picture_of(340, 440) == (3 + 160, 5 + 120)
+
+
+@pytest.mark.parametrize("coordinates", ["centers", "edges"])
+@pytest.mark.parametrize("convention", ["pixel_center", "image_proc"])
+@pytest.mark.parametrize("part", REGIONS)
+@pytest.mark.parametrize("size", SIZES)
+def test_two_calibrations_say_the_mapping(size, part, convention, coordinates):
+    half = 0.5 if coordinates == "centers" else 0.0
+    for known, crop in itertools.product(CAMERAS.values(), CROPS):
+        info = camera(**known)
+        geometry, whole = shown(size, part, crop)
+        result = result_camera_info(info, geometry, REGIONS[part], convention, crop)
+        mapping = mapping_between(result, info, coordinates, convention)
+        for column, row in ((0.0, 0.0), (17.3, 40.1)):
+            x = geometry.x_scale * (column + half - crop.left - whole.x) + geometry.left - half
+            y = geometry.y_scale * (row + half - crop.top - whole.y) + geometry.top - half
+            found = mapping.x(x), mapping.y(y)
+            assert found == pytest.approx((column, row), abs=1e-9), (known, crop)
+        lengths = mapping.width(geometry.x_scale), mapping.height(geometry.y_scale)
+        assert lengths == pytest.approx((1, 1))
+        assert mapping.picture_of(1, 1) == IMAGE
+
+
+@pytest.mark.parametrize("without", ["camera", "result"])
+def test_without_a_calibration_there_is_no_such_mapping(without):
+    infos = {"camera": camera(), "result": camera()}
+    infos[without].k = [0.0] * 9
+    with pytest.raises(FrameError, match=rf"the {without}'s camera_info has no calibration"):
+        mapping_between(infos["result"], infos["camera"], "edges")
 
 
 def detection(centre):

@@ -91,7 +91,7 @@ def offline(kind, sent):
             return super().create_publisher(message_type, topic, depth, **options)
 
         def create_subscription(self, message_type, topic, callback, qos, **options):
-            if message_type is Image:
+            if not topic.endswith("detections"):
                 return super().create_subscription(message_type, topic, callback, qos, **options)
             return Fields(topic=topic, callback=callback)
 

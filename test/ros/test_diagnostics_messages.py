@@ -39,6 +39,7 @@ def _message(model: str = "lite", backend: str = "torch", output_hz: float = 10.
     snapshot = SimpleNamespace(
         input_hz=30.0, output_hz=output_hz, published=5, skipped=0, late=0,
         latency_ms={"p50": 90.0}, upscale_ms={}, overhead_ms={}, measurement=None,
+        geometry=None,
     )  # fmt: skip
     deadline = SimpleNamespace(skipping=False, steps=1, num_steps=1, deadline=0.0)
     info = SimpleNamespace(model=model, backend=backend)

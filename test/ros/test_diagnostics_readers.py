@@ -26,11 +26,13 @@ pytest.importorskip("diagnostic_msgs")
 from difiisr_ros.commands.demo_report import node_figures
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import FrameMeasurement
+from difiisr_ros.core.output_geometry import plan
 from difiisr_ros.pipeline import SuperResolverInfo
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.monitor import INPUT, OUTPUT, Monitor
 from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream.frames_done import without_result
+from difiisr_ros.stream.parameter_table import TABLE
 from difiisr_ros.stream.replay import ReplayProgress, Stage
 from difiisr_ros.stream.statistics import StreamSnapshot
 
@@ -61,6 +63,7 @@ def _message(lifecycle: str = "active", failure: str = "", subscribers: int = 1,
         latency_ms={p: 10.0 * n for p, n in durations.items()},
         upscale_ms={p: 1.0 * n for p, n in durations.items()},
         overhead_ms={}, last_error="", last_input="mono8 8x8", measurement=MEASURED, oddities={},
+        geometry=plan((8, 8), 4), region=None,
     )  # fmt: skip
     stream = SimpleNamespace(
         name=camera, image_topic=NAMES[INPUT], info_topic="/rig/camera_info",
@@ -68,12 +71,12 @@ def _message(lifecycle: str = "active", failure: str = "", subscribers: int = 1,
         statistics=SimpleNamespace(snapshot=lambda: snapshot),
         publishers_of_input=lambda: (1, "1 publisher"),
         input_events=SimpleNamespace(conflict=lambda _: "", matched=1, lost=0),
+        region=SimpleNamespace(conflict=lambda: ""),
         output_conflict=lambda: "", output_subscribers=lambda: subscribers,
     )  # fmt: skip
     deadline = SimpleNamespace(skipping=False, steps=2, num_steps=2, deadline=0.0)
-    state = NodeState(
-        lifecycle, failure, {"stale_after": 5.0}, INFO, deadline, True, ("", False), 0
-    )
+    parameters = {spec.name: spec.default for spec in TABLE}
+    state = NodeState(lifecycle, failure, parameters, INFO, deadline, True, ("", False), 0)
     return DiagnosticsReport(NODE).build({"": stream}, state)
 
 

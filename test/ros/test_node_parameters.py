@@ -77,6 +77,7 @@ def test_declared_as_the_table_says(graph):
         "double": ParameterType.PARAMETER_DOUBLE,
         "string": ParameterType.PARAMETER_STRING,
         "string_array": ParameterType.PARAMETER_STRING_ARRAY,
+        "int_array": ParameterType.PARAMETER_INTEGER_ARRAY,
     }
     for spec, descriptor in zip(TABLE, response.descriptors):
         assert descriptor.type == kinds[spec.type_name], spec.name
@@ -108,6 +109,12 @@ def test_nothing_is_declared_outside_the_table(graph):
         ("range_mode", "auto", "percentile"),
         ("autostart", False, ""),
         ("tile_overlap", 640, "tile"),
+        ("scale", 3, "accepted: 4, 2, 1"),
+        ("output_size", [640], "2 whole numbers, each 0 to 65 536"),
+        ("output_size", [65536, 65536], "at most 67108864"),
+        ("output_fit", "fill", "stretch, letterbox, crop"),
+        ("roi", [0, 0, 40, 70000], "4 whole numbers, each 0 to 65 536"),
+        ("roi", [5, 0, 0, 0], "four zeros are the whole frame"),
     ],
 )
 def test_refused_with_a_reason(graph, name, value, because):
@@ -117,7 +124,8 @@ def test_refused_with_a_reason(graph, name, value, because):
     assert because in reason
     assert name in reason or name == "autostart"
     assert graph.node.parameters[name] == before
-    assert graph.node.get_parameter(name).value == before
+    now = graph.node.get_parameter(name).value
+    assert (list(now) if isinstance(before, list) else now) == before
 
 
 def test_a_set_of_which_one_is_wrong_changes_nothing(graph):

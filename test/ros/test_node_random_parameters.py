@@ -40,8 +40,8 @@ any_value = st.one_of(
     st.floats(),
     st.sampled_from([0.5, -1.0, math.nan, math.inf]),
     st.text(max_size=5),
-    st.sampled_from(sorted({choice for name in LIVE for choice in BY_NAME[name].choices})),
-    st.lists(st.integers(0, 9), max_size=2),
+    st.sampled_from(sorted({str(c) for name in LIVE for c in BY_NAME[name].choices})),
+    st.lists(st.integers(0, 9), max_size=4),
     st.lists(st.text(max_size=2), max_size=2),
     st.just(None),
 )
@@ -59,6 +59,10 @@ def change(draw):
     if spec.type_name == "bool":
         return name, draw(st.booleans())
     low, high = spec.minimum, spec.maximum
+    if spec.type_name == "int_array":
+        number = st.one_of(st.just(0), st.integers(low, 40), st.integers(low, high))
+        count = len(spec.default)
+        return name, draw(st.lists(number, min_size=count, max_size=count))
     if spec.type_name == "int":
         return name, draw(st.one_of(st.integers(low, min(high, 64)), st.integers(low, high)))
     return name, draw(st.floats(low, high))

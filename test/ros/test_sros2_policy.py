@@ -75,7 +75,7 @@ def running(node: Node):
         (Monitor, {}),
         (FramePlayer, {"wait_for_subscribers": 9}),
         (ThermalDetector, {}),
-        (DetectionMapper, {}),
+        (DetectionMapper, {"mapping": "camera_info"}),
     ],
 )
 def test_an_enclave_allows_what_its_node_has(repository, monkeypatch, kind, parameters):

@@ -44,6 +44,10 @@ def value(name, text):
         ("backend", "torch", "torch"),
         ("camera_names", "front, rear,cam_2", ["front", "rear", "cam_2"]),
         ("camera_names", "true", ["true"]),
+        ("scale", "2", 2),
+        ("output_size", "[640, 0]", [640, 0]),
+        ("output_size", "640,0", [640, 0]),
+        ("roi", " [1,2, 3 ,4] ", [1, 2, 3, 4]),
     ],
 )
 def test_texts_become_values_of_the_parameters_type(name, text, expected):
@@ -68,6 +72,15 @@ def test_texts_become_values_of_the_parameters_type(name, text, expected):
         ("camera_names", "front,", "nothing between two commas, or after the last"),
         ("camera_names", "2nd", "camera_names:=2nd: .*accepted: different names.*'2nd' is none"),
         ("camera_names", "front rear", "'front rear' is none"),
+        ("scale", "3", "scale:=3: scale is 3; accepted: 4, 2, 1"),
+        (
+            "output_size",
+            "640x480",
+            "of type int_array, accepted: 2 whole numbers, each 0 to 65 536",
+        ),
+        ("output_size", "640,", "of type int_array, accepted: 2 whole numbers, each 0 to 65 536$"),
+        ("output_size", "640", r"output_size is \[640\]; accepted: 2 whole numbers"),
+        ("roi", "0,0,-1,5", "accepted: 4 whole numbers"),
         ("camera_names", "front,rear,front", "'front' is there twice"),
     ],
 )

@@ -32,6 +32,7 @@ from difiisr_ros.stream.parameter_table import (
     TABLE,
     check_together,
     engine_options,
+    not_used,
 )
 from support.paths import REPOSITORY
 
@@ -62,6 +63,14 @@ def test_names_are_unique_and_defaults_are_accepted():
         ("camera_names", ["front", "front"], "'front' is there twice"),
         ("camera_names", ["front", 2], "2 is none"),
         ("camera_names", [], "at least one"),
+        ("scale", 3, "4, 2, 1"),
+        ("scale", True, "int"),
+        ("output_size", [640, 480, 3], "2 whole numbers, each 0 to 65 536"),
+        ("output_size", [640, -1], "2 whole numbers"),
+        ("output_size", [640, 480.0], "2 whole numbers"),
+        ("output_size", [True, 480], "2 whole numbers"),
+        ("output_size", "640x480", "int_array"),
+        ("roi", [], "4 whole numbers"),
     ],
 )
 def test_wrong_values_are_named_with_what_is_accepted(name, value, accepted):
@@ -86,10 +95,11 @@ def test_a_fixed_range_needs_an_extent():
 
 def test_engine_parameters_are_those_of_the_engine():
     known = set(UpscaleOptions.__dataclass_fields__)
-    assert {ENGINE[name] for name in ENGINE_LIVE} == known
-    for name in ENGINE_LIVE:
-        default = getattr(UpscaleOptions(), ENGINE[name])
-        assert default is None or default == DEFAULTS[name]
+    # A region is each camera's own, and given with each frame.
+    assert {ENGINE[name] for name in ENGINE_LIVE} == known - {"roi"}
+    for name, value in engine_options(DEFAULTS, live=True).items():
+        default = getattr(UpscaleOptions(), name)
+        assert default is None or default == value
     assert set(ENGINE.values()) - known == {
         "model",
         "autoencoder",
@@ -117,6 +127,26 @@ def test_a_quality_decides_steps_and_guidance_for_the_engine(quality):
     for name, value in (("num_steps", 3), ("guidance.perceptual_scale", 0.1)):
         wrong = check_together({**values, name: value})
         assert f"{name} is {value}, but quality {quality} decides it" in wrong
+
+
+def test_sizes_and_regions_are_checked_together():
+    assert "at most" in check_together({**DEFAULTS, "output_size": [65536, 65536]})
+    assert "four zeros" in check_together({**DEFAULTS, "roi": [3, 0, 0, 9]})
+    assert check_together({**DEFAULTS, "output_size": [640, 0], "roi": [3, 0, 9, 9]}) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"scale": 2}, ()),
+        ({"output_size": [640, 0]}, ()),
+        ({"output_size": [640, 480], "output_fit": "crop"}, ()),
+        ({"scale": 2, "output_size": [640, 0]}, ("scale 2, because output_size decides it",)),
+        ({"output_fit": "crop"}, ("output_fit crop, because output_size is not set",)),
+    ],
+)
+def test_what_is_set_and_not_read_is_named(values, words):
+    assert not_used({**DEFAULTS, **values}) == words
 
 
 def test_presets_name_only_options():

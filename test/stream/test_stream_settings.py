@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+from difiisr_ros.core.region import Region
+from difiisr_ros.core.temperature import TemperatureScale
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.stream.parameter_table import TABLE
 from difiisr_ros.stream.settings import StreamSettings
@@ -29,6 +31,7 @@ def test_the_defaults():
     assert settings.max_input_pixels == UpscaleOptions().max_input_pixels
     assert not settings.fixed_range
     UpscaleOptions().changed(**settings.engine)  # every name is an option
+    assert settings.region is None and settings.not_used == ()
 
 
 def test_values_come_in_the_units_that_are_used():
@@ -36,6 +39,7 @@ def test_values_come_in_the_units_that_are_used():
         "deadline_ms": 250.0, "output_transport": "compressed", "output_encoding": "mono8",
         "quality": "detail", "range_mode": "fixed", "range_time_constant": 3.0,
         "camera_info_convention": "image_proc", "max_input_pixels": 77,
+        "output_size": [640, 0], "roi": [1, 2, 3, 4], "kelvin_per_count": 0.04,
     }  # fmt: skip
     settings = StreamSettings.of({**DEFAULTS, **changed})
     assert settings.deadline == 0.25
@@ -44,3 +48,6 @@ def test_values_come_in_the_units_that_are_used():
     assert (settings.output_encoding, settings.range_time_constant) == ("mono8", 3.0)
     assert settings.camera_info_convention == "image_proc"
     assert settings.max_input_pixels == 77
+    assert settings.engine["output_size"] == (640, 0)
+    assert settings.region == Region(1, 2, 3, 4)
+    assert settings.temperature_scale == TemperatureScale(0.04, 0.0)
