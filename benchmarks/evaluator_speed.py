@@ -39,7 +39,7 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.allocator import keep_large_buffers
 from difiisr_ros.io.bags import BagWriter
 from difiisr_ros.lab.evaluation import score_stream as score_module
-from difiisr_ros.lab.evaluation.methods import Method, bicubic_method, super_resolver_methods
+from difiisr_ros.lab.evaluation.methods import Method, kernel_methods, super_resolver_methods
 from difiisr_ros.lab.evaluation.score_stream import StreamJob, make_columns, score_stream
 from difiisr_ros.lab.evaluation.scoring import ScoreOptions, choose_metrics
 from difiisr_ros.lab.frames.degrade import DEGRADATIONS, SCALE
@@ -112,7 +112,7 @@ def measure(path: Path, degradation: str, ours: Method) -> dict[str, np.ndarray]
     upscale: list[np.ndarray] = []
     running = {}
     for count in rest:
-        methods = [timed(m, upscale) for m in (ours, bicubic_method())[:count]]
+        methods = [timed(m, upscale) for m in (ours, kernel_methods(SCALE)[0])[:count]]
         columns = make_columns(stream.mode, [m.name for m in methods], metrics)
         running[count] = score_stream(StreamJob(0, stream, ScoreOptions(metrics), columns), methods)
     ours_alone = []

@@ -14,12 +14,13 @@
 
 """What models do to frames as cameras deliver them: noise, lattice, edges, flicker, targets.
 
-    python benchmarks/native_frames.py --data FOLDER [--model lite] [--num-steps 1]
+    python benchmarks/native_frames.py --data FOLDER [--model lite] [--num-steps 1] [--scale 2]
 
 FOLDER holds native/ (train, test, clips), lepton/ and hit_uav/val. Prints tables with the limits
 beside them: medians of each camera against OpenCV's bicubic, flicker of still clips, and the trials
-of native_trials.py on made frames. With --profiles, edge widths are measured with CAMERA.yaml of
-that folder told. --pictures writes frames by nearest neighbour, bicubic and ours side by side.
+of native_trials.py on made frames, all at one scale. With --profiles, edge widths are measured with
+CAMERA.yaml of that folder told. --pictures writes frames by nearest neighbour, bicubic and ours
+side by side.
 """
 
 from __future__ import annotations
@@ -41,15 +42,18 @@ from tqdm import tqdm
 
 from difiisr_ros import SuperResolver
 from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.io.images import list_images, read_image, write_image
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
-from difiisr_ros.lab.frames.degrade import SCALE, crop_to_scale
+from difiisr_ros.lab.frames.degrade import crop_to_scale
 from difiisr_ros.lab.scores.native_measures import NativeMeasures
 from difiisr_ros.lab.scores.temporal import enlarge, flicker, still_mask
 
 PARTS = ("cameras", "clips", "lattice", "targets")
 LATTICE_NOISE = (0.5, 1.0, 2.0, 5.0)  # % of the range
 LATTICE_STEPS = (1, 2, 4)
+SCALES = (4, 2)
+"""x1 has neither a lattice nor anything above the LR Nyquist frequency."""
 _GAP = 8  # pixels between pictures
 
 
@@ -91,14 +95,14 @@ def cameras(data: Path, per_camera: int | None) -> dict[str, list[Path]]:
 
 
 def measure_camera(
-    paths: list[Path], resolver: Any, profile: CameraProfile | None
+    paths: list[Path], resolver: Any, profile: CameraProfile | None, scale: int = SCALE
 ) -> dict[str, float]:
     """Medians over the frames of a camera; edge widths over bicubic's."""
     rows = []
     for path in paths:
         lr = read_image(path)
-        bicubic = bicubic_upscale(lr)
-        measures = NativeMeasures(lr, bicubic)
+        bicubic = bicubic_upscale(lr, scale)
+        measures = NativeMeasures(lr, bicubic, scale)
         found = measures.measure(resolver.upscale(lr))
         width = found.pop("edge_width")
         if profile is not None:
@@ -120,7 +124,7 @@ def on_cameras(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
         file = args.profiles / f"{name}.yaml" if args.profiles else None
         profile = CameraProfile.read(file) if file is not None and file.is_file() else None
         told += profile is not None
-        found[name] = measure_camera(groups[name], resolver, profile)
+        found[name] = measure_camera(groups[name], resolver, profile, args.scale)
     keys = list(next(iter(found.values())))
     print(f"\n| camera, over bicubic | frames | {' | '.join(keys)} |")
     print("| --- |" + " --- |" * (len(keys) + 1))
@@ -140,19 +144,22 @@ def on_cameras(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
 def on_clips(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     """Flicker of still clips over bicubic's: all of it, and what is finer than a camera's pixel."""
     print("\n| clip, flicker over bicubic | still frames | all | fine |\n| --- | --- | --- | --- |")
-    columns = []
+    columns, scale = [], args.scale
     for path in sorted((args.data / "native" / "clips").glob("*.npz")):
         frames = np.load(path)["frames"][: args.clip_frames]
         # In floating point, as rounding to whole counts flickers more than a Lepton does.
-        pairs = [(f, bicubic_upscale(f), resolver.upscale(f)) for f in frames.astype(np.float32)]
+        pairs = [
+            (f, bicubic_upscale(f, scale), resolver.upscale(f)) for f in frames.astype(np.float32)
+        ]
         rows = []
         for i, (a, b) in enumerate(pairwise(pairs)):
             still = still_mask(frames[i + 1], frames[i])
             if still.any():
-                mask = enlarge(still)
+                mask = enlarge(still, scale)
                 plain = [flicker(b[k], a[k], mask) for k in (1, 2)]
                 fine = [
-                    np.abs(trials.still_high_pass(b[k] - a[k]))[mask > 0].mean() for k in (1, 2)
+                    np.abs(trials.still_high_pass(b[k] - a[k], scale))[mask > 0].mean()
+                    for k in (1, 2)
                 ]
                 rows.append((*plain, *fine))
         if rows:
@@ -173,7 +180,9 @@ def on_lattice(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     print("| --- |" + " --- |" * len(LATTICE_NOISE))
     for steps in LATTICE_STEPS:
         resolver.configure(num_steps=steps)
-        found[steps] = np.array([trials.lattice(_upscale(resolver), n) for n in LATTICE_NOISE])
+        found[steps] = np.array(
+            [trials.lattice(_upscale(resolver), n, scale=args.scale) for n in LATTICE_NOISE]
+        )
         for i, title in enumerate(("lattice, share of the noise", "noise over bicubic's")):
             cells = " | ".join(f"{value:.3f}" for value in found[steps][:, i])
             print(f"| {steps} steps: {title} | {cells} |")
@@ -183,7 +192,7 @@ def on_lattice(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     more = float((found[max(found)][:, 1] / found[1][:, 1]).max())
     yield Check("noise of four steps over that of one, the worst", more, 1.0)
     for name, profile in (("auto", trials.AUTO), ("told 0 %, blur 0.4", trials.told(0.0))):
-        added = trials.texture(_upscale(resolver), profile)
+        added = trials.texture(_upscale(resolver), profile, args.scale)
         yield Check(f"texture on a smooth frame without noise, {name}, % of range", added, 0.02)
     resolver.configure(range_mode="percentile", range_min=None, range_max=None)
 
@@ -197,13 +206,13 @@ def on_targets(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     for name, profile in (("auto", trials.AUTO), ("told", trials.told(1.0))):
         # Nothing is stuck in the reference: what else changes, the pixel has done.
         for height in (1.0, 50.0):
-            reach = trials.stuck_pixel(upscale, scenes, height, profile)
+            reach = trials.stuck_pixel(upscale, scenes, height, profile, args.scale)
             title = f"stuck pixel of {height:g} ranges, {name}: change beyond 4 px, % of range"
             yield Check(title, reach, 0.05)
     low, high = trials.LEVEL, trials.LEVEL + trials.RANGE
     resolver.configure(range_mode="fixed", range_min=low, range_max=high)
     for name, profile in (("auto", trials.AUTO), ("told", trials.told(1.0))):
-        shares = trials.energy(upscale, scenes, profile)
+        shares = trials.energy(upscale, scenes, profile, args.scale)
         for side, height in (min(shares, key=shares.get), max(shares, key=shares.get)):  # type: ignore[arg-type]
             title = f"energy of targets, {name}, the worst ({side} px, {height:g} ranges)"
             yield Check(title, shares[side, height], 1.03, 0.97)
@@ -214,7 +223,7 @@ def on_targets(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     worst, above = -np.inf, -np.inf
     for edge in trials.EDGES:
         for name, (profile, right) in trials.PROFILES.items():
-            values = 100 * trials.overshoots(upscale, edge, profile)
+            values = 100 * trials.overshoots(upscale, edge, profile, args.scale)
             cells = " | ".join(f"{ours:.0f} ({bicubic:.0f})" for ours, bicubic, _ in values)
             print(f"| {edge}, {name}{', right' * (edge in right)} | {cells} |")
             worst = max(worst, values[:, 0].max())
@@ -235,10 +244,10 @@ def write_pictures(args: argparse.Namespace, resolver: Any) -> None:
     """One frame of each camera, at full size: nearest neighbour, bicubic, ours."""
     for name, paths in cameras(args.data, 1).items():
         lr = read_image(paths[0])
-        nearest = lr.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+        nearest = lr.repeat(args.scale, axis=0).repeat(args.scale, axis=1)
         low, high = np.percentile(lr, (1, 99))
         parts = []
-        for sr in (nearest, bicubic_upscale(lr), resolver.upscale(lr)):
+        for sr in (nearest, bicubic_upscale(lr, args.scale), resolver.upscale(lr)):
             shown = 16 + 224 * (sr.astype(np.float64) - low) / max(high - low, 1)
             parts += [shown.clip(0, 255).astype(np.uint8), np.full((len(sr), _GAP), 255, np.uint8)]
         write_image(args.pictures / f"{name}_{args.num_steps}.png", np.hstack(parts[:-1]))
@@ -249,6 +258,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), metavar="FOLDER")
     parser.add_argument("--model", default="lite", help="name or file")
     parser.add_argument("--num-steps", type=int, default=1, metavar="N")
+    parser.add_argument("--scale", type=int, choices=SCALES, default=SCALE, help="of the results")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--per-camera", type=int, metavar="N", help="frames of a camera (all)")
     parser.add_argument("--clip-frames", type=int, default=12, metavar="N", help="of a clip")
@@ -267,6 +277,7 @@ def main() -> None:
         backend=args.backend,
         precision=args.precision,
         num_steps=args.num_steps,
+        scale=args.scale,
         num_threads=args.threads,
         strict_backend=True,
     )
@@ -286,6 +297,7 @@ def main() -> None:
         report = {
             "model": resolver.info.as_dict(),
             "num_steps": args.num_steps,
+            "scale": args.scale,
             "checks": [asdict(check) | {"passes": check.passes} for check in checks],
         }
         # JSON knows neither infinity nor NaN.

@@ -28,12 +28,13 @@ import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile, resolve_camera
 from difiisr_ros.core.camera_simulation import simulate_camera
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
-from difiisr_ros.lab.frames.degrade import SCALE, degrade_bicubic
+from difiisr_ros.lab.frames.degrade import degrade_bicubic
 from difiisr_ros.lab.scores.flat_places import FlatPlaces, noise
 
 Upscale = Callable[[np.ndarray, CameraProfile], np.ndarray]
-"""From H x W and what is told of the camera to 4H x 4W."""
+"""From H x W and what is told of the camera to sH x sW, s the ``scale`` of every trial."""
 
 LEVEL, RANGE = 20000.0, 400.0  # counts of the darkest place, and from there to the brightest
 BLUR = 0.4  # of the trials' camera, pixels
@@ -48,7 +49,9 @@ def told(noise_percent: float, blur: float = BLUR) -> CameraProfile:
     return CameraProfile(noise=noise_percent / 100 * RANGE, blur=blur)
 
 
-def lattice(upscale: Upscale, noise_percent: float, frames: int = 3) -> tuple[float, float]:
+def lattice(
+    upscale: Upscale, noise_percent: float, frames: int = 3, scale: int = SCALE
+) -> tuple[float, float]:
     """On white noise alone: lattice as a share of the noise, and noise over bicubic's.
 
     The range has to be given to the model (``range_mode`` fixed), as these frames have none.
@@ -58,22 +61,22 @@ def lattice(upscale: Upscale, noise_percent: float, frames: int = 3) -> tuple[fl
         rng = np.random.default_rng(seed)
         white = rng.standard_normal((256, 320)) * noise_percent / 100
         lr = (LEVEL + RANGE * (0.25 + 0.25 * seed + white)).astype(np.float32)
-        flat = FlatPlaces(lr)
+        flat = FlatPlaces(lr, scale)
         ours = flat.residual(upscale(lr, AUTO))
-        gain = noise(ours) / noise(flat.residual(bicubic_upscale(lr)))
+        gain = noise(ours) / noise(flat.residual(bicubic_upscale(lr, scale)))
         found.append((flat.lattice(ours), gain))
     mean = np.mean(found, axis=0)
     return float(mean[0]), float(mean[1])
 
 
-def texture(upscale: Upscale, profile: CameraProfile) -> float:
+def texture(upscale: Upscale, profile: CameraProfile, scale: int = SCALE) -> float:
     """What is added to a smooth frame without noise, % of the range: in the block with the most."""
-    hr = LEVEL + RANGE * _waves(SCALE)
+    truth = LEVEL + RANGE * _waves(scale)
     lr = (LEVEL + RANGE * _waves(1)).astype(np.float32)
-    added = upscale(lr, profile) - hr
+    added = upscale(lr, profile) - truth
     corners = np.stack(np.meshgrid(*(np.arange(8, s - 16, 8) for s in FRAME)), axis=-1)
     blocks = [
-        added[SCALE * a : SCALE * a + 32, SCALE * b : SCALE * b + 32]
+        added[scale * a : scale * (a + 8), scale * b : scale * (b + 8)]
         for a, b in corners.reshape(-1, 2)
     ]
     return 100 * max(float(np.std(block)) for block in blocks) / RANGE
@@ -87,7 +90,7 @@ def _waves(scale: int) -> np.ndarray:
 
 
 def energy(
-    upscale: Upscale, scenes: list[np.ndarray], profile: CameraProfile
+    upscale: Upscale, scenes: list[np.ndarray], profile: CameraProfile, scale: int = SCALE
 ) -> dict[tuple[int, float], float]:
     """Share of a small hot target's energy in the result, mean over scenes.
 
@@ -95,6 +98,7 @@ def energy(
         upscale: With the range of the trials.
         scenes: HR frames, scaled to that range.
         profile: What is told.
+        scale: Of the results.
 
     Returns:
         By the target's side (HR pixels) and its height (ranges).
@@ -109,13 +113,18 @@ def energy(
                 hot = hr.copy()
                 hot[top : top + side, left : left + side] += height * RANGE
                 change = upscale(_seen(hot, seed), profile) - plain
-                share = change.sum() / (side * side * height * RANGE)
+                # A pixel of a result is so many of the scene's.
+                share = (SCALE / scale) ** 2 * change.sum() / (side * side * height * RANGE)
                 found.setdefault((side, height), []).append(float(share))
     return {key: float(np.mean(shares)) for key, shares in found.items()}
 
 
 def stuck_pixel(
-    upscale: Upscale, scenes: list[np.ndarray], height: float, profile: CameraProfile
+    upscale: Upscale,
+    scenes: list[np.ndarray],
+    height: float,
+    profile: CameraProfile,
+    scale: int = SCALE,
 ) -> float:
     """Largest change beyond 4 camera pixels from a stuck pixel, % of the range.
 
@@ -124,6 +133,7 @@ def stuck_pixel(
         scenes: HR frames, scaled to the trials' range.
         height: Of the pixel, ranges above the frame.
         profile: What is told.
+        scale: Of the results.
     """
     worst = 0.0
     for seed, hr in enumerate(scenes):
@@ -132,7 +142,7 @@ def stuck_pixel(
         row, column = lr.shape[0] // 2, lr.shape[1] // 3
         stuck[row, column] = lr.max() + height * RANGE
         change = np.abs(upscale(stuck, profile).astype(np.float64) - upscale(lr, profile))
-        near = [slice(SCALE * (centre - 4), SCALE * (centre + 5)) for centre in (row, column)]
+        near = [slice(scale * (centre - 4), scale * (centre + 5)) for centre in (row, column)]
         change[near[0], near[1]] = 0
         worst = max(worst, float(change.max()))
     return 100 * worst / RANGE
@@ -185,9 +195,9 @@ class Target:
             return simulate_camera(frame, blur=BLUR, noise=sigma, pattern=0, rng=rng)
         return (frame + sigma * rng.standard_normal(frame.shape)).astype(np.float32)
 
-    def overshoot(self, sr: np.ndarray) -> float:
+    def overshoot(self, sr: np.ndarray, scale: int = SCALE) -> float:
         """How far a result is beyond target or scene, a share of the target's contrast."""
-        around = [slice(SCALE * (s // 2 - 24), SCALE * (s // 2 + 24)) for s in FRAME]
+        around = [slice(scale * (s // 2 - 24), scale * (s // 2 + 24)) for s in FRAME]
         share = (sr[tuple(around)] - LEVEL - RANGE / 2) / (self.height * RANGE)
         return float(max(share.max() - 1, -share.min()))
 
@@ -211,14 +221,16 @@ EDGES = ("hard", "soft", "reduced")
 HEIGHTS = (0.4, 1.0, 5.0, 50.0, 500.0)
 
 
-def overshoots(upscale: Upscale, edge: str, profile: CameraProfile) -> np.ndarray:
+def overshoots(
+    upscale: Upscale, edge: str, profile: CameraProfile, scale: int = SCALE
+) -> np.ndarray:
     """Worst overshoot at each of :data:`HEIGHTS`: ours, bicubic's, and ours above bicubic's."""
     found = np.full((len(HEIGHTS), 3), -np.inf)
     for i, height in enumerate(HEIGHTS):
         for target in targets(edge, height):
             lr = target.frame()
-            ours = target.overshoot(upscale(lr, profile))
-            bicubic = target.overshoot(bicubic_upscale(lr))
+            ours = target.overshoot(upscale(lr, profile), scale)
+            bicubic = target.overshoot(bicubic_upscale(lr, scale), scale)
             found[i] = np.maximum(found[i], (ours, bicubic, ours - bicubic))
     return found
 
@@ -229,6 +241,6 @@ def scaled(hr: np.ndarray) -> np.ndarray:
     return (LEVEL + RANGE * (hr.astype(np.float64) - low) / (high - low)).astype(np.float32)
 
 
-def still_high_pass(change: np.ndarray) -> np.ndarray:
+def still_high_pass(change: np.ndarray, scale: int = SCALE) -> np.ndarray:
     """Of the change from frame to frame, what is finer than a camera's pixel."""
-    return change - cv2.GaussianBlur(change, (0, 0), SCALE / 2)
+    return change - cv2.GaussianBlur(change, (0, 0), scale / 2)

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         f"{platform.machine()}, {os.cpu_count()} CPUs, {_cpu_name()}; Python "
         f"{platform.python_version()}; difiisr_ros {__version__}"
     )
-    print(heading(), flush=True)
+    print(heading(args.scale), flush=True)
     cells: list[dict[str, Any]] = []
     not_run: dict[str, str] = {}
     for name in names:
@@ -120,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
         result = {
             "machine": _machine(),
             "version": __version__,
+            "scale": args.scale,
             "cells": cells,
             "not_run": not_run,
             "roofline": roofline,
@@ -162,6 +163,7 @@ def _roofline(
     asked = {
         "model": engine["model"],
         "consistency": engine["consistency"],
+        "scale": engine["scale"],
         "threads": engine["num_threads"],
         "precision": networks[0]["info"]["precision"],
         "engines": engines,

@@ -20,6 +20,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_methods,
         default=["bicubic"],
         metavar="NAME[,...]",
-        help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic)",
+        help=f"what restores the frames after a reduction x4, of {', '.join(METHODS)} (bicubic); "
+        "the detector is shown what --scale makes, at x1 the reduced frame itself or difiisr's",
     )
     add_degradation_arguments(parser)
     parser.add_argument("--num-steps", type=int, metavar="N", help="sampler steps of difiisr (1)")
@@ -200,9 +202,9 @@ def _score(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -
     detector = Detector.load(args.detector)
     box_set = read_boxes(args.data, args.boxes, detector.classes)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "bicubic": bicubic_upscale,
-        "bicubic_pillow": pillow_upscale,
-        "lanczos": lanczos_upscale,
+        "bicubic": partial(bicubic_upscale, scale=args.scale),
+        "bicubic_pillow": partial(pillow_upscale, scale=args.scale),
+        "lanczos": partial(lanczos_upscale, scale=args.scale),
     }
     resolver = None
     if "difiisr" in args.methods:
@@ -225,6 +227,7 @@ def _score(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -
             resamples=args.resamples,
             left_out=left_out,
             camera=camera,
+            scale=args.scale,
         )
     finally:
         if resolver is not None:
@@ -233,14 +236,16 @@ def _score(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -
     if args.degradation == CAMERA:
         how["noise_percent"] = args.noise
     print(
-        f"{report['images']} frames of {args.data} ({degradation(how)}), {args.detector}; means "
-        f"over {', '.join(report['averaged'])}; [95 % interval by bootstrap over images]"
+        f"{report['images']} frames of {args.data} ({degradation(how)}), results x{args.scale}, "
+        f"{args.detector}; means over {', '.join(report['averaged'])}; [95 % interval by bootstrap "
+        "over images]"
     )
     print(score_table(report))
     report["settings"] = {
         "path": str(args.data),
         "detector": args.detector,
         **how,
+        "scale": args.scale,
         "engine": resolver.info.as_dict() if resolver else None,
         "resamples": args.resamples,
         "min_objects": args.min_objects,

@@ -37,6 +37,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from difiisr_ros.core.device import DTYPES
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.models.lite_int8 import Int8Conv
 
 _MATRIX = {"cpu": 1024, "cuda": 8192}
@@ -120,9 +121,14 @@ class _TrafficCounter(TorchDispatchMode):
 
 
 def work(
-    model: str, size: tuple[int, int], num_steps: int, consistency: int, precision: str
+    model: str,
+    size: tuple[int, int],
+    num_steps: int,
+    consistency: int,
+    precision: str,
+    scale: int = SCALE,
 ) -> dict[str, float]:
-    """What one frame takes, whoever computes it.
+    """What one frame takes, whoever computes it, to become ``scale`` times as large.
 
     Returns:
         ``gflop`` (multiplications and additions of convolutions and matrix products),
@@ -139,17 +145,22 @@ def work(
     backend.load()
     width, height = size
     lr = np.zeros((1, 1, height, width), np.float32)
-    noise = np.zeros((backend.noise_count(num_steps), 4 * height, 4 * width), np.float32)
-    backend.run(lr, noise, num_steps, consistency)
+    side = SCALE * height, SCALE * width  # noise is of x4 at every scale
+    noise = np.zeros((backend.noise_count(num_steps), *side), np.float32)
+
+    def run() -> None:
+        backend.run(lr, noise, num_steps, consistency, scale=scale)
+
+    run()
     flops, traffic = FlopCounterMode(display=False), _TrafficCounter()
     with flops:
-        backend.run(lr, noise, num_steps, consistency)
+        run()
     with traffic:
-        backend.run(lr, noise, num_steps, consistency)
+        run()
     network = backend._loaded()
     parts = [network.camera_embedding, network.prior] if num_steps == 1 else [network]
     weights = sum(p.numel() for part in parts for p in part.parameters())
-    least = 2 * lr.size + 2 * 16 * lr.size + 4 * noise.size
+    least = 2 * lr.size + 2 * scale**2 * lr.size + 4 * noise.size
     item = 1 if precision == "int8" else DTYPES[precision].itemsize
     least += weights * item
     return {
@@ -173,7 +184,14 @@ def main() -> int:
         {
             "size": size,
             "num_steps": steps,
-            **work(asked["model"], tuple(size), steps, asked["consistency"], asked["precision"]),
+            **work(
+                asked["model"],
+                tuple(size),
+                steps,
+                asked["consistency"],
+                asked["precision"],
+                asked["scale"],
+            ),
         }
         for size in asked["sizes"]
         for steps in asked["steps"]

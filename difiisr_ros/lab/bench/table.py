@@ -22,14 +22,14 @@ from typing import Any
 from difiisr_ros.lab.bench.stages import STAGES
 
 _HEAD = (
-    f"{'backend':<22} {'size':>8} {'batch':>5} {'steps':>5} {'p50 ms':>9} {'p99 ms':>9} "
+    f"{'size':>8} {'batch':>5} {'steps':>5} {'p50 ms':>9} {'p99 ms':>9} "
     f"{'CPU ms':>9} {'fps':>7} {'RSS MB':>7} "
 )
 
 
-def heading() -> str:
-    """The line above the rows."""
-    return _HEAD + " ".join(f"{stage:>9}" for stage in STAGES)
+def heading(scale: int) -> str:
+    """The line above the rows, of a table of one scale."""
+    return f"{f'backend, x{scale}':<22} {_HEAD}" + " ".join(f"{stage:>9}" for stage in STAGES)
 
 
 def row(cell: dict[str, Any]) -> str:

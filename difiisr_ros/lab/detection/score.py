@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
@@ -44,7 +45,7 @@ HR = "hr"
 REFERENCE = "bicubic"
 """The method whose loss the others recover."""
 Upscalers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
-"""Method name to a function from H x W to 4H x 4W of the same dtype."""
+"""Method name to a function from H x W to sH x sW of the same dtype."""
 
 
 def detect_upscaled(
@@ -55,20 +56,24 @@ def detect_upscaled(
     noise_percent: float = NOISE_PERCENT,
     left_out: LeftOut | None = None,
     camera: CameraProfile = NOTHING_DECLARED,
+    scale: int = SCALE,
 ) -> dict[str, dict[int, Detections]]:
     """Detections on the frames as they are (:data:`HR`) and as every method restores them.
 
     Args:
         detector: what detects.
         box_set: 4H x 4W frames; sides that are no multiple of 4 are cut right and below.
-        methods: what restores the frames after their reduction.
+        methods: what restores the frames after their reduction; the detector is shown their
+            results as they are.
         degradation: ``reduced`` (antialiased bicubic) or ``camera`` (simulated).
         noise_percent: white noise of the simulated camera, % of each frame's range.
         left_out: takes the images that cannot be read.
         camera: what of the frames is a measurement.
+        scale: s, how many times larger the methods' results are than the reduced frames.
 
     Returns:
-        Method name to detections by image id, in pixels of the images before any crop.
+        Method name to detections by image id, in pixels of the images before any crop, whatever
+        the scale.
 
     Raises:
         DataError: no image can be read; and what ``left_out`` raises.
@@ -89,7 +94,7 @@ def detect_upscaled(
         # By name, so that the noise does not depend on which other frames are scored.
         lr = degrade(hr, degradation, zlib.crc32(image.path.name.encode()), noise_percent)
         for name, upscale in methods.items():
-            seen = detector.detect(upscale(lr))
+            seen = detector.detect(upscale(lr)).enlarged(SCALE / scale)
             found[name][image.image_id] = seen.before(camera.crop)
     if not found[HR]:
         raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")
@@ -108,11 +113,12 @@ def score(
     seed: int = 0,
     left_out: LeftOut | None = None,
     camera: CameraProfile = NOTHING_DECLARED,
+    scale: int = SCALE,
 ) -> dict[str, Any]:
     """Score HR frames and every method, with 95 % intervals by bootstrap over images.
 
     Args:
-        detector, box_set, methods, degradation, noise_percent, left_out, camera: see
+        detector, box_set, methods, degradation, noise_percent, left_out, camera, scale: see
             :func:`detect_upscaled`.
         min_objects: classes with fewer objects are left out of the means.
         resamples, seed: of the bootstrap; all methods share the draws.
@@ -128,7 +134,7 @@ def score(
     evaluations = {
         name: evaluate_boxes(box_set, detector.classes, detections, min_objects)
         for name, detections in detect_upscaled(
-            detector, box_set, methods, degradation, noise_percent, left_out, camera
+            detector, box_set, methods, degradation, noise_percent, left_out, camera, scale
         ).items()
     }
     draws = {name: e.bootstrap(resamples, seed) for name, e in evaluations.items()}

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.lab.evaluation.aggregate import verdict
 from difiisr_ros.lab.evaluation.results import (
@@ -96,6 +97,7 @@ class BoxJudge:
         rows = [r for r, name in enumerate(evaluation.frames.names) if name in by_name]
         if not rows or evaluation.frame is None:
             raise DataError(f"{self._annotations}: names none of the frames that were evaluated")
+        hr_pixels = SCALE / evaluation.scale  # a side of a result's pixel
         boxes = BoxScores(
             self._name,
             tuple(self._judge.classes),
@@ -109,7 +111,7 @@ class BoxJudge:
             pictures = evaluation.frame(row)
             assert pictures.hr is not None
             for name, picture in {**pictures.methods, TRUTH: pictures.hr}.items():
-                boxes.found[name][row] = self._judge.detect(picture)
+                boxes.found[name][row] = self._judge.detect(picture).enlarged(hr_pixels)
         ids = {row: by_name[evaluation.frames.names[row]].image_id for row in rows}
         return self._with_scores(evaluation, boxes, ids, confidence)
 

@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from difiisr_ros.core.scale import SCALE, SCALES
 from difiisr_ros.errors import DataError, ModelError, OptionError
-from difiisr_ros.lab.frames.degrade import SCALE, to_dtype
+from difiisr_ros.lab.frames.degrade import to_dtype
 from difiisr_ros.lab.frames.streams import Sample
 from difiisr_ros.pipeline import SuperResolver
 
@@ -39,6 +40,8 @@ DIFIISR = "difiisr"
 BICUBIC_SETTINGS = "OpenCV INTER_CUBIC: pixel centres aligned, a = -0.75, as torch's interpolate"
 PILLOW_SETTINGS = "Pillow BICUBIC: pixel centres aligned, a = -0.5, as MATLAB's imresize"
 LANCZOS_SETTINGS = "OpenCV INTER_LANCZOS4: pixel centres aligned, 8x8 neighbourhood"
+AS_IT_IS = "the camera's frame as it is"
+"""What every interpolation is at x1."""
 
 
 @dataclass
@@ -47,11 +50,13 @@ class Method:
 
     name: str
     upscale: Callable[[Sample], np.ndarray]
-    """From a sample's LR frame to 4H x 4W of its dtype."""
+    """From a sample's LR frame to sH x sW of its dtype."""
     details: dict[str, Any] = field(default_factory=dict)
     """What it is, for the report."""
     milliseconds: Callable[[Sample], float | None] | None = None
     """What a frame took where that is not measured here but was recorded; None: measured."""
+    scale: int = SCALE
+    """How many times larger a result is than its frame: s."""
     close: Callable[[], None] = lambda: None
     _warm: set[tuple[int, ...]] = field(default_factory=set)
 
@@ -59,7 +64,7 @@ class Method:
         """Upscale; returns the result and the milliseconds that it took (NaN: unknown).
 
         Raises:
-            DataError: The result has not four times the frame's size, or another type.
+            DataError: The result has not :attr:`scale` times the frame's size, or another type.
         """
         if self.milliseconds is not None:
             result = self._checked(sample)
@@ -77,10 +82,13 @@ class Method:
     def _checked(self, sample: Sample) -> np.ndarray:
         result = self.upscale(sample)
         height, width = sample.lr.shape
-        if result.shape != (height * SCALE, width * SCALE) or result.dtype != sample.lr.dtype:
+        expected = (height * self.scale, width * self.scale)
+        if result.shape != expected or result.dtype != sample.lr.dtype:
+            found = [s for s in SCALES if result.shape == (height * s, width * s) != expected]
             raise DataError(
                 f"{self.name} made {_kind(result)} of {sample.name}, {_kind(sample.lr)}; "
-                f"expected is {width * SCALE}x{height * SCALE} {sample.lr.dtype}"
+                f"expected is {expected[1]}x{expected[0]} {sample.lr.dtype}"
+                + "".join(f"; results of x{s} are compared at --scale {s}" for s in found)
             )
         return result
 
@@ -92,7 +100,11 @@ def _kind(frame: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class MethodPlan:
-    """Which methods to compare; plain data, so that it can be sent to another process."""
+    """Which methods to compare; plain data, so that it can be sent to another process.
+
+    Raises:
+        OptionError: An ONNX model beside results of another scale than its own.
+    """
 
     num_steps: tuple[int, ...] = (1,)
     """Sampler steps of ours; the first is called ``difiisr``."""
@@ -103,13 +115,26 @@ class MethodPlan:
     results: tuple[tuple[str, Path, str | None], ...] = ()
     """Recorded results: name, bag, topic."""
 
+    def __post_init__(self) -> None:
+        for path in self.compare:
+            if _is_onnx(path) and self.scale != SCALE:
+                raise OptionError(
+                    f"{path}: ONNX models are compared at --scale {SCALE}, which is what they "
+                    f"make; got --scale {self.scale}"
+                )
+
+    @property
+    def scale(self) -> int:
+        """How many times larger results are than frames, of every method."""
+        return int(dict(self.engine).get("scale", SCALE))
+
     def names(self) -> list[str]:
         """Names of the methods, in the order of :func:`make_methods`.
 
         Raises:
             OptionError: One that occurs twice.
         """
-        names = [BICUBIC, BICUBIC_PILLOW, LANCZOS]
+        names = [method.name for method in kernel_methods(self.scale)]
         names += [DIFIISR if i == 0 else f"{DIFIISR}@{n}" for i, n in enumerate(self.num_steps)]
         names += [path.stem for path in self.compare] + [name for name, _, _ in self.results]
         for name in names:
@@ -136,68 +161,78 @@ def make_methods(plan: MethodPlan, example: Sample) -> Iterator[list[Method]]:
         engine = dict(plan.engine)
         resolver = SuperResolver.load(**engine, strict_backend=True)
         stack.callback(resolver.close)
-        methods = [bicubic_method(), pillow_method(), lanczos_method()]
-        methods += super_resolver_methods(resolver, plan.num_steps)
+        methods = kernel_methods(plan.scale)
+        methods += super_resolver_methods(resolver, plan.num_steps, plan.scale)
         for path in plan.compare:
-            methods.append(_model_method(path, engine, example, stack))
+            methods.append(_model_method(path, engine, plan.scale, example, stack))
         for name, path, topic in plan.results:
-            methods.append(_recorded_method(name, path, topic, stack))
+            methods.append(_recorded_method(name, path, topic, plan.scale, stack))
         yield methods
 
 
-def bicubic_upscale(lr: np.ndarray) -> np.ndarray:
-    """Plain bicubic x4 (see :data:`BICUBIC_SETTINGS`), rounded and limited to the dtype."""
+def bicubic_upscale(lr: np.ndarray, scale: int = SCALE) -> np.ndarray:
+    """Plain bicubic (see :data:`BICUBIC_SETTINGS`), rounded and limited to the dtype."""
     import cv2
 
-    return _opencv_upscale(lr, cv2.INTER_CUBIC)
+    return _opencv_upscale(lr, scale, cv2.INTER_CUBIC)
 
 
-def lanczos_upscale(lr: np.ndarray) -> np.ndarray:
-    """Lanczos x4 (see :data:`LANCZOS_SETTINGS`), rounded and limited to the dtype."""
+def lanczos_upscale(lr: np.ndarray, scale: int = SCALE) -> np.ndarray:
+    """Lanczos (see :data:`LANCZOS_SETTINGS`), rounded and limited to the dtype."""
     import cv2
 
-    return _opencv_upscale(lr, cv2.INTER_LANCZOS4)
+    return _opencv_upscale(lr, scale, cv2.INTER_LANCZOS4)
 
 
-def _opencv_upscale(lr: np.ndarray, interpolation: int) -> np.ndarray:
+def _opencv_upscale(lr: np.ndarray, scale: int, interpolation: int) -> np.ndarray:
     import cv2
 
-    size = (lr.shape[1] * SCALE, lr.shape[0] * SCALE)
+    size = (lr.shape[1] * scale, lr.shape[0] * scale)
     # In float: OpenCV's 8-bit path computes with fewer digits.
     sr = cv2.resize(lr.astype(np.float32), size, interpolation=interpolation)
     return to_dtype(sr, lr.dtype)
 
 
-def pillow_upscale(lr: np.ndarray) -> np.ndarray:
-    """Bicubic x4 as the literature has it (see :data:`PILLOW_SETTINGS`), rounded and limited."""
-    size = (lr.shape[1] * SCALE, lr.shape[0] * SCALE)
+def pillow_upscale(lr: np.ndarray, scale: int = SCALE) -> np.ndarray:
+    """Bicubic as the literature has it (see :data:`PILLOW_SETTINGS`), rounded and limited."""
+    size = (lr.shape[1] * scale, lr.shape[0] * scale)
     image = Image.fromarray(lr.astype(np.float32))
     return to_dtype(np.asarray(image.resize(size, Image.BICUBIC)), lr.dtype)  # type: ignore[attr-defined]
 
 
-def bicubic_method() -> Method:
-    """Return the reference: the stronger of the bicubics, and what OpenCV users have already."""
-    return _kernel(BICUBIC, bicubic_upscale, BICUBIC_SETTINGS)
+def kernel_methods(scale: int) -> list[Method]:
+    """The interpolations to compare with, the reference first.
+
+    That is the stronger of the bicubics, and what OpenCV users have already; beside it the baseline
+    of most papers and the sharpest of OpenCV's kernels. At x1 all of them leave a frame as it is:
+    one stands for all.
+    """
+    if scale == 1:
+        return [Method(BICUBIC, lambda sample: sample.lr, {"resampling": AS_IT_IS}, scale=scale)]
+    return [
+        _kernel(BICUBIC, bicubic_upscale, scale, BICUBIC_SETTINGS),
+        _kernel(BICUBIC_PILLOW, pillow_upscale, scale, PILLOW_SETTINGS),
+        _kernel(LANCZOS, lanczos_upscale, scale, LANCZOS_SETTINGS),
+    ]
 
 
-def pillow_method() -> Method:
-    """Return the baseline of most papers."""
-    return _kernel(BICUBIC_PILLOW, pillow_upscale, PILLOW_SETTINGS)
-
-
-def lanczos_method() -> Method:
-    """Return the sharpest of OpenCV's kernels."""
-    return _kernel(LANCZOS, lanczos_upscale, LANCZOS_SETTINGS)
-
-
-def _kernel(name: str, upscale: Callable[[np.ndarray], np.ndarray], settings: str) -> Method:
-    return Method(name, lambda sample: upscale(sample.lr), {"resampling": settings})
+def _kernel(
+    name: str, upscale: Callable[[np.ndarray, int], np.ndarray], scale: int, settings: str
+) -> Method:
+    return Method(
+        name, lambda sample: upscale(sample.lr, scale), {"resampling": settings}, scale=scale
+    )
 
 
 def super_resolver_methods(
-    resolver: SuperResolver, num_steps: tuple[int, ...] | list[int]
+    resolver: SuperResolver, num_steps: tuple[int, ...] | list[int], scale: int = SCALE
 ) -> list[Method]:
     """Return one method for each number of steps; the first is called ``difiisr``.
+
+    Args:
+        resolver: What upscales.
+        num_steps: Of each method.
+        scale: What the resolver makes.
 
     Raises:
         OptionError: a number of steps that the model does not have.
@@ -213,14 +248,14 @@ def super_resolver_methods(
 
         name = DIFIISR if position == 0 else f"{DIFIISR}@{steps}"
         engine = resolver.info.as_dict()
-        methods.append(Method(name, upscale, {**engine, "num_steps": steps}))
+        methods.append(Method(name, upscale, {**engine, "num_steps": steps}, scale=scale))
     return methods
 
 
 def _model_method(
-    path: Path, engine: dict[str, Any], example: Sample, stack: contextlib.ExitStack
+    path: Path, engine: dict[str, Any], scale: int, example: Sample, stack: contextlib.ExitStack
 ) -> Method:
-    if path.suffix.lower() == ".onnx":
+    if _is_onnx(path):
         from difiisr_ros.lab.evaluation.onnx_model import OnnxModel
 
         model = OnnxModel(path, example.lr, engine.get("device", "auto"), engine["num_threads"])
@@ -236,11 +271,15 @@ def _model_method(
     def upscale(sample: Sample) -> np.ndarray:
         return resolver.upscale(sample.lr, camera=scene)
 
-    return Method(path.stem, upscale, resolver.info.as_dict())
+    return Method(path.stem, upscale, resolver.info.as_dict(), scale=scale)
+
+
+def _is_onnx(path: Path) -> bool:
+    return path.suffix.lower() == ".onnx"
 
 
 def _recorded_method(
-    name: str, path: Path, topic: str | None, stack: contextlib.ExitStack
+    name: str, path: Path, topic: str | None, scale: int, stack: contextlib.ExitStack
 ) -> Method:
     from difiisr_ros.lab.frames.recorded import RecordedResults
 
@@ -251,4 +290,5 @@ def _recorded_method(
         lambda sample: recorded.result(sample.stamp_ns),
         {"recorded": str(path), "topic": recorded.topic},
         lambda sample: recorded.milliseconds(sample.stamp_ns),
+        scale,
     )

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.lab.frames.streams import NO_REFERENCE
 from difiisr_ros.lab.scores.metric_table import BOX_METRICS, Metric, metric_of
 
@@ -150,7 +151,7 @@ class BoxScores:
     true: dict[int, tuple[np.ndarray, np.ndarray]]
     """Row -> boxes (n x 4: left, top, right, bottom, HR pixels) and labels (n)."""
     found: dict[str, dict[int, Detections]]
-    """Method, or ``truth`` -> row -> what was found."""
+    """Method, or ``truth`` -> row -> what was found, in HR pixels at every scale."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,9 @@ class FramePictures:
     lr: np.ndarray
     """H x W: what was upscaled."""
     hr: np.ndarray | None
-    """4H x 4W: the truth, where it is known."""
+    """sH x sW: the truth, where it is known."""
     methods: dict[str, np.ndarray]
-    """Method name -> 4H x 4W."""
+    """Method name -> sH x sW."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class Evaluation:
     command: str
     """Command line that does this again."""
     frequencies: np.ndarray = field(default_factory=lambda: np.empty(0))
-    """Cycles per HR pixel, (bins,)."""
+    """Cycles per pixel of a result, (bins,)."""
     truth_spectrum: np.ndarray | None = None
     """As :attr:`MethodResult.spectrum`, of the truth; None without a truth."""
     input_spectrum: np.ndarray | None = None
@@ -206,6 +207,8 @@ class Evaluation:
     None where that is not possible. Raises DataError where the file has gone."""
     boxes: BoxScores | None = None
     """What a detector found, where the frames' boxes were given."""
+    scale: int = SCALE
+    """How many times larger results are than frames: s."""
 
     def metric(self, key: str) -> Metric:
         """Title, unit, digits and direction of a metric."""
@@ -229,6 +232,7 @@ class Evaluation:
         return {
             "frames": len(self.frames),
             "mode": self.mode,
+            "scale": self.scale,
             "methods": {
                 name: {key: e.mean for key, e in m.means.items() if np.isfinite(e.mean)} | m.times()
                 for name, m in self.methods.items()

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.lab.evaluation import parallel
 from difiisr_ros.lab.evaluation.aggregate import Aggregate, aggregate
@@ -49,7 +50,7 @@ from difiisr_ros.lab.frames.streams import (
 )
 from difiisr_ros.lab.scores.metric_table import BOX_METRICS, COUNTS, KELVIN
 from difiisr_ros.lab.scores.metrics import SSIM_SIGMA, has_opencv_quality
-from difiisr_ros.lab.scores.spectrum import COMMON_FREQUENCIES, LR_NYQUIST
+from difiisr_ros.lab.scores.spectrum import COMMON_FREQUENCIES, lr_nyquist
 from difiisr_ros.lab.scores.statistics import CONFIDENCE, RESAMPLES
 
 #: The detector that grades results: shipped, and another than the one that guides them.
@@ -117,8 +118,9 @@ def evaluate(request: Request) -> Iterator[Evaluation]:
         raise OptionError("recorded results belong to one camera of one bag (--topic chooses it)")
     mode = streams[0].mode
     names = request.methods.names()
+    scale = request.methods.scale
     metrics, missing = choose_metrics(
-        mode, any(stream.in_time for stream in streams), request.metrics
+        mode, any(stream.in_time for stream in streams), request.metrics, scale
     )
     for limit in request.limits:
         limit.check(names, metrics if request.boxes is None else (*metrics, *BOX_METRICS))
@@ -126,9 +128,9 @@ def evaluate(request: Request) -> Iterator[Evaluation]:
     workers = parallel.choose_workers(request.workers, len(streams), request.ray_address)
     if request.methods.results and workers > 1:
         raise OptionError("recorded results are read in order, by one worker")
-    examples = first_samples(streams)
+    examples = [sample.at_scale(scale) for sample in first_samples(streams)]
     options = ScoreOptions(
-        metrics, request.value_range, request.kelvin_per_count, request.still_threshold
+        metrics, request.value_range, request.kelvin_per_count, request.still_threshold, scale
     )
     columns = make_columns(mode, names, metrics)
     jobs = [StreamJob(i, stream, options, columns) for i, stream in enumerate(streams)]
@@ -298,7 +300,8 @@ def _assemble(run: _Run, found: Aggregate, missing: dict[str, str], mode: str) -
         frequencies=COMMON_FREQUENCIES,
         truth_spectrum=found.spectra.get(TRUTH),
         input_spectrum=found.spectra.get(INPUT),
-        frame=_Pictures(streams, scores, run.methods),
+        frame=_Pictures(streams, scores, run.methods, request.methods.scale),
+        scale=request.methods.scale,
     )
 
 
@@ -331,7 +334,7 @@ def _settings(
     request = run.request
     ours = next(m for m in run.methods if m.name == DIFIISR)
     engine = {key: value for key, value in ours.details.items() if key != "num_steps"}
-    options = dict(request.methods.engine)
+    options, scale = dict(request.methods.engine), request.methods.scale
     settings: dict[str, Any] = {
         **streams[0].settings,
         "path": ", ".join(map(str, request.paths)),
@@ -344,7 +347,10 @@ def _settings(
         "options": {
             k: options[k] for k in ("seed", "consistency", "range_mode", "camera") if k in options
         },
-        "consistency": "mean |antialiased bicubic downsample(SR) - LR|",
+        "scale": scale,
+        "consistency": "mean |SR - LR|"
+        if scale == 1
+        else "mean |antialiased bicubic downsample(SR) - LR|",
         "spectrum": "radial mean log amplitude (dB, Hann window)",
         "kelvin_per_count": request.kelvin_per_count,
         "statistics": {
@@ -370,9 +376,14 @@ def _settings(
                 "sigma": SSIM_SIGMA,
                 "use_sample_covariance": False,
             },
-            "spectrum_distance": f"mean |difference| of the spectra above {LR_NYQUIST} cycles per "
-            "HR pixel",
         }
+        if scale > 1:
+            settings["spectrum_distance"] = (
+                f"mean |difference| of the spectra above {lr_nyquist(scale)} cycles per pixel"
+            )
+        if scale != SCALE:
+            side = SCALE // scale
+            settings["truth"] = f"means of {side}x{side} pixels of the HR frame"
     return settings
 
 
@@ -380,14 +391,20 @@ class _Pictures:
     """Makes the pictures of single frames again: :attr:`Evaluation.frame`."""
 
     def __init__(
-        self, streams: Sequence[Stream], scores: Sequence[StreamScores], methods: Sequence[Method]
+        self,
+        streams: Sequence[Stream],
+        scores: Sequence[StreamScores],
+        methods: Sequence[Method],
+        scale: int,
     ) -> None:
         self._streams, self._scores, self._methods = streams, scores, methods
+        self._scale = scale
         self._starts = np.cumsum([0, *(len(s) for s in scores)])
 
     def __call__(self, row: int) -> FramePictures:
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         scores, within = self._scores[number], row - int(self._starts[number])
         sample = self._streams[number].frame(scores.index[within], scores.log_time_ns[within])
+        sample = sample.at_scale(self._scale)
         pictures = {method.name: method.run(sample)[0] for method in self._methods}
         return FramePictures(sample.name, sample.lr, sample.hr, pictures)

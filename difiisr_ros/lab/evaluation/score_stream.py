@@ -71,13 +71,14 @@ def score_stream(
     past = past or StreamScores(job.columns)
     batches = BatchMaker(job.number, job.columns, past)
     last = past.index[-1] if len(past) else -1
+    scale = job.options.scale
     with FrameScorer(job.options) as scorer, ThreadPoolExecutor(1, "read") as reader:
         if len(past):
             # Flicker compares with the frame before.
-            sample = job.stream.frame(last, past.log_time_ns[-1])
+            sample = job.stream.frame(last, past.log_time_ns[-1]).at_scale(scale)
             scorer.remember(sample, {m.name: m.run(sample)[0] for m in methods})
         due = time.monotonic() + BATCH_PERIOD_S
-        samples = job.stream.samples(last, len(past))
+        samples = map(lambda s: s.at_scale(scale), job.stream.samples(last, len(past)))
         coming = reader.submit(next, samples, None).result()
         while coming is not None:
             sample, results, times = coming, {}, {}

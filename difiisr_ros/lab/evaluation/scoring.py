@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
-from difiisr_ros.lab.frames.degrade import SCALE
 from difiisr_ros.lab.frames.streams import Sample, has_truth
 from difiisr_ros.lab.scores import metrics, perceptual
 from difiisr_ros.lab.scores.hot_spots import HEAT, HotSpots
@@ -44,6 +44,8 @@ TRUTH, INPUT = "truth", "input"
 """What the given frames are called beside the methods."""
 #: Metrics that need no result to compare, so that the given frames have them too.
 DESCRIBING = ("flicker", "detail", "blur")
+#: Metrics of what a result has and a camera's frame cannot have; at x1 there is no such thing.
+_FINER_THAN_CAMERA = ("spectrum_distance", "detail", "noise_above_nyquist", "lattice")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class ScoreOptions:
     still_threshold: float | None = None
     """Largest change of the mean of 5x5 pixels that stand still, in the frames' units; None: 1 %
     of the range."""
+    scale: int = SCALE
+    """How many times larger results are than frames."""
 
 
 @dataclass
@@ -72,7 +76,7 @@ class FrameScore:
 
 
 def choose_metrics(
-    mode: str, in_time: bool, extra: Sequence[str] = ()
+    mode: str, in_time: bool, extra: Sequence[str] = (), scale: int = SCALE
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """What to measure in a mode.
 
@@ -80,6 +84,7 @@ def choose_metrics(
         mode: ``self_referenced``, ``paired`` or ``no_reference``.
         in_time: Whether frames are consecutive in time in any stream.
         extra: Optional metrics to add; ``all`` adds every one.
+        scale: Of the results.
 
     Returns:
         Metrics in the table's order, and those asked for that cannot be measured, with the reason.
@@ -97,7 +102,7 @@ def choose_metrics(
     chosen, missing = [], {}
     for key, metric in METRICS.items():
         if key in wanted:
-            reason = _why_not(key, mode, in_time)
+            reason = _why_not(key, mode, in_time, scale)
             if reason is None:
                 chosen.append(key)
             elif key in extra or has_truth(mode) or not metric.needs_truth:
@@ -108,9 +113,11 @@ def choose_metrics(
     return tuple(chosen), missing
 
 
-def _why_not(key: str, mode: str, in_time: bool) -> str | None:
+def _why_not(key: str, mode: str, in_time: bool, scale: int) -> str | None:
     if METRICS[key].needs_truth and not has_truth(mode):
         return "needs a truth"
+    if key in _FINER_THAN_CAMERA and scale == 1:
+        return "is of what is finer than the camera's pixels; results at x1 have nothing of that"
     if key == "flicker" and not in_time:
         return "needs consecutive frames: a bag, or a folder with --sequence"
     if key == "gmsd" and not metrics.has_opencv_quality():
@@ -148,7 +155,7 @@ class FrameScorer:
 
         Args:
             sample: The frame.
-            results: Method -> 4H x 4W of the frame's dtype.
+            results: Method -> sH x sW of the frame's dtype, as its truth where it has one.
         """
         found = FrameScore({name: {} for name in (*results, _given(sample))})
         peak = self._peak(sample)
@@ -180,12 +187,13 @@ class FrameScorer:
             for name, sr in (*results.items(), (_given(sample), given)):
                 found.values[name]["blur"] = metrics.blur_effect(sr)
         if wanted.intersection(NATIVE):
-            native = NativeMeasures(sample.lr, bicubic_upscale(sample.lr))
+            scale = self._options.scale
+            native = NativeMeasures(sample.lr, bicubic_upscale(sample.lr, scale), scale)
             for name, sr in results.items():
                 measured = native.measure(sr)
                 found.values[name] |= {k: v for k, v in measured.items() if k in wanted}
         if wanted.intersection(HEAT):
-            spots = HotSpots(sample.lr)
+            spots = HotSpots(sample.lr, self._options.scale)
             for name, sr in results.items():
                 measured = spots.measure(sr)
                 found.values[name] |= {k: v for k, v in measured.items() if k in wanted}
@@ -207,7 +215,7 @@ class FrameScorer:
         gmsd = metrics.Gmsd(hr, peak) if hr is not None and "gmsd" in wanted else None
         for name, sr in results.items():
             measured = {}
-            error, bias = metrics.downsampling_error(sample.lr, sr)
+            error, bias = metrics.downsampling_error(sample.lr, sr, self._options.scale)
             measured["consistency"], measured["consistency_bias"] = error, bias
             if hr is not None:
                 measured["psnr"] = metrics.psnr(hr, sr, peak)
@@ -219,24 +227,25 @@ class FrameScorer:
     def _spectra(
         self, sample: Sample, results: dict[str, np.ndarray], peak: float, found: FrameScore
     ) -> None:
-        if min(sample.lr.shape) * SCALE < MIN_SIDE:
+        scale = self._options.scale
+        if min(sample.lr.shape) * scale < MIN_SIDE:
             return
         truth: Curve | None = None
         if sample.hr is not None:
             truth = radial_log_amplitude(sample.hr, peak)
             found.curves[TRUTH] = on_common_frequencies(truth)
             if "detail" in self._wanted:
-                found.values[TRUTH]["detail"] = detail_level(truth)
+                found.values[TRUTH]["detail"] = detail_level(truth, scale)
         if min(sample.lr.shape) >= MIN_SIDE:
             input_curve = radial_log_amplitude(sample.lr, peak)
-            found.curves[INPUT] = on_common_frequencies(input_curve, SCALE)
+            found.curves[INPUT] = on_common_frequencies(input_curve, scale)
         for name, sr in results.items():
             curve = radial_log_amplitude(sr, peak)
             found.curves[name] = on_common_frequencies(curve)
             if "detail" in self._wanted:
-                found.values[name]["detail"] = detail_level(curve)
+                found.values[name]["detail"] = detail_level(curve, scale)
             if truth is not None and "spectrum_distance" in self._wanted:
-                found.values[name]["spectrum_distance"] = distance(truth, curve)
+                found.values[name]["spectrum_distance"] = distance(truth, curve, scale)
 
     def _flicker(self, sample: Sample, results: dict[str, np.ndarray], found: FrameScore) -> None:
         if "flicker" not in self._wanted or self._before is None:
@@ -247,7 +256,7 @@ class FrameScorer:
         still = still_mask(sample.lr, before.lr, self._options.still_threshold)
         if sample.hr is None or before.hr is None:
             found.values[INPUT]["flicker"] = flicker(sample.lr, before.lr, still)
-        still = enlarge(still)
+        still = enlarge(still, self._options.scale)
         if sample.hr is not None and before.hr is not None:
             found.values[TRUTH]["flicker"] = flicker(sample.hr, before.hr, still)
         for name, sr in results.items():

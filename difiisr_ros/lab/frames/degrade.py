@@ -41,6 +41,26 @@ def crop_to_scale(hr: np.ndarray) -> np.ndarray:
     return hr[:height, :width]
 
 
+def truth_at(hr: np.ndarray, scale: int) -> np.ndarray:
+    """The truth of a result at a scale: what a camera of that many times the pixels would see.
+
+    Args:
+        hr: 4H x 4W.
+        scale: s, one of :data:`difiisr_ros.core.scale.SCALES`.
+
+    Returns:
+        sH x sW of the same dtype: means of 4/s x 4/s pixels, rounded for integers; at x4 ``hr``
+        itself.
+    """
+    if scale == SCALE:
+        return hr
+    factor = SCALE // scale
+    height, width = (side // factor for side in hr.shape)
+    # In double precision: sums of counts and of temperatures keep their digits.
+    blocks = hr.reshape(height, factor, width, factor).sum(axis=(1, 3), dtype=np.float64)
+    return to_dtype(blocks / factor**2, hr.dtype)
+
+
 def check_degradation(degradation: str, noise_percent: float) -> None:
     """Raise :class:`OptionError` for a degradation or a noise that cannot be."""
     if degradation == _FORMER_NAME:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,14 @@ import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.lab.frames.degrade import CAMERA, NOISE_PERCENT, SCALE, check_degradation, degrade
+from difiisr_ros.lab.frames.degrade import (
+    CAMERA,
+    NOISE_PERCENT,
+    SCALE,
+    check_degradation,
+    degrade,
+    truth_at,
+)
 
 SELF_REFERENCED = "self_referenced"
 """The recorded frames are the truth; LR is made from them."""
@@ -55,13 +62,30 @@ class Sample:
     lr: np.ndarray
     """H x W, uint8, uint16 or float32."""
     hr: np.ndarray | None
-    """4H x 4W of the same dtype: the truth, where it is known."""
+    """4H x 4W of the same dtype: the truth, where it is known; sH x sW where it was reduced to a
+    scale s (:meth:`at_scale`)."""
     topic: str = ""
     """Empty for files."""
     stamp_ns: int = -1
     """Header stamp, the log time where that is 0; -1 for files."""
     log_time_ns: int = -1
     """When the message was recorded; -1 for files."""
+
+    def at_scale(self, scale: int) -> Sample:
+        """The same with the truth that results of a scale are compared to.
+
+        Raises:
+            DataError: That truth is too small to be compared.
+        """
+        if self.hr is None or scale == SCALE:
+            return self
+        hr = truth_at(self.hr, scale)
+        if min(hr.shape) < MIN_HR_SIDE:
+            raise DataError(
+                f"{self.name}: its truth at x{scale} is {hr.shape[1]}x{hr.shape[0]}, too small to "
+                f"be compared, it takes {MIN_HR_SIDE}x{MIN_HR_SIDE}"
+            )
+        return replace(self, hr=hr)
 
 
 @dataclass(frozen=True)

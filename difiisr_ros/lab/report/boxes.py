@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.lab.detection.draw import COLORS
 from difiisr_ros.lab.evaluation.results import Evaluation
 from difiisr_ros.lab.report.pictures import TRUTH, Scene
@@ -91,6 +92,8 @@ def _iou(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
 def box_layers(scene: Scene, boxes: FrameBoxes, left: str, right: str) -> list[Html]:
     """One drawing for each picture, to lie over it; the slider's script moves both alike."""
     layers = []
+    hr_pixels = SCALE // scene.scale
+    size = f"{scene.width * hr_pixels} {scene.height * hr_pixels}"
     for picture in scene.pictures:
         name = picture.name
         shown = ["layer", "boxes"] + ["left"] * (name == left) + ["right"] * (name == right)
@@ -111,7 +114,7 @@ def box_layers(scene: Scene, boxes: FrameBoxes, left: str, right: str) -> list[H
                 tag("title", words),
                 drawn,
                 class_=" ".join(shown),
-                viewBox=f"0 0 {scene.width} {scene.height}",
+                viewBox=f"0 0 {size}",
                 preserveAspectRatio="none",
                 role="img",
                 data_name=name,

@@ -26,12 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import DifiisrError
 from difiisr_ros.lab.evaluation.results import BETTER, MIXED, WORSE, Evaluation, degradation
 from difiisr_ros.lab.frames.streams import NO_REFERENCE, PAIRED, SELF_REFERENCED
 from difiisr_ros.lab.report.boxes import frame_boxes, objects_table
 from difiisr_ros.lab.report.pictures import TRUTH, Scene, choose_frames, make_scene
 from difiisr_ros.lab.report.plots import distributions, over_time, ranking_metric, spectrum, times
+from difiisr_ros.lab.report.scale_words import reference_words, scale_words
 from difiisr_ros.lab.report.scenes import scene_figure
 from difiisr_ros.lab.report.tables import (
     frame_table,
@@ -48,7 +50,7 @@ from difiisr_ros.lab.report.tags import Html, joined, page_head, tag
 _FOLDER = Path(__file__).parent
 _COLOURS = 8
 _MODES = {
-    SELF_REFERENCED: "the recorded frames are the truth: reduced ×4, upscaled and compared",
+    SELF_REFERENCED: f"the recorded frames are the truth: reduced ×{SCALE}, upscaled and compared",
     PAIRED: "frames with their own truth",
     NO_REFERENCE: "the recorded frames were upscaled; there is no truth to compare with",
 }
@@ -153,7 +155,7 @@ def _headline(evaluation: Evaluation, main: str) -> Html | None:
     return tag(
         "p",
         "There is no truth, so nothing is said of quality. " if no_truth else None,
-        tag("b", f"{main} is {verdict} {evaluation.reference}"),
+        tag("b", f"{main} is {verdict} {reference_words(evaluation)}"),
         f" by {about.title}: ",
         tag("b", number, class_="figure"),
         f"{interval}, mean difference per frame",
@@ -166,6 +168,7 @@ def _results(evaluation: Evaluation, classes: dict[str, str]) -> Html:
     how = _MODES[evaluation.mode]
     if evaluation.mode == SELF_REFERENCED and "degradation" in evaluation.settings:
         how += f" (degradation: {degradation(evaluation.settings)})"
+    how += scale_words(evaluation, "×")
     return joined(
         tag("p", how[0].upper() + how[1:] + "."),
         results_table(evaluation, classes),
@@ -187,7 +190,8 @@ def _frames(evaluation: Evaluation, main: str, classes: dict[str, str]) -> Html 
     parts: list[Html] = []
     for rank, row in choose_frames(evaluation, metric, main).items():
         try:
-            scene: Scene = make_scene(evaluation.frame(row), first, main)
+            pictures = evaluation.frame(row)
+            scene: Scene = make_scene(pictures, first, main, scale=evaluation.scale)
         except DifiisrError as error:
             parts.append(tag("p", f"The {rank} frame cannot be shown: {error}", class_="hint"))
             continue

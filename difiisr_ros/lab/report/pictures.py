@@ -23,12 +23,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, features
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.lab.evaluation.results import Evaluation, FramePictures
 
 #: Bytes of all pictures of a page, before base64 adds a third: keeps it below 10 MB.
 BUDGET = 6_000_000
-#: Side of an enlarged detail in HR pixels.
-DETAIL = 48
+#: Side of an enlarged detail in camera pixels: the same part of the scene at every scale.
+DETAIL = 12
 #: Pictures that are wider than this, in pixels, are reduced: no page shows more.
 WIDEST = 1600
 INPUT, TRUTH = "camera", "truth"
@@ -56,11 +57,13 @@ class Scene:
     """Of the super-resolved frame in pixels."""
     pictures: tuple[Picture, ...]
     regions: tuple[tuple[int, int, int, int], ...]
-    """(left, top, width, height) of the details in HR pixels."""
+    """(left, top, width, height) of the details in pixels of the super-resolved frame."""
     tones: tuple[float, float] | None
     """Values shown as black and white, the same in all pictures; None: 8-bit values as they are."""
     shrunk: int
     """By how much the whole frames are reduced to keep the page small; 1: not at all."""
+    scale: int = SCALE
+    """Pixels of the super-resolved frame for each of the camera's, a side: s."""
 
 
 def choose_frames(evaluation: Evaluation, metric: str, method: str) -> dict[str, int]:
@@ -89,13 +92,20 @@ def choose_frames(evaluation: Evaluation, metric: str, method: str) -> dict[str,
     return unique
 
 
-def make_scene(frame: FramePictures, first: str, second: str, budget: float = BUDGET / 3) -> Scene:
+def make_scene(
+    frame: FramePictures,
+    first: str,
+    second: str,
+    budget: float = BUDGET / 3,
+    scale: int = SCALE,
+) -> Scene:
     """Tone-map, reduce and encode the pictures of one frame.
 
     Args:
         frame: By all methods.
         first, second: The two methods whose difference decides what is enlarged.
         budget: Bytes.
+        scale: s, of the methods' pictures.
     """
     truth = {TRUTH: frame.hr} if frame.hr is not None else {}
     arrays = {INPUT: frame.lr, **frame.methods, **truth}
@@ -103,7 +113,8 @@ def make_scene(frame: FramePictures, first: str, second: str, budget: float = BU
     height, width = largest.shape
     tones = tone_range(frame.hr if frame.hr is not None else frame.lr)
     mapped = {name: tone_map(array, tones) for name, array in arrays.items()}
-    regions = choose_regions(mapped[TRUTH if truth else second], mapped[first], mapped[second])
+    shown = mapped[TRUTH if truth else second]
+    regions = choose_regions(shown, mapped[first], mapped[second], scale)
     scene = frame.hr if frame.hr is not None else frame.lr
     # A detail that is dark beside a hot target shows nothing by the tones of the whole frame.
     stretched = [(region, _stretch(_cut(scene, region, width))) for region in regions]
@@ -124,7 +135,7 @@ def make_scene(frame: FramePictures, first: str, second: str, budget: float = BU
         for name, image in mapped.items()
     }
     pictures = tuple(Picture(name, wholes[name], details[name]) for name in arrays)
-    return Scene(frame.name, width, height, pictures, regions, tones, shrunk)
+    return Scene(frame.name, width, height, pictures, regions, tones, shrunk, scale)
 
 
 def tone_range(frame: np.ndarray) -> tuple[float, float] | None:
@@ -147,12 +158,14 @@ def tone_map(frame: np.ndarray, tones: tuple[float, float] | None) -> np.ndarray
 
 
 def choose_regions(
-    scene: np.ndarray, first: np.ndarray, second: np.ndarray
+    scene: np.ndarray, first: np.ndarray, second: np.ndarray, scale: int = SCALE
 ) -> tuple[tuple[int, int, int, int], ...]:
     """Where the scene has the most fine structure, and elsewhere where two methods differ the most.
 
     Args:
-        scene, first, second: H x W, uint8: the truth (or a result), and the two methods' pictures.
+        scene, first, second: sH x sW, uint8: the truth (or a result), and the two methods'
+            pictures.
+        scale: s.
 
     Returns:
         One or two (left, top, width, height), on whole camera pixels.
@@ -160,7 +173,7 @@ def choose_regions(
     import cv2
 
     height, width = scene.shape
-    side_x, side_y = min(DETAIL, width), min(DETAIL, height)
+    side_x, side_y = min(DETAIL * scale, width), min(DETAIL * scale, height)
 
     def mean(values: np.ndarray) -> np.ndarray:
         """Of the region whose top left corner each pixel is, where the region fits."""
@@ -171,22 +184,27 @@ def choose_regions(
             anchor=(0, 0),
             borderType=cv2.BORDER_REPLICATE,
         )
-        return boxed[: height - side_y + 1 : 4, : width - side_x + 1 : 4]
+        return boxed[: height - side_y + 1 : scale, : width - side_x + 1 : scale]
 
     values = scene.astype(np.float32)
     # What a blur takes away: a single strong edge has less of it than a fine pattern.
-    structure = mean(np.abs(values - cv2.GaussianBlur(values, (0, 0), 2.0)))
+    structure = mean(np.abs(values - cv2.GaussianBlur(values, (0, 0), scale / 2)))
     difference = mean(np.abs(first.astype(np.float32) - second.astype(np.float32)))
     regions: list[tuple[int, int, int, int]] = []
     for score in (structure, difference):
         for left, top, _, _ in regions:  # not the same place again
-            rows = slice(max(0, (top - side_y) // 4 + 1), (top + side_y + 3) // 4)
-            columns = slice(max(0, (left - side_x) // 4 + 1), (left + side_x + 3) // 4)
+            rows = _near(top, side_y, scale)
+            columns = _near(left, side_x, scale)
             score[rows, columns] = -1.0
         row, column = np.unravel_index(int(np.argmax(score)), score.shape)
         if score[row, column] >= 0:
-            regions.append((4 * int(column), 4 * int(row), side_x, side_y))
+            regions.append((scale * int(column), scale * int(row), side_x, side_y))
     return tuple(regions)
+
+
+def _near(start: int, side: int, scale: int) -> slice:
+    """Camera pixels at which a region would begin that overlaps one from ``start`` on."""
+    return slice(max(0, (start - side) // scale + 1), -(-(start + side) // scale))
 
 
 def _cut(image: np.ndarray, region: tuple[int, int, int, int], width: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from difiisr_ros.lab.evaluation.results import Evaluation
 from difiisr_ros.lab.report.charts import averaged, distribution_chart, histogram_chart, line_chart
 from difiisr_ros.lab.report.tags import Html, joined, tag
 from difiisr_ros.lab.scores.metric_table import HIGHER, LOWER, ZERO
-from difiisr_ros.lab.scores.spectrum import LR_NYQUIST
+from difiisr_ros.lab.scores.spectrum import lr_nyquist
 
 #: Metrics by which frames are ranked: the first that was measured.
 RANKING = ("psnr", "ssim", "noise_gain", "consistency")
@@ -125,18 +125,22 @@ def spectrum(evaluation: Evaluation, classes: dict[str, str]) -> Html | None:
             curves[name] = method.spectrum, classes[name]
     if not curves:
         return None
+    # At x1 the camera's Nyquist frequency is the chart's right border.
+    finer = evaluation.scale > 1
+    marks = {"Nyquist frequency of the camera": lr_nyquist(evaluation.scale)} if finer else {}
     chart = line_chart(
         "Radially averaged spectrum",
         evaluation.frequencies,
         curves,
         "cycles per pixel of the super-resolved frame",
         "log amplitude [dB]",
-        {"Nyquist frequency of the camera": LR_NYQUIST},
+        marks,
     )
-    hint = (
-        "Mean over the frames of the radially averaged log amplitude. What the camera cannot "
-        "resolve lies to the right of its Nyquist frequency: below the truth there detail is "
-        "missing, above it there is more texture than the scene has."
+    hint = "Mean over the frames of the radially averaged log amplitude. " + (
+        "What the camera cannot resolve lies to the right of its Nyquist frequency: below the "
+        "truth there detail is missing, above it there is more texture than the scene has."
+        if finer
+        else "All of it is what the camera's pixels can hold."
     )
     return joined(tag("p", hint, class_="hint"), tag("figure", chart))
 

@@ -183,8 +183,8 @@ def _tones(scene: Scene) -> str:
             f"Shown from {low:.6g} (black) to {high:.6g} (white), linear, the same for all "
             "pictures of this frame; what lies outside saturates in the picture only."
         )
-    words += f" Details are {DETAIL} pixels wide, enlarged without smoothing; each is stretched "
-    words += "to its own range, the same for all methods."
+    words += f" Details are {DETAIL * scene.scale} pixels wide, enlarged without smoothing; each "
+    words += "is stretched to its own range, the same for all methods."
     if scene.shrunk > 1:
         words += (
             f" The frame above is reduced to 1/{scene.shrunk} to keep this file small; the details "

@@ -20,6 +20,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from difiisr_ros.lab.evaluation.methods import AS_IT_IS
 from difiisr_ros.lab.evaluation.results import (
     BETTER,
     MIXED,
@@ -91,7 +92,7 @@ def results_table(evaluation: Evaluation, classes: Mapping[str, str]) -> Html:
 
 def _aside(evaluation: Evaluation, name: str) -> Html | None:
     if name == evaluation.reference:
-        return tag("small", "reference")
+        return tag("small", AS_IT_IS if evaluation.scale == 1 else "reference")
     steps = evaluation.methods[name].details.get("num_steps")
     if steps is None:
         return None

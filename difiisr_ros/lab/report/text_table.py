@@ -21,6 +21,7 @@ import math
 from difiisr_ros.lab.evaluation.methods import BICUBIC_PILLOW, LANCZOS
 from difiisr_ros.lab.evaluation.results import Difference, Evaluation, degradation
 from difiisr_ros.lab.frames.streams import NO_REFERENCE, PAIRED
+from difiisr_ros.lab.report.scale_words import reference_words, scale_words
 
 _TIMES = {"time_ms_p50": "time p50 [ms]", "time_ms_p99": "time p99 [ms]"}
 #: Methods that are shown beside the others, but not compared with the reference line by line.
@@ -47,7 +48,7 @@ def _headline(evaluation: Evaluation) -> str:
     }.get(evaluation.mode, f"degraded x4 ({degradation(settings)}), themselves the truth")
     sources = evaluation.sources
     what = sources[0].label if len(sources) == 1 else f"{len(sources)} sources"
-    lines = [f"{what}: {len(evaluation.frames)} frames, {how}"]
+    lines = [f"{what}: {len(evaluation.frames)} frames, {how}{scale_words(evaluation)}"]
     if len(sources) > 1:
         lines += [f"  {s.label}: {s.frames} frames, {s.lr_size} in" for s in sources]
     engine = settings["engine"]
@@ -97,7 +98,7 @@ def _differences(evaluation: Evaluation, name: str) -> str:
     if not rows:
         return ""
     head = (
-        f"{name} against {evaluation.reference}: mean difference per frame "
+        f"{name} against {reference_words(evaluation)}: mean difference per frame "
         f"[{100 * confidence:g} % interval]"
     )
     return head + "\n" + _aligned(rows, left=1, last_left=True)

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from difiisr_ros.core import radiometry
-from difiisr_ros.lab.frames.degrade import SCALE
+from difiisr_ros.core.scale import SCALE
 
 #: A scene has soft edges, too: the sharpest ones show what camera and method do.
 PERCENTILE = 15
@@ -45,18 +45,22 @@ class Edges:
     Args:
         lr: H x W, any real dtype.
         noise: Standard deviation of the camera's noise, in the frame's unit; NaN: unknown.
-        reference: 4H x 4W, the frame upscaled by interpolation: both levels of an edge must be
+        reference: sH x sW, the frame upscaled by interpolation: both levels of an edge must be
             even in it.
+        scale: s.
     """
 
-    def __init__(self, lr: np.ndarray, noise: float, reference: np.ndarray) -> None:
+    def __init__(
+        self, lr: np.ndarray, noise: float, reference: np.ndarray, scale: int = SCALE
+    ) -> None:
+        self._scale = scale
         low, high = radiometry.measure_range(lr, "percentile")
         least = max(
             _LEAST_CONTRAST * (0.0 if np.isnan(noise) else noise), _LEAST_SHARE * (high - low)
         )
         # Across columns, and, of the transposed frame, across rows.
         self._places = [
-            _isolated(_candidates(turned, least), sr, least)
+            _isolated(_candidates(turned, least), sr, least, scale)
             for turned, sr in ((lr, reference), (lr.T, reference.T))
         ]
 
@@ -64,9 +68,12 @@ class Edges:
         return sum(map(len, self._places))
 
     def widths(self, sr: np.ndarray) -> np.ndarray:
-        """10 to 90 % distance of every edge in a result (4H x 4W), camera pixels; NaN: no edge."""
+        """10 to 90 % distance of every edge in a result (sH x sW), camera pixels; NaN: no edge."""
         return np.concatenate(
-            [_rise(_profiles(turned, places)) for turned, places in zip((sr, sr.T), self._places)]
+            [
+                _rise(_profiles(turned, places, self._scale), self._scale)
+                for turned, places in zip((sr, sr.T), self._places)
+            ]
         )
 
     def width(self, sr: np.ndarray) -> float:
@@ -89,52 +96,52 @@ def _candidates(lr: np.ndarray, least: float) -> np.ndarray:
     return np.argwhere(peak & inside)
 
 
-def _profiles(sr: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """n x pixels, float64: the mean of the four HR rows of a camera pixel, around its centre."""
-    rows = sr.reshape(sr.shape[0] // SCALE, SCALE, -1).mean(axis=1, dtype=np.float64)
-    columns = SCALE * places[:, 1:] + np.arange(-SCALE * _REACH, SCALE * (_REACH + 1))
+def _profiles(sr: np.ndarray, places: np.ndarray, scale: int) -> np.ndarray:
+    """n x pixels, float64: the mean of a camera pixel's rows in the result, around its centre."""
+    rows = sr.reshape(sr.shape[0] // scale, scale, -1).mean(axis=1, dtype=np.float64)
+    columns = scale * places[:, 1:] + np.arange(-scale * _REACH, scale * (_REACH + 1))
     return rows[places[:, :1], columns]
 
 
-def _levels(profiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _levels(profiles: np.ndarray, scale: int) -> tuple[np.ndarray, np.ndarray]:
     """What lies before and behind an edge, n x pixels each."""
-    count = SCALE * (_REACH + 1 - _LEVELS_FROM)
+    count = scale * (_REACH + 1 - _LEVELS_FROM)
     return profiles[:, :count], profiles[:, -count:]
 
 
-def _share(profiles: np.ndarray) -> np.ndarray:
+def _share(profiles: np.ndarray, scale: int) -> np.ndarray:
     """0 at the level before an edge, 1 at that behind it; 0 everywhere where these are equal."""
-    before, behind = (level.mean(axis=1, keepdims=True) for level in _levels(profiles))
+    before, behind = (level.mean(axis=1, keepdims=True) for level in _levels(profiles, scale))
     contrast = behind - before
     return (
         (profiles - before) * np.where(contrast == 0, 0, 1) / np.where(contrast == 0, 1, contrast)
     )
 
 
-def _isolated(places: np.ndarray, reference: np.ndarray, least: float) -> np.ndarray:
+def _isolated(places: np.ndarray, reference: np.ndarray, least: float, scale: int) -> np.ndarray:
     """The places whose edge is large enough and has an even level on both sides."""
     if not len(places):
         return places
-    profiles = _profiles(reference, places)
-    before, behind = _levels(profiles)
+    profiles = _profiles(reference, places, scale)
+    before, behind = _levels(profiles, scale)
     contrast = np.abs(behind.mean(axis=1) - before.mean(axis=1))
     uneven = np.maximum(before.std(axis=1), behind.std(axis=1))
     keep = (contrast >= least) & (uneven <= _MOST_UNEVEN * contrast)
     # No line on top of a step, whose own contrast would be a larger one.
-    share = _share(profiles)
+    share = _share(profiles, scale)
     keep &= (share.min(axis=1) >= -_MOST_BEYOND) & (share.max(axis=1) <= 1 + _MOST_BEYOND)
-    return places[keep & np.isfinite(_rise(profiles))]
+    return places[keep & np.isfinite(_rise(profiles, scale))]
 
 
-def _rise(profiles: np.ndarray) -> np.ndarray:
+def _rise(profiles: np.ndarray, scale: int) -> np.ndarray:
     """Distance from 10 to 90 % of the way between both levels, in camera pixels, (n,)."""
     if not len(profiles):
         return np.empty(0)
-    share = _share(profiles)
+    share = _share(profiles, scale)
     middle = share.shape[1] // 2
     position = np.arange(share.shape[1])
     # The last pixel below 10 % before the middle, the first above 90 % behind it.
-    low = np.where((share <= _LOW) & (position < middle + SCALE), position, -1).max(axis=1)
+    low = np.where((share <= _LOW) & (position < middle + scale), position, -1).max(axis=1)
     high = np.where((share >= _HIGH) & (position > low[:, None]), position, share.shape[1]).min(
         axis=1
     )
@@ -147,5 +154,5 @@ def _rise(profiles: np.ndarray) -> np.ndarray:
         a, b = share[rows, left], share[rows, left + 1]
         return left + (level - a) / np.where(b == a, 1.0, b - a)
 
-    width[found] = (crossing(_HIGH, high - 1) - crossing(_LOW, low)) / SCALE
+    width[found] = (crossing(_HIGH, high - 1) - crossing(_LOW, low)) / scale
     return width

@@ -26,8 +26,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from difiisr_ros.lab.frames.degrade import SCALE
-from difiisr_ros.lab.scores.spectrum import LR_NYQUIST
+from difiisr_ros.core.scale import SCALE
+from difiisr_ros.lab.scores.spectrum import lr_nyquist
 
 #: Side of a block, LR pixels, and of the border that is left out; even, for lattices of 2 pixels.
 BLOCK = 8
@@ -46,8 +46,8 @@ _MOST_GRADIENT = 1.5
 _MOST_NOISE = 1.5
 #: Of the blocks' noise: textured ones only add.
 _NOISE_PERCENTILE = 20
-#: HR pixels: 4 is the camera's pixel, 8 that of a network which works at half its resolution.
-LATTICE = 2 * SCALE
+#: Camera pixels: 1 is the camera's own, 2 that of a network which works at half its resolution.
+LATTICE = 2
 #: What the six numbers of a surface take of the noise of a camera's block.
 _OF_SURFACE = (1 - 6 / BLOCK**2) ** -0.5
 _LEAST_IN_GROUP = 2  # blocks, for a mean over the phases of a lattice
@@ -58,9 +58,11 @@ class FlatPlaces:
 
     Args:
         lr: H x W, any real dtype.
+        scale: s, of the results.
     """
 
-    def __init__(self, lr: np.ndarray) -> None:
+    def __init__(self, lr: np.ndarray, scale: int = SCALE) -> None:
+        self._scale = scale
         corners = [np.arange(_BORDER, side - BLOCK - _BORDER + 1, BLOCK) for side in lr.shape]
         grid = np.stack(np.meshgrid(*corners, indexing="ij"), axis=-1).reshape(-1, 2)
         self._corners = grid[:0]
@@ -95,15 +97,15 @@ class FlatPlaces:
         """What is no smooth surface in the flat places of a result.
 
         Args:
-            sr: 4H x 4W.
+            sr: sH x sW.
 
         Returns:
-            n x 32 x 32, float64.
+            n x 8s x 8s, float64.
         """
-        return _without_surface(_blocks(sr, SCALE * self._corners, SCALE * BLOCK))
+        return _without_surface(_blocks(sr, self._scale * self._corners, self._scale * BLOCK))
 
     def lattice(self, residual: np.ndarray) -> float:
-        """Pattern that repeats every 8 (or 4) HR pixels: peak to peak, a share of the noise.
+        """Pattern that repeats every two camera pixels, or every one: peak to peak, of the noise.
 
         Blocks that have neither a row nor a column in common are set against each other: one half
         says at which phases the mean is highest and lowest, the other one how far it is from one
@@ -114,14 +116,17 @@ class FlatPlaces:
             residual: Of :meth:`residual`.
 
         Returns:
-            Share of the camera's :attr:`noise`; NaN where there are too few flat places.
+            Share of the camera's :attr:`noise`; NaN where there are too few flat places, and at
+            x1, where the pixels of a result are the camera's.
         """
+        if self._scale == 1:
+            return float("nan")
         row, column = (self._corners // BLOCK % 2).T
         found = []
         for one, other in (((0, 0), (1, 1)), ((0, 1), (1, 0))):
             groups = [residual[(row == r) & (column == c)] for r, c in (one, other)]
             if min(map(len, groups)) >= _LEAST_IN_GROUP:
-                a, b = (_phase_means(group) for group in groups)
+                a, b = (_phase_means(group, LATTICE * self._scale) for group in groups)
                 found += [b[a.argmax()] - b[a.argmin()], a[b.argmax()] - a[b.argmin()]]
         return float(np.mean(found)) / self.noise if found and self.noise > 0 else float("nan")
 
@@ -131,17 +136,18 @@ def noise(residual: np.ndarray) -> float:
     return float(np.median(_rms(residual))) if len(residual) else float("nan")
 
 
-def noise_above_nyquist(residual: np.ndarray) -> float:
+def noise_above_nyquist(residual: np.ndarray, scale: int = SCALE) -> float:
     """The same of its part beyond the LR Nyquist frequency in either direction.
 
-    That is what a method adds: a camera's frame has nothing there.
+    That is what a method adds: a camera's frame has nothing there. At x1 a result has nothing there
+    either, and the value is NaN.
     """
-    if not len(residual):
+    if not len(residual) or scale == 1:
         return float("nan")
     side = residual.shape[-1]
     window = np.hanning(side + 1)[:side]
     frequency = np.abs(np.fft.fftfreq(side))
-    beyond = np.maximum.outer(frequency, frequency) > LR_NYQUIST
+    beyond = np.maximum.outer(frequency, frequency) > lr_nyquist(scale)
     spectrum = np.fft.fft2(residual * np.outer(window, window))
     power = (np.abs(spectrum) ** 2)[:, beyond].sum(axis=1) / (side * (window**2).sum()) ** 2
     return float(np.median(np.sqrt(power)))
@@ -177,8 +183,8 @@ def _rms(blocks: np.ndarray) -> np.ndarray:
     return np.sqrt((blocks**2).mean(axis=(1, 2)))
 
 
-def _phase_means(residual: np.ndarray) -> np.ndarray:
-    """Mean at each of the 8x8 phases of a lattice, flat."""
-    count = residual.shape[-1] // LATTICE
-    tiles = residual.reshape(-1, count, LATTICE, count, LATTICE)
+def _phase_means(residual: np.ndarray, period: int) -> np.ndarray:
+    """Mean at each of the phases of a lattice, flat."""
+    count = residual.shape[-1] // period
+    tiles = residual.reshape(-1, count, period, count, period)
     return tiles.mean(axis=(0, 1, 3)).ravel()

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.lab.scores.metrics import downsample
 
 #: Keys of :meth:`HotSpots.measure`.
@@ -71,9 +72,11 @@ class HotSpots:
 
     Args:
         lr: H x W, uint8, uint16 or float32.
+        scale: s, of the results.
     """
 
-    def __init__(self, lr: np.ndarray) -> None:
+    def __init__(self, lr: np.ndarray, scale: int = SCALE) -> None:
+        self._scale = scale
         self._level = np.float32(lr.min())
         self._lr = lr.astype(np.float32) - self._level
         self.noise = noise_level(self._lr)
@@ -91,8 +94,8 @@ class HotSpots:
         ]
 
     def compare(self, sr: np.ndarray) -> HeatComparison:
-        """Compare with a result, 4H x 4W, of any dtype, in the frame's counts."""
-        result = downsample(sr.astype(np.float32) - self._level)
+        """Compare with a result, sH x sW, of any dtype, in the frame's counts."""
+        result = downsample(sr.astype(np.float32) - self._level, self._scale)
         strict, lenient = self._find(result)
         errors, removed = [], 0
         for top in self._strict:

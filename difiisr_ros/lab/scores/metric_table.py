@@ -136,8 +136,8 @@ METRICS: dict[str, Metric] = {
     ),
     "lattice": Metric(
         "lattice", "", 3, LOWER,
-        "pattern that repeats every 8 or 4 pixels in flat places: peak to peak, share of the "
-        "camera's noise; about 0 without one, and what bicubic has of it is the camera's own",
+        "pattern that repeats every one or two camera pixels in flat places: peak to peak, share "
+        "of the camera's noise; about 0 without one, and what bicubic has of it is the camera's",
         optional=True,
     ),
     "edge_width": Metric(

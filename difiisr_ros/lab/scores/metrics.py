@@ -32,7 +32,7 @@ import cv2
 import numpy as np
 
 from difiisr_ros.core.keys_kernel import keys_cubic
-from difiisr_ros.lab.frames.degrade import SCALE
+from difiisr_ros.core.scale import SCALE
 
 #: PSNR given to a frame without any error, so that means stay finite.
 MAX_PSNR_DB = 100.0
@@ -165,12 +165,13 @@ def radiometric_error(hr: np.ndarray, sr: np.ndarray) -> tuple[float, float]:
     return float(mae), float(cv2.mean(sr)[0] - cv2.mean(hr)[0])
 
 
-def downsampling_error(lr: np.ndarray, sr: np.ndarray) -> tuple[float, float]:
+def downsampling_error(lr: np.ndarray, sr: np.ndarray, scale: int = SCALE) -> tuple[float, float]:
     """How far the result is from what the camera measured: downsample(SR) - LR.
 
     Args:
         lr: H x W, the frame that was upscaled.
-        sr: 4H x 4W, the result, as it would be published.
+        sr: sH x sW, the result, as it would be published.
+        scale: s; at x1 the difference is that of the frames.
 
     Returns:
         Mean absolute difference and mean difference in the frame's units (counts for integers).
@@ -179,23 +180,23 @@ def downsampling_error(lr: np.ndarray, sr: np.ndarray) -> tuple[float, float]:
     """
     # Single precision has digits enough for differences to the frame's level, not for the level.
     level = np.float32(lr.min())
-    difference = downsample(sr.astype(np.float32) - level) - (lr.astype(np.float32) - level)
+    difference = downsample(sr.astype(np.float32) - level, scale) - (lr.astype(np.float32) - level)
     return float(np.abs(difference).mean(dtype=np.float64)), float(
         difference.mean(dtype=np.float64)
     )
 
 
-def downsample(frame: np.ndarray) -> np.ndarray:
-    """Antialiased bicubic x1/4 in floating point, as Pillow's: 4H x 4W to H x W, float32.
+def downsample(frame: np.ndarray, scale: int = SCALE) -> np.ndarray:
+    """Antialiased bicubic x1/s in floating point, as Pillow's: sH x sW to H x W, float32.
 
-    Along columns, then along rows.
+    Along columns, then along rows; at x1 the frame's own values.
     """
-    return _reduced(_reduced(frame.astype(np.float32)).T).T
+    return _reduced(_reduced(frame.astype(np.float32), scale).T, scale).T
 
 
-def _reduced(frame: np.ndarray) -> np.ndarray:
-    """Every fourth row, of the weighted rows around it."""
-    places, weights = _downsampling(len(frame))
+def _reduced(frame: np.ndarray, scale: int) -> np.ndarray:
+    """Every s-th row, of the weighted rows around it."""
+    places, weights = _downsampling(len(frame), scale)
     found = np.zeros((len(weights), frame.shape[1]), np.float32)
     for place, weight in zip(places.T, weights.T):
         found += weight[:, None] * frame[place]
@@ -203,19 +204,19 @@ def _reduced(frame: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=16)
-def _downsampling(length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places and weights of the samples that each fourth of ``length`` samples is made of."""
-    centres = (np.arange(length // SCALE) + 0.5) * SCALE - 0.5
-    places = np.floor(centres).astype(int)[:, None] + np.arange(1 - 2 * SCALE, 2 * SCALE + 1)
-    weights = keys_cubic((places - centres[:, None]) / SCALE)
+def _downsampling(length: int, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places and weights of the samples that each s-th of ``length`` samples is made of."""
+    centres = (np.arange(length // scale) + 0.5) * scale - 0.5
+    places = np.floor(centres).astype(int)[:, None] + np.arange(1 - 2 * scale, 2 * scale + 1)
+    weights = keys_cubic((places - centres[:, None]) / scale)
     weights[(places < 0) | (places >= length)] = 0
     shares = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     return places.clip(0, length - 1), shares
 
 
-def consistency(lr: np.ndarray, sr: np.ndarray) -> float:
+def consistency(lr: np.ndarray, sr: np.ndarray, scale: int = SCALE) -> float:
     """Mean absolute value of :func:`downsampling_error`."""
-    return downsampling_error(lr, sr)[0]
+    return downsampling_error(lr, sr, scale)[0]
 
 
 def blur_effect(sr: np.ndarray) -> float:

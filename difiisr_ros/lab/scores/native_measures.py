@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from difiisr_ros.core.scale import SCALE
 from difiisr_ros.lab.scores.edge_width import Edges
 from difiisr_ros.lab.scores.flat_places import FlatPlaces, noise, noise_above_nyquist
 
@@ -34,21 +35,24 @@ class NativeMeasures:
 
     Args:
         lr: H x W, any real dtype.
-        bicubic: 4H x 4W, the frame upscaled by OpenCV's bicubic, in the results' dtype.
+        bicubic: sH x sW, the frame upscaled by OpenCV's bicubic, in the results' dtype; at x1 the
+            frame itself.
+        scale: s.
     """
 
-    def __init__(self, lr: np.ndarray, bicubic: np.ndarray) -> None:
-        self.flat = FlatPlaces(lr)
-        self.edges = Edges(lr, self.flat.noise, bicubic)
+    def __init__(self, lr: np.ndarray, bicubic: np.ndarray, scale: int = SCALE) -> None:
+        self._scale = scale
+        self.flat = FlatPlaces(lr, scale)
+        self.edges = Edges(lr, self.flat.noise, bicubic, scale)
         residual = self.flat.residual(bicubic)
         self._noise = noise(residual)
-        self._above = noise_above_nyquist(residual)
+        self._above = noise_above_nyquist(residual, scale)
 
     def measure(self, sr: np.ndarray) -> dict[str, float]:
         """Every one of :data:`NATIVE`; NaN where the frame has nothing to measure it by.
 
         Args:
-            sr: 4H x 4W.
+            sr: sH x sW.
 
         Returns:
             ``noise_gain``, ``noise_above_nyquist``: in flat places, over bicubic's.
@@ -57,7 +61,7 @@ class NativeMeasures:
         residual = self.flat.residual(sr)
         return {
             "noise_gain": _ratio(noise(residual), self._noise),
-            "noise_above_nyquist": _ratio(noise_above_nyquist(residual), self._above),
+            "noise_above_nyquist": _ratio(noise_above_nyquist(residual, self._scale), self._above),
             "lattice": self.flat.lattice(residual),
             "edge_width": self.edges.width(sr),
         }

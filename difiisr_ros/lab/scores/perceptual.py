@@ -76,7 +76,7 @@ def measure(metric: str, hr: np.ndarray, sr: np.ndarray, value_range: float) -> 
 
     Args:
         metric: which.
-        hr, sr: 4H x 4W, one dtype.
+        hr, sr: of one shape and dtype.
         value_range: the data range.
 
     Returns:

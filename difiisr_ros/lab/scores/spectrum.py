@@ -15,7 +15,7 @@
 """How much true detail is there: the log-amplitude spectrum beyond what the camera resolved.
 
 PSNR rewards blur. Whether a result has the fine structure of a real frame shows in its spectrum
-above the LR Nyquist frequency, where a x4 bicubic result is almost empty.
+above the LR Nyquist frequency, where a bicubic result is almost empty.
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ import numpy as np
 from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import DataError
 
-#: Cycles per HR pixel: half the LR sampling rate, 1 / (2 x 4).
-LR_NYQUIST = 0.5 / SCALE
+#: Cycles per pixel of a result or its truth.
 HR_NYQUIST = 0.5
 #: White noise of this fraction of the data range is the floor: below it an amplitude is no detail
 #: but rounding, and its logarithm would go to minus infinity. 0.03 counts of 8 bits.
 FLOOR = 1e-4
 MIN_SIDE = 16
+
+
+def lr_nyquist(scale: int) -> float:
+    """Half the LR sampling rate in cycles per pixel of a result: 1 / (2 s)."""
+    return HR_NYQUIST / scale
 
 
 @lru_cache(maxsize=8)
@@ -93,38 +97,42 @@ def radial_log_amplitude(frame: np.ndarray, value_range: float) -> tuple[np.ndar
     return frequencies, 20 * np.bincount(rings, share * decibel.ravel())
 
 
-def spectrum_distance(hr: np.ndarray, sr: np.ndarray, value_range: float) -> float:
+def spectrum_distance(
+    hr: np.ndarray, sr: np.ndarray, value_range: float, scale: int = SCALE
+) -> float:
     """Distance of two frames' spectra above the LR Nyquist frequency, in dB; 0 is a perfect match.
 
-    The mean over rings between 0.125 (not included) and 0.5 cycles per HR pixel of the absolute
-    difference of :func:`radial_log_amplitude`. Both directions count: missing detail and
+    The mean over rings between :func:`lr_nyquist` (not included) and 0.5 cycles per pixel of the
+    absolute difference of :func:`radial_log_amplitude`. Both directions count: missing detail and
     invented texture. Phase does not: read it together with PSNR.
 
     Args:
-        hr, sr: 4H x 4W, the same shape.
+        hr, sr: sH x sW, the same shape.
         value_range: the data range, in the frames' units.
+        scale: s, above 1: at x1 nothing lies above the LR Nyquist frequency.
     """
-    return distance(radial_log_amplitude(hr, value_range), radial_log_amplitude(sr, value_range))
+    truth, result = (radial_log_amplitude(frame, value_range) for frame in (hr, sr))
+    return distance(truth, result, scale)
 
 
 #: A frame's frequencies and levels, as :func:`radial_log_amplitude` returns them.
 Curve = tuple[np.ndarray, np.ndarray]
 
 
-def distance(truth: Curve, result: Curve) -> float:
+def distance(truth: Curve, result: Curve, scale: int = SCALE) -> float:
     """:func:`spectrum_distance` of two frames of one shape whose curves are known."""
     frequencies, levels = truth
-    return float(np.abs(levels - result[1])[_beyond(frequencies)].mean())
+    return float(np.abs(levels - result[1])[_beyond(frequencies, scale)].mean())
 
 
-def detail_level(curve: Curve) -> float:
+def detail_level(curve: Curve, scale: int = SCALE) -> float:
     """Mean level in dB above the LR Nyquist frequency: how much fine structure there is at all."""
     frequencies, levels = curve
-    return float(levels[_beyond(frequencies)].mean())
+    return float(levels[_beyond(frequencies, scale)].mean())
 
 
-def _beyond(frequencies: np.ndarray) -> np.ndarray:
-    return (frequencies > LR_NYQUIST) & (frequencies <= HR_NYQUIST)
+def _beyond(frequencies: np.ndarray, scale: int) -> np.ndarray:
+    return (frequencies > lr_nyquist(scale)) & (frequencies <= HR_NYQUIST)
 
 
 #: Where reports show spectra, so that those of frames of different sizes can be averaged.

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from difiisr_ros.core import radiometry
-from difiisr_ros.lab.frames.degrade import SCALE
+from difiisr_ros.core.scale import SCALE
 
 #: Frames of which less than this share stands still have no flicker: what is left then is chance.
 MIN_STILL_SHARE = 0.2
@@ -62,9 +62,9 @@ def still_mask(lr: np.ndarray, before: np.ndarray, threshold: float | None = Non
     return still.astype(np.uint8) * np.uint8(255)
 
 
-def enlarge(mask: np.ndarray) -> np.ndarray:
-    """A mask of LR pixels as one of HR pixels, x4."""
-    size = (mask.shape[1] * SCALE, mask.shape[0] * SCALE)
+def enlarge(mask: np.ndarray, scale: int = SCALE) -> np.ndarray:
+    """A mask of LR pixels (H x W) as one of a result's pixels (sH x sW)."""
+    size = (mask.shape[1] * scale, mask.shape[0] * scale)
     return cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
 
 

@@ -45,6 +45,10 @@ class Detections:
         offset = np.array([crop.left, crop.top] * 2, np.float32)
         return replace(self, boxes=self.boxes + offset)
 
+    def enlarged(self, factor: float) -> Detections:
+        """The same in pixels of a frame that is larger by a factor than what was looked at."""
+        return replace(self, boxes=self.boxes * np.float32(factor))
+
 
 def suppress(boxes: np.ndarray, labels: np.ndarray, max_iou: float) -> np.ndarray:
     """Greedy non-maximum suppression within each class.

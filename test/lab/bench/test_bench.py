@@ -58,9 +58,9 @@ def test_projection_is_told_from_the_network(monkeypatch):
 
     project = lite_frames.pull_wide
 
-    def late(folded, lr, iterations, outstanding):
+    def late(folded, lr, iterations, *more):
         time.sleep(0.05 * iterations)
-        return project(folded, lr, iterations, outstanding)
+        return project(folded, lr, iterations, *more)
 
     monkeypatch.setattr(lite_frames, "pull_wide", late)
     engine = {"backend": "torch", "precision": "fp32"}
@@ -234,8 +234,8 @@ def test_a_row_shows_what_cannot_be_told_apart():
     assert fields[:4] == ["bicubic", "cpu", "fp32", "16x12"]
     assert fields[-3] == "-"
     assert (
-        len(table.heading().split()) == len(fields) - 2 + 4
-    )  # "p50 ms", "p99 ms", "CPU ms", "RSS MB"
+        len(table.heading(4).split()) == len(fields) - 2 + 5
+    )  # "x4", "p50 ms", "p99 ms", "CPU ms", "RSS MB"
 
 
 def test_options_that_no_engine_takes_are_an_error():

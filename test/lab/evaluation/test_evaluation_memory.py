@@ -27,7 +27,7 @@ import numpy as np
 import pytest
 
 from difiisr_ros.lab.evaluation import score_stream
-from difiisr_ros.lab.evaluation.methods import bicubic_method, lanczos_method
+from difiisr_ros.lab.evaluation.methods import kernel_methods
 from difiisr_ros.lab.evaluation.score_stream import StreamJob, make_columns
 from difiisr_ros.lab.evaluation.scoring import ScoreOptions
 from difiisr_ros.lab.frames.streams import Sample
@@ -70,7 +70,8 @@ class _Endless:
 
 def _score(stream) -> tuple[int, int]:
     """Score all frames; returns frames scored and the peak of Python's allocations, bytes."""
-    methods = [bicubic_method(), lanczos_method()]
+    bicubic, _, lanczos = kernel_methods(4)
+    methods = [bicubic, lanczos]
     columns = make_columns(stream.mode, [m.name for m in methods], METRICS)
     job = StreamJob(0, stream, ScoreOptions(METRICS), columns)
     gc.collect()

@@ -99,7 +99,7 @@ def test_details_are_the_same_place_for_all_stretched_alike():
     assert len(scene.regions) == 2
     arrays = {"camera": frame.lr, **frame.methods, "truth": frame.hr}
     for i, (x, y, w, h) in enumerate(scene.regions):
-        assert (w, h) == (DETAIL, DETAIL) and x % 4 == y % 4 == 0
+        assert (w, h) == (4 * DETAIL, 4 * DETAIL) and x % 4 == y % 4 == 0
         low, high = np.percentile(frame.hr[y : y + h, x : x + w], (0.5, 99.9))
         for picture in scene.pictures:
             scale = 4 if picture.name == "camera" else 1

@@ -27,7 +27,7 @@ from difiisr_ros.lab.scores import metrics
 from difiisr_ros.lab.scores.spectrum import (
     COMMON_FREQUENCIES,
     FLOOR,
-    LR_NYQUIST,
+    lr_nyquist,
     on_common_frequencies,
     radial_log_amplitude,
     spectrum_distance,
@@ -226,8 +226,8 @@ def test_distance_of_a_gain_above_lr_nyquist_is_that_gain():
     a = rng.normal(scale=20, size=(128, 128))
     spectrum = np.fft.fft2(a)
     radius = np.hypot(*np.meshgrid(np.fft.fftfreq(128), np.fft.fftfreq(128)))
-    low = np.fft.ifft2(np.where(radius <= LR_NYQUIST - 0.02, 2 * spectrum, spectrum)).real
-    high = np.fft.ifft2(np.where(radius > LR_NYQUIST, spectrum / 2, spectrum)).real
+    low = np.fft.ifft2(np.where(radius <= lr_nyquist(4) - 0.02, 2 * spectrum, spectrum)).real
+    high = np.fft.ifft2(np.where(radius > lr_nyquist(4), spectrum / 2, spectrum)).real
     assert spectrum_distance(a, a, 255.0) == 0
     assert spectrum_distance(a, low, 255.0) < 0.2  # what the camera resolved does not count
     assert spectrum_distance(a, high, 255.0) == pytest.approx(20 * np.log10(2), abs=0.3)
@@ -267,7 +267,8 @@ def test_spectra_of_one_scene_in_two_resolutions_lie_on_each_other():
     coarse = on_common_frequencies(radial_log_amplitude(smooth[::4, ::4], 255.0), scale=4)
     shared = COMMON_FREQUENCIES < 0.04  # below, the blur leaves something
     np.testing.assert_allclose(coarse[shared], fine[shared], atol=1.0)
-    assert np.isnan(coarse[COMMON_FREQUENCIES > LR_NYQUIST + 0.01]).all()
+    above = COMMON_FREQUENCIES > 0.125 + 0.01  # the LR Nyquist frequency
+    assert np.isnan(coarse[above]).all()
     assert np.isfinite(fine).all()
 
 

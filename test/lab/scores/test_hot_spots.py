@@ -157,8 +157,8 @@ def test_an_evaluation_counts_them(tmp_path, monkeypatch):
         write_image(folder / f"{i}.png", np.roll(_scene(SPOTS), 2 * i, axis=1))
     lanczos = methods.lanczos_upscale
 
-    def one_more(lr):
-        result = lanczos(lr)
+    def one_more(lr, scale):
+        result = lanczos(lr, scale)
         result[8:16, 8:16] += 600  # no camera pixel was as hot there
         return result
 
