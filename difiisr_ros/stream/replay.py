@@ -74,6 +74,7 @@ _ENGINE = {
     "autoencoder": "--autoencoder",
     **_PIXELS,
     "backend": "--backend",
+    "engine_file": "--engine-file",
     "device": "--device",
     "precision": "--precision",
     "num_threads": "--threads",
