@@ -67,6 +67,8 @@ class SuperResolverInfo:
     """Why another backend than the one asked for runs, or None."""
     memory: str | None
     """What is done because the device's memory does not suffice, and why, or None."""
+    library: str | None
+    """What computes, with its version, where the backend's name leaves that open, or None."""
     missed: str | None
     """What is not installed here that would do more, or faster, and how to install it, or None."""
 
@@ -116,6 +118,8 @@ class SuperResolver:
         autoencoder: str = "",
         strict_backend: bool = False,
         num_threads: int = 0,
+        engine_file: str = "",
+        build_only: bool = False,
         **options: Any,
     ) -> SuperResolver:
         """Load a model on a backend.
@@ -133,6 +137,10 @@ class SuperResolver:
                 published DifIISR, ResShift or SinSR denoiser.
             strict_backend: raise instead of falling back to another backend.
             num_threads: CPU threads; 0 leaves the choice to the backend.
+            engine_file: a TensorRT engine that ``difiisr export`` has written, to be run by backend
+                ``tensorrt`` or ``tensorrt_rtx``; model and options must be its own.
+            build_only: frames only say what is to be built for them; with TensorRT-RTX that needs
+                no GPU, and results are empty without one.
             **options: any other field of :class:`UpscaleOptions`; ``**preset("balanced")`` of
                 :mod:`difiisr_ros.quality` gives steps and guidance in one word.
 
@@ -147,6 +155,8 @@ class SuperResolver:
             "device": device,
             "precision": precision,
             "num_threads": num_threads,
+            "engine_file": engine_file,
+            "build_only": build_only,
         }
         loaded, fallback = create(backend, strict=strict_backend, **how)
         if lack := missed(loaded.name):
@@ -181,6 +191,7 @@ class SuperResolver:
             self.camera.describe(),
             self._fallback,
             self._memory.reason,
+            getattr(b, "library", None),  # of those that have several
             missed(b.name),
         )
 
@@ -230,10 +241,11 @@ class SuperResolver:
         backend = self._backend
         if backend.name == "bicubic":
             return options
+        holder = getattr(backend, "engine_file", "") or backend.model
         for name, fixed in backend.fixed_options.items():
             if getattr(options, name) != fixed:
                 raise OptionError(
-                    f"{name} must be {fixed}, which is built into {backend.model}, "
+                    f"{name} must be {fixed}, which is built into {holder}, "
                     f"got {getattr(options, name)}"
                 )
         if options.num_steps > backend.max_steps:

@@ -14,7 +14,7 @@
 
 """Builds a TensorRT engine from an ONNX graph, and loads it again.
 
-Written against the Python API that TensorRT 10.0 and 11.1 both have. The network is strongly typed:
+By the Python API that TensorRT 10.0, 11.1 and TensorRT-RTX 1.7 have. The network is strongly typed:
 the graph's own types decide the precision. That is the only way in TensorRT 11, where the builder's
 precision flags are gone, and has been possible since 10. Where this has run, and where it has not,
 is in docs/tensorrt.md.
@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from difiisr_ros.backends.engine_cache import EngineShapes
@@ -99,6 +99,23 @@ def _make_monitor(trt: Any) -> Any:
     return Monitor()
 
 
+def parse_graph(trt: Any, logger: Any, onnx: bytes) -> tuple[Any, Any, Any]:
+    """The builder, the strongly typed network that is the graph, and its parser.
+
+    The parser holds the weights: it has to live as long as the network is used.
+
+    Raises:
+        BackendUnavailable: TensorRT cannot read the graph, with its reasons.
+    """
+    builder = _start(trt.Builder, logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(onnx):
+        reasons = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+        raise BackendUnavailable(f"TensorRT cannot read the graph: {'; '.join(reasons)}")
+    return builder, network, parser
+
+
 def build_plan(
     trt: Any,
     logger: Any,
@@ -107,6 +124,7 @@ def build_plan(
     *,
     tf32: bool,
     on_device: Callable[[], None],
+    targets: Sequence[str] = (),
 ) -> bytes:
     """Build an engine, for minutes; see :func:`difiisr_ros.long_work.run_watched`.
 
@@ -117,9 +135,10 @@ def build_plan(
         shapes: LR batches that the engine is to take; one shape three times makes a fixed engine.
         tf32: whether float32 may be computed with 10 bits of mantissa.
         on_device: makes the device to build for the current one of the thread that calls it.
+        targets: GPUs that TensorRT-RTX builds for, as ``sm86``; none where it is that device.
 
     Returns:
-        The serialised engine, valid for this TensorRT and this kind of GPU.
+        The serialised engine, valid for this TensorRT and this kind of GPU, or for the targets.
 
     Raises:
         BackendUnavailable: TensorRT cannot build it; with its reason.
@@ -129,17 +148,14 @@ def build_plan(
 
     def work() -> bytes:
         on_device()
-        builder = _start(trt.Builder, logger)
-        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, logger)
-        if not parser.parse(onnx):
-            reasons = [parser.get_error(i).desc() for i in range(parser.num_errors)]
-            raise BackendUnavailable(f"TensorRT cannot read the graph: {'; '.join(reasons)}")
+        builder, network, _parser = parse_graph(trt, logger, onnx)
         config = builder.create_builder_config()
         config.progress_monitor = monitor
         if not tf32:
             config.clear_flag(trt.BuilderFlag.TF32)
+        _set_targets(trt, config, targets)
         _add_profile(builder, network, config, shapes)
+        logger.error = ""
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             raise BackendUnavailable(f"TensorRT cannot build the engine: {logger.error}")
@@ -147,6 +163,14 @@ def build_plan(
 
     what = f"building a TensorRT engine for {shapes}"
     return run_watched(work, what=what, progress=monitor.text, cancel=monitor.cancel)
+
+
+def _set_targets(trt: Any, config: Any, targets: Sequence[str]) -> None:
+    if targets:
+        config.num_compute_capabilities = len(targets)
+    for index, target in enumerate(targets):
+        if not config.set_compute_capability(getattr(trt.ComputeCapability, target.upper()), index):
+            raise BackendUnavailable(f"TensorRT does not build for {target}")
 
 
 def _add_profile(builder: Any, network: Any, config: Any, shapes: EngineShapes) -> None:
@@ -173,13 +197,58 @@ def _add_profile(builder: Any, network: Any, config: Any, shapes: EngineShapes) 
         raise BackendUnavailable(f"TensorRT refuses the sizes {shapes}")
 
 
+class EngineRefused(ValueError):
+    """This TensorRT or this GPU cannot use an engine, which another one can replace."""
+
+
 def load_plan(trt: Any, logger: Any, plan: bytes) -> Any:
-    """The ``ICudaEngine`` of a plan; None where this TensorRT or this GPU cannot use it.
+    """The ``ICudaEngine`` of a plan.
 
     Raises:
+        EngineRefused: this TensorRT or this GPU cannot use it.
         BackendUnavailable: TensorRT does not work here at all.
     """
-    return _start(trt.Runtime, logger).deserialize_cuda_engine(plan)
+    runtime = _start(trt.Runtime, logger)
+    logger.error = ""
+    if hasattr(runtime, "get_engine_validity"):  # TensorRT 10 has it not
+        _check_validity(trt, logger, *runtime.get_engine_validity(plan))
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise EngineRefused(f"TensorRT cannot load it: {logger.error}")
+    return engine
+
+
+#: Reasons of an engine's invalidity that are the machine's, whatever the engine.
+_OF_THE_MACHINE = {
+    "OLD_CUDA_DRIVER": "the CUDA driver is too old",
+    "OLD_CUDA_RUNTIME": "the CUDA runtime is too old",
+    "INSUFFICIENT_GPU_MEMORY": "the GPU has not enough memory",
+    "CUDA_ERROR": "CUDA failed",
+}
+_OF_THE_ENGINE = {
+    "VERSION_MISMATCH": "it is of another version of TensorRT",
+    "UNSUPPORTED_CC": "it is not for this GPU's compute capability",
+    "MALFORMED_ENGINE": "it is no engine of this TensorRT, or damaged",
+}
+
+
+def _check_validity(trt: Any, logger: Any, validity: Any, diagnostics: int) -> None:
+    if validity == trt.EngineValidity.SUBOPTIMAL:
+        _logger.info("the engine would be faster if it were built for this GPU")
+    if validity != trt.EngineValidity.INVALID:
+        return
+    found = {
+        name
+        for name, flag in trt.EngineInvalidityDiagnostics.__members__.items()
+        if int(diagnostics) & int(flag)
+    }
+    said = [logger.error] if logger.error else []
+    if reasons := [why for name, why in _OF_THE_ENGINE.items() if name in found]:
+        raise EngineRefused("; ".join(reasons + said))
+    reasons = [why for name, why in _OF_THE_MACHINE.items() if name in found]
+    if reasons or said:  # without a GPU it names no reason, and logs one
+        raise BackendUnavailable(f"TensorRT cannot run here: {'; '.join(reasons + said)}")
+    raise EngineRefused("TensorRT says that it is invalid, and not why")
 
 
 def _start(kind: Any, logger: Any) -> Any:

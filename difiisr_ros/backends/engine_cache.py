@@ -29,15 +29,15 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_whole
 from difiisr_ros.backends.cache_folder import cache_folder, locked
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "tensorrt"
 SAY_EVERY = 5.0  # seconds
 
@@ -69,11 +69,14 @@ class EngineKey:
     onnx_sha256: str
     """Of the graph, which holds weights, precision, steps, consistency, guidance, projection and
     scale."""
+    flavour: str
+    """``tensorrt`` or ``tensorrt_rtx``."""
     tensorrt: str
     """Version of the library."""
     gpu: str
-    """Name of the device."""
-    compute_capability: str
+    """Name of the device; empty where the engine is for every one of the targets."""
+    targets: tuple[str, ...]
+    """Compute capabilities that it is for, as ``sm86``."""
     precision: str
     shapes: EngineShapes
     num_steps: int
@@ -86,6 +89,15 @@ class EngineKey:
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON gives them back."""
         return dict(json.loads(json.dumps(asdict(self))))
+
+    @classmethod
+    def from_dict(cls, values: Any) -> EngineKey:
+        """What :meth:`as_dict` gave. Raises ValueError for anything else."""
+        try:
+            shapes = EngineShapes(**{k: tuple(v) for k, v in values["shapes"].items()})
+            return cls(**{**values, "shapes": shapes, "targets": tuple(values["targets"])})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"its JSON file names no engine: {error}") from error
 
     @property
     def name(self) -> str:
@@ -120,6 +132,7 @@ class EngineCache:
         build: Callable[[], bytes],
         load: Callable[[bytes], Any],
         interrupted: Callable[[], None] = lambda: None,
+        graph: Mapping[str, str] | None = None,
     ) -> Any:
         """The loaded engine of this key: from the folder, or built and kept there.
 
@@ -128,11 +141,16 @@ class EngineCache:
         Args:
             key: what the engine depends on.
             build: makes the plan; what it raises is passed on.
-            load: makes the engine of a plan; None where that fails.
+            load: makes the engine of a plan; raises ValueError, saying why, for one that has to be
+                built again.
             interrupted: raises where waiting for another process should end.
+            graph: metadata of the graph, which is kept with the engine.
 
         Returns:
-            What ``load`` made, or None where it fails for a plan that was just built.
+            What ``load`` made.
+
+        Raises:
+            ValueError: ``load`` refuses the plan that was just built.
         """
         self.trouble, self.kept = None, False
         engine = self.find(key, load)
@@ -145,18 +163,21 @@ class EngineCache:
                 self._complain(f"engines are not locked between processes: {error}")
             else:
                 engine = self.find(key, load)  # who had the lock before may have built it
-            return engine if engine is not None else load(self._build(key, build))
+            return engine if engine is not None else load(self._build(key, build, graph))
 
     def file(self, key: EngineKey, suffix: str = ".plan") -> Path:
         """Path of one of an entry's files. Raises OSError where no folder can be named."""
         return self.folder / (key.name + suffix)
 
-    def _build(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
+    def _build(
+        self, key: EngineKey, build: Callable[[], bytes], graph: Mapping[str, str] | None
+    ) -> bytes:
         began = time.monotonic()
         plan = build()
         facts = {
             "format": FORMAT,
             "key": key.as_dict(),
+            "graph": dict(graph or {}),
             "plan_sha256": hashlib.sha256(plan).hexdigest(),
             "plan_bytes": len(plan),
             "build_seconds": round(time.monotonic() - began, 1),
@@ -179,32 +200,55 @@ class EngineCache:
             if plan is None:
                 return None
             engine = load(plan)
-            if engine is None:
-                raise ValueError("TensorRT cannot load it")
         except (OSError, ValueError) as error:
             _logger.warning("the engine %s is built again: %s", key.name, error)
             return None
         self.kept = True
         return engine
 
+    def for_other_targets(self, key: EngineKey, target: str) -> list[EngineKey]:
+        """Keys of engines in the folder that differ in their targets alone, and have this one."""
+        found = []
+        try:
+            for file in sorted(self.folder.glob(f"*_{key.precision}_*.json")):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    other = EngineKey.from_dict(json.loads(file.read_bytes())["key"])
+                    same = replace(other, targets=key.targets) == key
+                    if same and target in other.targets and other != key:
+                        found.append(other)
+        except OSError as error:
+            _logger.info("engines of other targets are not looked for: %s", error)
+        return found
+
     def _read(self, key: EngineKey) -> bytes | None:
         """The plan of an entry; None if there is none. Raises ValueError for a faulty one."""
         try:
-            facts = json.loads(self.file(key, ".json").read_bytes())
-            plan = self.file(key, ".plan").read_bytes()
+            plan, facts = read_engine(self.file(key))
         except FileNotFoundError:
             return None
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-            raise ValueError("its JSON file is of another format")
         if facts.get("key") != key.as_dict():
             raise ValueError("its JSON file is of another engine")
-        if facts.get("plan_sha256") != hashlib.sha256(plan).hexdigest():
-            raise ValueError("its checksum is wrong")
         return plan
 
     def _complain(self, trouble: str) -> None:
         self.trouble = f"{trouble}; set DIFIISR_CACHE to a folder that can be written"
         _logger.warning(self.trouble)
+
+
+def read_engine(plan: Path) -> tuple[bytes, dict[str, Any]]:
+    """An engine, and what the JSON file beside it says of it.
+
+    Raises:
+        OSError: there are not both files, or they cannot be read.
+        ValueError: they do not belong together.
+    """
+    facts = json.loads(plan.with_suffix(".json").read_bytes())
+    data = plan.read_bytes()
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise ValueError("its JSON file is of another format")
+    if facts.get("plan_sha256") != hashlib.sha256(data).hexdigest():
+        raise ValueError("its checksum is wrong")
+    return data, facts
 
 
 def _sayer(interrupted: Callable[[], None]) -> Callable[[float], None]:

@@ -25,19 +25,30 @@ import torch
 from difiisr_ros.backends.cuda_staging import DeviceStream
 from difiisr_ros.backends.device_memory import report_full_device
 from difiisr_ros.backends.engine_cache import EngineShapes
+from difiisr_ros.backends.engine_jit import JitCache
 from difiisr_ros.errors import BackendUnavailable, FrameError
 from difiisr_ros.export.facts import LR, SR
 
 
 class LoadedEngine:
-    """An engine with its execution context."""
+    """An engine with its execution context, and what is compiled on its first run."""
 
     def __init__(
-        self, trt: Any, logger: Any, engine: Any, shapes: EngineShapes, stream: DeviceStream
+        self,
+        trt: Any,
+        logger: Any,
+        engine: Any,
+        shapes: EngineShapes,
+        stream: DeviceStream,
+        jit: JitCache | None = None,
     ) -> None:
         self.shapes = shapes
-        self._logger, self._stream = logger, stream
-        self._context = engine.create_execution_context()
+        self._logger, self._stream, self._jit = logger, stream, jit
+        self._seen: set[tuple[int, ...]] = set()
+        if jit is None:
+            self._context = engine.create_execution_context()
+        else:
+            self._context = jit.context_of(engine)
         if self._context is None:
             raise BackendUnavailable(f"no memory for the engine's activations: {logger.error}")
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
@@ -62,7 +73,16 @@ class LoadedEngine:
                 f"{_sides(self.shapes)}; larger ones need a tile_size within that"
             )
         with report_full_device(self._stream.device, arrays[LR].shape):
-            return self._execute(arrays)
+            result = self._execute(arrays)
+        if self._jit is not None and arrays[LR].shape not in self._seen:
+            self._seen.add(arrays[LR].shape)
+            self._jit.save()
+        return result
+
+    def close(self) -> None:
+        """Keep what was compiled since, also in the background."""
+        if self._jit is not None:
+            self._jit.save()
 
     def _execute(self, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         context, stream = self._context, self._stream

@@ -26,13 +26,14 @@ from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.models.published.kind import is_published
 
 AUTO = "auto"
-BACKENDS = (AUTO, "torch", "onnx", "tensorrt", "opencv", "bicubic")
+BACKENDS = (AUTO, "torch", "onnx", "tensorrt", "tensorrt_rtx", "opencv", "bicubic")
 DEVICES = (AUTO, "cpu", "cuda")
 PRECISIONS = (AUTO, "fp32", "bf16", "fp16", "int8")
 THREADS = (0, 256)  # 0 leaves the number to the backend
 
 #: Backend -> what runs in its place where it cannot; bicubic in that of all others.
-_INSTEAD = {"tensorrt": "torch", "onnx": "torch"}
+_INSTEAD = {"tensorrt": "torch", "tensorrt_rtx": "torch", "onnx": "torch"}
+_TENSORRT = ("tensorrt", "tensorrt_rtx")
 
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ def create(
     precision: str = "auto",
     strict: bool = False,
     num_threads: int = 0,
+    engine_file: str = "",
+    build_only: bool = False,
 ) -> tuple[Backend, str | None]:
     """Load a backend, falling back to what runs where it cannot and ``strict`` is off.
 
@@ -75,7 +78,15 @@ def create(
         "device": device,
         "precision": precision,
         "num_threads": num_threads,
+        "engine_file": engine_file,
+        "build_only": build_only,
     }
+    if engine_file and name not in _TENSORRT:
+        raise OptionError(
+            f"engine_file {engine_file} needs backend {' or '.join(_TENSORRT)}, got {name!r}"
+        )
+    if engine_file and build_only:
+        raise OptionError("build_only builds engines, and engine_file is one; give one of them")
     try:
         return _load(name, **how), None
     except BackendUnavailable as error:
@@ -129,7 +140,7 @@ def create_instead(
         name: of the backend that does not run.
         error: why.
         tried: backends that did not run either.
-        how: model, autoencoder, device, precision and num_threads, as for :func:`create`.
+        how: the keyword arguments of :func:`create` but ``strict``.
 
     Returns:
         The loaded backend, and the reason.
@@ -165,6 +176,8 @@ def _load(
     precision: str,
     num_threads: int,
     autoencoder: str = "",
+    engine_file: str = "",
+    build_only: bool = False,
 ) -> Backend:
     if name == "bicubic":
         return _bicubic(device, precision)
@@ -174,8 +187,8 @@ def _load(
                 f"backend {name} runs exported graphs of published models only"
             )
         return _published(model, autoencoder, device, precision, num_threads)
-    if name == "tensorrt":
-        return _tensorrt(model, device, precision)
+    if name in _TENSORRT:
+        return _tensorrt(name, model, device, precision, engine_file, build_only)
     if name == "onnx":
         return _onnx(model, device, precision, num_threads)
     if name == "opencv":
@@ -252,7 +265,9 @@ def _opencv(model: str, device: str, precision: str, num_threads: int) -> Backen
     return backend
 
 
-def _tensorrt(model: str, device: str, precision: str) -> Backend:
+def _tensorrt(
+    name: str, model: str, device: str, precision: str, engine_file: str, build_only: bool
+) -> Backend:
     check_torch()
     try:
         from difiisr_ros.backends.tensorrt_backend import TensorRTBackend
@@ -260,6 +275,8 @@ def _tensorrt(model: str, device: str, precision: str) -> Backend:
         raise BackendUnavailable(
             f"TensorRT engines are run on PyTorch's CUDA tensors, and {missing(error, 'torch')}"
         ) from error
-    backend = TensorRTBackend(model, device=device, precision=precision)
+    backend = TensorRTBackend(
+        model, device, precision, flavour=name, engine_file=engine_file, build_only=build_only
+    )
     backend.load()
     return backend

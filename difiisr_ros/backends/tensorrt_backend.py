@@ -14,49 +14,46 @@
 
 """TensorRT backend: an engine for each number of steps, on torch's CUDA tensors.
 
-Written against the documented Python API of TensorRT 10 and 11, and tested with a stand-in that
-follows it; docs/tensorrt.md says what has run on a GPU and what has not.
+By the standard library or by TensorRT-RTX (:mod:`difiisr_ros.backends.tensorrt_flavour`).
+docs/tensorrt.md says what has run on a GPU and what has not.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from difiisr_ros.backends.cuda_staging import DeviceStream
-from difiisr_ros.backends.engine_build import build_plan, load_plan, make_logger
-from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShapes, Shape
+from difiisr_ros.backends import gpu as gpus
+from difiisr_ros.backends.engine_build import EngineRefused
+from difiisr_ros.backends.engine_cache import EngineCache, EngineShapes, Shape
+from difiisr_ros.backends.engine_file import EngineFile
+from difiisr_ros.backends.engine_maker import EngineMaker
 from difiisr_ros.backends.engine_run import LoadedEngine
+from difiisr_ros.backends.gpu import Gpu
 from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
-from difiisr_ros.backends.graph_store import stored_graph
+from difiisr_ros.backends.tensorrt_flavour import (
+    DEFAULT_TARGETS,
+    STANDARD,
+    Flavour,
+    find_flavour,
+)
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.core.scale import SCALE
-from difiisr_ros.errors import BackendUnavailable, FrameError
-from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphFacts, GraphOptions
-from difiisr_ros.long_work import check_stop
+from difiisr_ros.errors import BackendUnavailable, FrameError, ModelError
+from difiisr_ros.export.facts import CAMERA, LR, NOISE, VISUAL_SCALE, GraphOptions
 from difiisr_ros.options import UpscaleOptions
 
 LEAST, LARGEST = 8, 640
 """Sides in pixels of the frames that an engine takes; longer frames are run in tiles of 640."""
 LARGEST_BATCH = 4
 MAX_ENGINES = 4
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """What an engine is built for."""
-
-    device: torch.device
-    name: str
-    compute_capability: str
+NO_DEVICE = "none"
 
 
 class TensorRTBackend:
@@ -67,11 +64,21 @@ class TensorRTBackend:
     size that asked: :meth:`SuperResolver.warmup` with the camera's size, or the node's
     ``warmup_width`` and ``warmup_height``, decides it. Frames of a shape for which an engine of its
     own was built ahead (:meth:`prepare`) are run by that one.
+
+    Args:
+        model: ``lite`` or a model file.
+        device: ``auto``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32`` or ``fp16``.
+        flavour: ``tensorrt``, the standard library or else TensorRT-RTX; or ``tensorrt_rtx``.
+        engine_file: the engine to run, which is not looked for and not built then.
+        build_only: engines are built and not run: with TensorRT-RTX no GPU is needed, and results
+            are empty where there is none.
+        targets: GPUs that TensorRT-RTX builds for, as ``sm86``; those that it builds for unless
+            told otherwise where there are none.
+        cache: where engines are kept.
     """
 
-    name = "tensorrt"
     guidance_gradients: tuple[str, ...] = ("closed_form",)
-    fixed_options: Mapping[str, int] = {}
 
     def __init__(
         self,
@@ -79,44 +86,112 @@ class TensorRTBackend:
         device: str = "auto",
         precision: str = "auto",
         *,
+        flavour: str = STANDARD,
+        engine_file: str = "",
+        build_only: bool = False,
+        targets: Sequence[str] = (),
         cache: EngineCache | None = None,
     ) -> None:
+        self.name = flavour
         self.model = model
         self.device = device
-        self.precision = _choose_precision(precision)
+        self.precision = precision if engine_file else _choose_precision(precision)
         self.max_steps = 0
         self.guidance_terms: tuple[str, ...] = ()
+        self.fixed_options: Mapping[str, int] = {}
+        self.library = ""
+        """Name and version of the TensorRT that runs."""
         self.cache = cache or EngineCache()
+        self.engine_file, self._build_only = engine_file, build_only
+        self._targets = tuple(targets)
         self._engines: OrderedDict[tuple[GraphOptions, EngineShapes], LoadedEngine] = OrderedDict()
         self._dynamic: dict[GraphOptions, EngineShapes] = {}
         self._without: set[tuple[GraphOptions, Shape]] = set()  # shapes without a fixed engine
-        self._graphs: dict[GraphOptions, tuple[bytes, GraphFacts]] = {}
-        self._trt: Any = None
-        self._logger: Any = None
-        self._gpu: Gpu | None = None
-        self._stream: DeviceStream | None = None
+        self._file: EngineFile | None = None
+        self._maker: EngineMaker | None = None
 
     def load(self) -> None:
-        """Find TensorRT and the GPU. Raises BackendUnavailable or ModelError."""
-        try:
-            import tensorrt
-        except (ImportError, OSError) as error:  # OSError: one of its shared libraries
-            import sys
+        """Find TensorRT and the GPU. Raises BackendUnavailable, ModelError or OptionError."""
+        file = EngineFile.read(Path(self.engine_file)) if self.engine_file else None
+        if file is not None:
+            file.check_model(self.model)
+            file.check_precision(self.precision)
+            self.precision = file.graph.precision
+        either = self.name == STANDARD and file is not None
+        flavour = find_flavour(file.key.flavour if file is not None and either else self.name)
+        gpu = self._find_gpu(flavour)
+        self.name, self.library = flavour.name, flavour.title
+        self.device = NO_DEVICE if gpu is None else str(gpu.device)
+        targets = self._targets_of(flavour, gpu)
+        if targets and file is None:
+            self.library += f" for {', '.join(targets)}"
+        maker = EngineMaker(flavour, gpu, self.model, self.precision, self.cache, targets)
+        if file is None:
+            _, facts = maker.graph(GraphOptions(precision=self.precision))
+            self.max_steps = facts.max_steps
+            self.guidance_terms = tuple(filter(None, (facts.model_guidance,)))
+        else:
+            self._take_file(file, maker)
+        self._maker = maker
 
-            raise BackendUnavailable(
-                f"tensorrt cannot be imported by {sys.executable} ({error}); docs/tensorrt.md says "
-                "how to install it"
+    def _find_gpu(self, flavour: Flavour) -> Gpu | None:
+        try:
+            return gpus.find_gpu(self.device)
+        except BackendUnavailable:
+            if self._build_only and flavour.builds_ahead:
+                return None
+            raise
+
+    def _targets_of(self, flavour: Flavour, gpu: Gpu | None) -> tuple[str, ...]:
+        if self._targets:
+            return flavour.check_targets(self._targets)
+        if not flavour.builds_ahead:
+            return ()
+        if gpu is None:
+            return DEFAULT_TARGETS
+        return flavour.targets_of(gpu.name, gpu.compute_capability)
+
+    def _take_file(self, file: EngineFile, maker: EngineMaker) -> None:
+        """Run this engine, and no other."""
+        if maker.gpu is None:
+            raise BackendUnavailable("an engine_file is run, and there is no CUDA device to run it")
+        file.check_library(maker.flavour, maker.gpu.compute_capability)
+        shapes = file.key.shapes
+        try:
+            engine = maker.of_file(file.plan, shapes, file.path)
+        except EngineRefused as error:
+            raise ModelError(
+                f"engine_file {file.path}, which {file.built_by} has built, is refused by "
+                f"{maker.flavour.title}: {error}"
             ) from error
-        self._gpu = find_gpu(self.device)
-        self.device = str(self._gpu.device)
-        self._stream = DeviceStream(self._gpu.device)
-        self._trt, self._logger = tensorrt, make_logger(tensorrt)
-        _, facts = self._graph(GraphOptions(precision=self.precision))
-        self.max_steps = facts.max_steps
-        self.guidance_terms = tuple(filter(None, (facts.model_guidance,)))
+        self.library += f", engine {file.path}"
+        self.max_steps = file.graph.max_steps
+        self.guidance_terms = tuple(filter(None, (file.graph.guidance,)))
+        self.fixed_options = {
+            "num_steps": file.graph.num_steps,
+            "consistency": file.graph.consistency,
+            "scale": file.graph.scale,
+        }
+        self._file = file
+        self._engines[file.graph.options, shapes] = engine
 
     def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
-        """All that the model can do runs here."""
+        """All that the model can do runs here; of an engine file what is built into it.
+
+        Raises:
+            OptionError: the engine file is of other options, and of which.
+        """
+        if self._file is not None:
+            self._file.check_options(
+                GraphOptions(
+                    options.num_steps,
+                    options.consistency,
+                    self.precision,
+                    "visual" if options.guidance.visual_scale > 0 else "",
+                    projection_of(exact=camera.is_reduced),
+                    options.scale,
+                )
+            )
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera: the engine of its projection is built."""
@@ -130,7 +205,9 @@ class TensorRTBackend:
 
     def noise_count(self, num_steps: int) -> int:
         """How many noise images the graph of this number of steps reads."""
-        _, facts = self._graph(GraphOptions(num_steps, precision=self.precision))
+        if self._file is not None:
+            return self._file.graph.noise_count
+        _, facts = self._loaded().graph(GraphOptions(num_steps, precision=self.precision))
         return facts.noise_count
 
     def run(
@@ -147,16 +224,19 @@ class TensorRTBackend:
 
         Raises:
             FrameError: frames smaller or larger than the engine takes.
+            OptionError: the engine file is of other options.
             BackendUnavailable: TensorRT cannot build the engine.
             DeviceOutOfMemory: the device has no memory for it.
             Interrupted: the process was asked to stop while the engine was built.
         """
-        visual = guidance.visual_scale > 0
+        visual = "visual" if guidance.visual_scale > 0 else ""
         options = GraphOptions(
-            num_steps, consistency, self.precision, "visual" if visual else "",
-            projection_of(exact=camera.exact), scale,
-        )  # fmt: skip
-        engine = self._engine(options, (len(lr), *lr.shape[-2:]))
+            num_steps, consistency, self.precision, visual, projection_of(exact=camera.exact), scale
+        )
+        shape = (len(lr), *lr.shape[-2:])
+        if self._loaded().gpu is None:
+            return self._build_for(options, shape)
+        engine = self._engine(options, shape)
         shared = {
             NOISE: noise[:, None],
             VISUAL_SCALE: np.array(guidance.visual_scale, np.float32),
@@ -171,9 +251,11 @@ class TensorRTBackend:
 
     def close(self) -> None:
         """Free the engines."""
+        for engine in self._engines.values():
+            engine.close()
         self._engines.clear()
-        self._trt = None
-        if self._gpu is not None and self._gpu.device.type == "cuda":
+        maker, self._maker = self._maker, None
+        if maker is not None and maker.gpu is not None and maker.gpu.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def prepare(self, options: GraphOptions, shape: Shape, fixed: bool) -> Path:
@@ -189,96 +271,50 @@ class TensorRTBackend:
             BackendUnavailable: it cannot be built, or not be kept.
         """
         shapes = EngineShapes(shape, shape, shape) if fixed else engine_shapes(*shape[1:])
-        self._hold(options, shapes, self._get(options, shapes, build=True))
-        if not self.cache.kept:
-            raise BackendUnavailable(self.cache.trouble or "the engine is not kept")
-        return self.cache.file(self._key(options, shapes))
+        return self._loaded().build(options, shapes)
+
+    def _build_for(self, options: GraphOptions, shape: Shape) -> np.ndarray:
+        """Build what frames of this shape ask for; a result of nothing."""
+        shapes = self._dynamic.setdefault(options, engine_shapes(*shape[1:]))
+        self._loaded().build(options, shapes)
+        batch, height, width = shape
+        return np.zeros((batch, 1, options.scale * height, options.scale * width), np.float32)
 
     def _engine(self, options: GraphOptions, shape: Shape) -> LoadedEngine:
         """The engine of exactly this shape if one was built ahead, else the one of every size."""
+        if self._file is not None:
+            self._file.check_options(options)
+            return next(iter(self._engines.values()))
+        maker = self._loaded()
         fixed = EngineShapes(shape, shape, shape)
         shapes = self._dynamic.get(options)
         engine = self._engines.get((options, fixed))
         if engine is None and (options, shape) not in self._without:
-            engine = self._get(options, fixed, build=False)
+            engine = maker.find(options, fixed)
             if engine is None:
                 self._without.add((options, shape))
         if engine is not None:
             return self._hold(options, fixed, engine)
         if shapes is None:
             shapes = self._dynamic[options] = engine_shapes(*shape[1:])
-        engine = self._engines.get((options, shapes)) or self._get(options, shapes, build=True)
+        engine = self._engines.get((options, shapes)) or maker.get(options, shapes)
         return self._hold(options, shapes, engine)
 
     def _hold(
-        self, options: GraphOptions, shapes: EngineShapes, engine: LoadedEngine | None
+        self, options: GraphOptions, shapes: EngineShapes, engine: LoadedEngine
     ) -> LoadedEngine:
         """Keep the engines used last."""
-        assert engine is not None
         self._engines[options, shapes] = engine
         self._engines.move_to_end((options, shapes))
         while len(self._engines) > MAX_ENGINES:
-            self._engines.popitem(last=False)
+            _, let_go = self._engines.popitem(last=False)
+            let_go.close()
         return engine
 
-    def _key(self, options: GraphOptions, shapes: EngineShapes) -> EngineKey:
-        trt, gpu, _ = self._loaded()
-        return EngineKey.of(
-            self._graph(options)[0],
-            tensorrt=trt.__version__,
-            gpu=gpu.name,
-            compute_capability=gpu.compute_capability,
-            precision=self.precision,
-            shapes=shapes,
-            num_steps=options.num_steps,
-        )
-
-    def _get(
-        self, options: GraphOptions, shapes: EngineShapes, *, build: bool
-    ) -> LoadedEngine | None:
-        """From the cache, or built."""
-        trt, gpu, stream = self._loaded()
-        onnx, key = self._graph(options)[0], self._key(options, shapes)
-
-        def on_device() -> None:
-            if gpu.device.type == "cuda":
-                torch.cuda.set_device(gpu.device)
-
-        def build_it() -> bytes:
-            return build_plan(
-                trt,
-                self._logger,
-                onnx,
-                shapes,
-                tf32=self.precision != "fp32",
-                on_device=on_device,
-            )
-
-        def load(plan: bytes) -> Any:
-            on_device()
-            return load_plan(trt, self._logger, plan)
-
-        if not build:
-            engine = self.cache.find(key, load)
-            if engine is None:
-                return None
-        else:
-            engine = self.cache.get(key, build_it, load, interrupted=check_stop)
-            if engine is None:
-                raise BackendUnavailable(
-                    f"TensorRT cannot load the engine that it has just built: {self._logger.error}"
-                )
-        return LoadedEngine(trt, self._logger, engine, shapes, stream)
-
-    def _loaded(self) -> tuple[Any, Gpu, DeviceStream]:
-        if self._trt is None or self._gpu is None or self._stream is None:
+    def _loaded(self) -> EngineMaker:
+        if self._maker is None:
             raise BackendUnavailable("the tensorrt backend is closed or was not loaded")
-        return self._trt, self._gpu, self._stream
-
-    def _graph(self, options: GraphOptions) -> tuple[bytes, GraphFacts]:
-        if options not in self._graphs:
-            self._graphs[options] = stored_graph(self.model, options)
-        return self._graphs[options]
+        return self._maker
 
 
 def engine_shapes(height: int, width: int) -> EngineShapes:
@@ -289,21 +325,6 @@ def engine_shapes(height: int, width: int) -> EngineShapes:
         )
     largest = (LARGEST_BATCH, max(LARGEST, height), max(LARGEST, width))
     return EngineShapes((1, LEAST, LEAST), (1, height, width), largest)
-
-
-def find_gpu(device: str) -> Gpu:
-    """The CUDA device of ``auto``, ``cuda`` or ``cuda:N``; BackendUnavailable if there is none."""
-    if device == "cpu":
-        raise BackendUnavailable("TensorRT runs on CUDA devices, and device is cpu")
-    if not torch.cuda.is_available():
-        raise BackendUnavailable("TensorRT needs a CUDA device, and torch sees none")
-    chosen = torch.device(device if ":" in device else "cuda:0")
-    if chosen.index >= torch.cuda.device_count():
-        raise BackendUnavailable(
-            f"{device} does not exist; {torch.cuda.device_count()} device(s) do"
-        )
-    major, minor = torch.cuda.get_device_capability(chosen)
-    return Gpu(chosen, torch.cuda.get_device_name(chosen), f"{major}.{minor}")
 
 
 def _choose_precision(precision: str) -> str:

@@ -39,10 +39,11 @@ from difiisr_ros.version import REPORT_TO
 HELP = "Say what runs here, how fast, and why the rest does not; for bug reports, too."
 EXIT_NO_MODEL = 1
 SIZES = ((160, 120), (320, 256), (640, 512))
-_OPTIONAL = ("onnxruntime", "onnxruntime-gpu", "onnx", "tensorrt", "safetensors", "rosbags")
+_OPTIONAL = ("onnxruntime", "onnxruntime-gpu", "onnx", "tensorrt", "tensorrt-rtx-cu12",
+             "tensorrt-rtx-cu13", "safetensors", "rosbags")  # fmt: skip
 _SECONDS = 0.7  # of each size
 _SLOW = 2.0  # seconds of a frame, which then is timed once
-_NETWORKS = ("torch", "onnx", "tensorrt", "opencv")
+_NETWORKS = ("torch", "onnx", "tensorrt", "tensorrt_rtx", "opencv")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -66,6 +66,12 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
         help="how many times larger results are: 4, or 2 and 1, which are means of that",
     )
     group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
+    group.add_argument(
+        "--engine-file",
+        default="",
+        metavar="FILE",
+        help="TensorRT engine that 'difiisr export' wrote, for --backend tensorrt or tensorrt_rtx",
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
     group.add_argument(
@@ -174,6 +180,7 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "autoencoder": args.autoencoder,
         "camera": args.camera,
         "backend": args.backend,
+        "engine_file": args.engine_file,
         "device": args.device,
         "precision": args.precision,
         "scale": args.scale,

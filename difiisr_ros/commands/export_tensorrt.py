@@ -21,10 +21,12 @@ import json
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.backends.factory import AUTO
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import GraphOptions
 
 DEFAULT_SIZE = (160, 120)
+_BACKENDS = ("tensorrt", "tensorrt_rtx")
 
 
 def add_tensorrt_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +41,29 @@ def add_tensorrt_arguments(parser: argparse.ArgumentParser) -> None:
         help="an engine for frames of --size (and --batch) alone, instead of for 8 to 640 pixels",
     )
     group.add_argument(
-        "--device", default="auto", help="auto, cuda or cuda:N; the engine is for its kind"
+        "--backend",
+        choices=_BACKENDS,
+        help="tensorrt: the standard library, or TensorRT-RTX where that is not installed; "
+        "tensorrt_rtx: that, which needs no GPU (default: tensorrt, or tensorrt_rtx with --target)",
+    )
+    group.add_argument(
+        "--device",
+        default=AUTO,
+        help="auto, cuda or cuda:N; an engine of the standard library is for its kind",
+    )
+    group.add_argument(
+        "--target",
+        type=_targets,
+        default=(),
+        metavar="SM,...",
+        help="GPUs to build for with TensorRT-RTX, by compute capability: sm75,sm86 for 7.5 and "
+        "8.6 (default: sm80,sm86,sm89,sm120)",
     )
 
 
 def check_not_asked(args: argparse.Namespace) -> None:
     """Raise OptionError where something only TensorRT has is asked of another format."""
-    for name in ("build_only", "fixed"):
+    for name in ("build_only", "fixed", "backend", "target"):
         if getattr(args, name):
             raise OptionError(f"--{name.replace('_', '-')} needs --format tensorrt")
 
@@ -55,7 +73,8 @@ def build_engine(args: argparse.Namespace, options: GraphOptions) -> dict[str, A
 
     Raises:
         OptionError: arguments that do not go together.
-        BackendUnavailable: TensorRT or the GPU is missing, or the engine cannot be built or kept.
+        BackendUnavailable: TensorRT is missing, or the GPU that its standard library needs, or the
+            engine cannot be built or kept.
     """
     if args.output is None and not args.build_only:
         raise OptionError("give the file to write, NAME.plan, or --build-only")
@@ -70,15 +89,25 @@ def build_engine(args: argparse.Namespace, options: GraphOptions) -> dict[str, A
         raise BackendUnavailable(f"building an engine needs PyTorch ({error})") from error
     width, height = args.size or DEFAULT_SIZE
     batch = 1 if args.batch == "dynamic" else args.batch
-    backend = TensorRTBackend(args.model, device=args.device, precision=options.precision)
+    backend = TensorRTBackend(
+        args.model,
+        args.device,
+        options.precision,
+        flavour=args.backend or _BACKENDS[bool(args.target)],
+        build_only=True,
+        targets=args.target,
+    )
     backend.load()
     path = backend.prepare(options, (batch, height, width), args.fixed)
     backend.close()
     facts = json.loads(path.with_suffix(".json").read_text())
     print(f"engine   {path}, {facts['plan_bytes'] / 2**20:.1f} MiB, for {_takes(facts)}")
+    print(f"by       {backend.library}, {facts['build_seconds']:g} s")
     if args.output is not None:
         write_atomically(args.output, path.read_bytes())
-        print(f"wrote    {args.output}")
+        beside = args.output.with_suffix(".json")
+        write_atomically(beside, path.with_suffix(".json").read_bytes())
+        print(f"wrote    {args.output}, and {beside}, which says what it is")
     return {"file": str(args.output or path), **facts}
 
 
@@ -88,3 +117,7 @@ def _takes(facts: dict[str, Any]) -> str:
     if shapes["least"] == shapes["largest"]:
         return f"{most} x {width}x{height} alone"
     return f"{least} to {most} frames of {low_width}x{low_height} to {width}x{height}"
+
+
+def _targets(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in text.split(","))

@@ -129,6 +129,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
         info = upscaler.engine.info
         self.get_logger().info(
             f"model {info.model}, backend {info.backend} on {info.device} ({info.precision})"
+            + (f", {info.library}" if info.library else "")
         )
         for camera in self.cameras.values():
             camera.create_publishers(

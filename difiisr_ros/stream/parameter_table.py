@@ -109,6 +109,13 @@ TABLE: tuple[ParameterSpec, ...] = (
         "Inference engine; auto takes the fastest that runs here. bicubic needs no model.",
         choices=BACKENDS,
     ),
+    ParameterSpec(
+        "engine_file",
+        "",
+        "Path of a TensorRT engine that difiisr export wrote, for backend tensorrt or "
+        "tensorrt_rtx; model, steps and options must be its own. Empty: engines are looked for in "
+        "the cache, and built.",
+    ),
     ParameterSpec("device", "auto", "auto, cpu, cuda or cuda:N."),
     ParameterSpec(
         "precision",
@@ -421,7 +428,7 @@ TABLE: tuple[ParameterSpec, ...] = (
         "build_only",
         False,
         "Configure, which builds and keeps what the backend needs (a TensorRT engine takes "
-        "minutes), and end: to prepare a vehicle ahead.",
+        "minutes), and end: to prepare a vehicle ahead. TensorRT-RTX needs no GPU for it.",
         Change.START,
     ),
 )  # fmt: skip
@@ -438,6 +445,8 @@ ENGINE = {
         for name in (
             "model",
             "autoencoder",
+            "engine_file",
+            "build_only",
             "camera",
             "backend",
             "device",

@@ -78,6 +78,7 @@ _ENGINE = {
     "autoencoder": "--autoencoder",
     **_PIXELS,
     "backend": "--backend",
+    "engine_file": "--engine-file",
     "device": "--device",
     "precision": "--precision",
     "num_threads": "--threads",

@@ -59,7 +59,8 @@ def test_the_method_stays(backend, asked, said, caplog):
 
 
 def test_another_backend_in_another_precision(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for name in ("tensorrt", "tensorrt_rtx"):
+        monkeypatch.setitem(sys.modules, name, None)
     loaded, reason = create("tensorrt", **{**HOW, "precision": "fp16"})
     assert loaded.name == "torch"
     assert "precision fp16 is not available, torch on cpu" in reason

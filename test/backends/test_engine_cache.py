@@ -33,12 +33,13 @@ from difiisr_ros.backends.cache_folder import cache_folder, locked
 from difiisr_ros.backends.engine_cache import EngineCache, EngineKey, EngineShapes
 
 SHAPES = EngineShapes((1, 8, 8), (1, 120, 160), (4, 640, 640))
-KEY = EngineKey("ab" * 32, "11.1.0.106", "NVIDIA Orin", "8.7", "fp16", SHAPES, 2)
+KEY = EngineKey("ab" * 32, "tensorrt", "11.1.0.106", "NVIDIA Orin", ("sm87",), "fp16", SHAPES, 2)
 CHANGES = {
     "onnx_sha256": "cd" * 32,
+    "flavour": "tensorrt_rtx",
     "tensorrt": "10.16.0.72",
     "gpu": "NVIDIA L4",
-    "compute_capability": "8.9",
+    "targets": ("sm87", "sm89"),
     "precision": "fp32",
     "shapes": EngineShapes((1, 8, 8), (1, 120, 160), (8, 640, 640)),
     "num_steps": 1,
@@ -56,8 +57,10 @@ class Builder:
         return b"plan %d" % self.builds
 
 
-def load(plan: bytes) -> str | None:
-    return plan.decode() if plan.startswith(b"plan") else None
+def load(plan: bytes) -> str:
+    if not plan.startswith(b"plan"):
+        raise ValueError("TensorRT cannot load it")
+    return plan.decode()
 
 
 @pytest.fixture
@@ -90,6 +93,27 @@ def test_everything_an_engine_depends_on_makes_another_one(cache, build, field):
     assert cache.get(KEY, build, load) == "plan 1"
     assert cache.get(other, build, load) == "plan 2"
     assert cache.get(KEY, build, load) == "plan 1"  # and both stay
+
+
+def test_engines_of_more_targets_are_found_by_one_of_them(cache, build):
+    wide = dataclasses.replace(KEY, targets=("sm86", "sm89"))
+    wider = dataclasses.replace(KEY, targets=("sm80", "sm86", "sm89"))
+    other = dataclasses.replace(wide, precision="fp32")
+    for key in (wide, wider, other):
+        cache.get(key, build, load)
+    asked = dataclasses.replace(KEY, targets=("sm80", "sm86", "sm89", "sm120"))
+    assert set(cache.for_other_targets(asked, "sm89")) == {wide, wider}
+    assert cache.for_other_targets(asked, "sm80") == [wider]
+    assert cache.for_other_targets(wide, "sm120") == []
+
+
+def test_a_key_is_read_back(cache, build):
+    cache.get(KEY, build, load, graph={"model": "lite"})
+    facts = json.loads(_file(cache, ".json").read_text())
+    assert EngineKey.from_dict(facts["key"]) == KEY
+    assert facts["graph"] == {"model": "lite"}
+    with pytest.raises(ValueError, match="names no engine"):
+        EngineKey.from_dict({"shapes": {}})
 
 
 def test_another_key_under_this_name_is_not_taken(cache, build, caplog):
@@ -127,8 +151,8 @@ def test_a_damaged_entry_is_built_again(cache, build, suffix, damage):
 def test_an_engine_that_does_not_load_is_built_again(cache, build, caplog):
     cache.get(KEY, build, load)
 
-    def picky(plan: bytes) -> str | None:
-        return None if plan == b"plan 1" else load(plan)
+    def picky(plan: bytes) -> str:
+        return load(b"" if plan == b"plan 1" else plan)
 
     assert cache.get(KEY, build, picky) == "plan 2"
     assert "cannot load it" in caplog.text
@@ -136,7 +160,8 @@ def test_an_engine_that_does_not_load_is_built_again(cache, build, caplog):
 
 
 def test_a_build_that_does_not_load_is_none(cache, build):
-    assert cache.get(KEY, build, lambda plan: None) is None
+    with pytest.raises(ValueError, match="cannot load it"):
+        cache.get(KEY, build, lambda plan: load(b""))
     assert build.builds == 1
 
 

@@ -12,19 +12,18 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The TensorRT backend against a stand-in with TensorRT's documented API, on the CPU.
+"""The TensorRT backend against a stand-in for what runs engines, on the CPU.
 
-Nothing of this shows that TensorRT itself builds or runs the engine: docs/tensorrt.md.
+What builds them is TensorRT-RTX itself in ``test_tensorrt_build.py``. Nothing of this shows that
+TensorRT runs an engine: docs/tensorrt.md.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
-import sys
+import hashlib
+import json
 import threading
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,13 +37,9 @@ import torch
 from difiisr_ros import long_work
 from difiisr_ros.backends import tensorrt_backend
 from difiisr_ros.backends.cache_folder import locked
-from difiisr_ros.backends.engine_cache import EngineCache
-from difiisr_ros.backends.tensorrt_backend import (
-    Gpu,
-    TensorRTBackend,
-    engine_shapes,
-    find_gpu,
-)
+from difiisr_ros.backends.engine_cache import EngineCache, EngineShapes
+from difiisr_ros.backends.gpu import Gpu, find_gpu
+from difiisr_ros.backends.tensorrt_backend import TensorRTBackend, engine_shapes
 from difiisr_ros.backends.torch_backend import TorchBackend
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
@@ -63,20 +58,17 @@ from support import fake_tensorrt
 
 pytestmark = pytest.mark.usefixtures("simplified_once")
 
-VERSIONS = ["10.0.0b6", "11.1.0.106"]
-
-
-def use(monkeypatch, version: str = VERSIONS[-1]):
-    module = fake_tensorrt.make(version)
-    monkeypatch.setitem(sys.modules, "tensorrt", module)
-    gpu = Gpu(torch.device("cpu"), "NVIDIA Orin", "8.7")
-    monkeypatch.setattr(tensorrt_backend, "find_gpu", lambda device: gpu)
-    return module
+VERSIONS = [("tensorrt", "10.0.0b6"), ("tensorrt", "11.1.0.106"), ("tensorrt_rtx", "1.7.1.116")]
 
 
 @pytest.fixture
 def trt(monkeypatch):
-    return use(monkeypatch)
+    return fake_tensorrt.use(monkeypatch)
+
+
+@pytest.fixture
+def rtx(monkeypatch):
+    return fake_tensorrt.use(monkeypatch, *VERSIONS[2], fake_tensorrt.ADA)
 
 
 @pytest.fixture
@@ -120,10 +112,12 @@ def _run(backend, num_steps: int = 1, consistency: int = 1, lr=None, **more) -> 
 def test_it_computes_what_torch_computes(
     monkeypatch, cache, reference, version, num_steps, consistency
 ):
-    use(monkeypatch, version)
+    gpu = fake_tensorrt.ADA if version[0] == "tensorrt_rtx" else fake_tensorrt.ORIN
+    fake_tensorrt.use(monkeypatch, *version, gpu)
     backend = TensorRTBackend("lite", precision="fp32", cache=cache)
     backend.load()
     assert backend.max_steps == reference.max_steps
+    assert backend.name == version[0] and version[1] in backend.library
     assert backend.noise_count(num_steps) == reference.noise_count(num_steps)
     np.testing.assert_allclose(
         _run(backend, num_steps, consistency), _run(reference, num_steps, consistency), atol=1e-4
@@ -139,8 +133,6 @@ def test_each_frame_has_its_own_camera(trt, backend, reference, exact):
     result = _run(backend, lr=lr, camera=camera)
     np.testing.assert_allclose(result, _run(reference, lr=lr, camera=camera), atol=1e-4)
     assert np.abs(result[5] - result[0]).max() > 1e-3
-    (profile,) = trt.behaviour.profiles
-    assert profile["camera"] == ((1, 7), (1, 7), (4, 7))
 
 
 def test_fp16_is_the_graphs_own_precision(trt, cache, reference):
@@ -166,14 +158,7 @@ def test_one_engine_takes_every_size_and_batch(trt, backend, reference):
         np.testing.assert_allclose(result, _run(reference, lr=lr), atol=1e-4)
     assert trt.behaviour.builds == 1
     assert trt.behaviour.executions == 1 + 1 + 3 + 1  # nine frames are batches of 4, 4 and 1
-    (profile,) = trt.behaviour.profiles
-    assert profile["lr"] == ((1, 1, 8, 8), (1, 1, 12, 16), (4, 1, 640, 640))
-
-
-def test_noise_has_its_place_in_the_profile(trt, backend):
-    _run(backend, num_steps=2)
-    (profile,) = trt.behaviour.profiles
-    assert [size[-2:] for size in profile["noise"]] == [(32, 32), (48, 64), (2560, 2560)]
+    assert trt.behaviour.shapes == [EngineShapes((1, 8, 8), (1, 12, 16), (4, 640, 640))]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 7, 16), (1, 1, 16, 641), (1, 1, 700, 16)])
@@ -189,7 +174,7 @@ def test_a_frame_out_of_the_profile_is_refused_with_the_sizes(backend, shape):
 
 def test_a_larger_first_frame_makes_a_larger_engine(trt, backend):
     _run(backend, lr=_lr((1, 1, 8, 700)))
-    assert trt.behaviour.profiles[0]["lr"][2] == (4, 1, 640, 700)
+    assert trt.behaviour.shapes[0].largest == (4, 640, 700)
 
 
 def test_a_first_frame_that_is_too_small(backend):
@@ -237,12 +222,11 @@ def test_visual_guidance_is_in_the_graph_and_its_scale_an_input(trt, cache, tmp_
 @pytest.mark.parametrize("change", ["version", "gpu", "capability"])
 def test_another_tensorrt_or_gpu_builds_again(monkeypatch, trt, cache, backend, change):
     _run(backend)
-    version = VERSIONS[0] if change == "version" else trt.__version__
-    module = use(monkeypatch, version)
+    version = "10.0.0b6" if change == "version" else trt.__version__
     name = "NVIDIA L4" if change == "gpu" else "NVIDIA Orin"
     capability = "8.9" if change == "capability" else "8.7"
     gpu = Gpu(torch.device("cpu"), name, capability)
-    monkeypatch.setattr(tensorrt_backend, "find_gpu", lambda device: gpu)
+    module = fake_tensorrt.use(monkeypatch, "tensorrt", version, gpu)
     other = TensorRTBackend("lite", precision="fp32", cache=cache)
     other.load()
     _run(other)
@@ -266,19 +250,19 @@ def test_a_damaged_plan_is_built_again(trt, backend, cache, caplog):
     assert "checksum" in caplog.text
 
 
+def replace_plan(path: Path, plan: bytes) -> None:
+    """Another plan, with the checksum that fits."""
+    path.write_bytes(plan)
+    facts = json.loads(path.with_suffix(".json").read_text())
+    facts["plan_sha256"] = hashlib.sha256(plan).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(facts))
+
+
 def test_a_plan_that_tensorrt_refuses_is_built_again(monkeypatch, trt, backend, cache, caplog):
     """As where the library was replaced by one of the same version number."""
     _run(backend)
     (path,) = cache.folder.glob("*.plan")
-    text = path.read_bytes().replace(trt.__version__.encode(), b"11.1.0.999")
-    path.write_bytes(text)
-    import hashlib
-    import json
-
-    facts_path = path.with_suffix(".json")
-    facts = json.loads(facts_path.read_text())
-    facts["plan_sha256"] = hashlib.sha256(text).hexdigest()
-    facts_path.write_text(json.dumps(facts))
+    replace_plan(path, path.read_bytes().replace(trt.__version__.encode(), b"11.1.0.999"))
     _run(_other(cache))
     assert trt.behaviour.builds == 2
     assert "cannot load it" in caplog.text
@@ -294,55 +278,8 @@ def test_without_a_cache_it_runs(trt, tmp_path, caplog):
     assert "not kept" in caplog.text
 
 
-def test_the_log_says_how_far_the_build_is(monkeypatch, trt, backend, caplog):
-    monkeypatch.setattr(long_work, "SAY_EVERY", 0.02)
-    caplog.set_level(logging.INFO, "difiisr_ros.long_work")
-    trt.behaviour.hold = threading.Event()
-    result = []
-    thread = threading.Thread(target=lambda: result.append(_run(backend)))
-    thread.start()
-    for _ in range(600):
-        if any("Timing tactics" in m for m in caplog.messages):
-            break
-        thread.join(0.1)
-    trt.behaviour.hold.set()
-    thread.join()
-    assert result
-    line = next(m for m in caplog.messages if "Timing tactics" in m)
-    assert line.startswith("building a TensorRT engine for 1x8x8 to 4x640x640: ")
-    assert "of 1000" in line
-
-
-@pytest.mark.parametrize("how", ["stop", "ctrl-c"])
-def test_a_build_can_be_interrupted(trt, backend, cache, how):
-    trt.behaviour.hold = threading.Event()
-
-    def interrupt() -> None:
-        assert trt.behaviour.building.wait(60)
-        if how == "stop":
-            long_work.request_stop()
-        else:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
-    try:
-        with pytest.raises(Interrupted if how == "stop" else KeyboardInterrupt):
-            _run(backend)
-    finally:
-        long_work.forget_stop()
-    for _ in range(600):
-        if trt.behaviour.cancelled:
-            break
-        time.sleep(0.1)
-    assert trt.behaviour.cancelled, "TensorRT was not asked to end"
-    assert not list(cache.folder.glob("*.plan"))
-    trt.behaviour.hold = None
-    _run(backend)  # the lock is free, and nothing half-made is left
-    assert trt.behaviour.builds == 2
-
-
 def test_waiting_for_the_build_of_another_process_can_be_interrupted(backend, cache):
-    key = backend._key(GraphOptions(precision="fp32"), engine_shapes(12, 16))
+    key = backend._maker.key(GraphOptions(precision="fp32"), engine_shapes(12, 16))
     with locked(cache.file(key, ".lock")):
         threading.Timer(0.3, long_work.request_stop).start()
         try:
@@ -352,20 +289,8 @@ def test_waiting_for_the_build_of_another_process_can_be_interrupted(backend, ca
             long_work.forget_stop()
 
 
-def test_what_tensorrt_says_of_a_failed_build(trt, backend):
-    trt.behaviour.build_error = "Could not find any implementation for node Conv_0"
-    with pytest.raises(BackendUnavailable, match="any implementation for node Conv_0"):
-        _run(backend)
-
-
-def test_what_tensorrt_says_of_a_graph_it_cannot_read(trt, backend):
-    trt.behaviour.parse_errors = ("no importer for SpaceToDepth", "and another")
-    with pytest.raises(BackendUnavailable, match="no importer for SpaceToDepth; and another"):
-        _run(backend)
-
-
 def test_a_driver_that_is_missing(trt, backend):
-    trt.behaviour.no_device = True
+    trt.behaviour.no_driver = True
     with pytest.raises(BackendUnavailable, match="CUDA initialization failure"):
         _run(backend)
 
@@ -382,7 +307,7 @@ def test_no_memory_for_a_frame(monkeypatch, trt, backend):
     def refuse(*args, **kwargs):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(tensorrt_backend.torch, "empty", refuse)
+    monkeypatch.setattr(torch, "empty", refuse)
     with pytest.raises(DeviceOutOfMemory, match="a frame of 16x12"):
         _run(backend)
 
@@ -391,12 +316,6 @@ def test_a_failed_execution_is_an_error(trt, backend):
     trt.behaviour.fail_execution = True
     with pytest.raises(RuntimeError, match="failed at execution"):
         _run(backend)
-
-
-def test_without_tensorrt(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(BackendUnavailable, match=r"tensorrt cannot be imported by .*python"):
-        TensorRTBackend("lite").load()
 
 
 def test_which_device(monkeypatch):
@@ -424,14 +343,14 @@ def test_a_fixed_engine_that_was_built_ahead_is_taken(trt, backend, cache, refer
     options = GraphOptions(precision="fp32")
     path = backend.prepare(options, (1, 12, 16), fixed=True)
     assert path.is_file() and path.parent == cache.folder
-    assert trt.behaviour.profiles[0]["lr"] == ((1, 1, 12, 16),) * 3
+    assert trt.behaviour.shapes == [EngineShapes(*((1, 12, 16),) * 3)]
     other = _other(cache)
     np.testing.assert_allclose(_run(other), _run(reference), atol=1e-4)
     assert trt.behaviour.builds == 1, "the engine of every size was built"
     _run(other, lr=_lr((2, 1, 12, 16)))  # another shape
     _run(other, lr=_lr((1, 1, 16, 16)))
     assert trt.behaviour.builds == 2
-    assert trt.behaviour.profiles[1]["lr"][2] == (4, 1, 640, 640)
+    assert trt.behaviour.shapes[1].largest == (4, 640, 640)
     _run(other)
     assert [shapes.least for _, shapes in other._engines] == [(1, 8, 8), (1, 12, 16)]
 

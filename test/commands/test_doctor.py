@@ -39,7 +39,7 @@ def test_what_runs_and_what_does_not(tmp_path, capsys, caplog):
     assert main(["doctor", "--model", "nano", "--json", str(file)]) == 0
     out, found = capsys.readouterr().out, json.loads(file.read_text())
     assert found["versions"]["difiisr_ros"] == __version__ and __version__ in out
-    assert set(found["backends"]) == {"torch", "onnx", "tensorrt", "opencv", "bicubic"}
+    assert set(found["backends"]) == set(factory.BACKENDS) - {"auto"}
     assert found["backends"]["torch"]["runs"] and found["backends"]["bicubic"]["runs"]
     for name, entry in {**found["backends"], **found["precisions"]}.items():
         assert entry["runs"] == (entry["why_not"] is None), name

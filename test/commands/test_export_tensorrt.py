@@ -25,9 +25,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from difiisr_ros.backends import tensorrt_backend  # noqa: E402
 from difiisr_ros.backends.cache_folder import cache_folder  # noqa: E402
-from difiisr_ros.backends.tensorrt_backend import Gpu  # noqa: E402
+from difiisr_ros.backends.engine_cache import EngineShapes  # noqa: E402
+from difiisr_ros.backends.engine_file import EngineFile  # noqa: E402
 from difiisr_ros.cli import main  # noqa: E402
 from support import fake_tensorrt  # noqa: E402
 
@@ -36,11 +36,7 @@ pytestmark = pytest.mark.usefixtures("simplified_once")
 
 @pytest.fixture
 def trt(monkeypatch):
-    module = fake_tensorrt.make()
-    monkeypatch.setitem(sys.modules, "tensorrt", module)
-    gpu = Gpu(torch.device("cpu"), "NVIDIA Orin", "8.7")
-    monkeypatch.setattr(tensorrt_backend, "find_gpu", lambda device: gpu)
-    return module
+    return fake_tensorrt.use(monkeypatch)
 
 
 def export(*arguments: str) -> int:
@@ -63,7 +59,8 @@ def test_a_fixed_engine_and_a_file(trt, tmp_path, capsys):
     plan = tmp_path / "engine.plan"
     assert export(str(plan), "--fixed", "--size", "32x24", "--batch", "2") == 0
     assert plan.read_bytes().startswith(fake_tensorrt.MAGIC)
-    assert trt.behaviour.profiles[0]["lr"] == ((2, 1, 24, 32),) * 3
+    assert EngineFile.read(plan).key.shapes.best == (2, 24, 32)
+    assert trt.behaviour.shapes == [EngineShapes(*((2, 24, 32),) * 3)]
     assert "2 x 32x24 alone" in capsys.readouterr().out
 
 
@@ -88,6 +85,7 @@ def test_a_cache_that_cannot_be_written_is_a_failure(trt, tmp_path, monkeypatch,
         (["--format", "tensorrt", "a.onnx"], "NAME.plan"),
         (["a.onnx", "--fixed"], "--fixed needs --format tensorrt"),
         (["--build-only"], "--build-only needs --format tensorrt"),
+        (["a.onnx", "--target", "sm86"], "--target needs --format tensorrt"),
         ([], "NAME.onnx"),
     ],
 )
@@ -97,6 +95,13 @@ def test_arguments_that_do_not_go_together(arguments, reason, capsys):
 
 
 def test_without_tensorrt_it_says_so(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for name in ("tensorrt", "tensorrt_rtx"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert export("--build-only") == 2
-    assert "tensorrt cannot be imported" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "tensorrt cannot be imported" in said and "tensorrt_rtx cannot be imported" in said
+
+
+def test_targets_are_of_tensorrt_rtx(trt, capsys):
+    assert export("--build-only", "--backend", "tensorrt", "--target", "sm86") == 2
+    assert "for the GPU that builds them" in capsys.readouterr().err

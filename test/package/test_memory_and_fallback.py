@@ -198,7 +198,8 @@ HOW = {"model": "lite", "device": "auto", "precision": "auto", "num_threads": 0}
 
 def test_without_tensorrt_torch_runs(monkeypatch, caplog):
     pytest.importorskip("torch")
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for name in ("tensorrt", "tensorrt_rtx"):
+        monkeypatch.setitem(sys.modules, name, None)
     backend, reason = create("tensorrt", **HOW)
     assert backend.name == "torch"
     assert reason is not None and reason.startswith(

@@ -243,7 +243,7 @@ def test_bad_frames_are_named(lite):
     [
         (
             {"backend": "cuda"},
-            "backend must be one of auto, torch, onnx, tensorrt, opencv, bicubic",
+            "backend must be one of auto, torch, onnx, tensorrt, tensorrt_rtx, opencv, bicubic",
         ),
         ({"device": "gpu"}, "device must be one of auto, cpu, cuda"),
         ({"precision": "half"}, "precision must be one of auto, fp32, bf16, fp16"),

@@ -33,7 +33,7 @@ import sys, threading
 from difiisr_ros import long_work, pipeline
 from difiisr_ros.errors import BackendUnavailable
 long_work.SAY_EVERY = 0.2
-sys.modules["tensorrt"] = None
+sys.modules["tensorrt"] = sys.modules["tensorrt_rtx"] = None
 cancelled = threading.Event()
 def load(**options):
     if {fail!r}:

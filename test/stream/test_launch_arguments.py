@@ -66,7 +66,7 @@ def test_texts_become_values_of_the_parameters_type(name, text, expected):
         (
             "backend",
             "cuda",
-            r"backend:=cuda: .*accepted: auto, torch, onnx, tensorrt, opencv, bicubic",
+            r"backend:=cuda: .*accepted: auto, torch, onnx, tensorrt, tensorrt_rtx, opencv",
         ),
         ("camera_names", "front,,rear", "camera_names:=front,,rear: .*nothing between two commas"),
         ("camera_names", "front,", "nothing between two commas, or after the last"),
@@ -117,7 +117,7 @@ def test_accepted_texts_in_words():
     names = ("model", "backend", "num_steps", "stale_after", "autostart", "camera_names")
     assert [argument.accepted for argument in of_parameters(*names)] == [
         "any",
-        "auto, torch, onnx, tensorrt, opencv, bicubic",
+        "auto, torch, onnx, tensorrt, tensorrt_rtx, opencv, bicubic",
         "1 to 1 000",
         "0.1 to 3600",
         "true, True, false, False",

@@ -109,6 +109,8 @@ def test_engine_parameters_are_those_of_the_engine():
         "precision",
         "strict_backend",
         "num_threads",
+        "engine_file",
+        "build_only",
     }
 
 

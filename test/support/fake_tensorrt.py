@@ -12,56 +12,96 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Stands for the ``tensorrt`` module: its documented Python API as far as ours uses it, strictly.
+"""Stands for ``tensorrt`` and ``tensorrt_rtx`` where an engine is to run, which needs a GPU.
 
-Every class has the names, and only the names, that the bindings of TensorRT 10.0.0 and 11.1.0 both
-define for it, so that a name they do not have is an AttributeError here too; what may not be called
-yet, or not with these arguments, is an AssertionError. A built engine holds the graph, and ONNX
-Runtime runs it on the CPU, at the addresses that were set.
+What loads and runs engines has the names, and only the names, that the bindings define for it, so
+that a name they do not have is an AttributeError here too; what may not be called yet, or not with
+these arguments, is an AssertionError. A plan holds the graph, and ONNX Runtime runs it on the CPU,
+at the addresses that were set. What builds engines is tested by the library itself
+(``test_tensorrt_build.py``): here a plan is put together without one.
 """
 
 from __future__ import annotations
 
 import ctypes
 import enum
+import json
 import math
-import threading
 import types
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+import torch
+
+from difiisr_ros.backends.engine_cache import EngineShapes
+from difiisr_ros.backends.gpu import Gpu
+from difiisr_ros.errors import BackendUnavailable
 
 MAGIC = b"FAKEPLAN"
+ORIN = Gpu(torch.device("cpu"), "NVIDIA Orin", "8.7")
+ADA = Gpu(torch.device("cpu"), "NVIDIA L4", "8.9")
 
 
 class Behaviour:
-    """What a test wants the module to do."""
+    """What a test wants the module to do, and what it has done."""
 
     def __init__(self) -> None:
         self.builds = 0
+        self.shapes: list[EngineShapes] = []
+        self.targets: list[tuple[str, ...]] = []
+        self.tf32: list[bool] = []
         self.loads = 0
-        #: Severity name and text of what the next build logs before it fails.
+        self.executions = 0
         self.build_error = ""
-        self.parse_errors: tuple[str, ...] = ()
-        #: Set to let a build end that is to be waited for.
-        self.hold: threading.Event | None = None
-        self.building = threading.Event()
-        self.cancelled = False
-        self.no_device = False
+        self.no_driver = False
         self.no_memory = False
         self.fail_execution = False
-        self.tf32: list[bool] = []
-        self.profiles: list[dict[str, tuple[tuple[int, ...], ...]]] = []
-        self.executions = 0
+        #: Names of EngineInvalidityDiagnostics that every engine has.
+        self.invalid: tuple[str, ...] = ()
+        self.suboptimal = False
+        #: What is compiled on a first run, and what the runtime cache was given.
+        self.compiled = b"kernels"
+        self.given: list[bytes] = []
+        self.takes_kernels = True
 
 
-def make(version: str = "11.1.0.106") -> types.ModuleType:
+def use(monkeypatch: Any, name: str = "tensorrt", version: str = "11.1.0.106", gpu: Gpu = ORIN):
+    """The module of this name is the stand-in, the other is missing; return it."""
+    import sys
+
+    from difiisr_ros.backends import engine_maker
+    from difiisr_ros.backends import gpu as gpus
+
+    module = make(name, version)
+    for each in ("tensorrt", "tensorrt_rtx"):
+        monkeypatch.setitem(sys.modules, each, module if each == name else None)
+    monkeypatch.setattr(gpus, "find_gpu", lambda device: gpu)
+
+    def build_plan(trt: Any, logger: Any, graph: bytes, shapes: EngineShapes, **how: Any) -> bytes:
+        assert trt is module
+        behaviour = module.behaviour
+        behaviour.builds += 1
+        behaviour.shapes.append(shapes)
+        behaviour.targets.append(how["targets"])
+        behaviour.tf32.append(how["tf32"])
+        if behaviour.build_error:
+            raise BackendUnavailable(behaviour.build_error)
+        how["on_device"]()
+        head = json.dumps([version, asdict(shapes)]).encode()
+        return MAGIC + head + b"\n" + graph
+
+    monkeypatch.setattr(engine_maker, "build_plan", build_plan)
+    return module
+
+
+def make(name: str, version: str) -> types.ModuleType:
     """A new module; its ``behaviour`` belongs to the test."""
-    major = int(version.partition(".")[0])
-    module: Any = types.ModuleType("tensorrt")
+    module: Any = types.ModuleType(name)
     behaviour = Behaviour()
+    is_rtx = name == "tensorrt_rtx"
 
     class Severity(enum.IntEnum):
         INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
@@ -74,126 +114,29 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
 
     ILogger.Severity = Severity  # type: ignore[attr-defined]
 
-    class IProgressMonitor:
-        def __init__(self) -> None:
-            self._started = True
-
-    class NetworkDefinitionCreationFlag(enum.IntEnum):
-        STRONGLY_TYPED = 0 if major >= 11 else 1
-
-    class BuilderFlag(enum.IntEnum):
-        TF32 = 7
-
     class DataType(enum.IntEnum):
         FLOAT, HALF = range(2)
 
     class TensorIOMode(enum.IntEnum):
         NONE, INPUT, OUTPUT = range(3)
 
-    def check_logger(logger: Any) -> None:
-        assert isinstance(logger, ILogger) and logger._started, "ILogger.__init__ was not called"
-        if behaviour.no_device:
-            logger.log(Severity.ERROR, "CUDA initialization failure with error: 35")
-            raise TypeError("pybind11::init(): factory function returned nullptr")
+    class EngineValidity(enum.IntEnum):
+        VALID, SUBOPTIMAL, INVALID = range(3)
 
-    class Tensor:
-        __slots__ = ("_name", "_shape")
+    class EngineInvalidityDiagnostics(enum.IntEnum):
+        VERSION_MISMATCH = 1
+        UNSUPPORTED_CC = 2
+        OLD_CUDA_DRIVER = 4
+        OLD_CUDA_RUNTIME = 8
+        INSUFFICIENT_GPU_MEMORY = 16
+        MALFORMED_ENGINE = 32
+        CUDA_ERROR = 64
 
-        def __init__(self, value: onnx.ValueInfoProto) -> None:
-            self._name = value.name
-            dims = value.type.tensor_type.shape.dim
-            self._shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in dims)
-
-        @property
-        def name(self) -> str:
-            return self._name
-
-        @property
-        def shape(self) -> tuple[int, ...]:
-            return self._shape
-
-    class Network:
-        __slots__ = ("_model",)
-
-        def __init__(self) -> None:
-            self._model: onnx.ModelProto | None = None
-
-        @property
-        def num_inputs(self) -> int:
-            return len(self._model.graph.input)
-
-        def get_input(self, index: int) -> Tensor:
-            return Tensor(self._model.graph.input[index])
-
-    class ParserError:
-        __slots__ = ("_text",)
-
-        def __init__(self, text: str) -> None:
-            self._text = text
-
-        def desc(self) -> str:
-            return self._text
-
-    class OnnxParser:
-        __slots__ = ("_network",)
-
-        def __init__(self, network: Network, logger: Any) -> None:
-            assert isinstance(network, Network)
-            check_logger(logger)
-            self._network = network
-
-        def parse(self, model: bytes, path: str | None = None) -> bool:
-            memoryview(model)  # a buffer is what it takes
-            if behaviour.parse_errors:
-                return False
-            self._network._model = onnx.load_from_string(bytes(model))
-            return True
-
-        @property
-        def num_errors(self) -> int:
-            return len(behaviour.parse_errors)
-
-        def get_error(self, index: int) -> ParserError:
-            return ParserError(behaviour.parse_errors[index])
-
-    class Profile:
-        __slots__ = ("_shapes",)
-
-        def __init__(self) -> None:
-            self._shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
-
-        def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
-            sizes = tuple(min), tuple(opt), tuple(max)
-            if not all(0 <= a <= b <= c for a, b, c in zip(*sizes)):
-                raise RuntimeError("Shape provided for opt is inconsistent with other shapes.")
-            self._shapes[input] = sizes
-
-    class BuilderConfig:
-        __slots__ = ("_flags", "_monitor", "_profiles")
-
-        def __init__(self) -> None:
-            self._profiles: list[Profile] = []
-            self._monitor: Any = None
-            self._flags = {BuilderFlag.TF32}
-
-        @property
-        def progress_monitor(self) -> Any:
-            return self._monitor
-
-        @progress_monitor.setter
-        def progress_monitor(self, monitor: Any) -> None:
-            assert isinstance(monitor, IProgressMonitor) and monitor._started
-            self._monitor = monitor
-
-        def clear_flag(self, flag: BuilderFlag) -> None:
-            self._flags.discard(BuilderFlag(flag))
-
-        def add_optimization_profile(self, profile: Profile) -> int:
-            self._profiles.append(profile)
-            return len(self._profiles) - 1
+    class ComputeCapability(enum.IntEnum):
+        NONE, CURRENT, SM75, SM80, SM86, SM89, SM120 = 0, 1, 75, 80, 86, 89, 120
 
     class HostMemory:
-        """What build_serialized_network returns: a buffer, no bytes."""
+        """A buffer, no bytes."""
 
         def __init__(self, data: bytes) -> None:
             self._data = data
@@ -201,70 +144,38 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
         def __bytes__(self) -> bytes:
             return self._data
 
-    class Builder:
-        __slots__ = ("_logger",)
+    class RuntimeCache:
+        __slots__ = ("_data",)
 
-        def __init__(self, logger: Any) -> None:
-            check_logger(logger)
-            self._logger = logger
+        def __init__(self) -> None:
+            self._data = b""
 
-        def create_network(self, flags: int = 0) -> Network:
-            strong = bool(flags & 1 << NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-            assert strong or major >= 11, "weakly typed: precision would need builder flags"
-            return Network()
+        def deserialize(self, data: bytes) -> bool:
+            behaviour.given.append(bytes(data))
+            self._data = bytes(data) if behaviour.takes_kernels else b""
+            return behaviour.takes_kernels
 
-        def create_builder_config(self) -> BuilderConfig:
-            return BuilderConfig()
+        def serialize(self) -> HostMemory:
+            return HostMemory(self._data)
 
-        def create_optimization_profile(self) -> Profile:
-            return Profile()
+    class RuntimeConfig:
+        __slots__ = ("_cache",)
 
-        def build_serialized_network(
-            self, network: Network, config: BuilderConfig
-        ) -> HostMemory | None:
-            assert network._model is not None, "nothing was parsed"
-            behaviour.builds += 1
-            behaviour.tf32.append(BuilderFlag.TF32 in config._flags)
-            inputs = [Tensor(value) for value in network._model.graph.input]
-            dynamic = {t.name for t in inputs if -1 in t.shape}
-            shapes = config._profiles[0]._shapes if config._profiles else {}
-            assert dynamic <= set(shapes), "dynamic inputs need an optimisation profile"
-            for tensor in inputs:
-                for size in shapes.get(tensor.name, ()):
-                    assert len(size) == len(tensor.shape)
-                    assert all(d in (-1, s) for d, s in zip(tensor.shape, size))
-            behaviour.profiles.append(shapes)
-            if not self._report(config._monitor):
-                behaviour.cancelled = True
-                return None
-            if behaviour.build_error:
-                self._logger.log(Severity.ERROR, behaviour.build_error)
-                return None
-            self._logger.log(Severity.INFO, "Engine generation completed")
-            head = f"{version}\n{shapes!r}\n".encode()
-            return HostMemory(MAGIC + head + network._model.SerializeToString())
+        def __init__(self) -> None:
+            self._cache: RuntimeCache | None = None
 
-        @staticmethod
-        def _report(monitor: Any) -> bool:
-            """The phases of a build; False once the monitor wants no more."""
-            if monitor is None:
-                return True
-            monitor.phase_start("Building Engine", None, 2)
-            monitor.phase_start("Timing tactics", "Building Engine", 1000)
-            behaviour.building.set()
-            step, going = 0, True
-            while going and behaviour.hold is not None and not behaviour.hold.wait(0.01):
-                going = monitor.step_complete("Timing tactics", step)
-                step += 1
-            monitor.phase_finish("Timing tactics")
-            going = going and monitor.step_complete("Building Engine", 0)
-            monitor.phase_finish("Building Engine")
-            return going
+        def create_runtime_cache(self) -> RuntimeCache:
+            return RuntimeCache()
+
+        def set_runtime_cache(self, cache: RuntimeCache) -> bool:
+            assert isinstance(cache, RuntimeCache)
+            self._cache = cache
+            return True
 
     class Engine:
         __slots__ = ("_model", "_shapes")
 
-        def __init__(self, model: onnx.ModelProto, shapes: dict) -> None:
+        def __init__(self, model: onnx.ModelProto, shapes: EngineShapes) -> None:
             self._model, self._shapes = model, shapes
 
         def _values(self) -> list[onnx.ValueInfoProto]:
@@ -290,14 +201,21 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
             }
             return kinds[value.type.tensor_type.elem_type]
 
-        def create_execution_context(self) -> Context | None:
-            return None if behaviour.no_memory else Context(self)
+        def create_execution_context(self, config: Any = None) -> Context | None:
+            assert (config is not None) == is_rtx
+            return None if behaviour.no_memory else Context(self, config)
+
+    def create_runtime_config(self: Engine) -> RuntimeConfig:
+        return RuntimeConfig()
+
+    if is_rtx:
+        Engine.create_runtime_config = create_runtime_config  # type: ignore[attr-defined]
 
     class Context:
-        __slots__ = ("_addresses", "_engine", "_session", "_sizes")
+        __slots__ = ("_addresses", "_config", "_engine", "_session", "_sizes")
 
-        def __init__(self, engine: Engine) -> None:
-            self._engine = engine
+        def __init__(self, engine: Engine, config: Any) -> None:
+            self._engine, self._config = engine, config
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 4
             self._session = onnxruntime.InferenceSession(
@@ -309,10 +227,8 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
         def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
             assert type(shape) in (tuple, list)
             assert self._engine.get_tensor_mode(name) is TensorIOMode.INPUT
-            if name in self._engine._shapes:
-                least, _, largest = self._engine._shapes[name]
-                if not all(a <= b <= c for a, b, c in zip(least, shape, largest)):
-                    return False
+            if name == "lr" and (shape[0], *shape[2:]) not in self._engine._shapes:
+                return False
             self._sizes[name] = tuple(shape)
             return True
 
@@ -322,7 +238,9 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
             missing = {v.name for v in self._engine._model.graph.input} - set(self._sizes)
             assert not missing, f"the sizes of {missing} are not set"
             batch, _, height, width = self._sizes["lr"]
-            return batch, 1, 4 * height, 4 * width
+            metadata = {m.key: m.value for m in self._engine._model.metadata_props}
+            scale = int(metadata["scale"])
+            return batch, 1, scale * height, scale * width
 
         def set_tensor_address(self, name: str, memory: int) -> bool:
             assert type(memory) is int
@@ -336,6 +254,8 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
             if behaviour.fail_execution:
                 return False
             behaviour.executions += 1
+            if is_rtx:
+                self._config._cache._data = behaviour.compiled
             feed = {v.name: self._array(v.name) for v in self._engine._model.graph.input}
             (result,) = self._session.run(None, feed)
             output = self._engine._model.graph.output[0].name
@@ -354,30 +274,39 @@ def make(version: str = "11.1.0.106") -> types.ModuleType:
         __slots__ = ("_logger",)
 
         def __init__(self, logger: Any) -> None:
-            check_logger(logger)
+            assert isinstance(logger, ILogger) and logger._started, "ILogger.__init__ not called"
+            if behaviour.no_driver:
+                logger.log(Severity.ERROR, "CUDA initialization failure with error: 35")
+                raise TypeError("pybind11::init(): factory function returned nullptr")
             self._logger = logger
+
+        def _fits(self, plan: bytes) -> bool:
+            head = plan.removeprefix(MAGIC).partition(b"\n")[0]
+            return plan.startswith(MAGIC) and json.loads(head)[0] == version
 
         def deserialize_cuda_engine(self, serialized_engine: bytes) -> Engine | None:
             behaviour.loads += 1
-            built_by, _, rest = bytes(serialized_engine).removeprefix(MAGIC).partition(b"\n")
-            shapes, _, graph = rest.partition(b"\n")
-            if not serialized_engine.startswith(MAGIC) or built_by.decode() != version:
+            if not self._fits(serialized_engine):
                 self._logger.log(Severity.ERROR, "The engine plan file is not compatible")
                 return None
-            return Engine(onnx.load_from_string(graph), eval(shapes))
+            head, _, graph = serialized_engine.removeprefix(MAGIC).partition(b"\n")
+            sides = json.loads(head)[1]
+            shapes = EngineShapes(**{name: tuple(shape) for name, shape in sides.items()})
+            return Engine(onnx.load_from_string(graph), shapes)
 
+    def get_engine_validity(self: Runtime, plan: bytes) -> tuple[EngineValidity, int]:
+        names = behaviour.invalid or (() if self._fits(plan) else ("VERSION_MISMATCH",))
+        if names:
+            return EngineValidity.INVALID, sum(EngineInvalidityDiagnostics[n] for n in names)
+        return EngineValidity.SUBOPTIMAL if behaviour.suboptimal else EngineValidity.VALID, 0
+
+    if is_rtx:
+        Runtime.get_engine_validity = get_engine_validity  # type: ignore[attr-defined]
+        module.ComputeCapability = ComputeCapability
+        module.EngineValidity = EngineValidity
+        module.EngineInvalidityDiagnostics = EngineInvalidityDiagnostics
     module.__version__ = version
     module.behaviour = behaviour
-    for item in (
-        ILogger,
-        IProgressMonitor,
-        NetworkDefinitionCreationFlag,
-        BuilderFlag,
-        DataType,
-        TensorIOMode,
-        OnnxParser,
-        Builder,
-        Runtime,
-    ):
+    for item in (ILogger, DataType, TensorIOMode, Runtime):
         setattr(module, item.__name__, item)
     return module
