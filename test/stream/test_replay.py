@@ -184,7 +184,7 @@ def test_a_camera_without_a_file_is_told_as_it_is(tmp_path, camera):
 def test_every_option_of_the_engine_is_handed_over(repository):
     # Not options of the command, or of the node's own business, or as the evaluation has it.
     without = {"strict_backend", "tile_overlap", "build_only"}
-    fixed = {"scale", "output_size", "output_fit"}
+    fixed = {"output_size", "output_fit"}
     assert set(ENGINE) - set(replay._ENGINE) == without | fixed
     assert {*fixed, "roi"} <= set(replay.NODE)
 
