@@ -48,7 +48,12 @@ BASE = {
     "version",
 }
 #: Files of the package's own folder that belong together -> what this test calls them.
-TOGETHER = {**dict.fromkeys(BASE, "base"), "options": "options", "memory_limit": "options"}
+TOGETHER = {
+    **dict.fromkeys(BASE, "base"),
+    "options": "options",
+    "memory_limit": "options",
+    "frame_runner": "pipeline",
+}
 #: Room -> the rooms that it may know, directly or through others. Only ``ros`` knows ``ros``.
 MAY_KNOW: dict[str, set[str]] = {"base": set(), "core": {"base"}}
 MAY_KNOW["options"] = {"base", "core"}
