@@ -399,7 +399,8 @@ class Demo:
             }
             if recorded["dropped"]:
                 notes.append(f"the disk was too slow for {recorded['dropped']} messages")
-            title = f"difiisr x4 ({summary['model']})" if summary["backend"] else "ours x4"
+            ours = f"x{self._args.scale}"
+            title = f"difiisr {ours} ({summary['model']})" if summary["backend"] else f"ours {ours}"
             if summary["backend"] == "bicubic":
                 title = "backend bicubic"
             crop, truth, detector = self._profile.crop, self._truth_of(played), self._detector

@@ -44,7 +44,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: its caption and its pixels, at the camera's size or four times that."""
+    """One picture: its caption and its pixels, at the camera's size or a multiple of it."""
 
     caption: str
     pixels: np.ndarray

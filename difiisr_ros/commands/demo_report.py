@@ -29,6 +29,7 @@ from difiisr_ros.errors import DifiisrError
 from difiisr_ros.io.bags import BagReader
 from difiisr_ros.io.images import write_image
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.frames.degrade import SCALE, truth_at
 from difiisr_ros.lab.scores.metrics import data_range, psnr
 from difiisr_ros.messages.cdr import stamp_of
 from difiisr_ros.stream import diagnostic_keys as keys
@@ -50,6 +51,26 @@ class Pair:
     stamp: int
     lr: np.ndarray
     sr: np.ndarray
+
+    @property
+    def scale(self) -> int:
+        """How many times larger the result is."""
+        return max(1, len(self.sr) // len(self.lr))
+
+    @property
+    def bicubic(self) -> np.ndarray:
+        """The frame at the result's scale by OpenCV's bicubic."""
+        return bicubic_upscale(self.lr, self.scale)
+
+    def truth(self, truth_of: Callable[[int], np.ndarray | None]) -> np.ndarray | None:
+        """The x4 truth of its stamp at the result's scale; None where there is none of its kind."""
+        truth = truth_of(self.stamp)
+        if truth is None or truth.dtype != self.sr.dtype:
+            return None
+        if any(SCALE * a != b for a, b in zip(self.lr.shape, truth.shape)):
+            return None
+        truth = truth_at(truth, self.scale)
+        return truth if truth.shape == self.sr.shape else None
 
 
 def stream_figures(played: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
@@ -142,12 +163,12 @@ def compare(pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None])
     ours: list[float] = []
     bicubic: list[float] = []
     for pair in pairs:
-        truth = truth_of(pair.stamp)
-        if truth is None or truth.shape != pair.sr.shape or truth.dtype != pair.sr.dtype:
+        truth = pair.truth(truth_of)
+        if truth is None:
             continue
         peak = data_range(truth)
         ours.append(psnr(truth, pair.sr, peak))
-        bicubic.append(psnr(truth, bicubic_upscale(pair.lr), peak))
+        bicubic.append(psnr(truth, pair.bicubic, peak))
     if not ours:
         return {"psnr_gain_db": None, "psnr_db": None, "frames_compared": 0}
     gain = float(np.mean(ours) - np.mean(bicubic))
@@ -180,29 +201,30 @@ def draw(
     """
     names = []
     for i, pair in enumerate(pairs):
-        bicubic = bicubic_upscale(pair.lr)
-        truth = truth_of(pair.stamp)
-        known = truth is not None and truth.shape == pair.sr.shape
+        bicubic, truth = pair.bicubic, pair.truth(truth_of)
 
-        def caption(
-            name: str, pixels: np.ndarray, known: bool = known, truth: np.ndarray | None = truth
-        ) -> str:
-            if not known or truth is None:
+        def caption(name: str, pixels: np.ndarray, truth: np.ndarray | None = truth) -> str:
+            if truth is None:
                 return name
             return f"{name}   {psnr(truth, pixels, data_range(truth)):.1f} dB"
 
         height, width = pair.lr.shape
         panels = [
             Panel(f"camera {width}x{height}", pair.lr),
-            Panel(caption("bicubic x4", bicubic), bicubic, find(bicubic)),
+            Panel(caption(_baseline(pair.scale), bicubic), bicubic, find(bicubic)),
             Panel(caption(title, pair.sr), pair.sr, find(pair.sr)),
         ]
-        if known and truth is not None:
+        if truth is not None:
             name = f"truth {truth.shape[1]}x{truth.shape[0]}"
             panels.append(Panel(name, truth, find(truth)))
         names.append(f"frame_{i + 1}.png")
         write_image(folder / names[-1], compose(panels))
     return names
+
+
+def _baseline(scale: int) -> str:
+    """What a result is put beside."""
+    return f"bicubic x{scale}" if scale > 1 else "the frame as it is"
 
 
 def finder(detector: Any, min_score: float = 0.3) -> Callable[[np.ndarray], list[Box]]:
@@ -225,7 +247,7 @@ def count_found(
     pairs: Sequence[Pair], find: Callable[[np.ndarray], Sequence[Box]]
 ) -> dict[str, int]:
     """How many objects a detector finds in bicubic's and in our frames."""
-    bicubic = sum(len(find(bicubic_upscale(pair.lr))) for pair in pairs)
+    bicubic = sum(len(find(pair.bicubic)) for pair in pairs)
     return {"bicubic": bicubic, "ours": sum(len(find(pair.sr)) for pair in pairs)}
 
 

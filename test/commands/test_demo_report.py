@@ -35,6 +35,7 @@ from difiisr_ros.commands.demo_report import (
     summary_text,
 )
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
+from difiisr_ros.lab.frames.degrade import truth_at
 from difiisr_ros.models.detector.boxes import Detections
 from difiisr_ros.scene.street import SyntheticScene
 
@@ -111,6 +112,20 @@ def test_gain_is_zero_for_bicubic_and_positive_for_something_better(scene):
     assert better["psnr_gain_db"] == pytest.approx(6.02, abs=0.05)
     unknown = compare(pairs(halfway), lambda s: None)
     assert unknown["psnr_gain_db"] is None and unknown["frames_compared"] == 0
+
+
+@pytest.mark.parametrize("scale", [2, 1])
+def test_results_of_other_scales_are_compared_at_theirs(scene, tmp_path, scale):
+    lr, hr = scene.frame(10)
+    truth, plain = truth_at(scene.truth(10), scale), bicubic_upscale(lr, scale)
+    halfway = ((plain.astype(float) + truth) / 2).round().astype(np.uint16)
+    pair = demo_report.Pair(10, lr, halfway)
+    found = compare([pair], lambda s: scene.truth(s))
+    assert found["psnr_gain_db"] == pytest.approx(6.02, abs=0.05)
+    assert found["frames_compared"] == 1
+    assert draw([pair], lambda s: scene.truth(s), "ours", tmp_path) == ["frame_1.png"]
+    other = compare([pair], lambda s: hr[:-4])  # a truth of other frames
+    assert other["frames_compared"] == 0
 
 
 def test_pairs_are_matched_by_stamp(tmp_path, scene):
