@@ -42,7 +42,7 @@ from tqdm import tqdm
 from difiisr_ros import SuperResolver
 from difiisr_ros.core.camera_profile import AUTO, REDUCED, CameraProfile, resolve_camera
 from difiisr_ros.core.scale import SCALE, SCALES
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_files, read_image
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 from difiisr_ros.lab.frames.degrade import camera_frame, crop_to_scale, degrade_bicubic, truth_at
 from difiisr_ros.lab.scores.metrics import Ssim, data_range, psnr
@@ -197,7 +197,7 @@ def main() -> None:
     }
     sets: dict[str, Grid] = {}
     for name in args.sets:
-        paths = list_images(args.data / SETS[name])
+        paths = list_files(args.data / SETS[name])
         if args.limit and args.limit < len(paths):
             chosen = np.linspace(0, len(paths) - 1, args.limit).round().astype(int)
             paths = [paths[i] for i in chosen]

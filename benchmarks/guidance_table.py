@@ -38,7 +38,7 @@ import numpy as np
 from tqdm import tqdm
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_files, read_image
 from difiisr_ros.lab.detection.boxes import BoxSet, read_boxes
 from difiisr_ros.lab.detection.coco import evaluate_boxes, interval
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
@@ -287,9 +287,9 @@ def main() -> None:
         box_set = read_boxes(folder, args.boxes, judge.classes) if folder == args.data else None
         if box_set is not None:
             # In the order of ids, which is that of the matches.
-            frames = sorted((image.image_id, image.path) for image in box_set.images)
+            frames = sorted((image.image_id, image.place.path) for image in box_set.images)
         else:
-            frames = list(enumerate(list_images(folder)))
+            frames = list(enumerate(list_files(folder)))
         if args.limit and args.limit < len(frames):
             chosen = np.linspace(0, len(frames) - 1, args.limit).round().astype(int)
             frames = [frames[index] for index in chosen]

@@ -43,7 +43,7 @@ from tqdm import tqdm
 from difiisr_ros import SuperResolver
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.scale import SCALE
-from difiisr_ros.io.images import list_images, read_image, write_image
+from difiisr_ros.io.images import list_files, read_image, write_image
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 from difiisr_ros.lab.frames.degrade import crop_to_scale
 from difiisr_ros.lab.scores.native_measures import NativeMeasures
@@ -81,9 +81,9 @@ def cameras(data: Path, per_camera: int | None) -> dict[str, list[Path]]:
     """Frames by camera: files of one name but for the number at its end."""
     found: dict[str, list[Path]] = {}
     for folder in ("native/test", "native/train"):
-        for path in list_images(data / folder):
+        for path in list_files(data / folder):
             found.setdefault(re.sub(r"_\d+$", "", path.stem), []).append(path)
-    found["lepton"] = list_images(data / "lepton")
+    found["lepton"] = list_files(data / "lepton")
     if per_camera is None:
         return found
     return {
@@ -200,7 +200,7 @@ def on_lattice(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
 def on_targets(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     """Energy of hot targets, reach of a stuck pixel, overshoot."""
     upscale = _upscale(resolver)
-    paths = list_images(args.data / "hit_uav" / "val")
+    paths = list_files(args.data / "hit_uav" / "val")
     chosen = np.linspace(0, len(paths) - 1, args.scenes).astype(int)
     scenes = [trials.scaled(crop_to_scale(read_image(paths[i]))) for i in chosen]
     for name, profile in (("auto", trials.AUTO), ("told", trials.told(1.0))):

@@ -22,12 +22,12 @@ import numpy as np
 
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_simulation import SCALE, simulate_camera
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_files, read_image
 
 
 def evenly(folder: Path, count: int) -> list[np.ndarray]:
     """``count`` frames of a folder, evenly spaced, or all of them."""
-    paths = list_images(folder)
+    paths = list_files(folder)
     chosen = np.linspace(0, len(paths) - 1, min(count, len(paths))).astype(int)
     return [read_image(paths[i]) for i in chosen]
 

@@ -52,7 +52,7 @@ from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.device import has_native_bf16
 from difiisr_ros.core.resample import back_project, fold, unfold, upsample_folded
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_files, read_image
 from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
 from difiisr_ros.lab.scores.metrics import psnr
 from difiisr_ros.lab.training.data import CropSampler, load_frames
@@ -283,7 +283,7 @@ def score(data: Path, out: Path, pair: str) -> None:
     resolvers = methods(out, pair)
     results: dict[str, Any] = {}
     for name in SETS:
-        results[name] = mean_psnr(resolvers, list_images(data / name))
+        results[name] = mean_psnr(resolvers, list_files(data / name))
         print(name, json.dumps(results[name]), flush=True)
     state = torch.load(out / "state.pt", weights_only=True)
     results["training"] = {

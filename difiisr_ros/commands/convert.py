@@ -21,6 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
+from difiisr_ros.core.camera_profile import AUTO, CameraProfile
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.io.write_stack import check_target
 
@@ -65,13 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames",
         type=Path,
         metavar="DIR",
-        help="HR frames of your camera's kind, to fit to this model what guidance expects: makes "
-        "perceptual guidance possible and visual guidance exacter; seconds a frame on a CPU",
+        help="HR frames of your camera's kind, a folder or a file, to fit to this model what "
+        "guidance expects: makes perceptual guidance possible and visual guidance exacter; seconds "
+        "a frame on a CPU",
     )
     parser.add_argument(
         "--frames-count", type=int, default=48, metavar="N", help="of them to use (default: 48)"
     )
     parser.add_argument("--licence", default="", help="terms of the weights, for the file's facts")
+    add_pixel_arguments(parser, profile=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,6 +93,11 @@ def run(args: argparse.Namespace) -> int:
             raise DataError(f"{args.output}: is an input, which is never overwritten")
     if args.frames_count < 1:
         raise OptionError(f"--frames-count must be 1 or more, got {args.frames_count}")
+    camera = camera_of(args)
+    if args.frames is None and camera != CameraProfile(source=AUTO):
+        raise OptionError(
+            "--camera and the options on its pixels are for --frames, which is not given"
+        )
     check_target(args.output)
     config = read_config_file(args.config) if args.config else PublishedConfig()
     if args.unpadded_autoencoder:
@@ -100,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     }
     priors = None
     if args.frames:
-        priors, count = _fit(args, config)
+        priors, count = _fit(args, config, camera)
         facts["guidance_fitted_to"] = f"{count} frames of {args.frames.name}"
     try:
         save_published(args.output, (denoiser, autoencoder), config, facts, args.half, priors)
@@ -111,7 +120,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fit(args: argparse.Namespace, config: PublishedConfig) -> tuple[GuidancePriors, int]:
+def _fit(
+    args: argparse.Namespace, config: PublishedConfig, camera: CameraProfile
+) -> tuple[GuidancePriors, int]:
     """What guidance expects of the model's answers, and how many frames it is from."""
     import torch
 
@@ -123,7 +134,7 @@ def _fit(args: argparse.Namespace, config: PublishedConfig) -> tuple[GuidancePri
 
     # The largest LR frame that is not padded: a larger one would take more time, and tell no more.
     side = SCALE * config.unet["image_size"]
-    frames = load_frames(args.frames, side // 2)
+    frames = load_frames(args.frames, side // 2, camera=camera)
     device = choose_device()
     model, _ = load_published(str(args.denoiser), str(args.autoencoder), config)
     answer = published_answer(prepare(model, device, torch.float32))

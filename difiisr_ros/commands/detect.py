@@ -34,6 +34,7 @@ from difiisr_ros.commands.own_results import OwnResults, refuse_inputs, refuse_w
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.core.camera_profile import CameraProfile, resolve_camera
 from difiisr_ros.errors import DataError, FrameError, OptionError
+from difiisr_ros.io.frame_files import FramePlace
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.frames.degrade import CAMERA, check_degradation, known_camera
@@ -44,12 +45,15 @@ METHODS = ("bicubic", "bicubic_pillow", "lanczos", "difiisr")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames")
+    parser.add_argument(
+        "data", type=Path, metavar="DATA", help="folder of frames, or a file of them"
+    )
     parser.add_argument(
         "--boxes",
         type=Path,
         metavar="FILE",
-        help="their boxes in COCO's format: score instead of listing what is found",
+        help="their boxes in COCO's format, file_name NAME or NAME#FRAME: score instead of listing "
+        "what is found",
     )
     parser.add_argument(
         "--detector",
@@ -143,46 +147,57 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -> dict[str, Any]:
-    from difiisr_ros.io.images import list_images, write_image
+    from difiisr_ros.io.frame_files import find_frames
+    from difiisr_ros.io.images import write_image
     from difiisr_ros.lab.detection.draw import draw_boxes
-    from difiisr_ros.lab.frames.put_right import read_right
+    from difiisr_ros.lab.frames.put_right import read_right, reading
     from difiisr_ros.models.detector.detector import Detector
 
-    paths = list_images(args.data)
+    given = find_frames(args.data)
+    pictures = _pictures(given.places)
     own = None if args.draw is None else OwnResults(args.draw, "detect")
     if own is not None:
         refuse_within(args.draw, args.data, "written into")
-        own.check(_picture(path) for path in paths)
+        own.check(pictures.values())
     detector = Detector.load(args.detector)
     frames: dict[str, list[dict[str, Any]]] = {}
-    for path in paths:
-        try:
-            image = read_right(path, camera)
-            found = detector.detect(image, min_score=args.min_score)
-        except (DataError, FrameError) as error:
-            left_out.add(str(path), error)
-            continue
-        if own is not None:
-            write_image(args.draw / _picture(path), draw_boxes(image, found, detector.classes))
-            own.note([_picture(path)])
-        found = found.before(camera.crop)
-        frames[path.name] = [
-            {
-                "class": detector.classes[label],
-                "score": round(float(score), 4),
-                "box": [round(float(side), 1) for side in box],
-            }
-            for box, score, label in zip(found.boxes, found.scores, found.labels)
-        ]
-        print(f"{path.name}: {_summary(frames[path.name])}")
+    with reading(camera, args.data, given.not_used) as reader:
+        for place, picture in pictures.items():
+            try:
+                image = read_right(place, camera, reader)
+                found = detector.detect(image, min_score=args.min_score)
+            except (DataError, FrameError) as error:
+                left_out.add(str(place), error)
+                continue
+            if own is not None:
+                write_image(args.draw / picture, draw_boxes(image, found, detector.classes))
+                own.note([picture])
+            found = found.before(camera.crop)
+            frames[place.name] = [
+                {
+                    "class": detector.classes[label],
+                    "score": round(float(score), 4),
+                    "box": [round(float(side), 1) for side in box],
+                }
+                for box, score, label in zip(found.boxes, found.scores, found.labels)
+            ]
+            print(f"{place.name}: {_summary(frames[place.name])}")
     if not frames:
         raise DataError(f"{args.data}: none of its images can be used")
     return {"detector": args.detector, "box": "left, top, right, bottom", "frames": frames}
 
 
-def _picture(path: Path) -> str:
-    """Name of the picture with a frame's boxes."""
-    return f"{path.stem}.png"
+def _pictures(places: list[FramePlace]) -> dict[FramePlace, str]:
+    """Names of the pictures with the frames' boxes, all different."""
+    names: dict[FramePlace, str] = {}
+    taken: set[str] = set()
+    for place in places:
+        name = f"{place.stem}.png"
+        while name.lower() in taken:  # a.npy beside a.png
+            name = f"{name.removesuffix('.png')}_{place.path.suffix[1:]}.png"
+        taken.add(name.lower())
+        names[place] = name
+    return names
 
 
 def _summary(objects: list[dict[str, Any]]) -> str:

@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DATA",
-        help="bags, folders of frames (degraded x4, themselves the truth), or folders with HR/ "
-        "and LR/ paired by file name",
+        help="bags, folders or files of frames (degraded x4, themselves the truth), or folders "
+        "with HR/ and LR/ paired by file name",
     )
     _add_frame_arguments(parser)
     _add_method_arguments(parser)

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 
 from difiisr_ros.errors import DifiisrError
 from difiisr_ros.io.left_out import LeftOut
+from difiisr_ros.io.not_used import in_words
 
 _log = logging.getLogger(__name__)
-_SHOWN = 8  # kinds of what was not used that the summary names; --json has all
 
 
 def add_strict_argument(parser: argparse._ActionsContainer) -> None:
@@ -69,13 +69,5 @@ class Outcome:
         _log.warning("%s", sentence)
 
     def not_used_in_words(self) -> str:
-        """What was not used, in one line: each kind with one name, or with how many have it."""
-        kinds: dict[str, list[str]] = {}
-        for name, what in self.not_used:
-            kinds.setdefault(what, []).append(name)
-        words = [
-            f"{what}: {names[0]}" if len(names) == 1 else f"{what}: {len(names)}, as {names[0]}"
-            for what, names in kinds.items()
-        ]
-        more = len(words) - _SHOWN
-        return "; ".join(words[:_SHOWN]) + (f"; {more} more kinds (--json)" if more > 0 else "")
+        """What was not used, in one line."""
+        return in_words(self.not_used, " (--json)")

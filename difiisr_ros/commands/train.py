@@ -46,7 +46,9 @@ HELP = "Train an embedded model on a folder of frames."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("data", type=Path, metavar="DIR", help="folder of high-resolution frames")
+    parser.add_argument(
+        "data", type=Path, metavar="DIR", help="folder of high-resolution frames, or a file"
+    )
     parser.add_argument(
         "--out",
         type=Path,

@@ -33,7 +33,9 @@ HELP = "Train the detector on a folder of frames with boxes."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("data", type=Path, metavar="DIR", help="folder of frames to train on")
+    parser.add_argument(
+        "data", type=Path, metavar="DIR", help="folder of frames to train on, or a file"
+    )
     parser.add_argument(
         "--boxes",
         type=Path,

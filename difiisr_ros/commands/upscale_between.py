@@ -27,7 +27,8 @@ from difiisr_ros.commands.upscale_bag import camera_topics, in_unit
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.bags import BagReader, BagWriter
 from difiisr_ros.io.frames import ImageSource
-from difiisr_ros.io.images import IMAGE_SUFFIXES, survey_folder, write_image
+from difiisr_ros.io.images import survey_folder, write_image
+from difiisr_ros.io.not_used import kind_of_path
 from difiisr_ros.io.recorded_results import NAMESPACE
 from difiisr_ros.io.stack import COUNTS, ReadOptions
 
@@ -127,12 +128,8 @@ def files_to_bag(
         DataError: no file can be used, the bag is there already, or cannot be written.
     """
     if source.is_dir():
-        files, rest = survey_folder(source, False)
-        for path in rest:
-            outcome.leave_out(path.name, "no frames")
-        for path in files:
-            if path.suffix.lower() not in IMAGE_SUFFIXES:
-                outcome.leave_out(path.name, f"{path.suffix} files, which a bag is not made of")
+        for path in survey_folder(source, False)[1]:
+            outcome.leave_out(path.name, kind_of_path(path))
     frames = ImageSource(source, options)
     began = time.time_ns()
     with BagWriter(target, BAGS[target.suffix.lower()]) as writer:

@@ -32,6 +32,7 @@ from difiisr_ros.core.output_geometry import AS_IT_IS, Placement
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
+from difiisr_ros.io.not_used import kind_of_path
 from difiisr_ros.io.numbers import check_type, to_computed, to_stored
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import COUNTS, ReadOptions, Stack
@@ -145,11 +146,8 @@ def _plan_folder(
         )
     files, rest = survey_folder(source, recursive)
     for path in rest:
-        if path.is_dir():
-            what = "links to folders" if recursive else "sub-folders (--recursive takes them)"
-        else:
-            what = f"{path.suffix} files" if path.suffix else "files without an ending"
-        outcome.not_used.append((str(path.relative_to(source)), what))
+        folders = "links to folders" if recursive else "sub-folders (--recursive takes them)"
+        outcome.leave_out(str(path.relative_to(source)), kind_of_path(path, folders))
     if not files:
         others = outcome.not_used_in_words()
         raise DataError(

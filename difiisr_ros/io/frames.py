@@ -33,7 +33,8 @@ import numpy as np
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile
 from difiisr_ros.errors import DataError, DifiisrError
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for, is_bag
-from difiisr_ros.io.images import FRAME_SUFFIXES, list_images
+from difiisr_ros.io.frame_files import FramePlace
+from difiisr_ros.io.images import FRAME_SUFFIXES, list_files
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.open_stack import open_stack
@@ -146,7 +147,7 @@ def open_source(
 
 
 class ImageSource:
-    """An image, or the images of a folder in the order of their names; of each file every page.
+    """A file, or the files of a folder in the order of their names; of each every frame.
 
     Files that cannot be read are left out with a warning, once each; sizes may differ.
     """
@@ -157,12 +158,9 @@ class ImageSource:
         path = Path(path)
         self._options = options or ReadOptions()
         self.name = str(path)
-        if path.is_dir():
-            self._paths = list_images(path)
-        elif path.suffix.lower() in FRAME_SUFFIXES:
-            self._paths = [path]
-        else:
+        if path.is_file() and path.suffix.lower() not in FRAME_SUFFIXES:
             raise DataError(f"{path}: is neither a folder, a bag, nor one of {FRAME_SUFFIXES}")
+        self._paths = list_files(path)
         self._left_out = LeftOut()
 
     @property
@@ -179,8 +177,8 @@ class ImageSource:
                 continue
             try:
                 with open_stack(path, self._options) as stack:
-                    for number, image in enumerate(stack.frames(), 1):
-                        name = path.name if stack.count == 1 else f"{path.name} {number}"
+                    for number, image in enumerate(stack.frames()):
+                        name = FramePlace(path, number, stack.count).name
                         usable = True
                         yield SourceFrame(to_computed(image, stack.name), name, index)
                         index += 1

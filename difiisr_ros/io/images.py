@@ -32,15 +32,16 @@ import numpy as np
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError
+from difiisr_ros.io.not_used import in_words, kind_of_path
 from difiisr_ros.io.numbers import to_computed
 from difiisr_ros.io.once import warn_once
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
 from difiisr_ros.io.video import VIDEO_SUFFIXES
 
-#: File name endings that :func:`list_images` takes as frames.
+#: File name endings of pictures.
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".pgm")
-#: Those that hold frames of any kind that :func:`difiisr_ros.io.open_stack.open_stack` reads.
+#: Those of all files that :func:`difiisr_ros.io.open_stack.open_stack` reads.
 FRAME_SUFFIXES = (
     *IMAGE_SUFFIXES, ".fff", ".seq", ".csq", ".npy", ".npz", ".csv", *VIDEO_SUFFIXES,
 )  # fmt: skip
@@ -83,8 +84,7 @@ def _first_frame(stack: Stack) -> np.ndarray:
     if stack.count > 1:
         warn_once(
             "pages",
-            f"{stack.name}: has several pages, only the first of {stack.count} is read; "
-            "'difiisr upscale' takes all (said once)",
+            f"{stack.name}: has several pages, only the first of {stack.count} is read (said once)",
         )
     return to_computed(stack.read(0), stack.name)
 
@@ -130,32 +130,28 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     write_atomically(path, encoded.tobytes())
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files of a folder, by name, numbers in number order (``f2.png``, ``f10.png``).
+def list_files(source: str | os.PathLike[str]) -> list[Path]:
+    """The files of frames of a folder, by name, numbers in number order (``f2.png``, ``f10.png``).
 
-    Sub-folders, hidden files and files with other endings are left out;
-    :func:`survey_folder` names them.
+    Sub-folders, hidden files and files with other endings are left out; :func:`survey_folder`
+    names them. Of a file it is the file itself, whatever its ending.
 
     Raises:
-        DataError: No such folder, or no image in it.
+        DataError: No such path, or a folder without such a file.
     """
-    folder = Path(folder)
-    if not folder.exists():
-        raise DataError(f"{folder}: no such folder")
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is a file, not a folder")
-    found = [
-        p
-        for p in folder.iterdir()
-        if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
-    if not found:
-        others = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in FRAME_SUFFIXES)
-        more = f"; 'difiisr upscale' reads what it has, such as {others[0]}" if others else ""
+    source = Path(source)
+    if source.is_file():
+        return [source]
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder")
+    files, rest = survey_folder(source, False)
+    if not files:
+        others = in_words((path.name, kind_of_path(path)) for path in rest)
         raise DataError(
-            f"{folder}: no image in this folder (endings: {', '.join(IMAGE_SUFFIXES)}){more}"
+            f"{source}: no image in this folder (endings: {', '.join(FRAME_SUFFIXES)})"
+            + (f"; it has {others}" if others else "")
         )
-    return sorted(found, key=_natural_key)
+    return files
 
 
 def survey_folder(folder: Path, recursive: bool) -> tuple[list[Path], list[Path]]:

@@ -18,13 +18,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
-from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.errors import DataError, DifiisrError
-from difiisr_ros.io.images import read_image
+from difiisr_ros.io.frame_files import FramePlace
 
 _log = logging.getLogger(__name__)
 
@@ -55,13 +53,13 @@ class LeftOut:
             self._log(f"left out: {self.sentences()[-1]}")
 
     def read(
-        self, path: Path, reader: Callable[[Path], np.ndarray] | None = None
+        self, place: FramePlace, reader: Callable[[FramePlace], np.ndarray]
     ) -> np.ndarray | None:
-        """A file's frame, as ``reader`` or :func:`read_finite` reads it; None: left out."""
+        """A frame as ``reader`` reads it; None: left out."""
         try:
-            return (reader or read_finite)(path)
+            return reader(place)
         except DataError as error:
-            self.add(str(path), error)
+            self.add(str(place), error)
             return None
 
     def __contains__(self, name: str) -> bool:
@@ -74,15 +72,3 @@ class LeftOut:
     def summary(self) -> str:
         """How many files, to be put behind what was done; empty for none."""
         return f", {len(self.items)} files left out" if self.items else ""
-
-
-def read_finite(path: Path, byte_order: str = AUTO) -> np.ndarray:
-    """Read a frame whose every pixel is a number; see :func:`read_image`.
-
-    Raises:
-        DataError: It cannot be read, or has NaN or infinite pixels.
-    """
-    frame = read_image(path, byte_order)
-    if frame.dtype == np.float32 and not np.isfinite(frame).all():
-        raise DataError(f"{path}: has NaN or infinite pixels")
-    return frame

@@ -54,6 +54,8 @@ _SIGNATURES = (
     (b"\x93NUMPY", "NPY"),
     (b"PK\x03\x04", "NPZ"),
 )
+#: What holds one frame, and is decoded when it is opened.
+ONE_FRAME = ("PNG", "JPEG", "BMP", "PGM")
 _DECODERS = {"PNG": decode_png, "BMP": decode_bmp, "PGM": decode_pgm}
 
 

@@ -56,12 +56,13 @@ def run(*arguments):
     return main(["upscale", *map(str, arguments), "--backend", "bicubic"])
 
 
-def test_files_that_a_bag_is_not_made_of_are_named(tmp_path):
+def test_what_is_no_frame_is_no_part_of_the_bag_and_named(tmp_path):
     write_image(tmp_path / "in" / "a.png", frame(0))
-    np.save(tmp_path / "in" / "b.npy", frame(1))
+    np.save(tmp_path / "in" / "b.npy", np.stack([frame(1), frame(2)]))
+    (tmp_path / "in" / "c.txt").write_text("x")
     assert run(tmp_path / "in", tmp_path / "out.mcap", "--json", tmp_path / "done.json") == 0
-    (left,) = json.loads((tmp_path / "done.json").read_text())["not_used"]
-    assert left == {"name": "b.npy", "what": ".npy files, which a bag is not made of"}
+    done = json.loads((tmp_path / "done.json").read_text())
+    assert done["not_used"] == [{"name": "c.txt", "what": ".txt files"}] and done["frames"] == 3
 
 
 @pytest.fixture(scope="module")

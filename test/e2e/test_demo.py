@@ -32,7 +32,7 @@ pytest.importorskip("rosbags", reason="the demo records with rosbags: pip instal
 from difiisr_ros.cli import main
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.io.bags import BagReader
-from difiisr_ros.io.images import list_images, read_image, write_image
+from difiisr_ros.io.images import list_files, read_image, write_image
 from difiisr_ros.messages.cdr import stamp_of
 from difiisr_ros.scene.street import SyntheticScene
 from support.ros_process import environment, processes_mentioning
@@ -175,7 +175,7 @@ def test_own_frames_and_a_second_run_into_the_same_folder(tmp_path, drone_frames
             assert summary["bag"]["megabytes"] == pytest.approx(written, abs=0.06)
             with BagReader(tmp_path / "out" / "bag") as reader:
                 first = next(reader.read_images("/image_raw"))
-            np.testing.assert_array_equal(first.frame, read_image(list_images(frames)[0]))
+            np.testing.assert_array_equal(first.frame, read_image(list_files(frames)[0]))
     assert not list((tmp_path / "out").glob("frame_*.png"))  # of the first run
     assert flight_log.read_text() == "of the user"
 

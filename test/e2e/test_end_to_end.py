@@ -28,7 +28,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 from sensor_msgs.msg import CameraInfo, Image
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.io.images import list_images, read_image, write_image
+from difiisr_ros.io.images import list_files, read_image, write_image
 from difiisr_ros.ros.conversions import image_to_array
 from support.ros_peer import Peer
 from support.ros_process import RosProcess
@@ -72,7 +72,7 @@ def bits_8(paths, folder):
 def bits_16(paths, folder):
     """The same as a radiometric camera would give them."""
     bits_8(paths, folder)
-    for path in list_images(folder):
+    for path in list_files(folder):
         write_image(path, 27_000 + 20 * read_image(path).astype(np.uint16))
 
 
@@ -95,7 +95,7 @@ def test_frames_come_out_as_the_engine_makes_them(tmp_path, drone_frames, source
     folder = tmp_path / "frames"
     folder.mkdir()
     source(drone_frames, folder)
-    files = list_images(folder)
+    files = list_files(folder)
     assert len(files) == FRAMES
     report = tmp_path / "report.json"
     node_parameters = {"drop_policy": "block", **engine}

@@ -63,7 +63,7 @@ def test_every_page_of_a_file_is_a_frame(tmp_path, frames):
     tifffile.imwrite(tmp_path / "b.tif", np.stack(frames[1:6]), photometric="minisblack")
     read = list(open_source(tmp_path).frames())
     assert [f.index for f in read] == list(range(6))
-    assert [f.name for f in read[:3]] == ["a.png", "b.tif 1", "b.tif 2"]
+    assert [f.name for f in read[:3]] == ["a.png", "b.tif#1", "b.tif#2"]
     np.testing.assert_array_equal([f.image for f in read], frames[:6])
     np.save(tmp_path / "c.npy", np.stack(frames))
     assert len(list(open_source(tmp_path / "c.npy").frames())) == 12

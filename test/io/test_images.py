@@ -26,7 +26,7 @@ from PIL import Image
 
 from difiisr_ros.errors import DataError
 from difiisr_ros.io import once
-from difiisr_ros.io.images import list_images, read_image, write_image
+from difiisr_ros.io.images import list_files, read_image, write_image
 
 
 @pytest.fixture
@@ -225,26 +225,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, frames, monk
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_list_images_orders_numbers_as_numbers(tmp_path):
-    for name in ("f10.png", "f2.PNG", "f1.tiff", ".hidden.png", "notes.txt"):
+def test_list_files_orders_numbers_as_numbers(tmp_path):
+    for name in ("f10.png", "f2.PNG", "f1.tiff", "f3.npy", ".hidden.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "sub.png").mkdir()
-    assert [p.name for p in list_images(tmp_path)] == ["f1.tiff", "f2.PNG", "f10.png"]
+    assert [p.name for p in list_files(tmp_path)] == ["f1.tiff", "f2.PNG", "f3.npy", "f10.png"]
 
 
-def test_list_images_says_what_is_missing(tmp_path):
-    with pytest.raises(DataError, match="no such folder"):
-        list_images(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no image in this folder"):
-        list_images(tmp_path)
-    (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(DataError, match="is a file"):
-        list_images(tmp_path / "a.png")
-
-
-def test_a_folder_of_other_frames_says_who_reads_them(tmp_path):
-    np.save(tmp_path / "a.npy", np.zeros((8, 8), np.uint8))
-    with pytest.raises(
-        DataError, match=r"no image in this folder.*'difiisr upscale' reads.*a\.npy"
-    ):
-        list_images(tmp_path)
+def test_list_files_says_what_is_missing(tmp_path):
+    with pytest.raises(DataError, match="no such file or folder"):
+        list_files(tmp_path / "nowhere")
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"no image in this folder.*it has \.txt files: notes\.txt"):
+        list_files(tmp_path)
+    assert list_files(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]

@@ -23,20 +23,25 @@ import numpy as np
 import pytest
 
 from difiisr_ros.errors import DataError, FrameError
+from difiisr_ros.io.frame_files import FramePlace, FrameReader
 from difiisr_ros.io.left_out import LeftOut
+
+
+def read(place):
+    return FrameReader().read(place).image
 
 
 @pytest.fixture
 def bad(tmp_path):
     path = tmp_path / "hole.tiff"
     cv2.imwrite(str(path), np.full((8, 8), np.nan, np.float32))
-    return path
+    return FramePlace(path)
 
 
 def test_a_frame_with_pixels_that_are_no_numbers_is_left_out_and_named(bad, caplog):
     left_out = LeftOut()
     with caplog.at_level(logging.WARNING):
-        assert left_out.read(bad) is None
+        assert left_out.read(bad, read) is None
     assert caplog.messages == [f"left out: {bad}: has NaN or infinite pixels"]
     assert left_out.sentences() == [f"{bad}: has NaN or infinite pixels"]
     assert str(bad) in left_out and left_out.summary() == ", 1 files left out"
@@ -44,7 +49,7 @@ def test_a_frame_with_pixels_that_are_no_numbers_is_left_out_and_named(bad, capl
 
 def test_strict_raises_the_first(bad):
     with pytest.raises(DataError, match=r"hole\.tiff: has NaN"):
-        LeftOut(strict=True).read(bad)
+        LeftOut(strict=True).read(bad, read)
 
 
 def test_a_reason_without_the_name_is_given_it():
@@ -56,6 +61,6 @@ def test_a_reason_without_the_name_is_given_it():
 
 
 def test_a_usable_frame_is_read(bad):
-    cv2.imwrite(str(bad), np.full((8, 8), 2.5, np.float32))
+    cv2.imwrite(str(bad.path), np.full((8, 8), 2.5, np.float32))
     left_out = LeftOut()
-    assert left_out.read(bad).max() == 2.5 and left_out.items == []
+    assert left_out.read(bad, read).max() == 2.5 and left_out.items == []

@@ -79,6 +79,27 @@ def test_convert_fits_what_guidance_expects(convert, frames, tmp_path, capsys):
     resolver.close()
 
 
+def test_what_is_fitted_to_is_put_right_first(convert, frames, tmp_path):
+    """Rows of telemetry and missing pixels, declared, leave what is fitted as it is."""
+    stored = tmp_path / "stored.npy"
+    pictures = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted(frames.iterdir())]
+    noise = np.random.default_rng(1).integers(0, 255, (3, 4, pictures[0].shape[1]), np.uint8)
+    np.save(stored, np.concatenate([noise, np.stack(pictures)], axis=1))
+    fitted = []
+    for data, words in ((frames, []), (stored, ["--crop", "4,0,0,0"]), (stored, [])):
+        path = tmp_path / f"{len(fitted)}.safetensors"
+        arguments = [*convert[0], str(path), *convert[1], "--frames", str(data), *words]
+        assert cli.main([*arguments, "--frames-count", "1", "--unpadded-autoencoder"]) == 0
+        fitted.append(load_published(str(path))[0].guidance_priors.spectrum.weight)
+    assert torch.equal(fitted[0], fitted[1]) and not torch.equal(fitted[0], fitted[2])
+
+
+def test_options_on_pixels_need_frames(convert, tmp_path, capsys):
+    arguments = [*convert[0], str(tmp_path / "a.safetensors"), *convert[1]]
+    assert cli.main([*arguments, "--crop", "4,0,0,0"]) == 2
+    assert "are for --frames, which is not given" in capsys.readouterr().err
+
+
 def test_damaged_priors_are_named(goldens, tmp_path):
     path = tmp_path / "odd.safetensors"
     states = goldens.state("unet_small"), goldens.state("vq_small")
@@ -94,6 +115,6 @@ def test_damaged_priors_are_named(goldens, tmp_path):
 def test_frames_to_fit_to_must_be_there(convert, tmp_path, capsys):
     arguments = [*convert[0], str(tmp_path / "a.safetensors"), *convert[1]]
     assert cli.main([*arguments, "--frames", str(tmp_path / "none")]) != 0
-    assert "no such folder" in capsys.readouterr().err
+    assert "no such file or folder" in capsys.readouterr().err
     assert cli.main([*arguments, "--frames", str(tmp_path), "--frames-count", "0"]) != 0
     assert "--frames-count must be 1 or more" in capsys.readouterr().err

@@ -27,7 +27,7 @@ import pytest
 from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.core.camera_simulation import simulate_camera
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_files, read_image
 from difiisr_ros.lab.frames.degrade import degrade_bicubic
 from difiisr_ros.lab.scores.metrics import Ssim, psnr
 from support.paths import DRONE_FRAMES
@@ -52,7 +52,7 @@ def resolver(request):
 def frames(column) -> list[tuple[np.ndarray, np.ndarray, CameraProfile]]:
     """HR, LR, and the camera as it is."""
     found = []
-    for index, path in enumerate(list_images(DRONE_FRAMES)):
+    for index, path in enumerate(list_files(DRONE_FRAMES)):
         hr = read_image(path)
         if column == "reduced":
             found.append((hr, degrade_bicubic(hr), CameraProfile(source="reduced")))

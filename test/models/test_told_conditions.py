@@ -29,7 +29,7 @@ from difiisr_ros.core.camera_simulation import simulate_camera
 from difiisr_ros.core.condition import DEFAULT_OVERSHOOT, features
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.core.resample import fold, unfold, upsample_folded
-from difiisr_ros.io.images import list_images, read_image
+from difiisr_ros.io.images import list_files, read_image
 from difiisr_ros.lab.frames.degrade import degrade_bicubic
 from difiisr_ros.lab.training.guidance_losses import spectrum_loss
 from difiisr_ros.models.checkpoint import load_model
@@ -49,7 +49,7 @@ def network(request) -> LiteDenoiser:
 def _pairs(kind: str, noise: float = 0.0, blur: float = 0.4) -> tuple[torch.Tensor, torch.Tensor]:
     """LR frames, N x 1 x H x W, and the truth, folded; ``noise`` is a share of the range."""
     frames, truths = [], []
-    for index, path in enumerate(list_images(DRONE_FRAMES)[:COUNT]):
+    for index, path in enumerate(list_files(DRONE_FRAMES)[:COUNT]):
         counts = read_image(path)
         low, high = measure_range(counts)
         hr = ((counts - low) / (high - low)).astype(np.float32)

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Frames with boxes: a folder of images and a COCO annotation file."""
+"""Frames with boxes: a folder of frames and a COCO annotation file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError
+from difiisr_ros.io.frame_files import FramePlace, places_in
 
 
 @dataclass(frozen=True)
 class BoxedImage:
-    """One image of a data set and its objects."""
+    """One frame of a data set and its objects."""
 
     image_id: int
-    path: Path
+    place: FramePlace
     boxes: np.ndarray
     """n x 4, float32, pixels: left, top, right, bottom; (0, 0) is the image's corner."""
     labels: np.ndarray
@@ -58,16 +59,20 @@ def default_annotations(folder: Path) -> Path:
 def read_boxes(folder: Path, annotations: Path, classes: Sequence[str]) -> BoxSet:
     """Read a COCO object detection file; boxes of other classes are left out.
 
+    A ``file_name`` is that of a file, or of a frame in it by its number from 1: ``flight.seq#3``.
+    Of a file with several frames its name alone is the first.
+
     Crowd regions (``iscrowd``) are no single objects and are left out of ``images``; COCO's
     evaluation ignores what is detected in them.
 
     Raises:
-        DataError: no such file or folder, not COCO's format, an image that is missing, or none of
+        DataError: no such file or folder, not COCO's format, a frame that is missing, or none of
             ``classes`` in it.
     """
     content = _read_json(annotations)
-    if not folder.is_dir():
+    if not folder.exists():
         raise DataError(f"{folder}: no such folder of images")
+    place_of = _Places(folder if folder.is_dir() else folder.parent)
     try:
         ids = {str(entry["name"]): int(entry["id"]) for entry in content["categories"]}
         missing = [name for name in classes if name not in ids]
@@ -87,7 +92,7 @@ def read_boxes(folder: Path, annotations: Path, classes: Sequence[str]) -> BoxSe
                     ([left, top, left + width, top + height], label_of[entry["category_id"]])
                 )
         images = [
-            _boxed(int(entry["id"]), folder / str(entry["file_name"]), objects)
+            _boxed(int(entry["id"]), place_of(str(entry["file_name"])), objects)
             for entry in content["images"]
         ]
     except (KeyError, TypeError, ValueError) as error:
@@ -116,10 +121,36 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _boxed(
-    image_id: int, path: Path, objects: dict[int, list[tuple[list[float], int]]]
+    image_id: int, place: FramePlace, objects: dict[int, list[tuple[list[float], int]]]
 ) -> BoxedImage:
-    if not path.is_file():
-        raise DataError(f"{path}: no such image, though the annotations name it")
     found = objects.get(image_id, [])
     boxes = np.array([box for box, _ in found], np.float32).reshape(-1, 4)
-    return BoxedImage(image_id, path, boxes, np.array([label for _, label in found], np.int64))
+    return BoxedImage(image_id, place, boxes, np.array([label for _, label in found], np.int64))
+
+
+class _Places:
+    """Frames of a folder by the names that annotations have for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[Path, list[FramePlace]] = {}
+
+    def __call__(self, name: str) -> FramePlace:
+        path, number = self._folder / name, 1
+        if not path.is_file():
+            file, _, page = name.rpartition("#")
+            path = self._folder / file
+            if not (file and page.isdecimal() and path.is_file()):
+                raise DataError(
+                    f"{self._folder / name}: no such image, though the annotations name it"
+                )
+            number = int(page)
+        if path not in self._known:
+            self._known[path] = places_in(path)
+        places = self._known[path]
+        if not 1 <= number <= len(places):
+            raise DataError(
+                f"{self._folder / name}: the annotations name it, and {path} has {len(places)} "
+                "frames"
+            )
+        return places[number - 1]

@@ -32,7 +32,7 @@ from difiisr_ros.errors import DataError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.lab.detection.boxes import BoxSet
 from difiisr_ros.lab.detection.targets import Targets, make_targets
-from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right, reading
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,12 @@ def load_frames(
     """
     left_out = left_out or LeftOut()
     frames = []
-    for image in box_set.images:
-        pixels = left_out.read(image.path, lambda file: read_right(file, camera))
-        if pixels is not None:
+    folder = box_set.images[0].place.path.parent
+    with reading(camera, folder) as reader:
+        for image in box_set.images:
+            pixels = left_out.read(image.place, lambda place: read_right(place, camera, reader))
+            if pixels is None:
+                continue
             boxes, labels = image.boxes, image.labels
             if camera.crop != NO_CROP:
                 moved = boxes - np.array([camera.crop.left, camera.crop.top] * 2, np.float32)
@@ -78,7 +81,7 @@ def load_frames(
                 AnnotatedFrame(pixels, *measure_range(pixels), boxes, labels, image.image_id)
             )
     if not frames:
-        raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")
+        raise DataError(f"{folder}: none of its images can be read")
     return frames
 
 

@@ -36,7 +36,7 @@ from difiisr_ros.lab.frames.degrade import (
     crop_to_scale,
     degrade,
 )
-from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right, reading
 from difiisr_ros.models.detector.boxes import Detections
 from difiisr_ros.models.detector.detector import Detector
 
@@ -85,19 +85,21 @@ def detect_upscaled(
     found: dict[str, dict[int, Detections]] = {name: {} for name in (HR, *methods)}
     # disable=None: no bar where stderr is not a terminal (CI, a log file).
     left_out = left_out or LeftOut()
-    for image in tqdm(box_set.images, unit="frame", disable=None, file=sys.stderr):
-        frame = left_out.read(image.path, lambda file: read_right(file, camera))
-        if frame is None:
-            continue
-        hr = crop_to_scale(frame)
-        found[HR][image.image_id] = detector.detect(hr).before(camera.crop)
-        # By name, so that the noise does not depend on which other frames are scored.
-        lr = degrade(hr, degradation, zlib.crc32(image.path.name.encode()), noise_percent)
-        for name, upscale in methods.items():
-            seen = detector.detect(upscale(lr)).enlarged(SCALE / scale)
-            found[name][image.image_id] = seen.before(camera.crop)
+    folder = box_set.images[0].place.path.parent
+    with reading(camera, folder) as reader:
+        for image in tqdm(box_set.images, unit="frame", disable=None, file=sys.stderr):
+            frame = left_out.read(image.place, lambda place: read_right(place, camera, reader))
+            if frame is None:
+                continue
+            hr = crop_to_scale(frame)
+            found[HR][image.image_id] = detector.detect(hr).before(camera.crop)
+            # By name, so that the noise does not depend on which other frames are scored.
+            lr = degrade(hr, degradation, zlib.crc32(image.place.name.encode()), noise_percent)
+            for name, upscale in methods.items():
+                seen = detector.detect(upscale(lr)).enlarged(SCALE / scale)
+                found[name][image.image_id] = seen.before(camera.crop)
     if not found[HR]:
-        raise DataError(f"{box_set.images[0].path.parent}: none of its images can be read")
+        raise DataError(f"{folder}: none of its images can be read")
     return found
 
 

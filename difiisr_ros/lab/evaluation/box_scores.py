@@ -93,7 +93,7 @@ class BoxJudge:
         """
         from tqdm import tqdm
 
-        by_name = {image.path.name: image for image in self._set.images}
+        by_name = {image.place.name: image for image in self._set.images}
         rows = [r for r, name in enumerate(evaluation.frames.names) if name in by_name]
         if not rows or evaluation.frame is None:
             raise DataError(f"{self._annotations}: names none of the frames that were evaluated")

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Frames to evaluate on from a folder of image files, or of HR and LR pairs."""
+"""Frames to evaluate on from files: of a folder, of one file, or HR and LR pairs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.errors import DataError, OptionError
-from difiisr_ros.io.images import IMAGE_SUFFIXES, list_images, survey_folder
-from difiisr_ros.io.left_out import LeftOut, read_finite
+from difiisr_ros.io.frame_files import FramePlace, FrameReader, find_frames, places_in
+from difiisr_ros.io.images import list_files
+from difiisr_ros.io.left_out import LeftOut
+from difiisr_ros.io.not_used import notices
+from difiisr_ros.io.video import VIDEO_SUFFIXES
 from difiisr_ros.lab.frames.degrade import CAMERA, SCALE, crop_to_scale
-from difiisr_ros.lab.frames.put_right import OddityNotices, read_right, truth_of
+from difiisr_ros.lab.frames.put_right import OddityNotices, read_right, reader_for, truth_of
 from difiisr_ros.lab.frames.streams import (
     NO_REFERENCE,
     PAIRED,
@@ -37,21 +40,24 @@ from difiisr_ros.lab.frames.streams import (
     check_pair,
 )
 
+#: Endings of what a camera recorded in one go.
+_RECORDINGS = (".seq", ".csq", *VIDEO_SUFFIXES)
 _LR_SUFFIX = "x4"  # 00950x4.png belongs to 00950.png: how super-resolution data sets name files
 
 
 class FolderStream:
-    """The frames of a folder, in the order of their names; see :class:`Stream`.
+    """The frames of a folder or a file, in the order of their names; see :class:`Stream`.
 
     Args:
-        path: A folder of HR frames, which are degraded x4; or a folder with ``HR/`` and ``LR/``,
-            paired by file name (without ending, and with an ``x4`` at its end or not).
-        options: With ``no_reference`` the folder's frames (or its ``LR/``) are the LR input.
+        path: A folder of HR frames, or a file of them, which are degraded x4; or a folder with
+            ``HR/`` and ``LR/``, paired by file name (without ending, and with an ``x4`` at its end
+            or not), and within a file by number.
+        options: With ``no_reference`` the frames (or those in ``LR/``) are the LR input.
 
     Raises:
-        DataError: No such folder, no frames in it, or frames without partner. Iterating raises it
-            for a file that does not fit its partner; one that cannot be read is left out, and named
-            in :attr:`notices`, unless ``options.strict``.
+        DataError: No such path, no frames in it, or frames without partner. Iterating raises it
+            for a frame that does not fit its partner; one that cannot be read is left out, and
+            named in :attr:`notices`, unless ``options.strict``.
         OptionError: A degradation where LR frames are given.
     """
 
@@ -62,15 +68,16 @@ class FolderStream:
         self.label = str(path)
         self.notices: list[str] = []
         self._left_out = LeftOut(options.strict, log=None)
-        self.in_time = options.sequence
+        self.in_time = options.sequence or (path.is_file() and path.suffix.lower() in _RECORDINGS)
         self._oddities = OddityNotices(self.label, options.pixels, every=1)
         self._options = options
+        self._reader, self._partners = reader_for(options.pixels), reader_for(options.pixels)
         hr_folder, lr_folder = path / "HR", path / "LR"
         has_hr, has_lr = hr_folder.is_dir(), lr_folder.is_dir()
-        files: list[tuple[Path, Path | None]]
+        frames: list[tuple[FramePlace, FramePlace | None]]
         if options.no_reference:
             self.mode = NO_REFERENCE
-            files = [(file, None) for file in list_images(lr_folder if has_lr else path)]
+            frames = self._alone(lr_folder if has_lr else path)
             self.settings: dict[str, Any] = {"data": "lr", "degradation": None}
         elif has_hr and has_lr:
             for name, value in options.for_degraded.items():
@@ -78,7 +85,7 @@ class FolderStream:
                     f"{path} has its own LR frames, so {name} {value!r} has nothing to do"
                 )
             self.mode = PAIRED
-            files = list(_pairs(hr_folder, lr_folder))
+            frames = list(_pairs(hr_folder, lr_folder))
             self.settings = {"data": "hr_lr_pairs", "degradation": None}
         else:
             if has_hr or has_lr:
@@ -88,27 +95,24 @@ class FolderStream:
                     "evaluated by --no-reference)"
                 )
             self.mode = SELF_REFERENCED
-            files = [(file, None) for file in list_images(path)]
+            frames = self._alone(path)
             self.settings = self_referenced_settings(options)
-        self._files = files[:: options.every][: options.limit]
-        for folder in sorted({file.parent for pair in files for file in pair if file is not None}):
-            others = [
-                f for f in survey_folder(folder, False)[0] if f.suffix.lower() not in IMAGE_SUFFIXES
-            ]
-            if others:
-                self.notices.append(
-                    f"not used: {len(others)} files of frames that are no image files, as "
-                    f"{others[0]} (one frame a file is taken)"
-                )
+        self._frames = frames[:: options.every][: options.limit]
+
+    def _alone(self, source: Path) -> list[tuple[FramePlace, FramePlace | None]]:
+        """Frames without partners, and what is not used beside them."""
+        found = find_frames(source)
+        self.notices += notices(source, found.not_used)
+        return [(place, None) for place in found.places]
 
     def __len__(self) -> int:
         """See :class:`Stream`."""
-        return len(self._files)
+        return len(self._frames)
 
     def samples(self, after: int = -1, done: int = 0) -> Iterator[Sample]:
         """See :class:`Stream`."""
         first: Sample | None = None
-        indices = [position * self._options.every for position in range(len(self._files))]
+        indices = [position * self._options.every for position in range(len(self._frames))]
         # Where files were left out before, they are looked at again for what to say of them.
         again = sum(index <= after for index in indices) > done
         for index in indices:
@@ -117,7 +121,7 @@ class FolderStream:
             try:
                 frames = self._read(index)
             except DataError as error:
-                name = str(self._files[index // self._options.every][0])
+                name = str(self._frames[index // self._options.every][0])
                 if name not in self._left_out:
                     self._left_out.add(name, error)
                     self.notices.append(f"left out: {self._left_out.sentences()[-1]}")
@@ -133,41 +137,44 @@ class FolderStream:
                 )
             if index > after:
                 yield sample
+        for reader in (self._reader, self._partners):
+            reader.close()
+            self.notices += [n for n in notices(self.path, reader.unused) if n not in self.notices]
 
     def frame(self, index: int, log_time_ns: int) -> Sample:
         """See :class:`Stream`."""
         return self._sample(index, *self._read(index))
 
     def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """A file's frame, and its partner's where it has one."""
-        file, lr_file = self._files[index // self._options.every]
-        camera = self._options.pixels
-        if lr_file is None:
-            return self._right(file), None
-        truth = read_finite(file, camera.byte_order)
-        return truth_of(truth, camera), self._right(lr_file)
+        """A frame, and its partner where it has one."""
+        place, partner = self._frames[index // self._options.every]
+        if partner is None:
+            return self._right(place, self._reader), None
+        truth = self._reader.read(place).image
+        return truth_of(truth, self._options.pixels), self._right(partner, self._partners)
 
-    def _right(self, file: Path) -> np.ndarray:
-        def look(frame: np.ndarray) -> None:
-            self.notices += self._oddities.of(frame, file.name)
+    def _right(self, place: FramePlace, reader: FrameReader) -> np.ndarray:
+        def look(frame: np.ndarray, order: str) -> None:
+            self.notices += self._oddities.of(frame, place.name, order)
 
-        return read_right(file, self._options.pixels, look)
+        return read_right(place, self._options.pixels, reader, look)
 
     def _sample(self, index: int, frame: np.ndarray, lr: np.ndarray | None) -> Sample:
-        hr_file, lr_file = self._files[index // self._options.every]
+        place, partner = self._frames[index // self._options.every]
         if self.mode == NO_REFERENCE:
-            return Sample(hr_file.name, index, frame, None)
+            return Sample(place.name, index, frame, None)
         if lr is not None:
-            check_pair(frame, lr, str(hr_file), str(lr_file))
-            return Sample(hr_file.name, index, lr, frame)
+            check_pair(frame, lr, str(place), str(partner))
+            return Sample(place.name, index, lr, frame)
         hr = crop_to_scale(frame)
-        check_hr_size(hr, str(hr_file))
+        check_hr_size(hr, str(place))
         camera = self.path.name if self.in_time else None
-        return Sample(hr_file.name, index, self._options.degrade(hr, hr_file.name, camera), hr)
+        return Sample(place.name, index, self._options.degrade(hr, place.name, camera), hr)
 
     def fingerprint(self) -> list[Any]:
         """See :class:`Stream`."""
-        return [file_state(file) for pair in self._files for file in pair if file is not None]
+        files = [place.path for pair in self._frames for place in pair if place is not None]
+        return [file_state(file) for file in dict.fromkeys(files)]
 
 
 def self_referenced_settings(options: StreamOptions) -> dict[str, Any]:
@@ -189,7 +196,7 @@ def file_state(file: Path) -> list[Any]:
     return [str(file.resolve()), state.st_size, state.st_mtime_ns]
 
 
-def _pairs(hr_folder: Path, lr_folder: Path) -> Iterator[tuple[Path, Path]]:
+def _pairs(hr_folder: Path, lr_folder: Path) -> Iterator[tuple[FramePlace, FramePlace]]:
     hr_files, lr_files = _by_stem(hr_folder), _by_stem(lr_folder)
     left = dict(lr_files)
     for stem, hr_file in hr_files.items():
@@ -199,14 +206,20 @@ def _pairs(hr_folder: Path, lr_folder: Path) -> Iterator[tuple[Path, Path]]:
                 f"{hr_file}: has no partner in {lr_folder}, neither {stem}.* nor {partner}.*"
             )
         left.pop(partner, None)
-        yield hr_file, lr_files[partner]
+        hr_places, lr_places = places_in(hr_file), places_in(lr_files[partner])
+        if len(hr_places) != len(lr_places):
+            raise DataError(
+                f"{hr_file}: frames are paired by number, it has {len(hr_places)} and "
+                f"{lr_files[partner]} {len(lr_places)}"
+            )
+        yield from zip(hr_places, lr_places)
     if left:
         raise DataError(f"{next(iter(left.values()))}: has no partner in {hr_folder}")
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
-    for file in list_images(folder):
+    for file in list_files(folder):
         if file.stem in files:
             raise DataError(f"{file}: {files[file.stem].name} is there too, which one is meant?")
         files[file.stem] = file

@@ -20,7 +20,9 @@ missing and bad pixels get the mean of what is near, the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,39 +33,81 @@ from difiisr_ros.core.missing import filled
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.core.reading import read
 from difiisr_ros.errors import DataError, FrameError
-from difiisr_ros.io.left_out import read_finite
+from difiisr_ros.io.frame_files import FramePlace, FrameReader
+from difiisr_ros.io.not_used import notices
+from difiisr_ros.io.stack import ReadOptions
 from difiisr_ros.lab.frames.degrade import SCALE, to_dtype
+
+_log = logging.getLogger(__name__)
 
 #: Every pixel of every frame is a measurement.
 NOTHING_DECLARED = CameraProfile()
 
 
-def put_right(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:
+def put_right(
+    frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None
+) -> np.ndarray:
     """A frame (H x W) cropped and filled in, of its own type; the frame itself where all is well.
+
+    Args:
+        frame: as the camera has it.
+        camera: what of it is a measurement.
+        missing: mask of further pixels that are none.
 
     Raises:
         FrameError: nothing is left of it, or no pixel of it is a measurement.
     """
-    reading = read(frame, camera)
+    reading = read(frame, camera, missing)
     if reading.scene is reading.frame:
         return reading.frame
     return to_dtype(filled(reading.scene), frame.dtype)
 
 
+def reader_for(camera: CameraProfile) -> FrameReader:
+    """What reads the files of a camera, for :func:`read_right`."""
+    return FrameReader(ReadOptions(byte_order=camera.byte_order), camera.missing)
+
+
+@contextmanager
+def reading(
+    camera: CameraProfile, source: Path, not_used: Sequence[tuple[str, str]] = ()
+) -> Iterator[FrameReader]:
+    """A reader of a camera's files, which logs in the end what of ``source`` was not used.
+
+    Args:
+        camera: see :func:`reader_for`.
+        source: what was given.
+        not_used: what is not even read, see :class:`difiisr_ros.io.frame_files.FoundFrames`.
+    """
+    with reader_for(camera) as reader:
+        yield reader
+    for notice in notices(source, [*not_used, *reader.unused]):
+        _log.warning("%s", notice)
+
+
 def read_right(
-    path: Path, camera: CameraProfile, look: Callable[[np.ndarray], object] = lambda frame: None
+    place: FramePlace,
+    camera: CameraProfile,
+    reader: FrameReader,
+    look: Callable[[np.ndarray, str], object] = lambda frame, order: None,
 ) -> np.ndarray:
-    """A file's frame, put right; ``look`` is shown it as it is stored.
+    """A stored frame, put right.
+
+    Args:
+        place: of the frame.
+        camera: what of it is a measurement.
+        reader: of :func:`reader_for`.
+        look: is shown the frame before, and the order of its bytes.
 
     Raises:
         DataError: it cannot be read, or nothing of it is a measurement.
     """
-    frame = read_finite(path, camera.byte_order)
-    look(frame)
+    stored = reader.read(place)
+    look(stored.image, stored.order)
     try:
-        return put_right(frame, camera)
+        return put_right(stored.image, camera, stored.missing)
     except FrameError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{place}: {error}") from error
 
 
 def truth_of(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:

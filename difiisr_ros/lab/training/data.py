@@ -29,9 +29,9 @@ from torch import Tensor
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.errors import DataError
-from difiisr_ros.io.images import list_images
+from difiisr_ros.io.frame_files import find_frames
 from difiisr_ros.io.left_out import LeftOut
-from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right
+from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right, reading
 from difiisr_ros.lab.training.targets import draw_target
 
 
@@ -45,30 +45,32 @@ class Frame:
 
 
 def load_frames(
-    folder: Path,
+    source: Path,
     crop: int,
     left_out: LeftOut | None = None,
     camera: CameraProfile = NOTHING_DECLARED,
 ) -> list[Frame]:
-    """Read every frame of a folder that is at least ``crop`` pixels on both sides.
+    """Read every frame of a folder or file that is at least ``crop`` pixels on both sides.
 
     Args:
-        folder: of image files.
+        source: files of frames, or one of them; a file may have many.
         crop: see above.
         left_out: takes the files that cannot be read.
         camera: what of the frames is a measurement; the rest is cut off or filled in.
 
     Raises:
-        DataError: no such folder, or no frame large enough; and what ``left_out`` raises.
+        DataError: no such path, or no frame large enough; and what ``left_out`` raises.
     """
     left_out = left_out or LeftOut()
     frames = []
-    for path in list_images(folder):
-        pixels = left_out.read(path, lambda file: read_right(file, camera))
-        if pixels is not None and min(pixels.shape) >= crop:
-            frames.append(Frame(pixels, *measure_range(pixels)))
+    found = find_frames(source)
+    with reading(camera, source, found.not_used) as reader:
+        for place in found.places:
+            pixels = left_out.read(place, lambda place: read_right(place, camera, reader))
+            if pixels is not None and min(pixels.shape) >= crop:
+                frames.append(Frame(pixels, *measure_range(pixels)))
     if not frames:
-        raise DataError(f"{folder}: no frame of at least {crop}x{crop} pixels to train on")
+        raise DataError(f"{source}: no frame of at least {crop}x{crop} pixels to train on")
     return frames
 
 

@@ -172,7 +172,7 @@ def test_frames_without_objects_teach_nothing(folders, tmp_path):
     box_set = read_boxes(folders[1], default_annotations(folders[1]), CLASSES)
     nothing = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     bare = replace(
-        box_set, images=[BoxedImage(i.image_id, i.path, *nothing) for i in box_set.images]
+        box_set, images=[BoxedImage(i.image_id, i.place, *nothing) for i in box_set.images]
     )
     with pytest.raises(DataError, match="none of the frames to train on has an object"):
         DetectorTrainer(bare, box_set, tmp_path, _settings())
@@ -275,7 +275,7 @@ def test_detect_scores_frames_as_they_were_reduced(trained, folders, tmp_path, c
             return pillow_upscale(lr)
 
         score(Detector.load(str(trained)), box_set, {"ours": upscale}, **how, resamples=2)
-    first = crop_to_scale(read_image(box_set.images[0].path))
+    first = crop_to_scale(read_image(box_set.images[0].place.path))
     np.testing.assert_array_equal(seen["reduced"][0], degrade_bicubic(first))
     difference = seen["camera"][0].astype(float) - seen["reduced"][0]
     assert difference.std() > 0.1 * np.subtract(*np.percentile(first, (99, 1)))

@@ -308,7 +308,7 @@ def test_too_few_frames_have_no_interval_and_no_verdict(tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["nowhere"], "no such folder"),
+        (["nowhere"], "no such file or folder"),
         ([".", "--num-steps", "0"], "num_steps"),
         ([".", "--consistency", "7"], "consistency"),
         ([".", "--every", "0"], "every"),

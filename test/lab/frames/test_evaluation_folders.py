@@ -170,13 +170,18 @@ def test_files_that_cannot_be_read_are_left_out_and_named(tmp_path):
         list(open_streams([tmp_path], StreamOptions(strict=True))[0].samples())
 
 
-def test_files_of_frames_that_are_not_taken_are_named(tmp_path):
+def test_what_is_no_frame_is_named(tmp_path):
     write_image(tmp_path / "a.png", _frame())
-    (tmp_path / "notes.txt").write_text("notes")
-    assert _open(tmp_path).notices == []
     np.save(tmp_path / "b.npy", _frame())
-    (notice,) = _open(tmp_path).notices
-    assert "not used: 1 files" in notice and "b.npy" in notice
+    assert _open(tmp_path).notices == []
+    (tmp_path / "notes.txt").write_text("notes")
+    np.savez(tmp_path / "c.npz", frames=_frame(), gains=np.ones(3))
+    stream = _open(tmp_path)
+    assert [s.name for s in stream.samples()] == ["a.png", "b.npy", "c.npz"]
+    assert stream.notices == [
+        f"{tmp_path}: not used: .txt files: notes.txt",
+        f"{tmp_path}: not used: array gains: {tmp_path / 'c.npz'}",
+    ]
 
 
 def test_a_pair_with_a_file_that_cannot_be_read_is_left_out(tmp_path):
@@ -211,7 +216,7 @@ def test_too_small(tmp_path):
 def test_empty_and_missing_folder(tmp_path):
     with pytest.raises(DataError, match="no image in this folder"):
         _open(tmp_path)
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="no such file or folder"):
         _open(tmp_path / "nowhere")
 
 

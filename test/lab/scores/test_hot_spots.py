@@ -27,7 +27,7 @@ import torch
 
 from difiisr_ros import SuperResolver, cli
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.io.images import list_images, read_image, write_image
+from difiisr_ros.io.images import list_files, read_image, write_image
 from difiisr_ros.lab.evaluation import methods
 from difiisr_ros.lab.evaluation.methods import pillow_upscale
 from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
@@ -191,7 +191,7 @@ def frames(request, sharp) -> list[np.ndarray]:
     if request.param == "hit_uav":
         return [degrade_bicubic(frame) for frame in sharp]
     folder = request.getfixturevalue("data_dir") / "lepton"
-    return [read_image(path) for path in list_images(folder)[::15]]
+    return [read_image(path) for path in list_files(folder)[::15]]
 
 
 @pytest.fixture(scope="module")

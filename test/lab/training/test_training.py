@@ -302,7 +302,7 @@ def test_damaged_state_is_named_and_kept(frames_dir, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "nowhere: no such folder"),
+        (["nowhere"], "nowhere: no such file or folder"),
         (["{frames}", "--degradation", "rain"], "camera, reduced"),
         (["{frames}", "--crop", "60"], "multiple of 8"),
         (["{frames}", "--minutes", "0"], "--minutes must be above 0"),
