@@ -25,7 +25,7 @@ package_name = "difiisr_ros"
 # What the `difiisr` command needs, for people without ROS. Light on purpose: the embedded models
 # run by ONNX Runtime; PyTorch, which is ten times as large, is the extra for all the rest.
 REQUIREMENTS = [
-    "mcap>=1.0",
+    "mcap>=1.2.2",
     "numpy>=1.21",
     "onnxruntime>=1.12",
     # A superset of opencv-python-headless, with cv2.quality's SSIM and GMSD.

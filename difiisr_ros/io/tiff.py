@@ -35,6 +35,7 @@ from difiisr_ros.errors import DataError
 from difiisr_ros.io.colour import one_channel
 from difiisr_ros.io.pictures import decode_by_opencv
 from difiisr_ros.io.stack import Part, ReadOptions, Stack
+from difiisr_ros.io.tiff_releases import unpacked
 from difiisr_ros.io.tiff_tags import carried_tags, nodata_of, not_carried
 
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -207,6 +208,9 @@ def _samples(tiff: Any, page: Any, dtype: np.dtype, name: str) -> np.ndarray:
             # What tifffile raises by itself: where a codec is missing, its message names the
             # package that has it; else data and tags do not fit each other.
             if "imagecodecs" not in str(error):
+                taken_apart = unpacked(tiff, page) if "unpacking" in str(error) else None
+                if taken_apart is not None:
+                    return taken_apart[..., None]
                 raise DataError(
                     f"{name}: is truncated or damaged, it cannot be decoded as TIFF: "
                     f"{_short(error)}"

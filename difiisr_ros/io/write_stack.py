@@ -31,6 +31,7 @@ from difiisr_ros.errors import DataError, OutputError
 from difiisr_ros.io.arrays import write_npy_header
 from difiisr_ros.io.images import write_image
 from difiisr_ros.io.stack import Part
+from difiisr_ros.io.tiff_releases import write_arguments
 
 #: Endings of files that hold any number of frames, in any type.
 STACK_SUFFIXES = (".tif", ".tiff", ".npy", ".npz")
@@ -134,13 +135,12 @@ class _TiffPages:
             self._file = self._open_files.enter_context(
                 tifffile.TiffWriter(self._path, bigtiff=big)
             )
-        tags = {"photometric": "minisblack"}
-        tags |= self._tags(self._index) if self._tags else {}
-        self._file.write(
-            image, compression="zlib", compressionargs=_FAST,
-            predictor=image.dtype.kind in "iu", metadata=None, software=False, contiguous=False,
-            **tags,
-        )  # fmt: skip
+        arguments = {
+            "compression": "zlib", "compressionargs": _FAST, "predictor": image.dtype.kind in "iu",
+            "metadata": None, "software": False, "contiguous": False, "photometric": "minisblack",
+        }  # fmt: skip
+        arguments |= self._tags(self._index) if self._tags else {}
+        self._file.write(image, **write_arguments(arguments))
         self._index += 1
 
 

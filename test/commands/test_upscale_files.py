@@ -142,7 +142,7 @@ GEO_POINTS = (1, 1, 0, 2, 1024, 0, 1, 1, 1025, 0, 1, 2)
 
 def geotiff(path, image, keys=GEO_KEYS, tie=(0.0, 0.0, 0.0, 500000.0, 4600000.0, 0.0), more=()):
     tifffile.imwrite(
-        path, image, resolution=((72, 1), (72, 1)), resolutionunit=2, description="a flight",
+        path, image, resolution=((72, 1), (72, 1)), description="a flight",
         datetime="2026:01:02 03:04:05", metadata=None,
         extratags=[
             (33550, 12, 3, (0.5, 0.5, 0.0), True), (33922, 12, 6, tie, True),

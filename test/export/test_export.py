@@ -52,6 +52,8 @@ from support.graph_models import save_variant
 
 pytestmark = pytest.mark.usefixtures("simplified_once")
 
+ONNX_RUNTIME = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
+
 SIZES = [(1, 24, 32), (1, 25, 32), (1, 31, 37), (3, 12, 31), (1, 1, 1), (2, 2, 3)]
 
 
@@ -199,7 +201,9 @@ def test_fp16_is_the_network_and_nothing_else():
     lr, noise = inputs(size, 1)
     result = run(data, lr=lr, noise=noise[:, None])
     difference = np.abs(result - by_torch("lite", size, options))
-    assert 1e-6 < np.quantile(difference, 0.999) < 1 / 255
+    # What older ones than this compute in float of halves differs less.
+    least = 1e-6 if ONNX_RUNTIME >= (1, 17) else 0
+    assert least < np.quantile(difference, 0.999) < 1 / 255
 
 
 def test_a_fixed_size_takes_nothing_else_and_computes_no_sizes():
@@ -236,6 +240,8 @@ def test_tensorrt_takes_guided_graphs_and_the_newest_opset(guided):
     model = onnx.load_from_string(exported(options=GraphOptions(2), opset=20))
     assert model.opset_import[0].version == 20
     assert refused_by_tensorrt(model) == []
+    if ONNX_RUNTIME < (1, 17):
+        pytest.skip("ONNX Runtime runs opset 20 from 1.17 on")
     lr, noise = inputs((1, 9, 14), 1)
     result = run(model.SerializeToString(), lr=lr, noise=noise[:, None])
     expected = run(exported(options=GraphOptions(2)), lr=lr, noise=noise[:, None])

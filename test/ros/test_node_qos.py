@@ -157,7 +157,7 @@ def test_an_incompatible_publisher_is_reported_and_forgotten_when_it_goes():
 
 def test_an_incompatible_subscriber_is_reported():
     with Graph() as graph, Spinning(name="stranger", spin=False) as stranger:
-        stranger.node.create_subscription(Image, "sr/image_raw", print, LATCHED)
+        stranger.node.create_subscription(Image, "sr/image_raw", lambda _: None, LATCHED)
         values, status = graph.status("inference", lambda v, s: v["incompatible QoS"])
         assert status.level == b"\x01"
         assert "DURABILITY" in values["incompatible QoS"]

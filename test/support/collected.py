@@ -47,7 +47,10 @@ class Module(pytest.Module):
         except self.CollectError as error:
             missing = getattr(error.__cause__, "name", None)
             if isinstance(error.__cause__, ModuleNotFoundError) and missing in OPTIONAL:
-                pytest.skip(f"{missing} is missing: {OPTIONAL[missing]}", allow_module_level=True)
+                pytest.skip(
+                    f"{self.nodeid}: {missing} is missing: {OPTIONAL[missing]}",
+                    allow_module_level=True,
+                )
             raise
 
 

@@ -116,7 +116,9 @@ def test_pixels_of_a_clipped_sky_and_of_still_parts_are_not_frozen():
         frame[:8] = 1023  # clipped
         frame[20, 20] = 500
     assert frozen_pixels(values, 3.0).tolist() == []  # noise alone is no movement
-    moving = [frame + 80 * np.float32(i) * (frame < 1000) for i, frame in enumerate(values)]
+    moving = [
+        np.where(frame < 1000, frame + np.float32(80 * i), frame) for i, frame in enumerate(values)
+    ]
     for frame in moving:
         frame[20, 20] = 700
     assert frozen_pixels(moving, 3.0).tolist() == [[20, 20]]

@@ -102,7 +102,7 @@ def make(
         [helper.make_tensor_value_info("output", TYPES[kind], [None] * 4)],
         constants,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
     return path
 
@@ -193,7 +193,7 @@ def test_two_inputs_wrong_rank_and_no_model_at_all(tmp_path):
     def save(name, node, inputs):
         graph = helper.make_graph([node], "g", inputs, out)
         opsets = [helper.make_opsetid("", 17)]
-        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / name)
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / name)
 
     inputs = [value(name, TensorProto.FLOAT, [1, 1, "h", "w"]) for name in ("image", "noise")]
     save("two.onnx", helper.make_node("Add", ["image", "noise"], ["y"]), inputs)
