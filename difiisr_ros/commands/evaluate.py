@@ -133,8 +133,8 @@ def _add_method_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="another x4 model to put beside it: ONNX, or a model file of this package; may be "
-        "repeated",
+        help="another model to put beside it: a model file of this package or, at x4, one in ONNX; "
+        "may be repeated",
     )
     group.add_argument(
         "--results",

@@ -45,12 +45,14 @@ def load(repository, monkeypatch):
 class Resolver:
     """Notes what it is told; lanczos when told something, bicubic when not."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: int = 4) -> None:
+        self.scale = scale
         self.told: list[CameraProfile] = []
 
     def upscale(self, lr: np.ndarray, camera: CameraProfile) -> np.ndarray:
         self.told.append(camera)
-        return bicubic_upscale(lr) if camera.source == "auto" else lanczos_upscale(lr)
+        upscale = bicubic_upscale if camera.source == "auto" else lanczos_upscale
+        return upscale(lr, self.scale)
 
 
 def _frames(folder, count: int = 3) -> list:
@@ -78,6 +80,27 @@ def test_the_grid_tells_each_frames_own_camera(load, tmp_path):
     assert all(0.2 <= blur <= 0.6 for blur in blurs)
     assert told[1].noise == 0.0  # that of rounding is known without being told
     assert 2 < told[2].noise < 5
+
+
+@pytest.mark.parametrize("scale", [2, 1])
+def test_the_grid_at_another_scale_is_against_bicubic_of_that_scale(load, tmp_path, scale):
+    grid = load("camera_grid")
+    paths, columns = _frames(tmp_path), [None, 2.0]
+    found = grid.measure_set(paths, {"m": Resolver(scale)}, columns, 0, scale)
+    np.testing.assert_allclose(found["m, auto"], 0)
+    if scale == 1:  # no kernel changes a frame of its own size
+        np.testing.assert_allclose(found["m, told"], 0)
+    else:
+        assert (np.abs(found["m, told"][:, 0]) > 0.01).all()
+    hr = np.kron(np.arange(12, dtype=np.uint8).reshape(3, 4) * 20, np.ones((16, 16), np.uint8))
+    truth = hr.reshape(12 * scale, 4 // scale, 16 * scale, 4 // scale).mean(axis=(1, 3))
+    lr = hr[::4, ::4] + np.uint8(1)
+    perfect, same = grid.score(hr, lr, [truth.astype(np.uint8), bicubic_upscale(lr, scale)], scale)
+    assert perfect[0] > 10 and (same == 0).all()
+    # What is aimed at is of x4.
+    weak = {"lite, told": np.full((7, 2), 1.0)}
+    lines = grid.verdicts({"a": weak}, weak, list(grid.COLUMNS), 1, scale)
+    assert not any("aimed" in line for line in lines)
 
 
 def test_the_grid_names_the_smallest_gains_and_what_is_missed(load):
@@ -122,6 +145,34 @@ def test_bicubic_passes_the_trials_and_what_they_are_for_fails(load):
     assert max(trials.energy(hotter, scenes, trials.AUTO).values()) > 1.2
     assert trials.stuck_pixel(bicubic, scenes, 50, trials.AUTO) == 0
     assert trials.stuck_pixel(hotter, scenes, 50, trials.AUTO) > 0.5
+
+
+def test_the_trials_at_x2_have_the_same_definitions(load):
+    trials = load("native_trials")
+
+    def bicubic(lr, _profile):
+        return bicubic_upscale(lr, 2)
+
+    def lattice(lr, _profile):
+        sr = bicubic_upscale(lr, 2)
+        sr[::2, ::2] += 0.005 * trials.RANGE
+        return sr
+
+    assert trials.lattice(lattice, 1.0, 1, scale=2)[0] == pytest.approx(0.5, abs=0.1)
+    share, gain = trials.lattice(bicubic, 1.0, 1, scale=2)
+    assert abs(share) < 0.05 and gain == 1
+    assert trials.texture(bicubic, trials.AUTO, 2) < 0.01
+    assert trials.texture(lattice, trials.AUTO, 2) > 0.05
+    scenes = [trials.scaled(np.random.default_rng(0).random((256, 320)).cumsum(axis=1))]
+    shares = trials.energy(bicubic, scenes, trials.AUTO, 2)
+    assert all(share == pytest.approx(1, abs=0.01) for share in shares.values())
+    assert trials.stuck_pixel(bicubic, scenes, 50, trials.AUTO, 2) == 0
+    patch = trials.Target("patch", 4, 1.0, "hard")
+    lr = patch.frame()
+    nearest = lr.repeat(2, 0).repeat(2, 1)
+    assert 0 < patch.overshoot(nearest, 2) < 4 * trials.TARGET_NOISE / 100
+    nearest[95, 125] = trials.LEVEL + trials.RANGE * (0.5 + 1.6)
+    assert patch.overshoot(nearest, 2) == pytest.approx(0.6, abs=0.01)
 
 
 @pytest.mark.parametrize("height", [1.0, -1.0, 500.0])

@@ -31,6 +31,7 @@ from difiisr_ros.lab.evaluation.results import (
     Evaluation,
 )
 from difiisr_ros.lab.frames.streams import NO_REFERENCE
+from difiisr_ros.lab.report.scale_words import reference_words
 from difiisr_ros.lab.report.tags import Html, joined, tag
 from difiisr_ros.lab.scores.metric_table import HIGHER, LOWER, ZERO
 
@@ -164,7 +165,7 @@ def how_to_read(evaluation: Evaluation) -> Html:
     return tag(
         "p",
         f"Mean over {len(evaluation.frames)} frames with its {confidence:g} % bootstrap interval; "
-        f"below them the mean difference per frame to {evaluation.reference} with its own. ",
+        f"below them the mean difference per frame to {reference_words(evaluation)} with its own. ",
         tag("span", "▲ better", class_=BETTER),
         " and ",
         tag("span", "▼ worse", class_=WORSE),

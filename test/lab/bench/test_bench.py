@@ -160,6 +160,45 @@ def test_work_is_counted_by_the_operator():
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.parametrize("scale", [2, 1])
+def test_work_of_another_scale_has_another_result_to_write(scale):
+    pytest.importorskip("torch")
+    from difiisr_ros.lab.bench.roofline import work
+
+    full, less = (work("lite", (32, 24), 1, 1, "fp32", s) for s in (4, scale))
+    # 16-bit pixels; one step reads no noise.
+    assert full["least_mb"] - less["least_mb"] == pytest.approx(2e-6 * (16 - scale**2) * 32 * 24)
+    assert less["gflop"] < full["gflop"] and less["operator_mb"] < full["operator_mb"]
+    # The sampler works at x4 whatever is asked of it.
+    steps = [work("lite", (32, 24), 2, 1, "fp32", s)["gflop"] for s in (4, scale)]
+    assert steps[1] == pytest.approx(steps[0], rel=0.01)
+
+
+def test_the_command_measures_at_a_scale(tmp_path, capsys, monkeypatch):
+    from difiisr_ros.commands import bench
+
+    asked = []
+    original = bench._in_own_process
+
+    def noted(module, argument):
+        asked.append((module.rpartition(".")[2], json.loads(argument)))
+        return original(module, argument)
+
+    monkeypatch.setattr(bench, "_in_own_process", noted)
+    out = tmp_path / "bench.json"
+    assert cli.main(["bench", "--quick", "--backend", "bicubic", "--json", str(out)]) == 0
+    assert "backend, x4 " in capsys.readouterr().out
+    assert json.loads(out.read_text())["scale"] == 4
+    command = ["bench", "--quick", "--backend", "torch", "--precision", "fp32", "--scale", "2"]
+    assert cli.main([*command, "--json", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "backend, x2 " in shown and "x4" not in shown
+    result = json.loads(out.read_text())
+    assert result["scale"] == result["cells"][0]["info"]["scale"] == 2
+    assert asked[1][1]["engine"]["scale"] == 2
+    assert (asked[2][0], asked[2][1]["scale"]) == ("roofline", 2)
+
+
 def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
     out = tmp_path / "bench.json"
     assert cli.main(["bench", "--quick", "--backend", "bicubic", "--json", str(out)]) == 0

@@ -32,6 +32,7 @@ from difiisr_ros.lab.evaluation import box_scores
 from difiisr_ros.lab.evaluation.box_scores import BoxJudge
 from difiisr_ros.lab.evaluation.limits import parse_limit
 from difiisr_ros.lab.evaluation.results import BoxScores
+from difiisr_ros.lab.frames.degrade import truth_at
 from difiisr_ros.lab.frames.open_streams import open_streams
 from difiisr_ros.lab.frames.streams import StreamOptions
 from difiisr_ros.lab.report.boxes import Counts, count_matches, frame_boxes
@@ -129,6 +130,23 @@ def test_boxes_are_drawn_where_they_are(seen):
     assert 'class="found"' not in bicubic and 'class="true"' in bicubic
     camera = re.search(r'<svg [^>]*data-name="camera".*?</svg>', page, re.S)[0]
     assert "1 true objects</title>" in camera
+
+
+@pytest.mark.parametrize("scale", [2, 1])
+def test_boxes_lie_over_pictures_of_another_scale(seen, scale):
+    """They are in the truth's pixels, of which a picture at that scale has fewer."""
+    pictures = seen.frame
+
+    def reduced(row):
+        frame = pictures(row)
+        small = {name: truth_at(image, scale) for name, image in frame.methods.items()}
+        return replace(frame, hr=truth_at(frame.hr, scale), methods=small)
+
+    page = html_page(replace(seen, scale=scale, frame=reduced))
+    ours = re.search(r'<svg [^>]*data-name="difiisr".*?</svg>', page, re.S)[0]
+    assert 'viewBox="0 0 64 48"' in ours
+    assert '<path d="M8.0 8.0H24.0V24.0H8.0Z" class="found"' in ours
+    assert f"aspect-ratio:{16 * scale}/{12 * scale}" in page
 
 
 def test_switch_legend_and_counts_are_there(seen):

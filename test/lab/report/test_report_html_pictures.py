@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from difiisr_ros.lab.frames.degrade import truth_at
 from difiisr_ros.lab.report.pictures import (
     DETAIL,
     choose_frames,
@@ -108,6 +109,31 @@ def test_details_are_the_same_place_for_all_stretched_alike():
             np.testing.assert_allclose(decoded(picture.details[i]), 255 * expected, atol=1)
 
 
+@pytest.mark.parametrize("scale", [4, 2, 1])
+def test_details_are_the_same_place_of_the_scene_at_every_scale(scale):
+    large = pictures(1, shape=(160, 208))
+
+    def reduced(image):
+        return truth_at(image, scale)
+
+    frame = replace(
+        large,
+        hr=reduced(large.hr),
+        methods={name: reduced(image) for name, image in large.methods.items()},
+    )
+    scene = make_scene(frame, "bicubic", "difiisr", scale=scale)
+    assert scene.scale == scale and (scene.width, scene.height) == (52 * scale, 40 * scale)
+    for i, (x, y, w, h) in enumerate(scene.regions):
+        assert (w, h) == (scale * DETAIL, scale * DETAIL) and x % scale == y % scale == 0
+        camera, ours, truth = (scene.pictures[k].details[i] for k in (0, 2, -1))
+        assert decoded(camera).shape == (DETAIL, DETAIL)
+        assert decoded(ours).shape == decoded(truth).shape == (h, w)
+        low, high = np.percentile(frame.hr[y : y + h, x : x + w], (0.5, 99.9))
+        lr = frame.lr[y // scale :, x // scale :][:DETAIL, :DETAIL]
+        expected = np.clip((lr - low) / (high - low), 0, 1) * 255
+        np.testing.assert_allclose(decoded(camera), expected, atol=1)
+
+
 def test_details_show_fine_structure_and_differences():
     truth = np.full((120, 160), 90, np.uint8)
     truth[:, :40] = 200  # a strong edge alone is no structure
@@ -120,6 +146,16 @@ def test_details_show_fine_structure_and_differences():
     assert 48 <= x2 <= 64 and y2 == 0
     apart = x2 + w <= x1 or x1 + w <= x2 or y2 + h <= y1 or y1 + h <= y2
     assert apart
+
+
+def test_details_are_found_where_they_are_at_x2():
+    truth = np.full((60, 80), 90, np.uint8)
+    truth[32:56:2, 48:72] = 130
+    first, second = np.full_like(truth, 90), np.full_like(truth, 90)
+    second[0:16, 20:44] = 140
+    (x1, y1, w, h), (x2, y2, _, _) = choose_regions(truth, first, second, 2)
+    assert (w, h) == (24, 24) and abs(x1 - 48) <= 4 and abs(y1 - 32) <= 4
+    assert abs(x2 - 20) <= 4 and y2 == 0
 
 
 def test_a_frame_smaller_than_a_detail_is_its_own_detail():
