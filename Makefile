@@ -16,11 +16,14 @@ export PYTHON PIP_FLAGS V
 
 ifdef ROS_DISTRO
 PY := python3
+INSTALL_RTX = { echo "install it yourself: python3 -m pip install tensorrt-rtx-cu12" >&2; exit 2; }
 SETUP := @python3 tools/check_ros_environment.py
 # -m finds the package in the current folder, but the nodes that the demo starts may change theirs.
 export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
 else
 PY := "$(VENV)/bin/python"
+INSTALL_RTX = timeout 600 $(PY) -m pip install --quiet --disable-pip-version-check --retries 1 \
+	$(PIP_FLAGS) "tensorrt-rtx-cu12>=1.7"
 # Two at once, each in a DDS domain of its own; a file's tests stay together.
 WORKERS := -n 2 --dist loadfile
 SETUP := @tools/make_venv.sh
@@ -37,6 +40,11 @@ help: ## list the targets
 .PHONY: setup
 setup: ## make or mend .venv (the other targets do it by themselves)
 	$(SETUP)
+
+.PHONY: tensorrt
+tensorrt: setup ## install TensorRT-RTX, by NVIDIA's licence, which builds engines without a GPU
+	@$(PY) -c "import tensorrt_rtx" 2>/dev/null || $(INSTALL_RTX)
+	@$(PY) -c "import tensorrt_rtx; print('tensorrt_rtx', tensorrt_rtx.__version__)"
 
 .PHONY: demo
 demo: setup ## run player, node and monitor over DDS for 20 s; INPUT=path for your own frames or bag

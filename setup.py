@@ -77,8 +77,8 @@ setup(
         "ray": ["ray>=2.10"],
         # TensorRT's wheels come from NVIDIA's own index, which pip is led to by this one.
         "tensorrt": ["onnx>=1.15", "onnxslim>=0.1.80", "tensorrt>=10.0", "torch>=2.1"],
-        # TensorRT-RTX with its libraries, by NVIDIA's licence: builds engines without a GPU. For
-        # CUDA 13 it is tensorrt-rtx-cu13.
+        # With its libraries, by NVIDIA's licence: builds engines without a GPU; for CUDA 13 there
+        # is tensorrt-rtx-cu13.
         "tensorrt_rtx": [
             "onnx>=1.15",
             "onnxslim>=0.1.80",

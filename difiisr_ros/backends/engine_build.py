@@ -111,9 +111,16 @@ def parse_graph(trt: Any, logger: Any, onnx: bytes) -> tuple[Any, Any, Any]:
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(onnx):
-        reasons = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+        errors = [parser.get_error(i) for i in range(parser.num_errors)]
+        reasons = [" ".join([*_whose(error), error.desc()]) for error in errors]
         raise BackendUnavailable(f"TensorRT cannot read the graph: {'; '.join(reasons)}")
     return builder, network, parser
+
+
+def _whose(error: Any) -> list[str]:
+    """The operator that the parser's error is about, where it is about one."""
+    operator = error.node_operator()
+    return [f"operator {operator} ({error.node_name()}):"] if operator else []
 
 
 def build_plan(

@@ -28,7 +28,7 @@ from onnx import TensorProto
 
 OPSETS = range(9, 21)
 SUPPORTED = {
-    "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
+    "Abs", "Add", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
     "Constant", "ConstantOfShape", "Conv", "ConvTranspose", "Cos", "DepthToSpace", "Div", "Einsum",
     "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND",
     "Gemm", "GlobalAveragePool", "Greater", "GreaterOrEqual", "GroupNormalization", "Identity",
