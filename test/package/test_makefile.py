@@ -57,6 +57,13 @@ def test_in_a_sourced_ros_nothing_is_installed_and_its_python_is_used(make):
     assert not (make.folder / ".venv").exists()
 
 
+def test_in_a_sourced_ros_no_other_rclpy_is_brought_in(make):
+    done = make("test-jammy", python=sys.executable, ROS_DISTRO="humble")
+    assert done.returncode != 0
+    assert "no ROS 2 is sourced" in done.stderr
+    assert not list(make.folder.glob(".venv*"))
+
+
 def test_in_a_sourced_ros_what_is_missing_is_named_with_its_source(make):
     # -S: no site-packages, so none of the libraries.
     done = make(
