@@ -19,6 +19,7 @@ def bad(tmp_path):
     return path
 
 
+@pytest.mark.needs("tifffile")
 def test_a_frame_with_pixels_that_are_no_numbers_is_left_out_and_named(bad, caplog):
     left_out = LeftOut()
     with caplog.at_level(logging.WARNING):
@@ -28,6 +29,7 @@ def test_a_frame_with_pixels_that_are_no_numbers_is_left_out_and_named(bad, capl
     assert str(bad) in left_out and left_out.summary() == ", 1 files left out"
 
 
+@pytest.mark.needs("tifffile")
 def test_strict_raises_the_first(bad):
     with pytest.raises(DataError, match=r"hole\.tiff: has NaN"):
         LeftOut(strict=True).read(bad)
@@ -41,6 +43,7 @@ def test_a_reason_without_the_name_is_given_it():
     assert LeftOut().summary() == ""
 
 
+@pytest.mark.needs("tifffile")
 def test_a_usable_frame_is_read(bad):
     cv2.imwrite(str(bad), np.full((8, 8), 2.5, np.float32))
     left_out = LeftOut()

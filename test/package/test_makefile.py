@@ -49,6 +49,7 @@ def test_help_lists_every_target(make, repository):
         assert f"make {target} " in done.stdout
 
 
+@pytest.mark.needs("torch", "rosbags", "tifffile")
 def test_in_a_sourced_ros_nothing_is_installed_and_its_python_is_used(make):
     pytest.importorskip("rclpy")
     done = make("test", "ARGS=--version", python=sys.executable, ROS_DISTRO="jazzy")
