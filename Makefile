@@ -58,6 +58,18 @@ test: setup ## unit, ROS and end-to-end tests, without the slow ones
 test-all: setup ## all tests
 	@$(PY) -m pytest -m "" $(ARGS)
 
+# Nothing of ours is installed there: the editable installs of its pip need newer setuptools.
+JAMMY := $(CURDIR)/.venv-jammy$(if $(LIGHT),-light)
+.PHONY: test-jammy
+test-jammy: ## make test with Ubuntu 22.04's versions (Python 3.10); LIGHT=1: package.xml's alone
+ifdef ROS_DISTRO
+	$(error test-jammy brings its own rclpy: run it in a shell where no ROS 2 is sourced)
+endif
+	@VENV="$(JAMMY)" REQUIREMENTS=requirements-jammy$(if $(LIGHT),-light).txt VERSIONS=3.10 PROJECT= \
+	    MODULES="numpy cv2 PIL tqdm yaml rclpy sensor_msgs.msg pytest" tools/make_venv.sh
+	@PATH="$(JAMMY)/bin:$(PATH)" VIRTUAL_ENV="$(JAMMY)" AMENT_PREFIX_PATH="$(JAMMY)" \
+	    PYTHONPATH="$(CURDIR)" "$(JAMMY)/bin/python" -m pytest $(WORKERS) $(ARGS)
+
 .PHONY: lint
 lint: setup ## ruff and mypy
 	@$(PY) -m ruff check .
@@ -75,8 +87,8 @@ graphs: setup ## write the graphs of the embedded models anew, after their weigh
 .PHONY: clean
 clean: ## remove what builds and tests left; not out/, which may hold a training
 	rm -rf build install log .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
-	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path "./.venv*/*" -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean ## clean, and remove .venv too
-	rm -rf .venv
+distclean: clean ## clean, and remove .venv and its siblings too
+	rm -rf .venv .venv-jammy*

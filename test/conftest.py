@@ -29,7 +29,7 @@ from pathlib import Path
 
 import pytest
 
-from support.collected import collected
+from support.collected import collected, skip_without
 from support.paths import DRONE_FRAMES, REPOSITORY
 
 # Tests of tools/ and of launch files import them by name.
@@ -101,6 +101,12 @@ else:  # Ubuntu 22.04's 6.2 knows py.path alone
     def pytest_pycollect_makemodule(path: object, parent: pytest.Collector) -> object | None:
         """See there."""
         return collected(Path(str(path)), parent, fspath=path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before fixtures, which may need the same."""
+    skip_without(item)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@
 #   MODULES       what must be importable                   (below)
 #   PROJECT       what to install editable, without its     . (the repository)
 #                 dependencies; empty for nothing
-#   PYTHON        the interpreter to make it with           the best of 3.11, 3.12, 3.13, 3.10
+#   VERSIONS      of Python that will do, the best first    3.11 3.12 3.13 3.10
+#   PYTHON        the interpreter to make it with           the first of these that is found
 #   PIP_FLAGS     further words for pip install             (none)
 #   V             1 shows all that pip says                 (one line of progress)
 set -euo pipefail
@@ -21,6 +22,7 @@ REQUIREMENTS=${REQUIREMENTS:-requirements.txt}
 MODULES=${MODULES:-numpy cv2 PIL skimage safetensors tqdm rosbags torch rclpy sensor_msgs.msg
     diagnostic_msgs.msg lifecycle_msgs.msg std_srvs.srv pytest ruff mypy colcon_core difiisr_ros}
 PROJECT=${PROJECT-.}
+VERSIONS=${VERSIONS:-3.11 3.12 3.13 3.10}
 stamp=$VENV/.complete
 
 # rclpy from wheels sets these for its own process. Inherited (from a test, say), they would make
@@ -58,20 +60,31 @@ repairable() {
 }
 
 usable_python() {
+    # shellcheck disable=SC2086  # a list of words
     "$1" -c 'import sys, venv, ensurepip
-sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
+sys.exit("{}.{}".format(*sys.version_info) not in sys.argv[1:])' $VERSIONS >/dev/null 2>&1
+}
+
+# What may be one: those on the path, and those that pyenv has but does not put there.
+candidates() {
+    local version
+    for version in $VERSIONS; do printf 'python%s ' "$version"; done
+    printf 'python3'
+    for version in $VERSIONS; do
+        printf ' %s' "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python
+    done
 }
 
 find_python() {
     local candidate
-    for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3.10 python3}; do
+    for candidate in ${PYTHON:-$(candidates)}; do
         # Running it is the test: a version manager's python3.12 may exist and only say "not found".
         if usable_python "$candidate"; then
             printf '%s' "$candidate"
             return
         fi
     done
-    fail "no usable Python: tried ${PYTHON:-python3.11, 3.12, 3.13, 3.10}. It needs one of these" \
+    fail "no usable Python: tried ${PYTHON:-those of this system}. It needs one of ${VERSIONS// /, }" \
         "with the venv and ensurepip modules (Debian and Ubuntu: apt install python3-venv)," \
         "or name yours: make PYTHON=/path/to/python3"
 }
@@ -134,7 +147,7 @@ if repairable; then
 fi
 
 python=$(find_python)
-say "making $VENV with $("$python" --version) (once; PyTorch is the largest download)"
+say "making $VENV with $("$python" --version) (once; PyTorch, if asked for, is the largest download)"
 rm -rf "$VENV"
 "$python" -m venv "$VENV" || fail "$python could not make a virtual environment in $VENV"
 install || fail "pip could not install $REQUIREMENTS (its message is above); 'make' tries again"

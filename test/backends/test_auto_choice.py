@@ -34,7 +34,10 @@ from difiisr_ros.backends.auto_choice import (
 from difiisr_ros.backends.bicubic import BicubicBackend
 from difiisr_ros.errors import BackendUnavailable, ModelError
 
-pytestmark = pytest.mark.usefixtures("simplified_once")
+pytestmark = [
+    pytest.mark.needs("torch", "onnx", "onnxruntime"),
+    pytest.mark.usefixtures("simplified_once"),
+]
 
 ASKED = {"device": "auto", "precision": "auto", "num_threads": 0}
 

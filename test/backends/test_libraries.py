@@ -67,6 +67,7 @@ def load(environment, **more):
     )  # fmt: skip
 
 
+@pytest.mark.needs("onnxruntime")
 def test_a_torch_that_ends_the_process_is_tried_once_in_another(dying_torch, tmp_path):
     for _ in range(2):
         done = load(dying_torch, DIFIISR_TRY_TORCH="1")
@@ -91,6 +92,7 @@ def test_x86_pays_nothing(monkeypatch):
     libraries.check_torch()
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize(("code", "raises"), [(-4, True), (-11, True), (0, False), (1, False)])
 def test_other_machines_try_it_and_remember(monkeypatch, tmp_path, code, raises):
     monkeypatch.delenv("DIFIISR_TRY_TORCH", raising=False)
@@ -121,6 +123,7 @@ def test_the_module_that_is_missing_is_the_one_that_is_named(monkeypatch, module
     assert "torch" not in said
 
 
+@pytest.mark.needs("torch")
 def test_safetensors_is_not_needed(monkeypatch):
     for name in [
         n for n in sys.modules if n.startswith(("difiisr_ros.models", "difiisr_ros.back"))

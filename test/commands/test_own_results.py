@@ -279,6 +279,7 @@ def test_no_output_replaces_an_input_or_another_output(tmp_path, frames, argumen
     assert contents(frames) == before and contents(out) == {}
 
 
+@pytest.mark.needs("torch")
 def test_drawn_frames_replace_no_pictures_but_their_own(tmp_path, frames, capsys):
     draw = tmp_path / "drawn"
     arguments = ["detect", str(frames), "--draw", str(draw)]

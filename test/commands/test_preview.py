@@ -36,6 +36,7 @@ def run(*arguments):
     return main(["upscale", *map(str, arguments), "--backend", "bicubic"])
 
 
+@pytest.mark.needs("tifffile")
 def test_beside_results_of_more_than_8_bits(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     write_image(source / "a.png", frame())

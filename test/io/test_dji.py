@@ -78,6 +78,7 @@ def test_too_many_pixels_are_refused(tmp_path):
         open_stack(tmp_path / "a.jpg", ReadOptions(max_pixels=5000))
 
 
+@pytest.mark.needs("tifffile")
 def test_upscaled_counts_are_written_as_tiff(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jpg").write_bytes(radiometric_jpeg())

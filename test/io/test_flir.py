@@ -105,6 +105,7 @@ def test_a_radiometric_jpeg_is_its_raw_frame(tmp_path):
         read_image(path)
 
 
+@pytest.mark.needs("tifffile")
 @pytest.mark.parametrize("name", ["a.jpg", "a.fff"])
 @pytest.mark.parametrize("unit", ["counts", "celsius"])
 def test_upscaled_files_are_in_the_unit_asked_for(tmp_path, name, unit):
@@ -118,6 +119,7 @@ def test_upscaled_files_are_in_the_unit_asked_for(tmp_path, name, unit):
     assert abs(float(result.mean()) - float(truth.mean())) < 0.01 * float(np.ptp(truth))
 
 
+@pytest.mark.needs("tifffile")
 def test_a_recording_is_all_its_frames(tmp_path):
     frames = [COUNTS, COUNTS + 7, COUNTS[::-1].copy()]
     data = b"".join(container(f, raw="swapped png") for f in frames)

@@ -46,9 +46,9 @@ def frames():
         (".png", "uint16"),
         (".pgm", "uint8"),
         (".pgm", "uint16"),
-        (".tif", "uint8"),
-        (".tiff", "uint16"),
-        (".tiff", "float32"),
+        pytest.param(".tif", "uint8", marks=pytest.mark.needs("tifffile")),
+        pytest.param(".tiff", "uint16", marks=pytest.mark.needs("tifffile")),
+        pytest.param(".tiff", "float32", marks=pytest.mark.needs("tifffile")),
         (".bmp", "uint8"),
     ],
 )
@@ -113,6 +113,7 @@ def test_wide_integers_are_taken_when_they_fit_and_refused_when_not(tmp_path, fr
         read_image(tmp_path / "b.tiff")
 
 
+@pytest.mark.needs("tifffile")
 def test_float_specials_survive(tmp_path):
     frame = np.array([[np.nan, np.inf, -np.inf, 1.5]], np.float32)
     write_image(tmp_path / "a.tiff", frame)

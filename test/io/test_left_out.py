@@ -38,6 +38,7 @@ def bad(tmp_path):
     return FramePlace(path)
 
 
+@pytest.mark.needs("tifffile")
 def test_a_frame_with_pixels_that_are_no_numbers_is_left_out_and_named(bad, caplog):
     left_out = LeftOut()
     with caplog.at_level(logging.WARNING):
@@ -47,6 +48,7 @@ def test_a_frame_with_pixels_that_are_no_numbers_is_left_out_and_named(bad, capl
     assert str(bad) in left_out and left_out.summary() == ", 1 files left out"
 
 
+@pytest.mark.needs("tifffile")
 def test_strict_raises_the_first(bad):
     with pytest.raises(DataError, match=r"hole\.tiff: has NaN"):
         LeftOut(strict=True).read(bad, read)
@@ -60,6 +62,7 @@ def test_a_reason_without_the_name_is_given_it():
     assert LeftOut().summary() == ""
 
 
+@pytest.mark.needs("tifffile")
 def test_a_usable_frame_is_read(bad):
     cv2.imwrite(str(bad.path), np.full((8, 8), 2.5, np.float32))
     left_out = LeftOut()

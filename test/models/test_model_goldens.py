@@ -37,6 +37,7 @@ def goldens() -> dict[str, np.ndarray]:
         return dict(file)
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("model", ["lite", "nano"])
 def test_results_are_those_that_were_written_down(goldens, model):
     crops = {key.split()[1]: goldens[key] for key in goldens if key.startswith("crop")}

@@ -32,6 +32,8 @@ from difiisr_ros.lab.frames.degrade import degrade_bicubic
 from difiisr_ros.lab.scores.metrics import Ssim, psnr
 from support.paths import DRONE_FRAMES
 
+pytestmark = pytest.mark.needs("torch")
+
 BLUR = 0.4
 #: Model -> what it is told -> dB over bicubic on reduced frames, and on a camera's with noise of
 #: 0, 1 and 3 % of the range.

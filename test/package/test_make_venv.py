@@ -203,6 +203,16 @@ def test_no_usable_python(setup, tmp_path):
     assert "venv" in done.stderr
 
 
+def test_only_the_versions_that_will_do_are_taken(setup, tmp_path):
+    done = setup(VERSIONS="2.6 3.0", VENV=str(tmp_path / "env"))
+    assert done.returncode == 2
+    assert "needs one of 2.6, 3.0" in done.stderr
+    running = "{}.{}".format(*sys.version_info)
+    done = setup(VERSIONS=running, PYTHON="", VENV=str(tmp_path / "env"))
+    assert done.returncode == 0, done.stderr
+    assert f"with Python {running}." in done.stderr
+
+
 def test_pip_speaks_in_one_line_unless_asked(setup):
     setup.require("1.5")
     done = setup()

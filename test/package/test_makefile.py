@@ -63,12 +63,20 @@ def test_help_lists_every_target(make, repository):
         assert f"make {target} " in done.stdout
 
 
+@pytest.mark.needs("torch", "rosbags", "tifffile")
 def test_in_a_sourced_ros_nothing_is_installed_and_its_python_is_used(make):
     pytest.importorskip("rclpy")
     done = make("test", "ARGS=--version", python=sys.executable, ROS_DISTRO="jazzy")
     assert done.returncode == 0, done.stderr
     assert "pytest" in done.stdout + done.stderr
     assert not (make.folder / ".venv").exists()
+
+
+def test_in_a_sourced_ros_no_other_rclpy_is_brought_in(make):
+    done = make("test-jammy", python=sys.executable, ROS_DISTRO="humble")
+    assert done.returncode != 0
+    assert "no ROS 2 is sourced" in done.stderr
+    assert not list(make.folder.glob(".venv*"))
 
 
 def test_in_a_sourced_ros_what_is_missing_is_named_with_its_source(make):

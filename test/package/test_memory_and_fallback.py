@@ -210,6 +210,7 @@ def test_without_tensorrt_torch_runs(monkeypatch, caplog):
         create("tensorrt", strict=True, **HOW)
 
 
+@pytest.mark.needs("onnxruntime")
 def test_without_torch_too_the_shipped_graph_runs_and_the_reasons_are_said(monkeypatch):
     for name in list(sys.modules):
         if name.startswith("difiisr_ros.backends.t"):

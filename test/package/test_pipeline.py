@@ -30,6 +30,8 @@ from support.frames import smooth_frame
 
 BICUBIC = Image.BICUBIC
 DTYPES = [np.uint8, np.uint16, np.float32]
+#: Several steps: the graphs in the package are for one.
+NEEDS_TORCH = pytest.mark.needs("torch")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def _defaults(lite):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (24, 32)])
-@pytest.mark.parametrize("num_steps", [1, 2])
+@pytest.mark.parametrize("num_steps", [1, pytest.param(2, marks=NEEDS_TORCH)])
 def test_size_and_dtype(lite, dtype, shape, num_steps):
     lite.configure(num_steps=num_steps)
     frame = smooth_frame(np.uint8).astype(dtype)[: shape[0], : shape[1]]
@@ -58,7 +60,7 @@ def test_size_and_dtype(lite, dtype, shape, num_steps):
     np.testing.assert_array_equal(frame, before)
 
 
-@pytest.mark.parametrize("num_steps", [1, 4])
+@pytest.mark.parametrize("num_steps", [1, pytest.param(4, marks=NEEDS_TORCH)])
 def test_same_frame_same_bytes_whatever_came_before(lite, num_steps):
     lite.configure(num_steps=num_steps)
     frame = smooth_frame()
@@ -74,6 +76,7 @@ def test_same_frame_same_bytes_whatever_came_before(lite, num_steps):
     assert first.tobytes() == fresh.upscale(frame).tobytes()
 
 
+@pytest.mark.needs("torch")
 def test_seed_changes_many_steps_and_not_one(lite):
     frame = smooth_frame()
     one = [lite.upscale(frame), (lite.configure(seed=1), lite.upscale(frame))[1]]
@@ -83,6 +86,7 @@ def test_seed_changes_many_steps_and_not_one(lite):
     assert four[0].tobytes() != four[1].tobytes()
 
 
+@pytest.mark.needs("torch")
 def test_consistency_pulls_reduced_frames_to_the_measurement(lite):
     frame, errors = smooth_frame(shape=(48, 64)), []
     # Without a bound, which has the last word.
@@ -96,6 +100,7 @@ def test_consistency_pulls_reduced_frames_to_the_measurement(lite):
     assert errors[3] < 0.5 * errors[0]
 
 
+@pytest.mark.needs("torch")
 def test_consistency_pulls_a_cameras_frames_in_wide_means_alone(lite):
     """What one pixel differs by is noise; what the mean over many does is not."""
     frame = (30_000 + 40 * np.random.default_rng(0).standard_normal((96, 128))).astype(np.uint16)
@@ -160,7 +165,7 @@ def test_batch_equals_single_frames_within_a_count_or_two(lite):
         assert np.abs(single.astype(int) - batched).max() <= 2  # of a range of 2000
 
 
-@pytest.mark.parametrize("num_steps", [1, 4])
+@pytest.mark.parametrize("num_steps", [1, pytest.param(4, marks=NEEDS_TORCH)])
 def test_tiles_show_no_seam(lite, num_steps):
     frame = smooth_frame(shape=(200, 260))
     lite.configure(num_steps=num_steps, tile_size=0)
@@ -172,6 +177,7 @@ def test_tiles_show_no_seam(lite, num_steps):
     assert difference.mean() < 1
 
 
+@pytest.mark.needs("torch")
 def test_info_tells_what_runs(lite):
     lite.configure(num_steps=2)
     info = lite.info.as_dict()
@@ -326,6 +332,7 @@ def test_what_was_measured_of_each_frame_is_kept(lite):
     assert lite.measurements == ()
 
 
+@pytest.mark.needs("torch")
 def test_guidance_is_made_when_options_are(lite):
     lite.configure(visual_scale=0.5)
     guidance = lite.options.guidance

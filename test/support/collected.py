@@ -12,10 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Modules of tests as pytest collects them in any ROS 2 workspace, whatever is installed there."""
+"""Tests as pytest collects them in any ROS 2 workspace, whatever is installed there."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ class Module(pytest.Module):
                     allow_module_level=True,
                 )
             raise
+
+
+def skip_without(item: pytest.Item) -> None:
+    """Skip a test whose mark ``needs`` names a library that is missing."""
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            if importlib.util.find_spec(name) is None:
+                pytest.skip(f"{name} is missing: {OPTIONAL[name]}")
 
 
 def collected(file: Path, parent: pytest.Collector, **how: object) -> object | None:

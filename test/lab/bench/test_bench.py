@@ -242,7 +242,11 @@ def test_a_backend_that_does_not_run_is_named_with_the_reason(monkeypatch, capsy
         (["--num-steps", "1,x"], "--num-steps takes whole numbers"),
         (["--seconds", "0"], "--seconds must be above 0"),
         (["--num-steps", "2", "--quality", "detail"], "decides --num-steps"),
-        (["--backend", "torch", "--num-steps", "999"], "num_steps must be in"),
+        pytest.param(
+            ["--backend", "torch", "--num-steps", "999"],
+            "num_steps must be in",
+            marks=pytest.mark.needs("torch"),
+        ),
     ],
 )
 def test_wrong_arguments_say_what_is_accepted(arguments, message, capsys):
@@ -277,6 +281,7 @@ def test_a_row_shows_what_cannot_be_told_apart():
     )  # "x4", "p50 ms", "p99 ms", "CPU ms", "RSS MB"
 
 
+@pytest.mark.needs("torch")
 def test_options_that_no_engine_takes_are_an_error():
     with pytest.raises(OptionError, match="num_steps"):
         measure(Cell({"backend": "torch", "num_steps": 999}, (16, 12), 1, 0.01, 5))

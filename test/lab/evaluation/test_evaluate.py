@@ -57,6 +57,7 @@ def _run(*arguments) -> int:
     return cli.main(["evaluate", *map(str, arguments)])
 
 
+@pytest.mark.needs("torch")
 def test_json_and_exit_code(folder, tmp_path, capsys):
     out = tmp_path / "numbers" / "report.json"
     assert _run(folder, "--backend", "bicubic", "--num-steps", "1,3", "--json", out) == 0
@@ -316,7 +317,11 @@ def test_too_few_frames_have_no_interval_and_no_verdict(tmp_path, capsys):
         ([".", "--kelvin-per-count", "-1"], "kelvin_per_count"),
         ([".", "--confidence", "95"], "confidence"),
         ([".", "--range-mode", "fixed"], "range_min"),
-        ([".", "--model", "none.safetensors", "--backend", "torch"], "none.safetensors"),
+        pytest.param(
+            [".", "--model", "none.safetensors", "--backend", "torch"],
+            "none.safetensors",
+            marks=pytest.mark.needs("torch"),
+        ),
         ([".", "--topic", "/image"], "is not a bag, so topics"),
         ([".", "--duration", "3"], "is not a bag, so duration_s"),
         ([".", "--metrics", "beauty"], "unknown metric 'beauty'"),

@@ -136,6 +136,7 @@ def test_a_name_that_occurs_twice_is_refused(tmp_path):
         plan.names()
 
 
+@pytest.mark.needs("torch")
 def test_a_model_file_beside_the_embedded_one(tmp_path):
     from difiisr_ros.models.model_files import model_path
 

@@ -54,7 +54,12 @@ def pairs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "dtype, ending", [(np.uint8, "png"), (np.uint16, "png"), (np.float32, "tif")]
+    "dtype, ending",
+    [
+        (np.uint8, "png"),
+        (np.uint16, "png"),
+        pytest.param(np.float32, "tif", marks=pytest.mark.needs("tifffile")),
+    ],
 )
 def test_hr_frames_are_degraded_in_their_own_type(tmp_path, dtype, ending):
     hr = _frame(dtype=dtype)
@@ -194,6 +199,7 @@ def test_a_pair_with_a_file_that_cannot_be_read_is_left_out(tmp_path):
     assert len(stream.notices) == 1
 
 
+@pytest.mark.needs("tifffile")
 def test_non_finite_truth_is_refused(tmp_path):
     hr = _frame(dtype=np.float32)
     hr[3, 5] = np.nan

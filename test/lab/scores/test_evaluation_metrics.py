@@ -65,6 +65,7 @@ SSIM_SETTINGS = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance"
 KINDS = [(np.uint8, 1, 0), (np.uint16, 4, 29000), (np.float32, 0.05, 290.0)]
 
 
+@pytest.mark.needs("skimage")
 @pytest.mark.parametrize(("dtype", "gain", "offset"), KINDS)
 def test_psnr_and_ssim_agree_with_scikit_image(scene, dtype, gain, offset):
     """An independent library, on 8 bits, on radiometric counts and on kelvin."""
