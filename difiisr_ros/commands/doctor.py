@@ -56,21 +56,21 @@ def run(args: argparse.Namespace) -> int:
     """Look, print as it goes; 0, or 1 where the model does not run on any backend."""
     report: dict[str, Any] = {"versions": _versions(), "providers": _providers()}
     for name, version in report["versions"].items():
-        print(f"{name:<16}{version}")
-    print(f"{'ROS':<16}{_ros()}")
+        print(f"{name:<18}{version}")
+    print(f"{'ROS':<18}{_ros()}")
     report["ros"] = _ros()
     if report["providers"]:
-        print(f"{'ONNX Runtime on':<16}{', '.join(report['providers'])}")
+        print(f"{'ONNX Runtime on':<18}{', '.join(report['providers'])}")
     print("\nbackends")
     report["backends"] = {}
     for name in (name for name in BACKENDS if name != AUTO):
         report["backends"][name] = found = _try(args.model, backend=name)
-        print(f"  {name:<10}{_words(found)}", flush=True)
+        print(f"  {name:<13}{_words(found)}", flush=True)
     print("\nprecisions")
     report["precisions"] = {}
     for name in (name for name in PRECISIONS if name != AUTO):
         report["precisions"][name] = found = _try(args.model, precision=name)
-        print(f"  {name:<10}{_words(found)}", flush=True)
+        print(f"  {name:<13}{_words(found)}", flush=True)
     print("\nframes a second with the defaults")
     report["default"], report["frames_per_second"] = _speeds(args.model)
     print(f"\nA bug report: send all of the above, the command or the node's log, and what was "

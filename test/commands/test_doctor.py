@@ -61,7 +61,7 @@ def test_without_any_network_it_ends_with_1(monkeypatch, capsys):
         monkeypatch.setattr(factory, name, broken)
     assert main(["doctor", "--model", "nano"]) == 1
     out = capsys.readouterr().out
-    assert "  torch     no: no library\n" in out and "bicubic on cpu" in out
+    assert "  torch        no: no library\n" in out and "bicubic on cpu" in out
 
 
 def test_a_library_that_breaks_is_the_answer_and_not_the_end(monkeypatch, capsys):

@@ -48,6 +48,9 @@ sys.exit(main())
 """
 
 
+MAIN = "import sys; from difiisr_ros.ros.main import main; sys.exit(main())"
+
+
 class Node:
     """A process, its output collected."""
 
@@ -125,3 +128,25 @@ def test_an_interrupted_build_only_is_not_a_success():
         node.process.send_signal(signal.SIGINT)
         assert node.ended() == 1
         node.said("build_only: configure failed: interrupted while building an engine")
+
+
+@pytest.mark.slow
+def test_without_a_gpu_tensorrt_rtx_builds_what_a_vehicle_needs(tmp_path, monkeypatch):
+    pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed (make tensorrt)")
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    monkeypatch.setenv("DIFIISR_CACHE", str(tmp_path))
+    words = ["backend:=tensorrt_rtx", "build_only:=true", "warmup_width:=32", "warmup_height:=24"]
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "--ros-args"]
+        + [word for each in words for word in ("-p", each)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "backend tensorrt_rtx on none (fp16), TensorRT-RTX" in said
+    assert "build_only: everything is built" in said
+    assert [p.name.split("_")[0] for p in (tmp_path / "tensorrt").glob("*.plan")] == ["32x24"]
