@@ -47,7 +47,7 @@ def add_result_arguments(parser: argparse.ArgumentParser) -> None:
         default=default.roi,
         metavar="X,Y,W,H",
         help="upscale this part of each frame alone: first column and row, width and height in "
-        "camera pixels",
+        "camera pixels of what a crop leaves",
     )
 
 

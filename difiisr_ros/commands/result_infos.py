@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.core.region import Region
 from difiisr_ros.io.bags import BagReader, camera_info_topic_for
 from difiisr_ros.messages.camera_info import result_camera_info
 
@@ -61,7 +60,7 @@ class ResultInfos:
         if topic not in self._sizes:
             self._sizes[topic] = self._first_size(topic) or (info.height, info.width)
         height, width = self._sizes[topic]
-        crop, region = self._resolver.camera.crop, region_of(self._resolver)
+        crop, region = self._resolver.camera.crop, self._resolver.options.region
         height, width = height - crop.top - crop.bottom, width - crop.left - crop.right
         if min(height, width) < 1:
             height = width = 1  # nothing is left of it, which is said below
@@ -75,9 +74,3 @@ class ResultInfos:
             for record in apart.read_images(self._images[topic], on_error=ignored):
                 return record.frame.shape
         return None
-
-
-def region_of(resolver: Any) -> Region | None:
-    """The part of the frames, as the crop leaves them, that a ``SuperResolver`` upscales."""
-    region: Region | None = getattr(resolver.options, "region", None)
-    return region

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from difiisr_ros.commands.result_infos import ResultInfos, region_of
+from difiisr_ros.commands.result_infos import ResultInfos
 from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
@@ -153,7 +153,7 @@ def in_unit(result: np.ndarray, frame: np.ndarray, resolver: Any, unit: str) -> 
     if unit == COUNTS:
         return result
     camera = resolver.camera
-    picture, region = camera.crop.of(frame), region_of(resolver)
+    picture, region = camera.crop.of(frame), resolver.options.region
     geometry = resolver.geometry(*picture.shape)
     shown = picture if region is None else region.clipped(*picture.shape[::-1]).of(picture)
     missing = missing_mask(shown, camera.missing)

@@ -148,6 +148,37 @@ def test_calibration_is_scaled_by_the_convention_that_was_asked_for(tmp_path, ar
         assert stamp == T0 + i * 10**8 - 5
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shape", "size", "focal", "centre", "roi"),
+    [
+        (("--scale", "2"), (24, 32), (32, 24), (40, 40), (15.5, 11.5), (0, 0, 0, 0)),
+        (("--scale", "2", "--roi", "4,2,8,6"), (12, 16), (32, 24), (40, 40), (15.5, 11.5),
+         (8, 4, 16, 12)),
+        (("--output-size", "24x0"), (18, 24), (24, 18), (30, 30), (11.5, 8.5), (0, 0, 0, 0)),
+        (("--output-size", "32x32", "--output-fit", "letterbox", "--roi", "4,2,8,4"), (32, 32),
+         (32, 32), (80, 80), (15.5, 23.5), (0, 0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_images_and_calibration_follow_sizes_and_regions(
+    tmp_path, arguments, shape, size, focal, centre, roi
+):
+    target = tmp_path / "out"
+    assert upscale(record(tmp_path / "in"), target, *arguments) == 0
+    with BagReader(target) as bag:
+        kinds = {"/cam/sr/camera_info": [], "/cam/sr/image_raw": []}
+        for connection, _, data in bag.read_raw(list(kinds)):
+            kinds[connection.topic].append(bag.deserialize(connection, data))
+    infos, images = kinds.values()
+    assert len(infos) == len(images) == 3
+    for info, picture in zip(infos, images):
+        assert (picture.height, picture.width) == shape
+        assert (info.width, info.height) == size
+        assert (info.k[0], info.k[4]) == focal
+        assert (info.k[2], info.k[5]) == pytest.approx(centre)
+        found = info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height
+        assert found == roi
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 def test_metadata_is_what_rosbag2_reads(tmp_path, storage):
     """Field by field, with the types that rosbag2_storage's yaml.hpp converts them to."""
