@@ -105,6 +105,7 @@ def test_a_slip_is_warned_of(tmp_path):
     assert "launch argument 'imgae' does not exist; did you mean 'image'?" in text
 
 
+@pytest.mark.needs("rosbags")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

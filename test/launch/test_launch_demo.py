@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for launch_test,
 import launch_testing
 from sensor_msgs.msg import Image
 
-from support.behaviours import HEIGHT, WIDTH, write_bag
+from difiisr_ros.io.images import write_image
+from support.behaviours import HEIGHT, WIDTH, frames
 from support.launch_case import ExitsCleanly, WithPeer, describe, include
 from support.waiting import wait_for
 
@@ -64,8 +65,10 @@ def generate_test_description():
         install(package)
     os.environ["AMENT_PREFIX_PATH"] = f"{PREFIX}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}"
     os.environ["DISPLAY"] = os.environ.get("DISPLAY", ":0")
-    write_bag(PREFIX / "bag", 8)  # the synthetic scene takes a while to render
-    return describe(include("demo", backend="bicubic", source=str(PREFIX / "bag"), rate="10"))
+    folder = PREFIX / "frames"  # the synthetic scene takes a while to render
+    for index, frame in enumerate(frames(8)):
+        write_image(folder / f"{index}.png", frame)
+    return describe(include("demo", backend="bicubic", source=str(folder), rate="10"))
 
 
 class Demo(WithPeer, unittest.TestCase):

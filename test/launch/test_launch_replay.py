@@ -44,6 +44,7 @@ COUNT = 12
 @pytest.mark.launch_test
 def generate_test_description():
     share()
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
     write_bag(FOLDER / "bag", COUNT)
     # As a user does it: a launch of its own, since the end of this one would end the test.
     replay = ExecuteProcess(

@@ -135,6 +135,7 @@ def test_two_cameras(tmp_path, peer):
         check_two_cameras(peer, front, rear, "front/super_resolution: input")
 
 
+@pytest.mark.needs("rosbags")
 def test_bag_replay(tmp_path, peer):
     """As replay_evaluation.launch.py does it: player, node and recorder."""
     pictures = write_bag(tmp_path / "bag", 8)

@@ -40,6 +40,7 @@ def published(values):
     return int(values["frames published"])
 
 
+@pytest.mark.needs("rosbags")
 def test_a_killed_camera_is_reported_and_replaced(tmp_path, peer):
     write_bag(tmp_path / "bag", 8)
     camera = {"source": tmp_path / "bag", "rate": 30.0, "loop": True}

@@ -159,6 +159,7 @@ def test_missing_messages_are_named_with_how_to_install_them(context, monkeypatc
         )
 
 
+@pytest.mark.needs("torch")
 def test_a_detector_that_is_none_ends_the_node(context, monkeypatch):
     monkeypatch.setattr(thermal_detector, "messages_of", lambda package: KINDS)
     with pytest.raises(ModelError, match="nowhere"):

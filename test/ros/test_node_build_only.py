@@ -103,7 +103,12 @@ def test_it_prepares_and_ends_with_0():
         ((), True, "configure failed: no such library"),
         (("precision:=fp7",), False, "precision is 'fp7'"),
         (("warmup_width:=0",), False, "there was nothing to build for"),
-        (("backend:=tensorrt",), False, "build_only: backend tensorrt is not available, "),
+        pytest.param(
+            ("backend:=tensorrt",),
+            False,
+            "build_only: backend tensorrt is not available, ",
+            marks=pytest.mark.needs("torch", "onnx"),
+        ),
     ],
 )
 def test_what_fails_ends_it_with_1_and_the_reason(parameters, fail, reason):

@@ -134,6 +134,7 @@ def test_nothing_of_a_destroyed_node_stays_in_the_graph():
         assert not node.transition("configure")
 
 
+@pytest.mark.needs("torch")
 def test_a_model_that_cannot_be_loaded_can_be_corrected(tmp_path, log):
     broken = tmp_path / "model.safetensors"
     broken.write_bytes(b"not a model")

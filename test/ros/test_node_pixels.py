@@ -167,7 +167,7 @@ def test_frames_without_a_measurement_are_counted_and_the_node_goes_on(dtype, lo
 def test_what_cannot_be_is_refused_by_name(parameters, words, log):
     with Graph(**parameters, wait_active=False) as graph:
         log.wait(words)
-        assert graph.node.state_label == "unconfigured"
+        wait_for(lambda: graph.node.state_label == "unconfigured", "it is unconfigured again")
 
 
 def test_a_crop_that_cannot_be_is_refused_when_it_is_set():
