@@ -149,14 +149,14 @@ def test_what_the_graphs_do_not_hold_is_said_at_load(tmp_path):
     done = child(BLOCK + AT_LOAD, DIFIISR_CACHE=str(tmp_path))
     assert done.returncode == 0, done.stderr
     *pairs, live, last = done.stdout.splitlines()
-    parts = ("for 2 steps", "exact projection", "guidance visual", "consistency 2")
+    parts = ("x4, 2 steps", "exact projection", "guidance visual", "consistency 2")
     assert len(pairs) == 2 * len(parts)
     for position, part in enumerate(parts):
         fallen, refused = pairs[2 * position : 2 * position + 2]
         assert fallen.startswith("bicubic ") and refused.startswith("refused "), fallen
         for line in (fallen, refused):
             assert part in line and "needs PyTorch and onnx" in line
-    assert "live the graph of model nano for 2 steps" in live
+    assert "live the graph of model nano for x4, 2 steps" in live
     assert last == "onnx 1", "a change that cannot be had leaves what runs alone"
 
 

@@ -51,6 +51,7 @@ INFO = SuperResolverInfo(
     "no onnxruntime",
     None,
     None,
+    None,
 )
 
 
