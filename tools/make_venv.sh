@@ -34,9 +34,18 @@ fi
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 2; }
 
+# The requirements, and those of the files that they take in.
+required() {
+    local other
+    cat "$REQUIREMENTS" || return
+    sed -n 's/^-r //p' "$REQUIREMENTS" | while read -r other; do
+        cat "$(dirname "$REQUIREMENTS")/$other"
+    done
+}
+
 # The content of the requirements, and the place: scripts in bin/ start with an absolute path.
 wanted() {
-    { cat "$REQUIREMENTS" && readlink -f "$VENV" && if [ -n "$PROJECT" ]; then
+    { required && readlink -f "$VENV" && if [ -n "$PROJECT" ]; then
         readlink -f "$PROJECT" && cat "$PROJECT/setup.py"
     fi; } | sha256sum
 }
@@ -105,7 +114,7 @@ pip_install() {
     fi
     local log=$VENV/pip.log code=0
     "${pip[@]}" --progress-bar off "$@" 2>&1 | tee "$log" |
-        awk -v total="$(grep -cE '^[A-Za-z]' "$REQUIREMENTS")" -v tty="$([ -t 2 ] && echo 1)" "$PROGRESS" >&2 || code=$?
+        awk -v total="$(required | grep -cE '^[A-Za-z]')" -v tty="$([ -t 2 ] && echo 1)" "$PROGRESS" >&2 || code=$?
     if [ "$code" -ne 0 ]; then tail -n 20 "$log" >&2; fi
     return "$code"
 }

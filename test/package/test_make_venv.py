@@ -138,6 +138,16 @@ def test_changed_requirements_are_installed_in_place(setup):
     assert marker.exists(), "mended in place"
 
 
+def test_requirements_that_others_take_in_are_theirs(setup):
+    (setup.folder / "more.txt").write_text(setup.requirements.read_text())
+    setup.requirements.write_text("-r more.txt\n")
+    assert setup().returncode == 0
+    (setup.folder / "more.txt").write_text(f"{_wheel(setup.folder, '3.0')}\n")
+    done = setup()
+    assert done.returncode == 0, done.stderr
+    assert setup.version() == "3.0"
+
+
 @pytest.mark.slow
 def test_an_interrupted_setup_is_finished(setup):
     """pip was killed: no mark of completeness, and a package is missing."""
