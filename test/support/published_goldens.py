@@ -139,12 +139,13 @@ class Drawn(Goldens):
     For what any published model must do; what needs a recorded output skips.
     """
 
-    unet, autoencoder = UNET, AUTOENCODER
+    configs = UNET, AUTOENCODER
 
     def json(self, name: str) -> Any:
+        unet, autoencoder = self.configs
         known = {
-            "unet_small": {"config": self.unet},
-            "vq_small": {"config": self.autoencoder},
+            "unet_small": {"config": unet},
+            "vq_small": {"config": autoencoder},
             "sampler_small": {"diffusion": DIFFUSION},
         }
         return _Recorded(_Recorded(known)[name])
@@ -154,10 +155,8 @@ class Drawn(Goldens):
 
     def state(self, name: str) -> dict[str, torch.Tensor]:
         """No layer is left at a zero initialisation; all is exact in float16, as recorded ones."""
-        made = {
-            "unet_small": (UNetModelSwin, self.unet),
-            "vq_small": (VQModelTorch, self.autoencoder),
-        }
+        unet, autoencoder = self.configs
+        made = {"unet_small": (UNetModelSwin, unet), "vq_small": (VQModelTorch, autoencoder)}
         kind, config = made[name]
         network = kind(**config)
         generator = torch.Generator().manual_seed(0)
@@ -177,7 +176,7 @@ class Drawn(Goldens):
 class Little(Drawn):
     """A published model of half the work, for what is the same whatever its size."""
 
-    unet, autoencoder = LITTLE_UNET, LITTLE_AUTOENCODER
+    configs = LITTLE_UNET, LITTLE_AUTOENCODER
 
     def __init__(self) -> None:
         super().__init__(Path())
