@@ -27,10 +27,10 @@ from difiisr_ros.core.condition import DEFAULT_OVERSHOOT
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.output_geometry import OUTPUT_FITS, check_output_size
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
-from difiisr_ros.core.region import Region
+from difiisr_ros.core.region import Region, parse_region
 from difiisr_ros.core.scale import SCALE, SCALES, SCALES_IN_WORDS
 from difiisr_ros.core.tiling import tile_starts
-from difiisr_ros.errors import FrameError, OptionError
+from difiisr_ros.errors import OptionError
 
 LIMITS: dict[str, tuple[int, int]] = {
     "num_steps": (1, 1000),  # and not more than the model's schedule has
@@ -40,6 +40,15 @@ LIMITS: dict[str, tuple[int, int]] = {
     "tile_overlap": (0, 1 << 15),
     "max_input_pixels": (1, 1 << 30),
 }
+
+
+def not_read(scale: int, output_size: tuple[int, int], output_fit: str) -> str | None:
+    """Which of ``scale`` and ``output_fit`` was changed without effect, for the output size."""
+    if any(output_size) and scale != UpscaleOptions.scale:
+        return "scale"
+    if output_fit != UpscaleOptions.output_fit and not all(output_size):
+        return "output_fit"
+    return None
 
 
 @dataclass(frozen=True)
@@ -127,12 +136,7 @@ class UpscaleOptions:
                 f"roi must be four integers, first column and row, width and height in camera "
                 f"pixels, got {roi!r}"
             )
-        if not any(roi):
-            return None
-        try:
-            return Region(*roi)
-        except FrameError as error:
-            raise OptionError(f"roi: {error}") from error
+        return parse_region(roi)
 
     @cached_property
     def guidance(self) -> Guidance:

@@ -329,13 +329,18 @@ class SuperResolver:
         Raises:
             FrameError: the region lies outside, or the result would be too large.
         """
-        options = self._options
-        return self._planned((height, width), options, region or options.region)[1]
+        return self.view(height, width, region)[1]
 
-    def _planned(
-        self, shape: tuple[int, int], options: UpscaleOptions, region: Region | None
+    def view(
+        self, height: int, width: int, region: Region | None = None
     ) -> tuple[Region, OutputGeometry]:
-        height, width = shape
+        """What of a frame its result shows, and how: :meth:`geometry`; arguments as there."""
+        return self._view(height, width, region, self._options)
+
+    def _view(
+        self, height: int, width: int, region: Region | None, options: UpscaleOptions
+    ) -> tuple[Region, OutputGeometry]:
+        region = region or options.region
         wanted = region.clipped(width, height) if region else Region(0, 0, width, height)
         frame = wanted.width, wanted.height
         built_in = self._backend.fixed_options.get("scale")
@@ -378,10 +383,10 @@ class SuperResolver:
             noise = noise_to_tell(reading, camera)
             measurements.append(FrameMeasurement(value_range, noise, camera))
             readings.append(reading)
-        whole = readings[0].scene.shape
-        region = region or options.region
-        wanted, geometry = self._planned(whole, options, region)
-        run = wanted if region is None else wanted.with_margin(*whole[::-1])
+        height, width = readings[0].scene.shape
+        wanted, geometry = self._view(height, width, region, options)
+        whole = Region(0, 0, width, height)
+        run = whole if wanted == whole else wanted.with_margin(width, height)
         self._check_size(run, options)
         normalised = [
             radiometry.normalize(run.of(reading.scene), measured.value_range)
@@ -396,7 +401,7 @@ class SuperResolver:
                 frames[0].dtype,
                 [measured.value_range for measured in measurements],
                 conditions,
-                whole,
+                (height, width),
                 run,
                 wanted,
                 geometry,

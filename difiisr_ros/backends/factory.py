@@ -21,6 +21,7 @@ from typing import Any
 
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.libraries import LibraryMissing, check_torch, missing
+from difiisr_ros.backends.tensorrt_flavour import FLAVOURS
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.models.published.kind import is_published
@@ -33,7 +34,6 @@ THREADS = (0, 256)  # 0 leaves the number to the backend
 
 #: Backend -> what runs in its place where it cannot; bicubic in that of all others.
 _INSTEAD = {"tensorrt": "torch", "tensorrt_rtx": "torch", "onnx": "torch"}
-_TENSORRT = ("tensorrt", "tensorrt_rtx")
 
 _logger = logging.getLogger(__name__)
 
@@ -81,9 +81,9 @@ def create(
         "engine_file": engine_file,
         "build_only": build_only,
     }
-    if engine_file and name not in _TENSORRT:
+    if engine_file and name not in FLAVOURS:
         raise OptionError(
-            f"engine_file {engine_file} needs backend {' or '.join(_TENSORRT)}, got {name!r}"
+            f"engine_file {engine_file} needs backend {' or '.join(FLAVOURS)}, got {name!r}"
         )
     if engine_file and build_only:
         raise OptionError("build_only builds engines, and engine_file is one; give one of them")
@@ -187,7 +187,7 @@ def _load(
                 f"backend {name} runs exported graphs of published models only"
             )
         return _published(model, autoencoder, device, precision, num_threads)
-    if name in _TENSORRT:
+    if name in FLAVOURS:
         return _tensorrt(name, model, device, precision, engine_file, build_only)
     if name == "onnx":
         return _onnx(model, device, precision, num_threads)

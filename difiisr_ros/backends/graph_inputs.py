@@ -19,7 +19,8 @@ from __future__ import annotations
 import numpy as np
 
 from difiisr_ros.core.condition import Conditions
-from difiisr_ros.export.facts import PROJECTIONS
+from difiisr_ros.core.guidance import Guidance
+from difiisr_ros.export.facts import PROJECTIONS, GraphOptions
 
 
 def projection_of(*, exact: bool) -> str:
@@ -27,6 +28,21 @@ def projection_of(*, exact: bool) -> str:
     exactly, or not."""
     wide, back_projected = PROJECTIONS
     return back_projected if exact else wide
+
+
+def graph_of(
+    num_steps: int,
+    consistency: int,
+    precision: str,
+    guidance: Guidance,
+    *,
+    exact: bool,
+    scale: int,
+) -> GraphOptions:
+    """What a graph holds that does what a backend's ``run`` is asked for."""
+    visual = "visual" if guidance.visual_scale > 0 else ""
+    projection = projection_of(exact=exact)
+    return GraphOptions(num_steps, consistency, precision, visual, projection, scale)
 
 
 def camera_rows(camera: Conditions, frames: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
+from difiisr_ros.backends.graph_inputs import camera_rows, graph_of, projection_of
 from difiisr_ros.backends.graph_store import check_graph, stored_graph
 from difiisr_ros.backends.onnx_session import GraphSession, find_device, graph_facts
 from difiisr_ros.core.camera_profile import CameraProfile
@@ -136,11 +136,11 @@ class OnnxBackend:
         self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool, scale: int
     ) -> GraphOptions:
         """What a graph that does this holds."""
-        visual = "visual" if guidance.visual_scale > 0 else ""
+        how = num_steps, consistency, self.precision, guidance
+        asked = graph_of(*how, exact=exact, scale=scale)
         if self._is_graph:  # one that holds guidance is given its scale, also 0
-            visual = "".join(self.guidance_terms)
-        projection = projection_of(exact=exact)
-        return GraphOptions(num_steps, consistency, self.precision, visual, projection, scale)
+            asked = replace(asked, guidance="".join(self.guidance_terms))
+        return asked
 
     def warmup(self, height: int, width: int, num_steps: int = 1) -> None:
         """Run twice: the first run plans and allocates."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
+from difiisr_ros.backends.graph_inputs import camera_rows, graph_of
 from difiisr_ros.backends.graph_store import in_words
 from difiisr_ros.backends.shipped_graphs import SHIPPED, is_shipped, shipped_graph
 from difiisr_ros.core.camera_profile import CameraProfile
@@ -33,7 +33,7 @@ from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
 from difiisr_ros.core.guidance import NO_GUIDANCE, Guidance
 from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import BackendUnavailable
-from difiisr_ros.export.facts import GraphFacts, GraphOptions
+from difiisr_ros.export.facts import GraphFacts
 from difiisr_ros.export.graph_file import read_graph_file
 from difiisr_ros.models.model_files import model_path
 from difiisr_ros.options import UpscaleOptions
@@ -142,11 +142,8 @@ class OpenCVBackend:
     def _check(
         self, num_steps: int, consistency: int, guidance: Guidance, *, exact: bool, scale: int
     ) -> None:
-        visual = "visual" if guidance.visual_scale > 0 else ""
-        projection = projection_of(exact=exact)
-        asked = GraphOptions(
-            num_steps, consistency, guidance=visual, projection=projection, scale=scale
-        )
+        how = num_steps, consistency, self.precision, guidance
+        asked = graph_of(*how, exact=exact, scale=scale)
         if not is_shipped(asked):
             raise BackendUnavailable(
                 f"the graph of model {self.model} for {in_words(asked)} has to be exported, "

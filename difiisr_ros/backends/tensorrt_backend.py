@@ -34,7 +34,7 @@ from difiisr_ros.backends.engine_file import EngineFile
 from difiisr_ros.backends.engine_maker import EngineMaker
 from difiisr_ros.backends.engine_run import LoadedEngine
 from difiisr_ros.backends.gpu import Gpu
-from difiisr_ros.backends.graph_inputs import camera_rows, projection_of
+from difiisr_ros.backends.graph_inputs import camera_rows, graph_of
 from difiisr_ros.backends.tensorrt_flavour import (
     DEFAULT_TARGETS,
     STANDARD,
@@ -182,16 +182,9 @@ class TensorRTBackend:
             OptionError: the engine file is of other options, and of which.
         """
         if self._file is not None:
-            self._file.check_options(
-                GraphOptions(
-                    options.num_steps,
-                    options.consistency,
-                    self.precision,
-                    "visual" if options.guidance.visual_scale > 0 else "",
-                    projection_of(exact=camera.is_reduced),
-                    options.scale,
-                )
-            )
+            how = options.num_steps, options.consistency, self.precision, options.guidance
+            asked = graph_of(*how, exact=camera.is_reduced, scale=options.scale)
+            self._file.check_options(asked)
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera: the engine of its projection is built."""
@@ -229,10 +222,8 @@ class TensorRTBackend:
             DeviceOutOfMemory: the device has no memory for it.
             Interrupted: the process was asked to stop while the engine was built.
         """
-        visual = "visual" if guidance.visual_scale > 0 else ""
-        options = GraphOptions(
-            num_steps, consistency, self.precision, visual, projection_of(exact=camera.exact), scale
-        )
+        how = num_steps, consistency, self.precision, guidance
+        options = graph_of(*how, exact=camera.exact, scale=scale)
         shape = (len(lr), *lr.shape[-2:])
         if self._loaded().gpu is None:
             return self._build_for(options, shape)

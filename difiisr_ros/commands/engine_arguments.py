@@ -24,7 +24,7 @@ from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
 from difiisr_ros.core.radiometry import RANGE_MODES
-from difiisr_ros.core.scale import SCALES
+from difiisr_ros.core.scale import SCALE, SCALES
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
@@ -58,13 +58,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
         "(nothing; noise estimated from each frame), or 'reduced' (frames reduced by "
         "antialiased bicubic)",
     )
-    group.add_argument(
-        "--scale",
-        type=int,
-        choices=SCALES,
-        default=default.scale,
-        help="how many times larger results are: 4, or 2 and 1, which are means of that",
-    )
+    add_scale_argument(group)
     group.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     group.add_argument(
         "--engine-file",
@@ -146,6 +140,17 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
             help="run what there is where backend, device or precision cannot be had, instead of "
             "ending with exit code 2",
         )
+
+
+def add_scale_argument(parser: argparse._ActionsContainer) -> None:
+    """Declare ``--scale``."""
+    parser.add_argument(
+        "--scale",
+        type=int,
+        choices=SCALES,
+        default=SCALE,
+        help="how many times larger results are: 4, or 2 and 1, which are means of that",
+    )
 
 
 def load_engine(args: argparse.Namespace, **options: Any) -> SuperResolver:

@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.commands.engine_arguments import add_scale_argument
 from difiisr_ros.commands.export_tensorrt import (
     add_tensorrt_arguments,
     build_engine,
     check_not_asked,
 )
-from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import PRECISIONS, PROJECTIONS, GraphOptions
 from difiisr_ros.io.write_stack import check_target
@@ -62,13 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="diffusion steps, unrolled",
     )
-    parser.add_argument(
-        "--scale",
-        type=int,
-        choices=SCALES,
-        default=default.scale,
-        help="how many times larger results are: 4, or 2 and 1, which are means of that",
-    )
+    add_scale_argument(parser)
     parser.add_argument(
         "--consistency",
         type=int,

@@ -22,11 +22,11 @@ from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import AUTO
+from difiisr_ros.backends.tensorrt_flavour import FLAVOURS, RTX, STANDARD
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import GraphOptions
 
 DEFAULT_SIZE = (160, 120)
-_BACKENDS = ("tensorrt", "tensorrt_rtx")
 
 
 def add_tensorrt_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_tensorrt_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--backend",
-        choices=_BACKENDS,
+        choices=FLAVOURS,
         help="tensorrt: the standard library, or TensorRT-RTX where that is not installed; "
         "tensorrt_rtx: that, which needs no GPU (default: tensorrt, or tensorrt_rtx with --target)",
     )
@@ -93,7 +93,7 @@ def build_engine(args: argparse.Namespace, options: GraphOptions) -> dict[str, A
         args.model,
         args.device,
         options.precision,
-        flavour=args.backend or _BACKENDS[bool(args.target)],
+        flavour=args.backend or (RTX if args.target else STANDARD),
         build_only=True,
         targets=args.target,
     )

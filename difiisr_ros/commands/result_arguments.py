@@ -20,7 +20,7 @@ import argparse
 from typing import Any
 
 from difiisr_ros.core.output_geometry import OUTPUT_FITS
-from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.options import UpscaleOptions, not_read
 
 
 def add_result_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,14 +58,12 @@ def result_arguments(args: argparse.Namespace) -> dict[str, Any]:
 
 def not_used(args: argparse.Namespace) -> str | None:
     """What was given and has no effect, in a sentence; None where everything has one."""
-    default = UpscaleOptions()
-    if any(args.output_size) and args.scale != default.scale:
-        return f"not used: --scale {args.scale}, which --output-size decides"
-    if args.output_fit != default.output_fit and not all(args.output_size):
-        return (
-            f"not used: --output-fit {args.output_fit}, which is for an --output-size of two sides"
-        )
-    return None
+    why = {
+        "scale": f"--scale {args.scale}, which --output-size decides",
+        "output_fit": f"--output-fit {args.output_fit}, which is for an --output-size of two sides",
+    }
+    name = not_read(args.scale, args.output_size, args.output_fit)
+    return None if name is None else f"not used: {why[name]}"
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -51,21 +51,23 @@ class ResultInfos:
     def of(self, topic: str, info: Any) -> Any:
         """What ``info`` on ``topic`` is for the results.
 
-        Before the first frame the bag is looked at for it; where it has none that can be used, the
-        size that the camera_info says counts.
+        Where an output size or a region makes it depend on the frames' size, the bag is looked at
+        for that before the first frame; where it has none that can be used, the size that the
+        camera_info says counts.
 
         Raises:
             FrameError: see :func:`difiisr_ros.messages.camera_info.result_camera_info`.
         """
-        if topic not in self._sizes:
-            self._sizes[topic] = self._first_size(topic) or (info.height, info.width)
-        height, width = self._sizes[topic]
-        crop, region = self._resolver.camera.crop, self._resolver.options.region
+        options, crop = self._resolver.options, self._resolver.camera.crop
+        given = info.height, info.width
+        if topic not in self._sizes and (any(options.output_size) or options.region):
+            self._sizes[topic] = self._first_size(topic) or given
+        height, width = self._sizes.get(topic, given)
         height, width = height - crop.top - crop.bottom, width - crop.left - crop.right
         if min(height, width) < 1:
             height = width = 1  # nothing is left of it, which is said below
-        geometry = self._resolver.geometry(height, width)
-        part = None if region is None else region.clipped(width, height)
+        wanted, geometry = self._resolver.view(height, width)
+        part = None if options.region is None else wanted
         return result_camera_info(info, geometry, part, self._convention, crop)
 
     def _first_size(self, topic: str) -> tuple[int, ...] | None:

@@ -153,10 +153,9 @@ def in_unit(result: np.ndarray, frame: np.ndarray, resolver: Any, unit: str) -> 
     if unit == COUNTS:
         return result
     camera = resolver.camera
-    picture, region = camera.crop.of(frame), resolver.options.region
-    geometry = resolver.geometry(*picture.shape)
-    shown = picture if region is None else region.clipped(*picture.shape[::-1]).of(picture)
-    missing = missing_mask(shown, camera.missing)
+    picture = camera.crop.of(frame)
+    wanted, geometry = resolver.view(*picture.shape)
+    missing = missing_mask(wanted.of(picture), camera.missing)
     placed = None if missing is None else geometry.place_mask(missing)
     return camera.temperatures.convert(result, unit, placed)
 

@@ -269,10 +269,9 @@ def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check, unit: st
 
 def _placement(image: np.ndarray, resolver: Any) -> Placement:
     """Where the pixels of a file's frame lie in its result."""
-    crop, region = resolver.camera.crop, resolver.options.region
-    x, y = (region.x, region.y) if region else (0, 0)
-    geometry = resolver.geometry(*crop.of(image).shape)
-    return geometry.placement((crop.left + x, crop.top + y))
+    crop = resolver.camera.crop
+    wanted, geometry = resolver.view(*crop.of(image).shape)
+    return geometry.placement((crop.left + wanted.x, crop.top + wanted.y))
 
 
 def upscale_stored(
@@ -312,17 +311,17 @@ def upscale_stored(
         result = to_stored(resolver.upscale(frame), image.dtype)
         return result if convert is None else convert(result)
     picture, gone = camera.crop.of(image), camera.crop.of(missing)
-    geometry, region = resolver.geometry(*picture.shape), resolver.options.region
-    part = region.clipped(*picture.shape[::-1]).of if region else np.asarray
+    wanted, geometry = resolver.view(*picture.shape)
     if gone.all():
-        same = geometry.place_values(part(picture))
-        return same if convert is None else convert(same, missing=geometry.place_mask(part(gone)))
+        same = geometry.place_values(wanted.of(picture))
+        placed = geometry.place_mask(wanted.of(gone))
+        return same if convert is None else convert(same, missing=placed)
     known = image.copy()
     known[missing] = picture[~gone][0]  # anything that can be computed with
     frame = to_computed(known, name)
     check(frame, known)
     result = to_stored(resolver.upscale(frame, missing=missing), image.dtype)
     if convert is not None:
-        return convert(result, missing=geometry.place_mask(part(gone)))
-    put_back(result, part(picture), part(gone), geometry)
+        return convert(result, missing=geometry.place_mask(wanted.of(gone)))
+    put_back(result, wanted.of(picture), wanted.of(gone), geometry)
     return result

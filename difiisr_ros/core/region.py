@@ -16,11 +16,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from difiisr_ros.errors import FrameError
+from difiisr_ros.errors import FrameError, OptionError
 
 ALIGN = 8  # networks and filters that fold see the same phase as in the whole frame
 QUANTUM = 32  # sides of what is run, so that few sizes occur while a region moves and grows
@@ -56,11 +57,17 @@ class Region:
         Raises:
             FrameError: nothing does.
         """
-        if self.x >= width or self.y >= height:
+        inside = self.common(Region(0, 0, width, height))
+        if inside is None:
             raise FrameError(f"the region {self} lies outside the frame of {width}x{height} pixels")
-        return Region(
-            self.x, self.y, min(self.width, width - self.x), min(self.height, height - self.y)
-        )
+        return inside
+
+    def common(self, other: Region) -> Region | None:
+        """What of it lies in another one; None where nothing does."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        right = min(self.x + self.width, other.x + other.width)
+        bottom = min(self.y + self.height, other.y + other.height)
+        return Region(x, y, right - x, bottom - y) if x < right and y < bottom else None
 
     def of(self, frame: np.ndarray) -> np.ndarray:
         """The region of a frame (... x H x W) that holds it; a view."""
@@ -83,6 +90,22 @@ class Region:
         x, w = _grown(self.x, self.width, width)
         y, h = _grown(self.y, self.height, height)
         return Region(x, y, w, h)
+
+
+def parse_region(numbers: Sequence[int]) -> Region | None:
+    """A region from x, y, width and height; None, the whole frame, where all of them are 0.
+
+    Raises:
+        OptionError: a side of 0 beside another number that is none, or a negative number.
+    """
+    if not any(numbers):
+        return None
+    try:
+        return Region(*numbers)
+    except FrameError as error:
+        raise OptionError(
+            f"roi is {list(numbers)}: {error}; four zeros are the whole frame"
+        ) from error
 
 
 def _grown(start: int, length: int, side: int) -> tuple[int, int]:

@@ -205,17 +205,18 @@ def _samples(tiff: Any, page: Any, dtype: np.dtype, name: str) -> np.ndarray:
         try:
             pixels = page.asarray()
         except (NotImplementedError, KeyError, ValueError) as error:
-            # What tifffile raises by itself: where a codec is missing, its message names the
-            # package that has it; else data and tags do not fit each other.
-            if "imagecodecs" not in str(error):
-                taken_apart = unpacked(tiff, page) if "unpacking" in str(error) else None
-                if taken_apart is not None:
-                    return taken_apart[..., None]
-                raise DataError(
-                    f"{name}: is truncated or damaged, it cannot be decoded as TIFF: "
-                    f"{_short(error)}"
-                ) from error
-            return _by_opencv(tiff, page, dtype, name, _short(error))
+            # tifffile's own, by whose words alone they are told apart. NotImplementedError: older
+            # releases unpack no 10 to 14 bits; KeyError, ValueError: a codec is missing, which the
+            # message names by its package; ValueError else: data and tags do not fit each other.
+            words = str(error)
+            if "imagecodecs" in words:
+                return _by_opencv(tiff, page, dtype, name, _short(error))
+            taken_apart = unpacked(tiff, page) if "unpacking" in words else None
+            if taken_apart is not None:
+                return taken_apart[..., None]
+            raise DataError(
+                f"{name}: is truncated or damaged, it cannot be decoded as TIFF: {_short(error)}"
+            ) from error
         except Exception as error:  # of a damaged file anything may come
             raise DataError(f"{name}: cannot be decoded as TIFF: {_short(error)}") from error
     if pixels.dtype == np.bool_:

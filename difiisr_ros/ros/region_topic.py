@@ -27,9 +27,10 @@ from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import RegionOfInterest
 
+from difiisr_ros.core.region import parse_region
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.qos import TopicEvents, explain_overrides, latched_qos
-from difiisr_ros.stream.region_choice import Notice, RegionChoice, parse_region
+from difiisr_ros.stream.region_choice import Notice, RegionChoice
 
 #: Durability among them, for trackers that do not latch.
 _OVERRIDABLE = (

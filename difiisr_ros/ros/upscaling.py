@@ -293,12 +293,12 @@ class Upscaler:
         camera, settings, output = frame.camera, self._settings, frame.output
         crop = self.engine.camera.crop
         height, width = crop.of(frame.pixels).shape
-        geometry = self.engine.geometry(height, width, frame.region)
+        wanted, geometry = self.engine.view(height, width, frame.region)
         shown = self._shown_range(frame, measured.value_range) if output.needs_range else None
         if settings.temperatures is None:
             array = to_output(result, output, shown)
         else:
-            array = self._temperatures(frame, result, geometry)
+            array = self._temperatures(frame, result, wanted, geometry)
         header = frame.arrival.message.header
         if settings.compressed:
             message = array_to_compressed(array, output.name, header)
@@ -315,14 +315,12 @@ class Upscaler:
             self._greet(frame, array, seconds, measured, region)
 
     def _temperatures(
-        self, frame: Frame, result: np.ndarray, geometry: OutputGeometry
+        self, frame: Frame, result: np.ndarray, wanted: Region, geometry: OutputGeometry
     ) -> np.ndarray:
         camera, settings = self.engine.camera, self._settings
         scale = settings.temperature_scale or camera.temperatures
         assert scale is not None and settings.temperatures is not None, "refused when set"
-        pixels = camera.crop.of(frame.pixels)
-        shown = pixels if frame.region is None else frame.region.of(pixels)
-        missing = missing_mask(shown, camera.missing)
+        missing = missing_mask(wanted.of(camera.crop.of(frame.pixels)), camera.missing)
         placed = None if missing is None else geometry.place_mask(missing)
         return scale.convert(result, settings.temperatures, placed)
 

@@ -36,14 +36,14 @@ from difiisr_ros.core.guidance import GRADIENTS, SCALE_LIMITS
 from difiisr_ros.core.missing import parse_missing
 from difiisr_ros.core.output_geometry import OUTPUT_FITS, check_output_size
 from difiisr_ros.core.radiometry import RANGE_MODES
+from difiisr_ros.core.region import parse_region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.core.temperature import TEMPERATURES
 from difiisr_ros.errors import OptionError
 from difiisr_ros.messages.camera_info import CONVENTIONS
-from difiisr_ros.options import LIMITS, UpscaleOptions
+from difiisr_ros.options import LIMITS, UpscaleOptions, not_read
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
-from difiisr_ros.stream.region_choice import parse_region
 
 #: A name that may be part of a topic's; or none, for topics without one.
 _CAMERA_NAME = r"([A-Za-z][A-Za-z0-9_]*)?"
@@ -490,12 +490,12 @@ def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str
 
 def not_used(values: Mapping[str, Any]) -> tuple[str, ...]:
     """What of the parameters was set and is not read, in words."""
-    sized = any(values["output_size"])
-    if sized and values["scale"] != BY_NAME["scale"].default:
-        return (f"scale {values['scale']}, because output_size decides it",)
-    if not sized and values["output_fit"] != BY_NAME["output_fit"].default:
-        return (f"output_fit {values['output_fit']}, because output_size is not set",)
-    return ()
+    size = tuple(values["output_size"])
+    name = not_read(values["scale"], size, values["output_fit"])
+    if name is None:
+        return ()
+    why = "decides it" if name == "scale" else "sets one side" if any(size) else "is not set"
+    return (f"{name} {values[name]}, because output_size {why}",)
 
 
 def camera_profile(values: Mapping[str, Any]) -> CameraProfile:

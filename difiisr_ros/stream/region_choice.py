@@ -21,30 +21,13 @@ goes on, or the whole frame where there was none. No ROS here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from difiisr_ros.core.crop import Crop
 from difiisr_ros.core.region import Region
-from difiisr_ros.errors import FrameError, OptionError
 
 Notice = Callable[[str, str], None]
 """Called with a cause, as diagnostics count it, and words."""
-
-
-def parse_region(numbers: Sequence[int]) -> Region | None:
-    """A region from x, y, width and height; None, the whole frame, where all of them are 0.
-
-    Raises:
-        OptionError: a side of 0 beside another number that is none.
-    """
-    if not any(numbers):
-        return None
-    try:
-        return Region(*numbers)
-    except FrameError as error:
-        raise OptionError(
-            f"roi is {list(numbers)}: {error}; four zeros are the whole frame"
-        ) from error
 
 
 class RegionChoice:
@@ -74,13 +57,13 @@ class RegionChoice:
             None where it is all that the crop leaves.
         """
         asked, left = self._asked, _left_of(height, width, crop)
-        fitting = None if asked is None else _common(asked, left)
+        fitting = None if asked is None else asked.common(left)
         if asked is None or fitting is not None:
             self._used = asked
             if asked != fitting:
                 notice("roi_clipped", f"the region {asked} is clipped to {fitting}{_about(left)}")
         else:
-            before = None if self._used is None else _common(self._used, left)
+            before = None if self._used is None else self._used.common(left)
             instead = "the whole frame" if before is None else f"{before}, as before,"
             notice(
                 "roi_outside",
@@ -112,14 +95,6 @@ def _left_of(height: int, width: int, crop: Crop) -> Region:
     return Region(
         crop.left, crop.top, width - crop.left - crop.right, height - crop.top - crop.bottom
     )
-
-
-def _common(region: Region, left: Region) -> Region | None:
-    """What of a region lies in what the crop leaves; None where nothing does."""
-    x, y = max(region.x, left.x), max(region.y, left.y)
-    right = min(region.x + region.width, left.x + left.width)
-    bottom = min(region.y + region.height, left.y + left.height)
-    return Region(x, y, right - x, bottom - y) if x < right and y < bottom else None
 
 
 def _about(left: Region) -> str:

@@ -20,10 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from difiisr_ros.core.region import Region
+from difiisr_ros.core.region import Region, parse_region
 from difiisr_ros.core.temperature import TemperatureScale
 from difiisr_ros.stream.parameter_table import SAME, engine_options, not_used
-from difiisr_ros.stream.region_choice import parse_region
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Old:
     """As in Ubuntu 22.04's release."""
 
     def write(self, data, compression=None, resolution=None, metadata=None):
-        raise NotImplementedError
+        """Never called: the release is told by its arguments."""
 
 
 class New:
@@ -48,7 +48,7 @@ class New:
 
     def write(self, data, compression=None, compressionargs=None, resolution=None,
               resolutionunit=None, metadata=None):  # fmt: skip
-        raise NotImplementedError
+        """Never called: the release is told by its arguments."""
 
 
 def test_an_older_release_gets_them_in_its_own_way(monkeypatch):

@@ -145,6 +145,10 @@ def test_sizes_and_regions_are_checked_together():
         ({"output_size": [640, 480], "output_fit": "crop"}, ()),
         ({"scale": 2, "output_size": [640, 0]}, ("scale 2, because output_size decides it",)),
         ({"output_fit": "crop"}, ("output_fit crop, because output_size is not set",)),
+        (
+            {"output_fit": "crop", "output_size": [640, 0]},
+            ("output_fit crop, because output_size sets one side",),
+        ),
     ],
 )
 def test_what_is_set_and_not_read_is_named(values, words):

@@ -19,12 +19,11 @@ from __future__ import annotations
 import pytest
 
 from difiisr_ros.core.crop import NO_CROP, Crop
-from difiisr_ros.core.region import Region
+from difiisr_ros.core.region import Region, parse_region
 from difiisr_ros.errors import OptionError
 from difiisr_ros.stream.region_choice import (
     RegionChoice,
     in_camera_pixels,
-    parse_region,
     region_in,
 )
 
