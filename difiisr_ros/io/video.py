@@ -79,13 +79,24 @@ def open_video(path: Path, options: ReadOptions) -> Stack:
             raise DataError(f"{name}: frame {index + 1} of {count} cannot be decoded")
         if kind is None:
             return one_channel(image[..., ::-1], name, unused)
+        if kind == np.uint8 and image.ndim == 3:  # by OpenCV before 4.6: three times the same
+            image = np.ascontiguousarray(image[..., 0])
         if image.ndim != 2 or image.dtype != kind:
-            raise DataError(f"{name}: says gray {np.dtype(kind)}, and was decoded as {image.dtype}")
+            raise DataError(
+                f"{name}: says gray {np.dtype(kind)}, and this OpenCV ({_opencv()}) decodes it as "
+                f"{image.dtype} {image.shape}; 4.6 and newer leave it as it is"
+            )
         return image
 
     stack = Stack(name, "VIDEO", [Part(count, flat=count == 1)], read, unused)
     stack.closing.callback(lambda: state["capture"].release() if "capture" in state else None)
     return stack
+
+
+def _opencv() -> str:
+    import cv2
+
+    return str(cv2.__version__)
 
 
 def _size(capture: Any) -> tuple[int, int]:

@@ -175,6 +175,7 @@ def test_work_of_another_scale_has_another_result_to_write(scale):
 
 
 def test_the_command_measures_at_a_scale(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("torch", reason="times the torch backend")
     from difiisr_ros.commands import bench
 
     asked = []
