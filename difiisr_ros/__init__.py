@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from difiisr_ros.core.camera_profile import CameraProfile
     from difiisr_ros.core.region import Region
     from difiisr_ros.pipeline import SuperResolver
+    from difiisr_ros.stream_memory import StreamMemory
 
 wait_politely()
 bound_primitive_cache()
-__all__ = ["CameraProfile", "Region", "SuperResolver", "__version__"]
+__all__ = ["CameraProfile", "Region", "StreamMemory", "SuperResolver", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -50,6 +51,10 @@ def __getattr__(name: str) -> Any:
         from difiisr_ros.core.region import Region
 
         return Region
+    if name == "StreamMemory":
+        from difiisr_ros.stream_memory import StreamMemory
+
+        return StreamMemory
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -20,6 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from difiisr_ros.backends.base import Backend
@@ -34,6 +35,16 @@ from difiisr_ros.core.tiling import upscale_tiled
 from difiisr_ros.options import UpscaleOptions
 
 _NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Where the result is to be another one, of the same pixels: see ``Remembered.alone``."""
+
+    share: np.ndarray
+    """H x W of the region that is run, float32: 0 the result as it is, 1 the other one."""
+    camera: Conditions
+    """What that one is told."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,8 @@ class Work:
     """What of the whole frames is to come out."""
     geometry: OutputGeometry
     """How that becomes the result."""
+    alone: Sequence[Alone | None]
+    """Of each frame."""
 
     def part(self, which: slice) -> Work:
         """Some of the frames."""
@@ -64,6 +77,7 @@ class Work:
             lr=self.lr[which],
             value_ranges=self.value_ranges[which],
             camera=self.camera.part(which),
+            alone=self.alone[which],
         )
 
 
@@ -85,6 +99,9 @@ class FrameRunner:
             scale = work.geometry.scale
             how = steps, options.consistency, options.guidance, work.camera, scale
             sr = backend.run(work.lr, noise, *how)
+            for i, alone in enumerate(work.alone):
+                if alone is not None:
+                    self._mix(sr[i, 0], backend, work.part(slice(i, i + 1)), steps, options)
             return [
                 _finished(frame[0], work, value_range)
                 for frame, value_range in zip(sr, work.value_ranges)
@@ -101,8 +118,13 @@ class FrameRunner:
         def run(rows: slice, columns: slice) -> np.ndarray:
             noise = noise_field(options.seed, whole, count, _window(work.run, rows, columns))
             tile = work.lr[:, :, rows, columns]
-            how = steps, options.consistency, options.guidance, work.camera, scale
-            return backend.run(tile, noise, *how)[0, 0]
+            how = steps, options.consistency, options.guidance
+            sr = backend.run(tile, noise, *how, work.camera, scale)[0, 0]
+            (alone,) = work.alone
+            if alone is not None and (share := alone.share[rows, columns]).any():
+                other = backend.run(tile, noise, *how, alone.camera, scale)[0, 0]
+                _mix(sr, other, share, scale)
+            return sr
 
         blended = upscale_tiled(
             run, work.lr.shape[-2:], options.tile_size, options.tile_overlap, scale
@@ -111,6 +133,30 @@ class FrameRunner:
             return _row_by_row(blended, work)
         sr = np.concatenate([rows for _, rows in blended])
         return _finished(sr, work, work.value_ranges[0])
+
+    def _mix(
+        self, sr: np.ndarray, backend: Backend, work: Work, steps: int, options: UpscaleOptions
+    ) -> None:
+        """Run where a frame stands alone again, and write that into its result."""
+        (alone,) = work.alone
+        assert alone is not None
+        height, width = alone.share.shape
+        box = _box(alone.share)
+        part = box.with_margin(width, height)
+        first = replace(
+            work, run=Region(work.run.x + part.x, work.run.y + part.y, part.width, part.height)
+        )
+        lr = np.ascontiguousarray(part.of(work.lr))
+        noise = self._noise_of(backend, replace(first, lr=lr), options.seed, steps)
+        scale = work.geometry.scale
+        how = steps, options.consistency, options.guidance, alone.camera, scale
+        other = backend.run(lr, noise, *how)[0, 0]
+        _mix(
+            box.times(scale).of(sr),
+            box.within(part).times(scale).of(other),
+            box.of(alone.share),
+            scale,
+        )
 
     def _noise_of(self, backend: Backend, work: Work, seed: int, steps: int) -> np.ndarray:
         """The noise images of what is run: the same part of the whole frame's at any region."""
@@ -126,6 +172,20 @@ class FrameRunner:
         if work.lr.shape[-2:] == work.whole:
             return noise
         return np.ascontiguousarray(work.run.times(SCALE).of(noise))
+
+
+def _box(share: np.ndarray) -> Region:
+    """The least rectangle that holds all that is not 0."""
+    rows, columns = np.flatnonzero(share.any(axis=1)), np.flatnonzero(share.any(axis=0))
+    x, y = int(columns[0]), int(rows[0])
+    return Region(x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y)
+
+
+def _mix(sr: np.ndarray, other: np.ndarray, share: np.ndarray, scale: int) -> None:
+    """Write a share of another result into one, sH x sW; the share is H x W."""
+    height, width = share.shape
+    size = (scale * width, scale * height)
+    sr += cv2.resize(share, size, interpolation=cv2.INTER_LINEAR) * (other - sr)
 
 
 def _window(run: Region, rows: slice, columns: slice) -> tuple[slice, slice]:

@@ -37,13 +37,14 @@ from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, FrameMeasurement, noise_to_tell
 from difiisr_ros.core.output_geometry import OutputGeometry, plan
 from difiisr_ros.core.radiometry import ValueRange
-from difiisr_ros.core.reading import read
+from difiisr_ros.core.reading import Reading, read
 from difiisr_ros.core.region import Region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
-from difiisr_ros.frame_runner import FrameRunner, Work
+from difiisr_ros.frame_runner import Alone, FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.stream_memory import Remembered, StreamMemory, Telling
 
 _logger = logging.getLogger(__name__)
 
@@ -294,6 +295,7 @@ class SuperResolver:
         camera: CameraProfile | None = None,
         missing: np.ndarray | None = None,
         region: Region | None = None,
+        memory: StreamMemory | None = None,
     ) -> np.ndarray:
         """Super-resolve one frame.
 
@@ -307,6 +309,8 @@ class SuperResolver:
                 upscaled, instead of the option ``roi``; what of it lies outside is left out. Range
                 and noise are the whole frame's, so that the result is the same part of the whole
                 one.
+            memory: what is remembered of the camera's frames before this one, which is added to
+                it; None: the frame is looked at by itself.
 
         Returns:
             The result that :meth:`geometry` tells of, of the same dtype, C-contiguous: 4H x 4W
@@ -317,7 +321,8 @@ class SuperResolver:
         """
         ranges = None if value_range is None else [value_range]
         masks = None if missing is None else [missing]
-        return self.upscale_batch([frame], ranges, camera, masks, region)[0]
+        memories = None if memory is None else [memory]
+        return self.upscale_batch([frame], ranges, camera, masks, region, memories)[0]
 
     def geometry(self, height: int, width: int, region: Region | None = None) -> OutputGeometry:
         """Size of the result of a frame, or of a region of it, and where its pixels lie there.
@@ -337,6 +342,22 @@ class SuperResolver:
         """What of a frame its result shows, and how: :meth:`geometry`; arguments as there."""
         return self._view(height, width, region, self._options)
 
+    def remember(
+        self,
+        frame: np.ndarray,
+        memory: StreamMemory,
+        camera: CameraProfile | None = None,
+        missing: np.ndarray | None = None,
+    ) -> None:
+        """Add a frame to the memory of its stream without upscaling it; see :meth:`upscale`.
+
+        Raises:
+            FrameError: the frame cannot be used; says why.
+        """
+        radiometry.check_frame(frame)
+        camera = camera or self.camera
+        memory.take(read(frame, camera, missing), camera)
+
     def _view(
         self, height: int, width: int, region: Region | None, options: UpscaleOptions
     ) -> tuple[Region, OutputGeometry]:
@@ -355,10 +376,12 @@ class SuperResolver:
         camera: CameraProfile | None = None,
         missing: Sequence[np.ndarray | None] | None = None,
         region: Region | None = None,
+        memories: Sequence[StreamMemory | None] | None = None,
     ) -> list[np.ndarray]:
         """Super-resolve frames of one shape and dtype in one forward pass.
 
-        Each result equals that of :meth:`upscale` up to the backend's rounding.
+        Each result equals that of :meth:`upscale` up to the backend's rounding. ``memories`` are
+        of the cameras that the frames are of, all different, None for a frame by itself.
 
         Raises:
             FrameError: no frames, different shapes or dtypes, or a frame that cannot be used.
@@ -371,40 +394,50 @@ class SuperResolver:
             )
         camera = camera or self.camera
         mode, low, high = options.range_mode, options.range_min, options.range_max
-        readings, measurements = [], []
+        readings, scenes, tellings, measurements = [], [], [], []
         for i, frame in enumerate(frames):
             reading = read(frame, camera, None if missing is None else missing[i])
+            look = _look(reading, camera, None if memories is None else memories[i])
             if value_ranges is None:
                 value_range = radiometry.measure_range(
-                    reading.scene, mode, low, high, is_integer=reading.is_integer
+                    look.scene, mode, low, high, is_integer=reading.is_integer
                 )
             else:
                 value_range = radiometry.check_fixed_range(*value_ranges[i])
-            noise = noise_to_tell(reading, camera)
-            measurements.append(FrameMeasurement(value_range, noise, camera))
+            telling = look.tell(value_range[1] - value_range[0])
+            measurements.append(
+                FrameMeasurement(value_range, telling.noise, camera, telling.frames, telling.still)
+            )
             readings.append(reading)
+            scenes.append(look.scene)
+            tellings.append(telling)
         height, width = readings[0].scene.shape
         wanted, geometry = self._view(height, width, region, options)
         whole = Region(0, 0, width, height)
         run = whole if wanted == whole else wanted.with_margin(width, height)
         self._check_size(run, options)
         normalised = [
-            radiometry.normalize(run.of(reading.scene), measured.value_range)
-            for reading, measured in zip(readings, measurements)
+            radiometry.normalize(run.of(scene), measured.value_range)
+            for scene, measured in zip(scenes, measurements)
         ]
-        conditions = Conditions.of(
-            camera, [measured.noise_share for measured in measurements], options.overshoot
-        )
+
+        def told(shares: list[float]) -> Conditions:
+            return Conditions.of(camera, shares, options.overshoot)
+
         with self._lock:
             work = Work(
                 np.stack(normalised)[:, None],
                 frames[0].dtype,
                 [measured.value_range for measured in measurements],
-                conditions,
+                told([measured.noise_share for measured in measurements]),
                 (height, width),
                 run,
                 wanted,
                 geometry,
+                [
+                    _alone(telling, measured.value_range, run, told)
+                    for telling, measured in zip(tellings, measurements)
+                ],
             )
             results = self._run_where_it_fits(work, options)
             self.measurements = tuple(measurements)
@@ -458,3 +491,24 @@ class SuperResolver:
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._runner.forget()
+
+
+def _look(reading: Reading, camera: CameraProfile, memory: StreamMemory | None) -> Remembered:
+    """The frame by itself, or with those before it."""
+    if memory is None:
+        return Remembered(reading.scene, noise_to_tell(reading, camera))
+    return memory.take(reading, camera)
+
+
+def _alone(
+    telling: Telling,
+    value_range: ValueRange,
+    run: Region,
+    told: Callable[[list[float]], Conditions],
+) -> Alone | None:
+    """Where what is run is to be told the noise of one frame; None: nowhere."""
+    if telling.alone is None:
+        return None
+    share = run.of(telling.alone)
+    low, high = value_range
+    return Alone(share, told([telling.noise_alone / (high - low)])) if share.any() else None

@@ -28,6 +28,7 @@ from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
+from difiisr_ros.commands.stream_arguments import add_stream_argument, memory_options
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.lab.evaluation.export import write_csv, write_json
@@ -113,6 +114,7 @@ def _add_frame_arguments(parser: argparse.ArgumentParser) -> None:
         help="the frames of a folder are consecutive frames of one camera, as those of a bag are: "
         "measures flicker, and lets intervals know that neighbours are alike",
     )
+    add_stream_argument(group)
     group.add_argument("--every", type=int, default=1, metavar="N", help="take every n-th frame")
     group.add_argument("--limit", type=int, metavar="N", help="take at most N frames of a camera")
     add_strict_argument(group)
@@ -295,6 +297,7 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
             engine=tuple(sorted(engine.items())),
             compare=tuple(args.compare),
             results=tuple(map(_recorded, args.results)),
+            memory=memory_options(args),
         ),
         metrics=tuple(args.metrics),
         value_range=args.data_range,
@@ -317,7 +320,7 @@ def _frame_options(args: argparse.Namespace) -> StreamOptions:
         noise_percent=args.noise,
         seed=args.degradation_seed,
         no_reference=args.no_reference,
-        sequence=args.sequence,
+        sequence=args.sequence or bool(args.stream),
         topics=tuple(dict.fromkeys(args.topic)),
         reference_topic=args.reference_topic,
         match_tolerance_s=args.match_tolerance,

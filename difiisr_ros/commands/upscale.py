@@ -34,6 +34,11 @@ from difiisr_ros.commands.result_arguments import (
     not_used,
     result_arguments,
 )
+from difiisr_ros.commands.stream_arguments import (
+    StreamMemories,
+    add_stream_argument,
+    memory_options,
+)
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
 from difiisr_ros.commands.upscale_files import Job, plan_files, upscale_files
@@ -68,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
     )
+    add_stream_argument(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
     parser.add_argument(
         "--strict", action="store_true",
@@ -137,10 +143,16 @@ def run(args: argparse.Namespace) -> int:
     outcome = Outcome()
     jobs: list[Job] = []
     camera = camera_of(args)
+    memories = StreamMemories(memory_options(args))
     ending = args.output.suffix.lower()
     options = ReadOptions(
         args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order, camera.temperatures
     )
+    if args.stream and args.skip_existing:
+        raise OptionError(
+            "--skip-existing is not for --stream, where a result depends on the frames before; "
+            "--overwrite makes all of them anew"
+        )
     if bag or ending in BAGS:
         _refuse_what_is_for_files(args)
         if not args.input.exists():
@@ -168,9 +180,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         started = time.perf_counter()
         if bag and ending in FILES:
-            bag_to_files(args.input, args.output, resolver, outcome, args.topic, args.unit)
+            bag_to_files(
+                args.input, args.output, resolver, outcome, args.topic, args.unit, memories
+            )
         elif not bag and ending in BAGS:
-            files_to_bag(args.input, args.output, resolver, outcome, args.rate, options)
+            files_to_bag(args.input, args.output, resolver, outcome, args.rate, options, memories)
         elif bag:
             upscale_bag(
                 args.input,
@@ -182,9 +196,10 @@ def run(args: argparse.Namespace) -> int:
                 convention=args.camera_info_convention,
                 storage=args.storage,
                 unit=args.unit,
+                memories=memories,
             )
         else:
-            upscale_files(jobs, resolver, options, outcome)
+            upscale_files(jobs, resolver, options, outcome, memories)
         seconds = time.perf_counter() - started
         info = resolver.info  # what has run, also where it changed on the way
     finally:
@@ -252,6 +267,7 @@ def _report(
             "consistency": args.consistency,
             "range_mode": args.range_mode,
             "unit": args.unit,
+            "stream": args.stream,
         },
     }
 

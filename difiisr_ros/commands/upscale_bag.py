@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from difiisr_ros.commands.result_infos import ResultInfos
+from difiisr_ros.commands.stream_arguments import NO_MEMORIES, StreamMemories
 from difiisr_ros.core.missing import missing_mask
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
@@ -39,6 +40,7 @@ from difiisr_ros.io.recorded_results import sort_topics
 from difiisr_ros.io.stack import COUNTS
 from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.messages.write import output_format, to_output
+from difiisr_ros.stream_memory import StreamMemory
 
 STORAGES = ("mcap", "sqlite3")
 
@@ -73,6 +75,7 @@ def upscale_bag(
     convention: str = "pixel_center",
     storage: str | None = None,
     unit: str = COUNTS,
+    memories: StreamMemories = NO_MEMORIES,
 ) -> None:
     """Copy a bag and add the super-resolved images and their camera_info.
 
@@ -89,6 +92,7 @@ def upscale_bag(
         convention: Of :func:`difiisr_ros.messages.camera_info.scale_camera_info`.
         storage: ``mcap``, ``sqlite3``, or None for the source's.
         unit: of the results: see :func:`in_unit`.
+        memories: of the topics' frames before one.
 
     Raises:
         DataError: The source cannot be read, has no such topic or has results already, or the
@@ -120,7 +124,8 @@ def upscale_bag(
                             record = reader.read_image(connection, log_time, data)
                             checks[topic](record)
                             of_results.frame(topic, record.frame)
-                            pixels, encoding = _upscale(record, resolver, unit)
+                            memory = memories.of(topic)
+                            pixels, encoding = _upscale(record, resolver, unit, memory)
                         elif topic in infos and kind == CAMERA_INFO:
                             info = reader.deserialize(connection, data)
                             scaled = of_results.of(topic, info)
@@ -160,9 +165,12 @@ def in_unit(result: np.ndarray, frame: np.ndarray, resolver: Any, unit: str) -> 
     return camera.temperatures.convert(result, unit, placed)
 
 
-def _upscale(record: ImageRecord, resolver: Any, unit: str) -> tuple[np.ndarray, str]:
+def _upscale(
+    record: ImageRecord, resolver: Any, unit: str, memory: StreamMemory | None
+) -> tuple[np.ndarray, str]:
     """The result and its encoding: that of its message, or temperatures."""
-    result = in_unit(resolver.upscale(record.frame), record.frame, resolver, unit)
+    result = resolver.upscale(record.frame, memory=memory)
+    result = in_unit(result, record.frame, resolver, unit)
     if unit != COUNTS:
         return result, "32FC1"
     output = output_format(record.format.encoding, "same")

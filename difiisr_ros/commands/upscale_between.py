@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.commands.outcome import Outcome
+from difiisr_ros.commands.stream_arguments import NO_MEMORIES, StreamMemories
 from difiisr_ros.commands.upscale_bag import camera_topics, in_unit
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.bags import BagReader, BagWriter
@@ -57,6 +58,7 @@ def bag_to_files(
     outcome: Outcome,
     topics: Sequence[str] | None,
     unit: str = COUNTS,
+    memories: StreamMemories = NO_MEMORIES,
 ) -> None:
     """Write the results of a bag's topic as ``NAME_<seconds>_<nanoseconds>.png`` beside OUT's name.
 
@@ -78,12 +80,14 @@ def bag_to_files(
     }
     with BagReader(source, salvage=True, **how) as reader:
         topic = _one_topic(reader, topics, outcome)
+        memory = memories.of(topic)
         records = reader.read_images(topic, on_error=failed)
         for record in tqdm(records, total=reader.count(topic), unit="frame", disable=None):
             stamp = record.message.header.stamp
             name = f"{target.stem}_{stamp.sec:010d}_{stamp.nanosec:09d}{target.suffix}"
             try:
-                result = in_unit(resolver.upscale(record.frame), record.frame, resolver, unit)
+                result = resolver.upscale(record.frame, memory=memory)
+                result = in_unit(result, record.frame, resolver, unit)
             except BackendUnavailable:  # no fault of the message
                 raise
             except DifiisrError as error:
@@ -118,6 +122,7 @@ def files_to_bag(
     outcome: Outcome,
     rate: float,
     options: ReadOptions,
+    memories: StreamMemories = NO_MEMORIES,
 ) -> None:
     """Write frames and results as a new bag, on ``/image_raw`` and ``/sr/image_raw``.
 
@@ -138,7 +143,7 @@ def files_to_bag(
             if found := _STAMP.search(frame.name):
                 stamp = int(found[1]) * 10**9 + int(found[2])
             try:
-                result = resolver.upscale(frame.image)
+                result = resolver.upscale(frame.image, memory=memories.of(INPUT))
             except BackendUnavailable:  # no fault of the file
                 raise
             except DifiisrError as error:

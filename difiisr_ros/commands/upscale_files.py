@@ -26,6 +26,7 @@ import numpy as np
 
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.preview import preview_of, write_preview
+from difiisr_ros.commands.stream_arguments import NO_MEMORIES, StreamMemories
 from difiisr_ros.core.missing import missing_mask, put_back
 from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.core.output_geometry import AS_IT_IS, Placement
@@ -40,6 +41,7 @@ from difiisr_ros.io.tiff_tags import in_temperatures
 from difiisr_ros.io.video import VIDEO_SUFFIXES
 from difiisr_ros.io.write_stack import STACK_SUFFIXES, check_target, writing
 from difiisr_ros.messages.jpeg import parse_jpeg
+from difiisr_ros.stream_memory import StreamMemory
 
 #: Endings that a result keeps.
 _KEPT = (".png", *STACK_SUFFIXES)
@@ -196,10 +198,17 @@ def _ending(path: Path, options: ReadOptions) -> str:
     return _OTHERS.get(suffix, ".png")
 
 
-def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome: Outcome) -> None:
+def upscale_files(
+    jobs: list[Job],
+    resolver: Any,
+    options: ReadOptions,
+    outcome: Outcome,
+    memories: StreamMemories = NO_MEMORIES,
+) -> None:
     """Upscale file by file, one frame in memory at a time.
 
-    A file that cannot be used is left out, as a whole, and noted in ``outcome``.
+    A file that cannot be used is left out, as a whole, and noted in ``outcome``. Where something
+    is remembered, the frames of a folder follow each other in time, and those of a file of several.
 
     Raises:
         DataError: The only file cannot be used.
@@ -214,10 +223,17 @@ def upscale_files(jobs: list[Job], resolver: Any, options: ReadOptions, outcome:
         for oddity in frames.look(frame, stack.order, stored):
             outcome.notice(f"{stack.name}: {oddity.words} (said once)")
 
+    newest: Path | None = None
     for job in tqdm(jobs, unit="file", disable=True if len(jobs) == 1 else None):
         try:
             with open_stack(job.source, options) as stack:
-                done = _upscale_stack(stack, job, resolver, check, options.unit)
+                several = stack.count > 1
+                stream = job.source if several else job.source.parent
+                if stream != newest:
+                    memories.forget()
+                    newest = stream
+                memory = memories.of(stream)
+                done = _upscale_stack(stack, job, resolver, check, options.unit, memory)
                 if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
                     stack.unused.append("TIFF's tags, which only a TIFF holds")
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
@@ -245,7 +261,9 @@ def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:
     return kind(text if str(source) in text else f"{source}: {text}")
 
 
-def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check, unit: str) -> int:
+def _upscale_stack(
+    stack: Stack, job: Job, resolver: Any, check: Check, unit: str, memory: StreamMemory | None
+) -> int:
     placement = AS_IT_IS
     convert = None if stack.scale is None else partial(stack.scale.convert, unit=unit)
 
@@ -259,7 +277,9 @@ def _upscale_stack(stack: Stack, job: Job, resolver: Any, check: Check, unit: st
         for image in stack.frames():
             checked = partial(check, stack)
             placement = _placement(image, resolver)
-            result = upscale_stored(image, stack.name, stack.nodata, resolver, checked, convert)
+            result = upscale_stored(
+                image, stack.name, stack.nodata, resolver, checked, convert, memory
+            )
             write(result)
             first = result if first is None else first
     if job.preview is not None and first is not None and first.dtype != np.uint8:
@@ -281,6 +301,7 @@ def upscale_stored(
     resolver: Any,
     check: Callable[[np.ndarray, np.ndarray], None] = lambda frame, stored: None,
     convert: Callable[..., np.ndarray] | None = None,
+    memory: StreamMemory | None = None,
 ) -> np.ndarray:
     """Upscale a frame of any type of number, in that type.
 
@@ -293,6 +314,7 @@ def upscale_stored(
         check: Looks at the frame that is upscaled, and at what was stored.
         convert: Makes temperatures of a result and ``missing``, the mask of the frame's pixels
             without a measurement, or None.
+        memory: Of the frames before it; None: it is looked at by itself.
 
     Returns:
         What ``resolver.geometry`` says of what the profile's crop leaves; where that is nothing but
@@ -308,7 +330,7 @@ def upscale_stored(
     if missing is None:
         frame = to_computed(image, name)
         check(frame, image)
-        result = to_stored(resolver.upscale(frame), image.dtype)
+        result = to_stored(resolver.upscale(frame, memory=memory), image.dtype)
         return result if convert is None else convert(result)
     picture, gone = camera.crop.of(image), camera.crop.of(missing)
     wanted, geometry = resolver.view(*picture.shape)
@@ -320,7 +342,7 @@ def upscale_stored(
     known[missing] = picture[~gone][0]  # anything that can be computed with
     frame = to_computed(known, name)
     check(frame, known)
-    result = to_stored(resolver.upscale(frame, missing=missing), image.dtype)
+    result = to_stored(resolver.upscale(frame, missing=missing, memory=memory), image.dtype)
     if convert is not None:
         return convert(result, missing=geometry.place_mask(wanted.of(gone)))
     put_back(result, wanted.of(picture), wanted.of(gone), geometry)

@@ -89,10 +89,18 @@ def noise_to_tell(reading: Reading, profile: CameraProfile) -> float:
     The profile's, or estimated from the frame where the camera's is not known; 0 where there is no
     camera (``reduced``).
     """
+    return with_rounding(estimated_noise(reading, profile), reading)
+
+
+def estimated_noise(reading: Reading, profile: CameraProfile) -> float:
+    """The same without what rounding adds."""
     if profile.is_reduced:
-        noise = 0.0
-    else:
-        noise = estimate_noise(reading.scene) if profile.noise is None else profile.noise
+        return 0.0
+    return estimate_noise(reading.scene) if profile.noise is None else profile.noise
+
+
+def with_rounding(noise: float, reading: Reading) -> float:
+    """White noise with what rounding to whole counts adds, where a frame was rounded."""
     return float(np.hypot(noise, _ROUNDING)) if reading.is_integer else noise
 
 
@@ -105,6 +113,10 @@ class FrameMeasurement:
     noise: float
     """Standard deviation of its white noise, counts; of reduced frames rounding's alone."""
     camera: CameraProfile
+    frames: float = 1.0
+    """How many frames it was averaged from where the scene stands still."""
+    still: float = 0.0
+    """Share of its pixels that did; 0 where no stream is remembered."""
 
     @property
     def noise_share(self) -> float:

@@ -48,6 +48,7 @@ from difiisr_ros.ros.region_topic import RegionTopic
 from difiisr_ros.stream.frame_slot import FrameSlots
 from difiisr_ros.stream.shutter import ShutterWatch
 from difiisr_ros.stream.statistics import StreamStatistics, Throttle
+from difiisr_ros.stream_memory import StreamMemory
 
 #: camera_info messages kept to find the one with the image's stamp, which may arrive after it.
 _INFOS_KEPT = 16
@@ -104,6 +105,9 @@ class CameraStream:
         self.statistics = StreamStatistics()
         self.smoother = RangeSmoother(0.0)
         self.shutter = ShutterWatch()
+        #: Of the frames before the newest; the worker's.
+        self.memory = StreamMemory()
+        self._remembered_stamp = (0, 0)
         #: The last result and what it shows, to be published again while the shutter is closed.
         self.last: tuple[Image | CompressedImage, View] | None = None
         self.complaints = Throttle()
@@ -219,6 +223,8 @@ class CameraStream:
         self.smoother.reset()
         self.statistics.forget_oddities()
         self.shutter.reset()
+        self.memory.reset()
+        self._remembered_stamp = (0, 0)
         self.last = None
         self.greeted = False
 
@@ -287,6 +293,14 @@ class CameraStream:
                 self.statistics.displaced(displaced)
 
         return store
+
+    def memory_for(self, stamp: Any) -> StreamMemory:
+        """The memory, for a frame of this stamp: empty where time has gone back, as a bag that
+        starts over is to give what it gave the first time."""
+        before, self._remembered_stamp = self._remembered_stamp, (stamp.sec, stamp.nanosec)
+        if self._remembered_stamp < before:
+            self.memory.reset()
+        return self.memory
 
     def _notice_stamp(self, stamp: Any) -> None:
         """Stamps that go back are a bag that starts over, or a driver that has; they are used."""

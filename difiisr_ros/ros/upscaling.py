@@ -47,6 +47,7 @@ from difiisr_ros.stream.deadline import DeadlineController
 from difiisr_ros.stream.parameter_table import HOLD, PASS, camera_profile, engine_options
 from difiisr_ros.stream.region_choice import in_camera_pixels, region_in
 from difiisr_ros.stream.settings import StreamSettings
+from difiisr_ros.stream_memory import MemoryOptions, StreamMemory
 
 if TYPE_CHECKING:
     from difiisr_ros.pipeline import SuperResolver
@@ -69,6 +70,8 @@ class Frame:
     """Whether it shows the camera's closed shutter."""
     region: Region | None
     """What of it is upscaled, in the pixels that the crop leaves; None: all."""
+    memory: StreamMemory | None
+    """Of the frames before it; None: it is looked at by itself."""
     latency: float | None = None
     """Seconds from its arrival to its publication; None if it has not been published."""
 
@@ -100,6 +103,7 @@ class Upscaler:
         self._checks = {name: FrameCheck(engine.camera) for name in cameras}
         self._not_used: tuple[str, ...] = ()
         self._ask_region(settings.region)
+        self._use_stream(settings.stream)
 
     @classmethod
     def load(
@@ -176,6 +180,7 @@ class Upscaler:
         before, self._settings = self._settings, settings
         if settings.region != before.region:
             self._ask_region(settings.region)
+        self._use_stream(settings.stream)
         if settings.not_used != self._not_used:
             self._not_used = settings.not_used
             for words in settings.not_used:
@@ -188,6 +193,10 @@ class Upscaler:
             self._steps = settings.num_steps
         except OptionError as error:
             self._logger.error(f"parameters not applied: {error}")
+
+    def _use_stream(self, options: MemoryOptions) -> None:
+        for camera in self._cameras.values():
+            camera.memory.configure(options)
 
     def _ask_region(self, region: Region | None) -> None:
         for camera in self._cameras.values():
@@ -220,13 +229,21 @@ class Upscaler:
             self._tell_oddities(camera, pixels, found)
             output = output_format(found.encoding, self._settings.output_encoding)
             shutter = camera.shutter.sees(pixels, arrival.time)
+            memory = self._memory(camera, arrival, shutter)
             if shutter and self._is_done_with(camera, arrival):
                 return None
             region = self._region(camera, pixels)
-            return Frame(camera, arrival, pixels, found, output, waited, shutter, region)
+            return Frame(camera, arrival, pixels, found, output, waited, shutter, region, memory)
         except Exception as error:  # noqa: BLE001 - the other cameras' frames go on
             self._failed(camera, error)
             return None
+
+    def _memory(self, camera: CameraStream, arrival: Arrival, shutter: bool) -> StreamMemory | None:
+        """What the frame is added to; a closed shutter shows nothing, and changes the camera."""
+        memory = camera.memory_for(arrival.message.header.stamp)
+        if shutter:
+            memory.reset()
+        return None if shutter or memory.is_off else memory
 
     def _is_done_with(self, camera: CameraStream, arrival: Arrival) -> bool:
         """Count a frame of a closed shutter, and hold or drop it where that was chosen."""
@@ -271,7 +288,8 @@ class Upscaler:
             if len(frames) == 1:
                 self._failed(frames[0].camera, error)
             else:
-                for frame in frames:
+                for frame in frames:  # which is in its stream's memory already
+                    frame.memory = None
                     self._upscale([frame])
             return
         seconds = time.monotonic() - begin
@@ -284,8 +302,10 @@ class Upscaler:
     def _run(self, frames: list[Frame]) -> list[np.ndarray]:
         region = frames[0].region
         if len(frames) == 1:
-            return [self.engine.upscale(frames[0].pixels, region=region)]
-        return self.engine.upscale_batch([frame.pixels for frame in frames], region=region)
+            return [self.engine.upscale(frames[0].pixels, region=region, memory=frames[0].memory)]
+        memories = [frame.memory for frame in frames]
+        pixels = [frame.pixels for frame in frames]
+        return self.engine.upscale_batch(pixels, region=region, memories=memories)
 
     def _publish(
         self, frame: Frame, result: np.ndarray, seconds: float, measured: FrameMeasurement

@@ -34,6 +34,8 @@ LIFECYCLE_STATE = "lifecycle state"
 LAST_TRANSITION_ERROR = "last transition error"
 LOOKS_WRONG = "looks wrong"  # about the input's frames, with the parameter that helps
 NOISE_COUNTS = "noise (counts)"
+FRAMES_AVERAGED = "frames averaged where still"
+STILL_SHARE = "still (% of the pixels)"
 
 
 def status_name(node: str, task: str) -> str:

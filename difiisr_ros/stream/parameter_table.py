@@ -44,11 +44,13 @@ from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.options import LIMITS, UpscaleOptions, not_read
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+from difiisr_ros.stream_memory import NOISE, STILL, MemoryOptions
 
 #: A name that may be part of a topic's; or none, for topics without one.
 _CAMERA_NAME = r"([A-Za-z][A-Za-z0-9_]*)?"
 
 _ENGINE_DEFAULTS = UpscaleOptions()
+_STREAM_DEFAULTS = MemoryOptions()
 _MOST_A_SIDE = 1 << 16
 
 SAME = "same"
@@ -294,6 +296,23 @@ TABLE: tuple[ParameterSpec, ...] = (
         Change.LIVE,
         choices=SHUTTER_FRAMES,
     ),
+    # What a stream knows that a frame does not.
+    ParameterSpec(
+        "stream.still",
+        _STREAM_DEFAULTS.still,
+        "auto: where scene and camera stand still, frames are averaged over time, which takes the "
+        "noise out; the past is forgotten where anything moves. off: each frame by itself.",
+        Change.LIVE,
+        choices=STILL,
+    ),
+    ParameterSpec(
+        "stream.noise",
+        _STREAM_DEFAULTS.noise,
+        "Noise that the camera's profile does not say is estimated from each frame, or is the "
+        "running median of the last frames' estimates.",
+        Change.LIVE,
+        choices=NOISE,
+    ),
     ParameterSpec(
         "tile_size",
         _ENGINE_DEFAULTS.tile_size,
@@ -486,6 +505,11 @@ def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str
     options = {ENGINE[name]: values[name] for name in names}
     options["output_size"] = tuple(options["output_size"])
     return {**options, **preset(values["quality"])}
+
+
+def stream_options(values: Mapping[str, Any]) -> MemoryOptions:
+    """What the parameters say is to be used of a stream."""
+    return MemoryOptions(values["stream.still"], values["stream.noise"])
 
 
 def not_used(values: Mapping[str, Any]) -> tuple[str, ...]:

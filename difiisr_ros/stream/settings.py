@@ -22,7 +22,8 @@ from typing import Any
 
 from difiisr_ros.core.region import Region, parse_region
 from difiisr_ros.core.temperature import TemperatureScale
-from difiisr_ros.stream.parameter_table import SAME, engine_options, not_used
+from difiisr_ros.stream.parameter_table import SAME, engine_options, not_used, stream_options
+from difiisr_ros.stream_memory import MemoryOptions
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class StreamSettings:
     """What is done with frames of a closed shutter: ``pass``, ``hold`` or ``drop``."""
     region: Region | None
     """Of the camera's image, as the parameter ``roi`` says; None: all of it."""
+    stream: MemoryOptions
+    """What is used of the frames before one."""
     not_used: tuple[str, ...]
     """What was set and is not read, in words."""
 
@@ -75,5 +78,6 @@ class StreamSettings:
             range_time_constant=values["range_time_constant"],
             shutter_frames=values["shutter_frames"],
             region=parse_region(values["roi"]),
+            stream=stream_options(values),
             not_used=not_used(values),
         )

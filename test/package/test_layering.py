@@ -52,6 +52,7 @@ TOGETHER = {
     **dict.fromkeys(BASE, "base"),
     "options": "options",
     "memory_limit": "options",
+    "stream_memory": "options",
     "frame_runner": "pipeline",
 }
 #: Room -> the rooms that it may know, directly or through others. Only ``ros`` knows ``ros``.

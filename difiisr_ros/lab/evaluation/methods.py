@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ from difiisr_ros.errors import DataError, ModelError, OptionError
 from difiisr_ros.lab.frames.degrade import to_dtype
 from difiisr_ros.lab.frames.streams import Sample
 from difiisr_ros.pipeline import SuperResolver
+from difiisr_ros.stream_memory import NO_MEMORY, MemoryOptions, StreamMemory
 
 BICUBIC = "bicubic"
 BICUBIC_PILLOW = "bicubic_pillow"
 LANCZOS = "lanczos"
 DIFIISR = "difiisr"
+SINGLE = "single_frame"
+"""Ours without what a stream remembers, beside which that is seen."""
 #: What the baselines are, for the report: kernels that are called bicubic differ by 0.2-0.3 dB.
 BICUBIC_SETTINGS = "OpenCV INTER_CUBIC: pixel centres aligned, a = -0.75, as torch's interpolate"
 PILLOW_SETTINGS = "Pillow BICUBIC: pixel centres aligned, a = -0.5, as MATLAB's imresize"
@@ -57,6 +60,10 @@ class Method:
     """What a frame took where that is not measured here but was recorded; None: measured."""
     scale: int = SCALE
     """How many times larger a result is than its frame: s."""
+    restart: Callable[[], None] | None = None
+    """Of a method that uses the frames before one: forgets them, as a stream begins."""
+    remember: Callable[[Sample], None] | None = None
+    """Of such a method: adds a frame without a result."""
     close: Callable[[], None] = lambda: None
     _warm: set[tuple[int, ...]] = field(default_factory=set)
 
@@ -74,10 +81,14 @@ class Method:
             # The first frame of a size pays for memory and kernel selection, as a node does when it
             # is configured.
             self._warm.add(sample.lr.shape)
-            self.upscale(sample)
+            self._warm_up(sample)
         start = time.perf_counter()
         result = self._checked(sample)
         return result, (time.perf_counter() - start) * 1e3
+
+    def _warm_up(self, sample: Sample) -> None:
+        if self.restart is None:
+            self.upscale(sample)
 
     def _checked(self, sample: Sample) -> np.ndarray:
         result = self.upscale(sample)
@@ -114,6 +125,8 @@ class MethodPlan:
     """Model files to put beside it: ONNX, or ours."""
     results: tuple[tuple[str, Path, str | None], ...] = ()
     """Recorded results: name, bag, topic."""
+    memory: MemoryOptions = NO_MEMORY
+    """What ours uses of the frames before one."""
 
     def __post_init__(self) -> None:
         for path in self.compare:
@@ -136,6 +149,7 @@ class MethodPlan:
         """
         names = [method.name for method in kernel_methods(self.scale)]
         names += [DIFIISR if i == 0 else f"{DIFIISR}@{n}" for i, n in enumerate(self.num_steps)]
+        names += [SINGLE] if self.memory != NO_MEMORY else []
         names += [path.stem for path in self.compare] + [name for name, _, _ in self.results]
         for name in names:
             if names.count(name) > 1:
@@ -162,7 +176,10 @@ def make_methods(plan: MethodPlan, example: Sample) -> Iterator[list[Method]]:
         resolver = SuperResolver.load(**engine, strict_backend=True)
         stack.callback(resolver.close)
         methods = kernel_methods(plan.scale)
-        methods += super_resolver_methods(resolver, plan.num_steps, plan.scale)
+        methods += super_resolver_methods(resolver, plan.num_steps, plan.scale, plan.memory)
+        if plan.memory != NO_MEMORY:
+            (single,) = super_resolver_methods(resolver, plan.num_steps[:1], plan.scale)
+            methods.append(replace(single, name=SINGLE))
         for path in plan.compare:
             methods.append(_model_method(path, engine, plan.scale, example, stack))
         for name, path, topic in plan.results:
@@ -225,7 +242,10 @@ def _kernel(
 
 
 def super_resolver_methods(
-    resolver: SuperResolver, num_steps: tuple[int, ...] | list[int], scale: int = SCALE
+    resolver: SuperResolver,
+    num_steps: tuple[int, ...] | list[int],
+    scale: int = SCALE,
+    remembered: MemoryOptions = NO_MEMORY,
 ) -> list[Method]:
     """Return one method for each number of steps; the first is called ``difiisr``.
 
@@ -233,6 +253,7 @@ def super_resolver_methods(
         resolver: What upscales.
         num_steps: Of each method.
         scale: What the resolver makes.
+        remembered: What each uses of the frames before one.
 
     Raises:
         OptionError: a number of steps that the model does not have.
@@ -242,13 +263,24 @@ def super_resolver_methods(
     for position, steps in enumerate(num_steps):
         resolver.configure(num_steps=steps)
 
-        def upscale(sample: Sample, steps: int = steps) -> np.ndarray:
+        memory = StreamMemory(remembered)
+
+        def upscale(
+            sample: Sample, steps: int = steps, memory: StreamMemory = memory
+        ) -> np.ndarray:
             resolver.configure(num_steps=steps)
-            return resolver.upscale(sample.lr, camera=scene)
+            return resolver.upscale(sample.lr, camera=scene, memory=memory)
+
+        def remember(sample: Sample, memory: StreamMemory = memory) -> None:
+            resolver.remember(sample.lr, memory, scene)
 
         name = DIFIISR if position == 0 else f"{DIFIISR}@{steps}"
         engine = resolver.info.as_dict()
-        methods.append(Method(name, upscale, {**engine, "num_steps": steps}, scale=scale))
+        method = Method(name, upscale, {**engine, "num_steps": steps}, scale=scale)
+        if not memory.is_off:
+            method.restart, method.remember = memory.reset, remember
+            method.details["stream"] = str(remembered)
+        methods.append(method)
     return methods
 
 

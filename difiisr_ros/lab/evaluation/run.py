@@ -34,7 +34,7 @@ from difiisr_ros.lab.evaluation.limits import Limit
 from difiisr_ros.lab.evaluation.methods import BICUBIC, DIFIISR, Method, MethodPlan, make_methods
 from difiisr_ros.lab.evaluation.results import Evaluation, FramePictures, Source
 from difiisr_ros.lab.evaluation.resume import RunState, run_identity
-from difiisr_ros.lab.evaluation.score_stream import StreamJob, make_columns
+from difiisr_ros.lab.evaluation.score_stream import StreamJob, make_columns, replay
 from difiisr_ros.lab.evaluation.scoring import INPUT, TRUTH, ScoreOptions, choose_metrics
 from difiisr_ros.lab.evaluation.stream_scores import Batch, StreamScores
 from difiisr_ros.lab.evaluation.versions import versions
@@ -243,6 +243,7 @@ class _Run:
                 "methods": [(m.name, m.details) for m in self.methods],
                 "models": [file_state(path) for path in models if path.is_file()],
                 "engine": request.methods.engine,
+                "memory": asdict(request.methods.memory),
                 "options": asdict(self.jobs[0].options),
             }
         )
@@ -404,7 +405,9 @@ class _Pictures:
     def __call__(self, row: int) -> FramePictures:
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         scores, within = self._scores[number], row - int(self._starts[number])
-        sample = self._streams[number].frame(scores.index[within], scores.log_time_ns[within])
+        stream = self._streams[number]
+        replay(stream, self._methods, scores.index[within])
+        sample = stream.frame(scores.index[within], scores.log_time_ns[within])
         sample = sample.at_scale(self._scale)
         pictures = {method.name: method.run(sample)[0] for method in self._methods}
         return FramePictures(sample.name, sample.lr, sample.hr, pictures)

@@ -73,6 +73,7 @@ def score_stream(
     last = past.index[-1] if len(past) else -1
     scale = job.options.scale
     with FrameScorer(job.options) as scorer, ThreadPoolExecutor(1, "read") as reader:
+        replay(job.stream, methods, last)
         if len(past):
             # Flicker compares with the frame before.
             sample = job.stream.frame(last, past.log_time_ns[-1]).at_scale(scale)
@@ -91,3 +92,25 @@ def score_stream(
                 yield batches.take()
                 due = time.monotonic() + BATCH_PERIOD_S
     yield batches.take(job.stream.notices, done=True)
+
+
+def replay(stream: Stream, methods: Sequence[Method], until: int) -> None:
+    """Let methods that use the frames before one see those of a stream, from its first one on.
+
+    Args:
+        stream: Which.
+        methods: All of them; others are left alone.
+        until: Index of the frame before which to stop; what it has is to come from its own run.
+    """
+    remembering = [method for method in methods if method.restart and method.remember]
+    for method in remembering:
+        assert method.restart is not None
+        method.restart()
+    if not remembering or until < 0:
+        return
+    for sample in stream.samples():
+        if sample.index >= until:
+            break
+        for method in remembering:
+            assert method.remember is not None
+            method.remember(sample)

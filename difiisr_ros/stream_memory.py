@@ -1,0 +1,175 @@
+# Copyright 2026 difiisr_ros contributors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""StreamMemory: what is known of a frame from those that came before it, of the same camera.
+
+One for each camera, given to :meth:`SuperResolver.upscale` with every frame, in their order. No
+frame waits for a later one, what is remembered has the size of a few frames, and the same frames
+from the start give the same results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.condition import estimated_noise, with_rounding
+from difiisr_ros.core.reading import Reading
+from difiisr_ros.core.running_noise import RunningNoise
+from difiisr_ros.core.still_scene import Looks, StillScene
+from difiisr_ros.errors import OptionError
+
+OFF, AUTO = "off", "auto"
+STILL = (OFF, AUTO)
+NOISE = ("frame", "running")
+_STILL_SHARE = 0.25  # of the pixels: with less of them the camera moves, and so do the others
+_TYPICAL = 0.25  # quantile of these: whose noise is told of all
+_SETTLED = 3.0  # frames from where it counts as any other that is
+_FINE, _TOO_NOISY = (
+    1.5,
+    2.0,
+)  # times the noise that is told: up to where that serves, and not at all
+_LEAST_TOLD = 0.0025
+"""Of the range: networks that are told less sharpen what averaging leaves behind, patterns above
+all."""
+_SOFT = 5  # pixels over which one result passes into the other
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What networks, which know one level of noise for a frame, are told of one."""
+
+    noise: float
+    """White noise, rounding's included, in the unit of the frame."""
+    alone: np.ndarray | None = None
+    """H x W, float32, 0 to 1: how much the result is to be one that is told :attr:`noise_alone`
+    instead; None: nowhere."""
+    noise_alone: float = 0.0
+    """White noise of the frame without those before it."""
+    frames: float = 1.0
+    """How many frames are averaged where the scene stands still."""
+    still: float = 0.0
+    """Share of the pixels where it does."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A frame with what is known of it from those before."""
+
+    scene: np.ndarray
+    """H x W, as it is to be run."""
+    noise: float
+    """White noise of the frame by itself, rounding's included, in its unit."""
+    looks: Looks | None = None
+    """What the scene is a mean of; None: the frame alone."""
+    still: float = 0.0
+    """Share of the pixels that stand still; 0 where nobody looks."""
+
+    def tell(self, span: float) -> Telling:
+        """What to tell of it: the noise of the pixels that stand still, and where that is too
+        little for the others.
+
+        Args:
+            span: high minus low of the frame's range.
+        """
+        looks = self.looks
+        if looks is None:
+            return Telling(self.noise, still=self.still)
+        frames = looks.frames
+        typical = float(np.quantile(frames[looks.still], _TYPICAL))
+        left = float(looks.noise_after(typical))
+        noise = min(self.noise, max(left, _LEAST_TOLD * span))
+        ratio = looks.noise_after(frames) / max(noise, 1e-12)
+        noisy = (ratio - _FINE) / (_TOO_NOISY - _FINE)
+        settled = min(_SETTLED, typical)
+        fresh = (settled - frames) / (settled - 1)
+        share = np.clip(np.maximum(noisy, fresh), 0.0, 1.0).astype(np.float32)
+        if not share.any():
+            return Telling(noise, frames=typical, still=self.still)
+        around = cv2.dilate(share, np.ones((_SOFT, _SOFT), np.uint8))
+        alone = cv2.blur(around, (_SOFT, _SOFT))
+        return Telling(noise, alone, self.noise, typical, self.still)
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """What of a stream is used. Checked when made.
+
+    Raises:
+        OptionError: naming the option, its value and what is accepted.
+    """
+
+    still: str = OFF
+    """``auto``: where scene and camera stand still, frames are averaged over time; ``off``."""
+    noise: str = "frame"
+    """Where the noise that a camera's profile does not say comes from: each ``frame`` by itself,
+    or ``running``, the median over the last ones."""
+
+    def __post_init__(self) -> None:
+        for name, accepted in (("still", STILL), ("noise", NOISE)):
+            value = getattr(self, name)
+            if value not in accepted:
+                raise OptionError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
+
+
+NO_MEMORY = MemoryOptions()
+"""Every frame is looked at by itself."""
+
+
+class StreamMemory:
+    """The memory of one camera's stream; not to be shared between threads."""
+
+    def __init__(self, options: MemoryOptions = NO_MEMORY) -> None:
+        self.options = options
+        self._still = StillScene()
+        self._noise = RunningNoise()
+
+    def configure(self, options: MemoryOptions) -> None:
+        """Change the options from the next frame on; what is no longer used is forgotten."""
+        before, self.options = self.options, options
+        if options.still != before.still:
+            self._still.reset()
+        if options.noise != before.noise:
+            self._noise.reset()
+
+    def reset(self) -> None:
+        """Forget every frame: another scene, another camera, or a shutter has closed."""
+        self._still.reset()
+        self._noise.reset()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether frames are looked at by themselves."""
+        return self.options == NO_MEMORY
+
+    def take(self, reading: Reading, camera: CameraProfile) -> Remembered:
+        """Add the newest frame; returns it with what is known of it."""
+        noise = self._single_noise(reading, camera)
+        total = with_rounding(noise, reading)
+        if self.options.still == OFF or camera.is_reduced:
+            return Remembered(reading.scene, total)
+        rounding = with_rounding(0.0, reading)
+        looks = self._still.take(reading.scene, total, rounding)
+        still = float(looks.still.mean())
+        if still < _STILL_SHARE:
+            return Remembered(reading.scene, total, still=still)
+        return Remembered(looks.mean, total, looks, still)
+
+    def _single_noise(self, reading: Reading, camera: CameraProfile) -> float:
+        noise = estimated_noise(reading, camera)
+        known = camera.noise is not None or camera.is_reduced
+        return noise if known or self.options.noise == "frame" else self._noise.update(noise)
