@@ -39,6 +39,7 @@ import cv2
 import numpy as np
 
 from difiisr_ros.core import lone_pixels
+from difiisr_ros.core.crop import NO_CROP, Crop
 from difiisr_ros.core.fixed_pattern import FixedPattern, without_smooth
 from difiisr_ros.core.frame_motion import IDENTITY, KeptFrame, distances, enlarged, moved
 from difiisr_ros.core.missing import filled
@@ -82,15 +83,20 @@ class PatternLearner:
 
     Args:
         start: what is known already, as from the camera's profile.
+        crop: what is no part of the picture, and has no offsets.
+
+    Raises:
+        FrameError: by it and by its methods: the crop leaves nothing of a frame.
     """
 
-    def __init__(self, start: FixedPattern | None = None) -> None:
-        self._given = start
+    def __init__(self, start: FixedPattern | None = None, crop: Crop = NO_CROP) -> None:
+        self._crop = crop
         self._shape: tuple[int, int] | None = None
         self.reset()
         if start is not None:
-            self._begin(start.shape)
-            self._offsets = start.offsets.copy()
+            offsets = crop.of(start.offsets)
+            self._begin((offsets.shape[0], offsets.shape[1]))
+            self._offsets = offsets.copy()
             looks = min(float(start.frames), 0.5 * _MOST_LOOKS)
             for weights in (self._weights, *self._line_weights):
                 weights += looks
@@ -134,11 +140,17 @@ class PatternLearner:
 
     @property
     def offsets(self) -> np.ndarray | None:
-        """To be subtracted from frames, H x W float32, counts; None before anything is known."""
+        """To be subtracted from frames, counts; None before anything is known.
+
+        H x W before the crop, float32.
+        """
         if self._shape is None or self._looks == 0 or self.trust == 0.0:
             return None
         if self._shown is None:
             self._shown = self._offsets * np.float32(self.trust)
+            if self._crop != NO_CROP:
+                top, bottom, left, right = self._crop
+                self._shown = np.pad(self._shown, ((top, bottom), (left, right)))
             self._shown.flags.writeable = False
         return self._shown
 
@@ -154,14 +166,15 @@ class PatternLearner:
         pattern; a camera corrects itself behind its shutter, before or after these frames.
 
         Args:
-            flat: H x W, counts, one frame or the mean of several; NaN is a missing pixel.
+            flat: H x W before the crop, counts, one frame or the mean of several; NaN is a missing
+                pixel.
             frames: of how many.
 
         Returns:
             Whether it is an even surface.
         """
         self._forget_scene()
-        flat = np.asarray(flat, np.float32)
+        flat = self._crop.of(np.asarray(flat, np.float32))
         if min(flat.shape) < _LEAST_SIDE or not is_even(flat):
             return False
         if self._shape != flat.shape:
@@ -174,11 +187,12 @@ class PatternLearner:
         """Look at the next frame.
 
         Args:
-            scene: H x W, float32, counts as the camera has them, not corrected; NaN is a missing
-                pixel.
+            scene: H x W before the crop, float32, counts as the camera has them, not corrected; NaN
+                is a missing pixel.
             noise: white noise within a frame, the pattern's included, counts.
         """
         self.frozen = True
+        scene = self._crop.of(scene)
         if min(scene.shape) < _LEAST_SIDE or not np.isfinite(noise):
             return
         usable = np.isfinite(scene)

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
+from difiisr_ros.core.crop import Crop
 from difiisr_ros.core.fixed_pattern import FixedPattern
 from difiisr_ros.core.pattern_learner import PatternLearner
 
@@ -260,3 +261,19 @@ def test_a_gain_that_jumps_does_not_make_it_diverge():
 def test_forward_motion_teaches_too():
     scenes = (view(60, 50, 1 + 0.3 * np.sin(t / 20)) for t in range(100))
     assert left(teach(camera(scenes))) < 0.35
+
+
+def test_rows_of_telemetry_are_no_part_of_the_picture():
+    random = np.random.default_rng(4)
+    learner = PatternLearner(crop=Crop(top=2, right=3))
+    frames = list(camera(moving(60)))
+    plain = teach(frames)
+    for frame in frames:
+        words = random.integers(0, 65536, (HEIGHT + 2, WIDTH + 3)).astype(np.float32)
+        words[2:, :WIDTH] = frame
+        learner.learn(words, 2.7)
+    assert learner.offsets.shape == (HEIGHT + 2, WIDTH + 3)
+    assert not learner.offsets[:2].any() and not learner.offsets[:, WIDTH:].any()
+    np.testing.assert_array_equal(learner.offsets[2:, :WIDTH], plain.offsets)
+    again = PatternLearner(learner.as_pattern(), Crop(top=2, right=3))
+    np.testing.assert_array_equal(again.offsets, learner.offsets)
