@@ -69,8 +69,11 @@ class PatternFit:
         weights *= weights
         weights *= usable
         weights *= expected
-        self._together = _MEMORY * self._together + float(np.vdot(weights, seen)) / seen.size
-        self._alone = _MEMORY * self._alone + float(np.vdot(weights, expected)) / seen.size
+        # Sums of numpy's own: those of BLAS depend on the number of threads.
+        seen *= weights
+        expected *= weights
+        self._together = _MEMORY * self._together + float(seen.mean(dtype=np.float64))
+        self._alone = _MEMORY * self._alone + float(expected.mean(dtype=np.float64))
         self._doubt *= _MEMORY
         self._best = max(self._best, self.trust)
 

@@ -41,7 +41,15 @@ import numpy as np
 from difiisr_ros.core import lone_pixels
 from difiisr_ros.core.crop import NO_CROP, Crop
 from difiisr_ros.core.fixed_pattern import FixedPattern, without_smooth
-from difiisr_ros.core.frame_motion import IDENTITY, KeptFrame, distances, enlarged, moved
+from difiisr_ros.core.frame_motion import (
+    IDENTITY,
+    KeptFrame,
+    distance,
+    distances,
+    enlarged,
+    middle_of,
+    moved,
+)
 from difiisr_ros.core.missing import filled
 from difiisr_ros.core.pattern_fit import PatternFit, is_even
 
@@ -50,6 +58,7 @@ _REGISTERED = 6000  # pixels, at most, of the images that motion is measured in
 _SMOOTH = 1.5  # pixels of these: the pattern, which stands still, must not hold the scene
 _KEPT, _KEPT_LARGE, _LARGE = 3, 2, 100_000  # frames compared with; of frames of that many pixels
 _LEAST_MOVE, _MOST_MOVE = 0.8, 12.0  # pixels between frames that are compared
+_LEAST_SEEN = 0.3  # pixels: what has moved less counts as moved by that
 _NEW_MOVE, _NEW_AGE = 4.0, 12  # pixels, or looks, after which the next frame is kept
 _MOST_AGE = 48  # frames after which one is kept though nothing was learnt
 _MOST_LEFT = 0.3  # of the frame's side that has left the view
@@ -247,7 +256,7 @@ class PatternLearner:
         self._age += 1
         whole = enlarged(motion, factor)
         back = np.linalg.inv(whole)
-        far = float(np.median(distances(back, frame.shape)))
+        far = distance(back, frame.shape)
         has_moved = far >= _LEAST_MOVE
         if has_moved:
             explained = self._explained(raw, small, noise_left)
@@ -295,10 +304,10 @@ class PatternLearner:
         What was not moved back is not corrected either: the pattern is in both and cancels.
         """
         change = raw - self._newest_raw
-        change -= np.float32(np.median(change))
+        change -= np.float32(middle_of(change))
         left = moved(small, self._motion, np.nan) - self._newest.image
         known = np.isfinite(left)
-        left -= np.float32(np.median(left[known]))
+        left -= np.float32(middle_of(left[known]))
         left[~known] = 0.0
         before, after = (cv2.blur(image * image, (3, 3)) for image in (change, left))
         busy = np.maximum(before, after) > 2.0 * _STRUCTURE * noise**2
@@ -330,7 +339,7 @@ class PatternLearner:
         total, count = np.zeros_like(corrected), np.zeros_like(corrected)
         for i, kept in enumerate(self._kept):
             there = kept.motion @ back
-            far = float(np.median(distances(there, frame.shape)))
+            far = distance(there, frame.shape)
             if i and not _LEAST_MOVE <= far <= _MOST_MOVE:
                 continue
             there = there @ down
@@ -343,13 +352,18 @@ class PatternLearner:
             total += left
             count += mask
         total /= np.maximum(count, 1)
-        self._update(rows, total, (count > 0).astype(np.float32), frame, noise)
+        usable_here = (count > 0).astype(np.float32)
+        seen = _share_seen(back @ down, size)
+        if seen is not None:
+            total /= seen
+            usable_here *= seen * seen
+        self._update(rows, total, usable_here, frame, noise)
 
     def _is_new_place(self, whole: np.ndarray) -> bool:
         """Whether the camera has come far enough for another look to say something new."""
         assert self._from_place is not None
         gone = whole @ self._from_place
-        if np.median(distances(gone, self._offsets.shape)) >= _PLACE:
+        if distance(gone, self._offsets.shape) >= _PLACE:
             self._from_place = np.linalg.inv(whole)
             self._place_looks = _PLACE_LOOKS
         self._place_looks -= 1
@@ -407,6 +421,27 @@ def _reduced(frame: np.ndarray) -> np.ndarray:
     if factor > 1:
         small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(small, (0, 0), _SMOOTH)
+
+
+def _share_seen(motion: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """How much of the pattern a pixel's difference shows; None: all of it, everywhere.
+
+    A pixel that has moved by less than its own size, as in the middle of a zoom, is compared with
+    itself in part.
+    """
+    width, height = size
+    x, y = np.arange(width, dtype=np.float32)[None, :], np.arange(height, dtype=np.float32)[:, None]
+    (a, b, c), (d, e, f) = (motion[:2] - np.eye(3)[:2]).astype(np.float32)
+    ends = np.ix_((0, height - 1), (0, width - 1))
+    grid_x, grid_y = np.broadcast_arrays(x, y)
+    corners = [
+        np.hypot(a * i + b * j + c, d * i + e * j + f)
+        for i, j in zip(grid_x[ends].ravel(), grid_y[ends].ravel())
+    ]
+    if min(corners) >= 1.0 and max(corners) < 2.0 * min(corners):
+        return None
+    far = (a * x + b * y + c) ** 2 + (d * x + e * y + f) ** 2
+    return np.sqrt(np.clip(far, _LEAST_SEEN**2, 1.0))
 
 
 def _clipped(frame: np.ndarray) -> np.ndarray:
