@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.json)
     known = resolve_camera(args.camera)
     if known.of_the_scene() != known:
-        print(f"not used: missing, crop, bad_pixels, byte_order of {args.camera}: frames are made")
+        keys = "missing, crop, bad_pixels, pattern, byte_order"
+        print(f"not used: {keys} of {args.camera}: frames are made")
     sizes = [_size(text) for text in args.sizes.split(",")]
     batches = _numbers("--batches", args.batches)
     engine = engine_arguments(args)  # where a quality is given, it decides the steps

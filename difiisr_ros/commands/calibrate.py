@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from difiisr_ros.core.camera_profile import CameraProfile
+    from difiisr_ros.lab.calibration.fixed import PatternSearch
 
-HELP = "Measure a camera's noise and blur from its frames and write its profile."
+HELP = "Measure a camera's noise, blur and fixed pattern from its frames and write its profile."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure as many frames, evenly spaced",
     )
     parser.add_argument(
+        "--pattern",
+        choices=("auto", "flat", "off"),
+        default="auto",
+        help="fixed pattern of the pixels: learn it where the camera moves or sees an even surface "
+        "(auto), take the frames as of an even surface (flat), or leave it out (off)",
+    )
+    parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write a report to look at here (HTML)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE")
@@ -55,20 +63,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print, write; 0, or 1 where neither noise nor blur could be measured.
+    """Measure, print, write; 0, or 1 where neither noise, blur nor pattern could be measured.
 
     Raises:
         DataError: the source cannot be read or an output cannot be written.
         OptionError: a number of frames below 1.
     """
     from dataclasses import replace
+    from datetime import date
+
+    import numpy as np
 
     from difiisr_ros.atomic_write import write_atomically
     from difiisr_ros.commands.own_results import refuse_inputs
     from difiisr_ros.core.bad_pixels import write_bad_pixels
+    from difiisr_ros.core.fixed_pattern import FixedPattern
     from difiisr_ros.errors import OptionError
     from difiisr_ros.io.frames import open_source
     from difiisr_ros.io.write_stack import check_target
+    from difiisr_ros.lab.calibration.fixed import PatternSearch
     from difiisr_ros.lab.calibration.measure import calibrate, sample_frames
     from difiisr_ros.lab.calibration.record import as_lines, as_profile
 
@@ -76,12 +89,19 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"--frames must be 1 or more, got {args.frames}")
     declared = camera_of(args)
     mask_file = args.out and args.out.with_name(f"{args.out.stem}_bad_pixels.png")
-    for output in filter(None, (args.out, args.report, args.json, mask_file)):
+    pattern_file = args.out and args.out.with_name(f"{args.out.stem}_pattern.npz")
+    outputs = (args.out, args.report, args.json, mask_file, pattern_file)
+    for output in filter(None, outputs):
         refuse_inputs(output, [Path(args.data)])
-    check_target(args.out, args.report, args.json, mask_file)
+    check_target(*outputs)
     source = open_source(args.data, topic=args.topic, byte_order=declared.byte_order)
-    pictures = (_picture(f.image, declared) for f in source.frames())
-    found = calibrate(sample_frames(pictures, args.frames, declared.missing))
+    search = PatternSearch(declared, args.pattern)
+    pictures = (_seen(f.image, declared, search) for f in source.frames())
+    sample = sample_frames(pictures, args.frames, declared.missing)
+    pattern = search.found()
+    if declared.pattern is not None and isinstance(pattern, str):
+        sample = replace(sample, offsets=_declared_offsets(sample.frames[0].shape, declared))
+    found = calibrate(sample, pattern)
     print("\n".join(as_lines(found, source.name)))
     measured = as_profile(found, source.name)
     profile = replace(
@@ -105,18 +125,30 @@ def run(args: argparse.Namespace) -> int:
 
         write_html(found, source.name, args.report)
         print(f"report         {args.report}")
-    known = profile.noise is not None or profile.blur is not None
+    known = (profile.noise, profile.blur, found.fixed) != (None, None, None)
     if args.out and known:
         if found.stuck_certain and len(found.stuck):
             mask = _mask(found.stuck, found.sample.frames[0].shape, declared)
             write_bad_pixels(mask_file, mask)
             profile = replace(profile, bad_pixels=str(mask_file))
             print(f"bad pixels     {mask_file} ({int(mask.sum())})")
+        if found.fixed is not None:
+            top, bottom, left, right = declared.crop
+            offsets = np.pad(found.fixed.offsets, ((top, bottom), (left, right)))
+            today = date.today().isoformat()
+            FixedPattern(offsets, found.fixed.frames, today, source.name).write(pattern_file)
+            profile = replace(profile, pattern=str(pattern_file))
+            print(f"offsets        {pattern_file}")
         profile.write(args.out)
         print(f"profile        {args.out}; use it as --camera {args.out}, camera:={args.out}")
     elif args.out:
-        print("profile        not written: neither noise nor blur is known")
+        print("profile        not written: neither noise, blur nor pattern is known")
     return 0 if known else 1
+
+
+def _seen(frame: np.ndarray, camera: CameraProfile, search: PatternSearch) -> np.ndarray:
+    search.look(frame)
+    return _picture(frame, camera)
 
 
 def _picture(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:
@@ -127,7 +159,20 @@ def _picture(frame: np.ndarray, camera: CameraProfile) -> np.ndarray:
 
     if camera.bad_pixels is None:
         return camera.crop.of(frame)
-    return put_right(frame, replace(camera, missing=()))
+    return put_right(frame, replace(camera, missing=(), pattern=None))
+
+
+def _declared_offsets(shape: tuple[int, ...], camera: CameraProfile) -> np.ndarray:
+    """Of the profile that was given, for frames as cropped."""
+    from difiisr_ros.errors import DataError
+
+    offsets = camera.crop.of(camera.fixed_pattern.offsets)
+    if offsets.shape != shape:
+        raise DataError(
+            f"{camera.pattern}: is of {offsets.shape[1]}x{offsets.shape[0]} pixels after the crop, "
+            f"the frames have {shape[1]}x{shape[0]}; accepted is a pattern of the camera's size"
+        )
+    return offsets
 
 
 def _mask(stuck: np.ndarray, shape: tuple[int, ...], camera: CameraProfile) -> np.ndarray:

@@ -36,6 +36,8 @@ from difiisr_ros.errors import DataError, OptionError
 if TYPE_CHECKING:
     import numpy as np
 
+    from difiisr_ros.core.fixed_pattern import FixedPattern
+
 AUTO, REDUCED = "auto", "reduced"
 #: What the order of the bytes of a pixel may be called; ``auto``: as file or message say.
 BYTE_ORDERS = (AUTO, "little", "big")
@@ -78,6 +80,9 @@ class CameraProfile:
     bad_pixels: str | None = None
     """File of the pixels that do not measure (:mod:`difiisr_ros.core.bad_pixels`); in a profile's
     file relative to it."""
+    pattern: str | None = None
+    """File of what the camera adds to every frame (:mod:`difiisr_ros.core.fixed_pattern`), which is
+    subtracted before everything; in a profile's file relative to it."""
     byte_order: str = AUTO
     """Of pixels in files and messages: ``little``, ``big``, or ``auto``, as these say."""
     kelvin_per_count: float | None = None
@@ -114,12 +119,13 @@ class CameraProfile:
             object.__setattr__(self, "crop", parse_crop(self.crop))
         except OptionError as error:
             raise OptionError(f"camera profile: {error}") from error
-        if self.bad_pixels is not None:
-            if not isinstance(self.bad_pixels, (str, Path)) or not str(self.bad_pixels):
-                raise OptionError(
-                    f"camera profile: bad_pixels must be a file's path, got {self.bad_pixels!r}"
-                )
-            object.__setattr__(self, "bad_pixels", str(Path(self.bad_pixels).expanduser()))
+        for name in _FILES:
+            path = getattr(self, name)
+            if path is None:
+                continue
+            if not isinstance(path, (str, Path)) or not str(path):
+                raise OptionError(f"camera profile: {name} must be a file's path, got {path!r}")
+            object.__setattr__(self, name, str(Path(path).expanduser()))
         if self.byte_order not in BYTE_ORDERS:
             raise OptionError(
                 f"camera profile: byte_order must be one of {', '.join(BYTE_ORDERS)}, got "
@@ -150,9 +156,34 @@ class CameraProfile:
         assert self.bad_pixels is not None
         return read_bad_pixels(self.bad_pixels)
 
+    @cached_property
+    def fixed_pattern(self) -> FixedPattern:
+        """The offsets in :attr:`pattern`, which must be given.
+
+        Raises:
+            DataError: see :meth:`difiisr_ros.core.fixed_pattern.FixedPattern.read`.
+        """
+        from difiisr_ros.core.fixed_pattern import FixedPattern
+
+        assert self.pattern is not None
+        return FixedPattern.read(self.pattern)
+
+    def look_into_files(self) -> None:
+        """Read the files that it names, so that what is wrong with them is known at once.
+
+        Raises:
+            DataError: a file cannot be used; names it.
+        """
+        if self.bad_pixels is not None:
+            self.bad_mask  # noqa: B018  # kept
+        if self.pattern is not None:
+            self.fixed_pattern  # noqa: B018
+
     def of_the_scene(self) -> CameraProfile:
         """What of it holds for frames whose pixels have been put right already."""
-        return replace(self, missing=(), crop=NO_CROP, bad_pixels=None, byte_order=AUTO)
+        return replace(
+            self, missing=(), crop=NO_CROP, bad_pixels=None, pattern=None, byte_order=AUTO
+        )
 
     @classmethod
     def read(cls, path: str | Path) -> CameraProfile:
@@ -191,10 +222,14 @@ class CameraProfile:
             profile = cls(**found, source=str(path))
         except OptionError as error:
             raise OptionError(f"{file}: {error}") from error
-        if profile.bad_pixels is None:
-            return profile
-        profile = replace(profile, bad_pixels=str(file.parent / profile.bad_pixels))
-        profile.bad_mask  # noqa: B018  # what is wrong with it is known at once
+        beside: dict[str, Any] = {
+            name: str(file.parent / getattr(profile, name))
+            for name in _FILES
+            if getattr(profile, name) is not None
+        }
+        if beside:
+            profile = replace(profile, **beside)
+            profile.look_into_files()
         return profile
 
     def write(self, path: str | Path) -> None:
@@ -232,11 +267,11 @@ class CameraProfile:
         if self.crop != NO_CROP:
             sides = ", ".join(f"{side}: {n}" for side, n in self.crop._asdict().items() if n)
             lines += ["# Camera pixels at the borders that are left out.", f"crop: {{{sides}}}"]
-        if self.bad_pixels is not None:
-            file = Path(self.bad_pixels)
-            name = file.name if file.parent == folder else file.absolute()
-            lines += ["# Picture of the camera's size, not black where pixels do not measure."]
-            lines += [f'bad_pixels: "{name}"']
+        for key, meaning in _FILES.items():
+            if getattr(self, key) is not None:
+                file = Path(getattr(self, key))
+                name = file.name if file.parent == folder else file.absolute()
+                lines += [f"# {meaning}", f'{key}: "{name}"']
         if self.byte_order != AUTO:
             lines += ["# Of pixels in files and messages.", f"byte_order: {self.byte_order}"]
         return lines
@@ -254,6 +289,8 @@ class CameraProfile:
             pixels.append(f"crop {self.crop.describe()}")
         if self.bad_pixels is not None:
             pixels.append(f"{int(self.bad_mask.sum())} bad pixels")
+        if self.pattern is not None:
+            pixels.append(self.fixed_pattern.describe())
         if self.byte_order != AUTO:
             pixels.append(f"byte order {self.byte_order}")
         if self.kelvin_per_count is not None:
@@ -261,6 +298,10 @@ class CameraProfile:
         return f"{', '.join([noise, blur, *pixels])} ({self.source})"
 
 
+_FILES = {
+    "bad_pixels": "Picture of the camera's size, not black where pixels do not measure.",
+    "pattern": "Offsets of the camera's pixels, counts, subtracted from every frame.",
+}
 _MEANINGS = {
     "noise": "Standard deviation of the white noise within a frame, counts.",
     "blur": "Gaussian sigma of the optics, camera pixels, before sampling over the pixel's area.",
@@ -282,8 +323,9 @@ def resolve_camera(
 
     Args:
         camera: which.
-        pixels: keys (``missing``, ``crop``, ``bad_pixels``, ``byte_order``) that were given beside
-            it, and win over its own. What says nothing (None, "", ``auto``, no crop) is not given.
+        pixels: keys (``missing``, ``crop``, ``bad_pixels``, ``pattern``, ``byte_order``) that were
+            given beside it, and win over its own. What says nothing (None, "", ``auto``, no crop)
+            is not given.
 
     Raises:
         DataError, OptionError: see :meth:`CameraProfile.read`.
@@ -301,6 +343,5 @@ def resolve_camera(
         profile = replace(profile, **given)
     except OptionError as error:
         raise OptionError(str(error).removeprefix("camera profile: ")) from error
-    if profile.bad_pixels is not None:
-        profile.bad_mask  # noqa: B018  # what is wrong with it is known at once
+    profile.look_into_files()
     return profile

@@ -59,9 +59,10 @@ def without(image: np.ndarray, margin: float) -> np.ndarray:
     high, low = cv2.dilate(image, _RING), cv2.erode(image, _RING)
     with np.errstate(invalid="ignore", over="ignore"):
         outside = np.maximum(image - high, low - image)
-        rows, columns = np.nonzero(outside > high - low + margin)
-    if not len(rows):
+        far = outside > high - low + margin
+    if not far.any():
         return image
+    rows, columns = np.nonzero(far)
     pixels = np.stack([rows, columns], axis=1)
     pixels = pixels[np.isfinite(image[rows, columns])]
     lone, means = at(image, pixels, margin)

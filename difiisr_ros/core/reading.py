@@ -16,7 +16,8 @@
 
 A crop is cut off first. Missing pixels (:mod:`difiisr_ros.core.missing`) leave the range, the noise
 and the network alone, and come back as they were. Bad pixels of the profile do the same, and come
-back interpolated. A frame of which nothing is known passes as it is, without a copy.
+back interpolated. The camera's fixed pattern (:mod:`difiisr_ros.core.fixed_pattern`) is subtracted
+from what is left. A frame of which nothing is known passes as it is, without a copy.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Reading:
     frame: np.ndarray
     """H x W, uint8, uint16 or float32, cropped."""
     scene: np.ndarray
-    """The same, or in float32 with NaN where nothing was measured."""
+    """The same, or in float32 with NaN where nothing was measured and without the fixed pattern."""
     missing: np.ndarray | None
     """Mask of the pixels that are to come back as they are; None where there are none."""
 
@@ -54,16 +55,23 @@ class Reading:
             put_back(result, region.of(self.frame), region.of(self.missing), geometry)
 
 
-def read(frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None) -> Reading:
+def read(
+    frame: np.ndarray,
+    camera: CameraProfile,
+    missing: np.ndarray | None = None,
+    offsets: np.ndarray | None = None,
+) -> Reading:
     """Look at a frame as its camera's profile says.
 
     Args:
         frame: H x W, uint8, uint16 or float32, before the crop.
         camera: what is known of its camera.
         missing: H x W, bool: further pixels without a measurement.
+        offsets: H x W, float32, counts: the fixed pattern, in place of the profile's.
 
     Raises:
-        FrameError: a mask of another size, a crop that leaves nothing, or no pixel that measures.
+        FrameError: a mask or a pattern of another size, a crop that leaves nothing, or no pixel
+            that measures.
     """
     cropped = camera.crop.of(frame)
     gone = missing_mask(cropped, camera.missing)
@@ -74,22 +82,44 @@ def read(frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = 
     if camera.bad_pixels is not None:
         bad = _fitting(camera.bad_mask, frame, camera, f"bad_pixels ({camera.bad_pixels})")
         unknown = bad if gone is None else gone | bad
-    if unknown is None or not unknown.any():
+    what = "the fixed pattern"
+    if offsets is None and camera.pattern is not None:
+        offsets, what = camera.fixed_pattern.offsets, f"pattern ({camera.pattern})"
+    if unknown is not None and not unknown.any():
+        unknown = None
+    if unknown is None and offsets is None:
         return Reading(cropped, cropped, None)
-    if unknown.all():
+    if unknown is not None and unknown.all():
         raise FrameError(
             f"no pixel of the frame is a measurement: all {unknown.size} are missing or bad"
         )
     scene = cropped.astype(np.float32)
-    scene[unknown] = np.nan
+    if offsets is not None:
+        scene -= _fitting(offsets, frame, camera, what, "a pattern")
+        at_limit = _at_limit(cropped)
+        if at_limit is not None:
+            scene[at_limit] = cropped[at_limit]
+    if unknown is not None:
+        scene[unknown] = np.nan
     return Reading(cropped, scene, gone)
 
 
-def _fitting(mask: np.ndarray, frame: np.ndarray, camera: CameraProfile, what: str) -> np.ndarray:
-    if mask.shape != frame.shape:
+def _at_limit(frame: np.ndarray) -> np.ndarray | None:
+    """Pixels at the type's limits, which show the limit and no pattern; None where none are."""
+    if frame.dtype.kind == "f":
+        return None
+    limits = np.iinfo(frame.dtype)
+    found = (frame == limits.min) | (frame == limits.max)
+    return found if found.any() else None
+
+
+def _fitting(
+    image: np.ndarray, frame: np.ndarray, camera: CameraProfile, what: str, kind: str = "a mask"
+) -> np.ndarray:
+    if image.shape != frame.shape:
         raise FrameError(
-            f"{what} is {mask.shape[1]}x{mask.shape[0]}, the camera's frame is "
-            f"{frame.shape[1]}x{frame.shape[0]}; accepted is a mask of the frame's size, before "
+            f"{what} is {image.shape[1]}x{image.shape[0]}, the camera's frame is "
+            f"{frame.shape[1]}x{frame.shape[0]}; accepted is {kind} of the frame's size, before "
             "any crop"
         )
-    return camera.crop.of(mask)
+    return camera.crop.of(image)

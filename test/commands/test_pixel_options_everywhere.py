@@ -180,6 +180,6 @@ def test_bench_makes_its_frames_and_says_so(tmp_path, capsys):
     (tmp_path / "camera.yaml").write_text("crop: {bottom: 119}\nmissing: 29000..30999\nnoise: 5\n")
     words = ["--quick", "--seconds", "0.1", "--backend", "bicubic", "--json", tmp_path / "b.json"]
     assert main(["bench", *map(str, words), "--camera", str(tmp_path / "camera.yaml")]) == 0
-    assert "not used: missing, crop, bad_pixels, byte_order of" in capsys.readouterr().out
+    assert "not used: missing, crop, bad_pixels, pattern, byte_order of" in capsys.readouterr().out
     (cell,) = json.loads((tmp_path / "b.json").read_text())["cells"]
     assert cell["size"] == [160, 120] and "noise 5 counts" in cell["info"]["camera"]

@@ -23,7 +23,10 @@ import pytest
 from difiisr_ros.core.bad_pixels import read_bad_pixels, write_bad_pixels
 from difiisr_ros.core.camera_profile import CameraProfile, profile_keys, resolve_camera
 from difiisr_ros.core.crop import Crop, parse_crop
+from difiisr_ros.core.fixed_pattern import FixedPattern
 from difiisr_ros.errors import DataError, OptionError
+
+OFFSETS = np.where(np.eye(6, 8) > 0, 5, [1, -1, 1, -1, 1, -1, 1, -1]).astype(np.float32)
 
 
 def profile(folder, text):
@@ -51,6 +54,7 @@ def profile(folder, text):
         ("byte_order: middle\n", "byte_order must be one of auto, little, big, got 'middle'"),
         ("bad_pixels: 3\n", "bad_pixels must be a file's path, got 3"),
         ("bad_pixels: ''\n", "bad_pixels must be a file's path"),
+        ("pattern: 3\n", "pattern must be a file's path, got 3"),
     ],
 )
 def test_a_bad_value_is_named(tmp_path, text, words):
@@ -61,20 +65,23 @@ def test_a_bad_value_is_named(tmp_path, text, words):
 
 def test_all_keys_are_read_written_and_read_again(tmp_path):
     write_bad_pixels(tmp_path / "bad.png", np.eye(6, 8) > 0)
+    FixedPattern(OFFSETS, 40, "2026-01-31").write(tmp_path / "offsets.npz")
     found = profile(
         tmp_path,
         "missing: [0, [-9999, -9000]]\ncrop: {bottom: 2, left: 8}\nbad_pixels: bad.png\n"
-        "byte_order: big\nnoise: 3\n",
+        "byte_order: big\nnoise: 3\npattern: offsets.npz\n",
     )
     assert found.missing == ((0, 0), (-9999, -9000))
     assert found.crop == Crop(bottom=2, left=8)
     assert found.bad_mask.sum() == 6
     assert found.describe() == (
         "noise 3 counts, blur unknown, missing 0, -9999..-9000, crop bottom 2, left 8, "
-        f"6 bad pixels, byte order big ({tmp_path / 'camera.yaml'})"
+        "6 bad pixels, pattern of 3 counts from 40 frames (2026-01-31), byte order big "
+        f"({tmp_path / 'camera.yaml'})"
     )
     found.write(tmp_path / "again.yaml")
     assert 'bad_pixels: "bad.png"' in (tmp_path / "again.yaml").read_text()
+    assert 'pattern: "offsets.npz"' in (tmp_path / "again.yaml").read_text()
     again = CameraProfile.read(tmp_path / "again.yaml")
     for key in profile_keys():
         assert getattr(again, key) == getattr(found, key)
@@ -88,6 +95,21 @@ def test_a_mask_lies_beside_its_profile_wherever_that_is_read_from(tmp_path, mon
     (tmp_path / "cameras" / "camera.yaml").write_text("bad_pixels: bad.png\n")
     monkeypatch.chdir(tmp_path)
     assert CameraProfile.read("cameras/camera.yaml").bad_mask.shape == (6, 8)
+    FixedPattern(OFFSETS, 40).write(tmp_path / "cameras" / "offsets.npz")
+    (tmp_path / "cameras" / "camera.yaml").write_text("pattern: offsets.npz\n")
+    found = CameraProfile.read("cameras/camera.yaml")
+    np.testing.assert_array_equal(found.fixed_pattern.offsets, OFFSETS)
+    assert found.of_the_scene().pattern is None
+
+
+def test_a_pattern_that_cannot_be_used_is_known_when_the_profile_is_read(tmp_path):
+    with pytest.raises(DataError, match=r"offsets.npz: the pattern cannot be read: No such file"):
+        profile(tmp_path, "pattern: offsets.npz\n")
+    (tmp_path / "offsets.npz").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"offsets.npz: the pattern is no .npz"):
+        profile(tmp_path, "pattern: offsets.npz\n")
+    with pytest.raises(DataError, match=r"nowhere.npz"):
+        resolve_camera("auto", {"pattern": "nowhere.npz"})
 
 
 def test_files_that_are_no_mask_are_named(tmp_path):

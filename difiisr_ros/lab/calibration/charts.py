@@ -174,6 +174,12 @@ def residual_picture(frame: np.ndarray) -> np.ndarray:
     return _enlarged(gray)[0]
 
 
+def pattern_picture(offsets: np.ndarray, size: float) -> np.ndarray:
+    """Offsets in gray, 0 in the middle."""
+    gray = np.clip(128.0 + 127.0 * offsets / (3.0 * max(size, 1e-9)), 0, 255).astype(np.uint8)
+    return _enlarged(gray)[0]
+
+
 def _tones(frame: np.ndarray, low: float, high: float) -> np.ndarray:
     known = frame[np.isfinite(frame)]
     if known.size == 0:

@@ -21,7 +21,7 @@ which says how much of an edge or an offset is chance; then edges and offsets.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from difiisr_ros.lab.calibration import blur as blurs
 from difiisr_ros.lab.calibration import noise as noises
 from difiisr_ros.lab.calibration import pattern as patterns
 from difiisr_ros.lab.calibration.edges import Edges, find_edges, join
+from difiisr_ros.lab.calibration.fixed import FoundPattern
 
 FRAMES = 60  # frames that are measured of a longer source, evenly spaced
 _LEAST_SIDE = 24  # pixels
@@ -58,10 +59,14 @@ class Sample:
     """Frames that were left out because they are of another size or dtype."""
     missing: Ranges = ()
     """Values that stand for no measurement."""
+    offsets: np.ndarray | None = None
+    """H x W, float32: the camera's fixed pattern, without which everything is measured."""
 
     def measured(self, frame: np.ndarray) -> np.ndarray:
         """A copy of one of the frames in float32, NaN where a measurement is missing."""
         values = frame.astype(np.float32)
+        if self.offsets is not None:
+            values -= self.offsets
         missing = missing_mask(frame, self.missing)
         if missing is not None:
             values[missing] = np.nan
@@ -98,6 +103,8 @@ class Calibration:
     reasons: dict[str, str] = field(default_factory=dict)
     """Quantity -> why it is not known."""
     notes: list[str] = field(default_factory=list)
+    fixed: FoundPattern | None = None
+    """The fixed pattern; all the rest is of frames without it."""
 
 
 def sample_frames(images: Iterable[np.ndarray], most: int = FRAMES, missing: Ranges = ()) -> Sample:
@@ -141,9 +148,19 @@ def sample_frames(images: Iterable[np.ndarray], most: int = FRAMES, missing: Ran
     return Sample([kept[i] for i in chosen], followers, total, other, missing)
 
 
-def calibrate(sample: Sample) -> Calibration:
-    """Measure the camera that delivered these frames."""
+def calibrate(sample: Sample, pattern: FoundPattern | str | None = None) -> Calibration:
+    """Measure the camera that delivered these frames.
+
+    Args:
+        sample: the frames.
+        pattern: what adds to all of them, or why that is not known.
+    """
     reasons: dict[str, str] = {}
+    fixed = pattern if isinstance(pattern, FoundPattern) else None
+    if isinstance(pattern, str):
+        reasons["pattern"] = pattern
+    if fixed is not None:
+        sample = replace(sample, offsets=fixed.offsets)
     notes: list[str] = []
     values = [sample.measured(frame) for frame in sample.frames]
     levels = np.array([estimate_noise(frame) for frame in values])
@@ -208,6 +225,7 @@ def calibrate(sample: Sample) -> Calibration:
         noise_levels=levels,
         reasons=reasons,
         notes=notes,
+        fixed=fixed,
     )
 
 

@@ -66,6 +66,13 @@ def as_record(found: Calibration, source: str) -> dict[str, Any]:
     for name, pattern in (("columns", found.columns), ("rows", found.rows)):
         if pattern is not None:
             record[name] = _pattern(pattern)
+    if found.fixed is not None:
+        record["pattern"] = {
+            "size": _rounded(found.fixed.size),
+            "frames": found.fixed.frames,
+            "expected_left": _rounded(found.fixed.left),
+            "from": found.fixed.how,
+        }
     record["stuck_pixels"] = len(found.stuck)
     record["stuck_pixels_certain"] = found.stuck_certain
     if len(found.stuck):
@@ -85,6 +92,7 @@ def as_lines(found: Calibration, source: str) -> list[str]:
         f"frames         {len(sample.frames)} of {sample.total}, {first.shape[1]}x{first.shape[0]} "
         f"{first.dtype}, {source}",
         f"range          {found.span:.4g} counts (median of the frames' 1st to 99th percentile)",
+        f"pattern        {_fixed_text(found)}",
         f"noise          {_noise_text(found)}",
         f"blur           {_blur_text(found)}",
         f"columns        {_pattern_text(found.columns, found.span)}",
@@ -92,6 +100,18 @@ def as_lines(found: Calibration, source: str) -> list[str]:
         f"stuck pixels   {_stuck_text(found)}",
     ]
     return lines + [f"note           {note}" for note in found.notes]
+
+
+def _fixed_text(found: Calibration) -> str:
+    fixed = found.fixed
+    if fixed is None:
+        return f"not known: {found.reasons.get('pattern', 'not asked for')}"
+    share = f" ({100 * fixed.size / found.span:.2f} % of the range)" if found.span > 0 else ""
+    return (
+        f"offsets of {fixed.size:.2g} counts{share} from {fixed.frames} frames of {fixed.how}; "
+        f"correcting leaves about {max(100 * fixed.left, 1):.0f} % of its power, and all below is "
+        "without it"
+    )
 
 
 def _noise_text(found: Calibration) -> str:

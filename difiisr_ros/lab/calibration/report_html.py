@@ -124,13 +124,23 @@ def _blur(found: Calibration) -> list[Html]:
 
 def _noise(found: Calibration) -> list[Html]:
     middle = len(found.sample.frames) // 2
+    fixed = []
+    if found.fixed is not None:
+        fixed = [
+            _figure(
+                charts.pattern_picture(found.fixed.offsets, found.fixed.size),
+                "The fixed pattern, ± 3 times its size: what is subtracted from every frame.",
+            )
+        ]
+    middle_frame = found.sample.measured(found.sample.frames[middle])
     return [
+        *fixed,
         _figure(
             charts.noise_over_frames(found.noise_levels, found.noise),
             "Each frame's noise, estimated from it alone (dots), and from all quiet blocks (line).",
         ),
         _figure(
-            charts.residual_picture(found.sample.frames[middle].astype(np.float32)),
+            charts.residual_picture(middle_frame),
             "What a median of 5 x 5 pixels leaves of one frame, ± 4 times its noise: white noise "
             "is an even grain; stripes are offsets of rows and columns.",
         ),

@@ -92,8 +92,8 @@ def write_lr(
     if camera.of_the_scene() == camera:
         return line
     return (
-        f"{line}\nmissing, crop, bad_pixels and byte_order are applied in it: play it into a node "
-        "that has none of these"
+        f"{line}\nmissing, crop, bad_pixels, pattern and byte_order are applied in it: play it "
+        "into a node that has none of these"
     )
 
 

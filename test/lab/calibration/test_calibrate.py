@@ -339,7 +339,7 @@ def test_nothing_known_is_no_profile_and_exit_1(tmp_path, capsys):
         ]
     )
     assert code == 1 and not (tmp_path / "c.yaml").exists() and report.exists()
-    assert "neither noise nor blur is known" in capsys.readouterr().out
+    assert "neither noise, blur nor pattern is known" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
