@@ -34,17 +34,16 @@ from difiisr_ros.backends.factory import create, create_instead
 from difiisr_ros.backends.libraries import missed
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
-from difiisr_ros.core.condition import Conditions, FrameMeasurement, noise_to_tell
+from difiisr_ros.core.condition import Conditions, FrameMeasurement
 from difiisr_ros.core.output_geometry import OutputGeometry, plan
 from difiisr_ros.core.radiometry import ValueRange
-from difiisr_ros.core.reading import Reading, read
 from difiisr_ros.core.region import Region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
 from difiisr_ros.frame_runner import Alone, FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
-from difiisr_ros.stream_memory import Remembered, StreamMemory, Telling
+from difiisr_ros.stream_memory import StreamMemory, Telling, by_itself
 
 _logger = logging.getLogger(__name__)
 
@@ -355,8 +354,7 @@ class SuperResolver:
             FrameError: the frame cannot be used; says why.
         """
         radiometry.check_frame(frame)
-        camera = camera or self.camera
-        memory.take(read(frame, camera, missing), camera)
+        memory.take(frame, camera or self.camera, missing)
 
     def _view(
         self, height: int, width: int, region: Region | None, options: UpscaleOptions
@@ -396,8 +394,11 @@ class SuperResolver:
         mode, low, high = options.range_mode, options.range_min, options.range_max
         readings, scenes, tellings, measurements = [], [], [], []
         for i, frame in enumerate(frames):
-            reading = read(frame, camera, None if missing is None else missing[i])
-            look = _look(reading, camera, None if memories is None else memories[i])
+            mask = None if missing is None else missing[i]
+            memory = None if memories is None else memories[i]
+            take = by_itself if memory is None else memory.take
+            look = take(frame, camera, mask)
+            reading = look.reading
             if value_ranges is None:
                 value_range = radiometry.measure_range(
                     look.scene, mode, low, high, is_integer=reading.is_integer
@@ -405,9 +406,8 @@ class SuperResolver:
             else:
                 value_range = radiometry.check_fixed_range(*value_ranges[i])
             telling = look.tell(value_range[1] - value_range[0])
-            measurements.append(
-                FrameMeasurement(value_range, telling.noise, camera, telling.frames, telling.still)
-            )
+            seen = telling.frames, telling.still, look.pattern
+            measurements.append(FrameMeasurement(value_range, telling.noise, camera, *seen))
             readings.append(reading)
             scenes.append(look.scene)
             tellings.append(telling)
@@ -491,13 +491,6 @@ class SuperResolver:
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._runner.forget()
-
-
-def _look(reading: Reading, camera: CameraProfile, memory: StreamMemory | None) -> Remembered:
-    """The frame by itself, or with those before it."""
-    if memory is None:
-        return Remembered(reading.scene, noise_to_tell(reading, camera))
-    return memory.take(reading, camera)
 
 
 def _alone(

@@ -21,20 +21,30 @@ from the start give the same results.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from difiisr_ros.core.camera_profile import CameraProfile
-from difiisr_ros.core.condition import estimated_noise, with_rounding
-from difiisr_ros.core.reading import Reading
+from difiisr_ros.core.condition import (
+    PatternInUse,
+    estimated_noise,
+    noise_to_tell,
+    with_rounding,
+)
+from difiisr_ros.core.crop import NO_CROP
+from difiisr_ros.core.fixed_pattern import FixedPattern
+from difiisr_ros.core.noise_level import estimate_noise
+from difiisr_ros.core.pattern_learner import PatternLearner
+from difiisr_ros.core.reading import Reading, read
 from difiisr_ros.core.running_noise import RunningNoise
 from difiisr_ros.core.still_scene import Looks, StillScene
 from difiisr_ros.errors import OptionError
 
-OFF, AUTO = "off", "auto"
+OFF, AUTO, PROFILE, LEARN = "off", "auto", "profile", "learn"
 STILL = (OFF, AUTO)
+PATTERN = (OFF, PROFILE, LEARN)
 NOISE = ("frame", "running")
 _STILL_SHARE = 0.25  # of the pixels: with less of them the camera moves, and so do the others
 _TYPICAL = 0.25  # quantile of these: whose noise is told of all
@@ -70,6 +80,8 @@ class Telling:
 class Remembered:
     """A frame with what is known of it from those before."""
 
+    reading: Reading
+    """The frame as its camera's profile says, and as its pattern is known by now."""
     scene: np.ndarray
     """H x W, as it is to be run."""
     noise: float
@@ -78,6 +90,8 @@ class Remembered:
     """What the scene is a mean of; None: the frame alone."""
     still: float = 0.0
     """Share of the pixels that stand still; 0 where nobody looks."""
+    pattern: PatternInUse | None = None
+    """What was subtracted; None: nothing that is learnt."""
 
     def tell(self, span: float) -> Telling:
         """What to tell of it: the noise of the pixels that stand still, and where that is too
@@ -105,6 +119,14 @@ class Remembered:
         return Telling(noise, alone, self.noise, typical, self.still)
 
 
+def by_itself(
+    frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None
+) -> Remembered:
+    """A frame without a memory; arguments are those of :func:`difiisr_ros.core.reading.read`."""
+    reading = read(frame, camera, missing)
+    return Remembered(reading, reading.scene, noise_to_tell(reading, camera))
+
+
 @dataclass(frozen=True)
 class MemoryOptions:
     """What of a stream is used. Checked when made.
@@ -118,9 +140,12 @@ class MemoryOptions:
     noise: str = "frame"
     """Where the noise that a camera's profile does not say comes from: each ``frame`` by itself,
     or ``running``, the median over the last ones."""
+    pattern: str = PROFILE
+    """The camera's fixed pattern is subtracted as its ``profile`` has it; is learnt from the frames
+    while the camera moves (``learn``), from there on; or is left (``off``)."""
 
     def __post_init__(self) -> None:
-        for name, accepted in (("still", STILL), ("noise", NOISE)):
+        for name, accepted in (("still", STILL), ("noise", NOISE), ("pattern", PATTERN)):
             value = getattr(self, name)
             if value not in accepted:
                 raise OptionError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
@@ -137,6 +162,9 @@ class StreamMemory:
         self.options = options
         self._still = StillScene()
         self._noise = RunningNoise()
+        self._learner: PatternLearner | None = None
+        self._camera: CameraProfile | None = None
+        self._raw: tuple[CameraProfile, CameraProfile] | None = None
 
     def configure(self, options: MemoryOptions) -> None:
         """Change the options from the next frame on; what is no longer used is forgotten."""
@@ -145,31 +173,83 @@ class StreamMemory:
             self._still.reset()
         if options.noise != before.noise:
             self._noise.reset()
+        if options.pattern != before.pattern:
+            self._learner = None
 
     def reset(self) -> None:
-        """Forget every frame: another scene, another camera, or a shutter has closed."""
+        """Forget every frame, and what was learnt from them: another camera, or a bag's start."""
         self._still.reset()
         self._noise.reset()
+        self._learner = None
 
     @property
     def is_off(self) -> bool:
         """Whether frames are looked at by themselves."""
         return self.options == NO_MEMORY
 
-    def take(self, reading: Reading, camera: CameraProfile) -> Remembered:
-        """Add the newest frame; returns it with what is known of it."""
+    @property
+    def pattern(self) -> FixedPattern | None:
+        """What was learnt of the camera's fixed pattern, of the profile's too; None: nothing."""
+        return None if self._learner is None else self._learner.as_pattern()
+
+    def shutter(self, frame: np.ndarray, camera: CameraProfile) -> None:
+        """Take note of a frame of the camera's closed shutter.
+
+        The scene that was seen is over, and what the frame shows may be the camera's pattern.
+        """
+        self._still.reset()
+        self._noise.reset()
+        if self._learner is not None:
+            self._learner.shutter(read(frame, self._without_pattern(camera)[1]).scene)
+
+    def take(
+        self, frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None
+    ) -> Remembered:
+        """Add the newest frame; returns it with what is known of it.
+
+        Arguments and errors are those of :func:`difiisr_ros.core.reading.read`.
+        """
+        reading, pattern = self._read(frame, camera, missing)
         noise = self._single_noise(reading, camera)
         total = with_rounding(noise, reading)
         if self.options.still == OFF or camera.is_reduced:
-            return Remembered(reading.scene, total)
+            return Remembered(reading, reading.scene, total, pattern=pattern)
         rounding = with_rounding(0.0, reading)
         looks = self._still.take(reading.scene, total, rounding)
         still = float(looks.still.mean())
         if still < _STILL_SHARE:
-            return Remembered(reading.scene, total, still=still)
-        return Remembered(looks.mean, total, looks, still)
+            return Remembered(reading, reading.scene, total, None, still, pattern)
+        return Remembered(reading, looks.mean, total, looks, still, pattern)
+
+    def _read(
+        self, frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None
+    ) -> tuple[Reading, PatternInUse | None]:
+        if self.options.pattern == PROFILE or camera.is_reduced:
+            return read(frame, camera, missing), None
+        cropped, whole = self._without_pattern(camera)
+        if self.options.pattern == OFF:
+            return read(frame, cropped, missing), None
+        if self._learner is None:
+            if camera.pattern is not None and camera.fixed_pattern.shape != frame.shape:
+                read(frame, camera, missing)  # which says so
+            start = None if camera.pattern is None else camera.fixed_pattern
+            self._learner = PatternLearner(start, camera.crop)
+        raw = read(frame, whole, missing).scene.astype(np.float32)
+        self._learner.learn(raw, estimate_noise(raw))
+        offsets, frames = self._learner.offsets, self._learner.frames
+        reading = read(frame, cropped, missing, offsets)
+        return reading, PatternInUse(offsets, frames, not self._learner.frozen)
+
+    def _without_pattern(self, camera: CameraProfile) -> tuple[CameraProfile, CameraProfile]:
+        """The profile without its pattern, and without its crop either."""
+        if self._raw is None or self._camera is not camera:
+            cropped = replace(camera, pattern=None)
+            self._raw, self._camera = (cropped, replace(cropped, crop=NO_CROP)), camera
+        return self._raw
 
     def _single_noise(self, reading: Reading, camera: CameraProfile) -> float:
+        if self._learner is not None and camera.pattern is None:
+            camera = replace(camera, noise=None)  # it is that of frames that were not corrected
         noise = estimated_noise(reading, camera)
         known = camera.noise is not None or camera.is_reduced
         return noise if known or self.options.noise == "frame" else self._noise.update(noise)

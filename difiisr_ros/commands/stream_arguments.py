@@ -20,10 +20,10 @@ import argparse
 from collections.abc import Hashable
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.stream_memory import AUTO, NO_MEMORY, MemoryOptions, StreamMemory
+from difiisr_ros.stream_memory import AUTO, LEARN, NO_MEMORY, MemoryOptions, StreamMemory
 
 #: What ``--stream`` may be given -> the options that it stands for.
-_PARTS = {"still": {"still": AUTO}, "noise": {"noise": "running"}}
+_PARTS = {"still": {"still": AUTO}, "noise": {"noise": "running"}, "pattern": {"pattern": LEARN}}
 _ALL = ",".join(_PARTS)
 
 
@@ -36,8 +36,8 @@ def add_stream_argument(parser: argparse._ActionsContainer) -> None:
         default="",
         metavar="PART[,PART...]",
         help="frames follow each other in time, of one camera: use what those before one show of "
-        "it. still: averages over time what stands still; noise: a running estimate "
-        f"({_ALL})",
+        "it. still: averages over time what stands still; noise: a running estimate; pattern: the "
+        f"camera's fixed pattern is learnt while it moves ({_ALL})",
     )
 
 

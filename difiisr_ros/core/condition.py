@@ -104,6 +104,23 @@ def with_rounding(noise: float, reading: Reading) -> float:
     return float(np.hypot(noise, _ROUNDING)) if reading.is_integer else noise
 
 
+@dataclass(frozen=True, eq=False)
+class PatternInUse:
+    """The fixed pattern that a stream's frames have taught so far."""
+
+    offsets: np.ndarray | None
+    """H x W, float32, counts; None while nothing is known."""
+    frames: int
+    """How many frames have taught something."""
+    learning: bool
+    """Whether the newest one has: not while the camera stands still."""
+
+    @property
+    def size(self) -> float:
+        """Standard deviation of the offsets, counts."""
+        return 0.0 if self.offsets is None else float(self.offsets.std())
+
+
 @dataclass(frozen=True)
 class FrameMeasurement:
     """What was measured of one frame, or is known of its camera, and told to the network."""
@@ -117,6 +134,8 @@ class FrameMeasurement:
     """How many frames it was averaged from where the scene stands still."""
     still: float = 0.0
     """Share of its pixels that did; 0 where no stream is remembered."""
+    pattern: PatternInUse | None = None
+    """What was learnt of the camera's pattern, and subtracted; None: nothing is learnt."""
 
     @property
     def noise_share(self) -> float:

@@ -35,8 +35,9 @@ import numpy as np
 
 from difiisr_ros.core.missing import filled
 
-MOST_FRAMES = 16
-"""Frames that a mean may rest on; from then on older ones fade."""
+MOST_FRAMES = 33
+"""Frames that a mean is worth, at most."""
+_LEAST_WEIGHT = 2.0 / (MOST_FRAMES + 1)  # of the newest frame: older ones fade
 _MEANS = (3, 5, 9)  # sides of the squares, pixels
 _ENERGY, _SHIFT = 7, 15
 _DOUBT, _CHANGE = 3.75, 5.25  # standard deviations: from where the past counts less, and not at all
@@ -101,6 +102,9 @@ class StillScene:
         mean, frames = self._mean, self._frames
         difference = scene - mean
         unknown = ~np.isfinite(difference)
+        if unknown.all():
+            self._mean, self._frames = scene, np.ones_like(scene)
+            return Looks(scene, self._frames, noise, noise)
         difference[unknown] = 0.0
         level = _common_offset(difference, noise)
         difference -= level
@@ -108,12 +112,14 @@ class StillScene:
         changing = self._changing(difference, frames, noise, rounding)
         keep = _agreement(mean, difference, frames, changing)
         seen = keep * frames
-        weight = 1.0 / (seen + 1.0)
+        weight = np.maximum(1.0 / (seen + 1.0), np.float32(_LEAST_WEIGHT))
         new = np.where(seen > 0, mean + weight * difference, scene)
+        # The noise of a weighted mean is that of a plain one of as many frames.
+        with np.errstate(divide="ignore"):
+            worth = 1.0 / ((1.0 - weight) ** 2 / seen + weight**2)
         # A pixel that did not measure now keeps what was known; one that never did learns.
         self._mean = np.where(unknown, np.where(np.isfinite(scene), scene, mean), new)
-        counted = np.minimum(seen + 1.0, MOST_FRAMES)
-        self._frames = np.where(unknown, np.float32(1.0), counted)
+        self._frames = np.where(unknown | (seen == 0), np.float32(1.0), worth)
         return Looks(self._mean, self._frames, noise, changing)
 
     def _changing(

@@ -228,7 +228,7 @@ def _told(measured: FrameMeasurement) -> dict[str, Any]:
     camera = measured.camera
     if camera.is_reduced:
         return {"camera profile": camera.source}
-    return {
+    values = {
         "camera profile": camera.source,
         keys.NOISE_COUNTS: f"{measured.noise:.4g}",
         "noise (% of range)": 100 * measured.noise_share,
@@ -237,6 +237,11 @@ def _told(measured: FrameMeasurement) -> dict[str, Any]:
         keys.FRAMES_AVERAGED: f"{measured.frames:.3g}",
         keys.STILL_SHARE: f"{100 * measured.still:.3g}",
     }
+    if (pattern := measured.pattern) is not None:
+        values[keys.PATTERN_COUNTS] = f"{pattern.size:.3g}"
+        values["frames that taught the pattern"] = pattern.frames
+        values["learning the pattern"] = "yes" if pattern.learning else "no: the camera stands"
+    return values
 
 
 def _shown(geometry: OutputGeometry, region: Region | None) -> dict[str, Any]:

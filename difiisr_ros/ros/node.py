@@ -179,11 +179,13 @@ class SuperResolutionNode(GuardedLifecycleNode):
             raise RuntimeError(f"the frame in work did not finish within {STOP_TIMEOUT:g} s")
 
     def release(self) -> None:
-        """Free the topics and the engine."""
+        """Keep what was learnt, free the topics and the engine."""
+        upscaler, self._upscaler = self._upscaler, None
+        if upscaler is not None:
+            upscaler.keep_patterns()
         for camera in self.cameras.values():
             camera.destroy()
         forget_overrides(self)
-        upscaler, self._upscaler = self._upscaler, None
         if upscaler is not None:
             upscaler.close()
 

@@ -23,7 +23,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +37,7 @@ from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.core.output_geometry import OutputGeometry
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.region import Region
-from difiisr_ros.errors import FrameError, Interrupted, OptionError
+from difiisr_ros.errors import DifiisrError, FrameError, Interrupted, OptionError
 from difiisr_ros.messages.any_image import message_to_gray
 from difiisr_ros.messages.read import ImageFormat
 from difiisr_ros.messages.write import OutputFormat, output_format, to_output
@@ -151,6 +153,25 @@ class Upscaler:
             return str(error)
         return None
 
+    def keep_patterns(self) -> None:
+        """Write what was learnt of the cameras' fixed patterns, where that was asked for."""
+        if not self._settings.pattern_file:
+            return
+        path = Path(self._settings.pattern_file).expanduser()
+        for name, camera in self._cameras.items():
+            learnt = camera.memory.pattern
+            if learnt is None:
+                continue
+            file = path.with_name(f"{path.stem}_{name}{path.suffix}") if name else path
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            pattern = replace(learnt, date=now, source=camera.image_topic)
+            try:
+                pattern.write(file)
+            except DifiisrError as error:  # no reason to stay
+                self._logger.error(f"pattern of {camera.image_topic} not kept: {error}")
+            else:
+                self._logger.info(f"{pattern.describe()} of {camera.image_topic} is in {file}")
+
     def close(self) -> None:
         """Free the engine. Idempotent."""
         self.engine.close()
@@ -229,7 +250,7 @@ class Upscaler:
             self._tell_oddities(camera, pixels, found)
             output = output_format(found.encoding, self._settings.output_encoding)
             shutter = camera.shutter.sees(pixels, arrival.time)
-            memory = self._memory(camera, arrival, shutter)
+            memory = self._memory(camera, arrival, pixels, shutter)
             if shutter and self._is_done_with(camera, arrival):
                 return None
             region = self._region(camera, pixels)
@@ -238,11 +259,13 @@ class Upscaler:
             self._failed(camera, error)
             return None
 
-    def _memory(self, camera: CameraStream, arrival: Arrival, shutter: bool) -> StreamMemory | None:
-        """What the frame is added to; a closed shutter shows nothing, and changes the camera."""
+    def _memory(
+        self, camera: CameraStream, arrival: Arrival, pixels: np.ndarray, shutter: bool
+    ) -> StreamMemory | None:
+        """What the frame is added to; a closed shutter shows no scene, and changes the camera."""
         memory = camera.memory_for(arrival.message.header.stamp)
-        if shutter:
-            memory.reset()
+        if shutter and not memory.is_off:
+            memory.shutter(pixels, self.engine.camera)
         return None if shutter or memory.is_off else memory
 
     def _is_done_with(self, camera: CameraStream, arrival: Arrival) -> bool:

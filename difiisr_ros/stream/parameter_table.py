@@ -44,7 +44,7 @@ from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.options import LIMITS, UpscaleOptions, not_read
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
-from difiisr_ros.stream_memory import NOISE, STILL, MemoryOptions
+from difiisr_ros.stream_memory import NOISE, PATTERN, STILL, MemoryOptions
 
 #: A name that may be part of a topic's; or none, for topics without one.
 _CAMERA_NAME = r"([A-Za-z][A-Za-z0-9_]*)?"
@@ -306,6 +306,22 @@ TABLE: tuple[ParameterSpec, ...] = (
         choices=STILL,
     ),
     ParameterSpec(
+        "stream.pattern",
+        _STREAM_DEFAULTS.pattern,
+        "The camera's fixed pattern: profile subtracts what the camera's profile has; learn starts "
+        "from that and learns on while the camera moves, and not while it stands still; off leaves "
+        "it.",
+        Change.LIVE,
+        choices=PATTERN,
+    ),
+    ParameterSpec(
+        "stream.pattern_file",
+        "",
+        "Path of an .npz file that cleanup writes what was learnt into, for the profile's key "
+        "pattern; several cameras have their names before its ending. Empty: it is not kept.",
+        Change.LIVE,
+    ),
+    ParameterSpec(
         "stream.noise",
         _STREAM_DEFAULTS.noise,
         "Noise that the camera's profile does not say is estimated from each frame, or is the "
@@ -509,7 +525,8 @@ def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str
 
 def stream_options(values: Mapping[str, Any]) -> MemoryOptions:
     """What the parameters say is to be used of a stream."""
-    return MemoryOptions(values["stream.still"], values["stream.noise"])
+    parts = ("still", "noise", "pattern")
+    return MemoryOptions(**{part: values[f"stream.{part}"] for part in parts})
 
 
 def not_used(values: Mapping[str, Any]) -> tuple[str, ...]:

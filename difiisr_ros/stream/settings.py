@@ -55,6 +55,8 @@ class StreamSettings:
     """Of the camera's image, as the parameter ``roi`` says; None: all of it."""
     stream: MemoryOptions
     """What is used of the frames before one."""
+    pattern_file: str
+    """Where what was learnt of a camera's pattern is written at the end; empty: nowhere."""
     not_used: tuple[str, ...]
     """What was set and is not read, in words."""
 
@@ -79,5 +81,6 @@ class StreamSettings:
             shutter_frames=values["shutter_frames"],
             region=parse_region(values["roi"]),
             stream=stream_options(values),
+            pattern_file=values["stream.pattern_file"],
             not_used=not_used(values),
         )
