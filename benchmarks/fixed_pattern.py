@@ -164,7 +164,8 @@ def of_clip(frames: np.ndarray) -> np.ndarray:
     fine = mean - cv2.blur(mean, (_FINE, _FINE))
     offsets = fine[:HEIGHT, :WIDTH]
     limit = 4.0 * 1.4826 * float(np.median(np.abs(offsets)))  # beyond it is the scene
-    return np.clip(offsets, -limit, limit) / (high - low)
+    offsets = np.clip(offsets, -limit, limit)
+    return (offsets - offsets.mean()) / (high - low)
 
 
 def table(frames: list[np.ndarray], patterns: dict[str, tuple[float, list[np.ndarray]]]) -> None:

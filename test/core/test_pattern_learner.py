@@ -97,6 +97,12 @@ def test_a_moving_camera_learns_most_of_the_pattern():
     assert left(teach(camera(moving(300)))) < 0.06
 
 
+def test_columns_are_known_before_single_pixels_are():
+    learner = teach(camera(moving(16)))
+    wrong = (learner._offsets - PATTERN).mean(axis=0)
+    assert (wrong**2).mean() < 0.12 * (PATTERN.mean(axis=0) ** 2).mean()
+
+
 def test_the_level_of_the_scene_stays():
     learner = teach(camera(moving(120)))
     scene = 200.0
