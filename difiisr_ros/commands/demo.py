@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib.util
 import json
@@ -25,10 +26,12 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import difiisr_ros
 from difiisr_ros.atomic_write import write_atomically
@@ -47,6 +50,7 @@ from difiisr_ros.commands.engine_arguments import (
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.own_results import OwnResults, refuse_inputs, refuse_within
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, pixel_arguments
+from difiisr_ros.commands.stream_arguments import add_stream_argument, memory_options
 from difiisr_ros.core.camera_profile import AUTO, REDUCED, CameraProfile, resolve_camera
 from difiisr_ros.errors import DataError, DifiisrError, OptionError
 from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
@@ -55,6 +59,7 @@ from difiisr_ros.lab.frames.put_right import truth_of
 from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.stream.detectors import load_detector
 from difiisr_ros.stream.parameter_table import ENGINE
+from difiisr_ros.stream_memory import NO_MEMORY
 
 HELP = "Run player, node and monitor on this machine over DDS and report rate and latency."
 
@@ -88,6 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
     )
+    add_stream_argument(parser)
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for results")
     parser.add_argument(
         "--bag-seconds",
@@ -170,6 +176,7 @@ class Demo:
         )
         if not self._source.slow:
             next(self._source.frames(), None)
+        self._memory = memory_options(args)
         self._profile = self._told()
         self._inputs = [Path(p) for p in (args.camera, args.model) if p and Path(p).is_file()]
         if args.input != SYNTHETIC:
@@ -251,6 +258,7 @@ class Demo:
         if not self._is_written:
             given = pixel_arguments(a)
             engine.update({n: given[n] for n in given if given[n] and n != "byte_order"})
+        engine.update({f"stream.{part}": value for part, value in asdict(self._memory).items()})
         # The node then listens once its results have a receiver: no frame is played before.
         engine["lazy"] = True
         engine["strict_backend"] = not a.allow_fallback
@@ -371,6 +379,16 @@ class Demo:
             lambda stamp: truth_of(truth(index[stamp]), self._profile) if stamp in index else None
         )
 
+    @contextlib.contextmanager
+    def _single_frames(self) -> Iterator[Callable[[np.ndarray], np.ndarray] | None]:
+        """What upscales a recorded frame by itself, where the node uses those before it, too."""
+        if self._memory == NO_MEMORY:
+            yield None
+            return
+        with contextlib.closing(load_engine(self._args, camera=self._profile)) as engine:
+            scene = engine.camera.of_the_scene()  # the crop is off
+            yield lambda frame: engine.upscale(frame, camera=scene)
+
     def _summary(
         self, played: dict[str, Any], measured: dict[str, Any], codes: dict[str, int | None]
     ) -> dict[str, Any]:
@@ -404,7 +422,9 @@ class Demo:
             if summary["backend"] == "bicubic":
                 title = "backend bicubic"
             crop, truth, detector = self._profile.crop, self._truth_of(played), self._detector
-            summary.update(pictures_and_quality(bag, truth, title, self._stage, crop, detector))
+            with self._single_frames() as alone:
+                how = title, self._stage, crop, detector, alone
+                summary.update(pictures_and_quality(bag, truth, *how))
             if error := summary.pop("pictures_error", None):
                 notes.append(error)
             if not self._args.keep_bag:

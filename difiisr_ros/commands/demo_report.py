@@ -41,6 +41,8 @@ PICTURES = 5  # of 600 frames, five different moments of the scene's loop of 300
 COMPARED = 40
 _REASONS = 3  # that the summary names
 
+Alone = Callable[[np.ndarray], np.ndarray]
+"""Makes the result of a camera's frame by itself."""
 PSNR_NOTE = "mean over frames; the peak is the truth frame's range, the baseline OpenCV's bicubic"
 
 
@@ -158,10 +160,18 @@ def spaced(length: int, wanted: int) -> list[int]:
     return [(2 * i + 1) * length // (2 * wanted) for i in range(wanted)]
 
 
-def compare(pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None]) -> dict[str, Any]:
-    """PSNR of ours and of bicubic against the truth, averaged over the frames that have one."""
+def compare(
+    pairs: Sequence[Pair],
+    truth_of: Callable[[int], np.ndarray | None],
+    alone: Alone | None = None,
+) -> dict[str, Any]:
+    """PSNR of ours and of bicubic against the truth, averaged over the frames that have one.
+
+    And of what ``alone`` makes of each frame by itself, where results use those before, too.
+    """
     ours: list[float] = []
     bicubic: list[float] = []
+    single: list[float] = []
     for pair in pairs:
         truth = pair.truth(truth_of)
         if truth is None:
@@ -169,6 +179,8 @@ def compare(pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None])
         peak = data_range(truth)
         ours.append(psnr(truth, pair.sr, peak))
         bicubic.append(psnr(truth, pair.bicubic, peak))
+        if alone is not None:
+            single.append(psnr(truth, alone(pair.lr), peak))
     if not ours:
         return {"psnr_gain_db": None, "psnr_db": None, "frames_compared": 0}
     gain = float(np.mean(ours) - np.mean(bicubic))
@@ -177,6 +189,7 @@ def compare(pairs: Sequence[Pair], truth_of: Callable[[int], np.ndarray | None])
         "psnr_db": {
             "ours": round(float(np.mean(ours)), 3),
             "bicubic": round(float(np.mean(bicubic)), 3),
+            **({"single_frame": round(float(np.mean(single)), 3)} if single else {}),
             "note": PSNR_NOTE,
         },
         "frames_compared": len(ours),
@@ -189,6 +202,7 @@ def draw(
     title: str,
     folder: Path,
     find: Callable[[np.ndarray], Sequence[Box]] = lambda pixels: (),
+    alone: Alone | None = None,
 ) -> list[str]:
     """Write a side-by-side picture for each pair; returns the file names.
 
@@ -198,6 +212,7 @@ def draw(
         title: of the result's panel.
         folder: to write into.
         find: what a detector finds in bicubic, the result and the truth.
+        alone: makes the result of a frame by itself, to be shown beside.
     """
     names = []
     for i, pair in enumerate(pairs):
@@ -214,6 +229,9 @@ def draw(
             Panel(caption(_baseline(pair.scale), bicubic), bicubic, find(bicubic)),
             Panel(caption(title, pair.sr), pair.sr, find(pair.sr)),
         ]
+        if alone is not None:
+            single = alone(pair.lr)
+            panels.insert(2, Panel(caption("each frame by itself", single), single))
         if truth is not None:
             name = f"truth {truth.shape[1]}x{truth.shape[0]}"
             panels.append(Panel(name, truth, find(truth)))
@@ -258,6 +276,7 @@ def pictures_and_quality(
     folder: Path,
     crop: Crop = NO_CROP,
     detector: Any = None,
+    alone: Alone | None = None,
 ) -> dict[str, Any]:
     """Everything that is made of the recorded frames; a bag without any gives no pictures.
 
@@ -268,19 +287,20 @@ def pictures_and_quality(
         folder: for the pictures.
         crop: what the node left out of its input.
         detector: whose boxes are drawn and counted; None: nobody's.
+        alone: see :func:`compare`.
     """
     result: dict[str, Any] = {"psnr_gain_db": None, "psnr_db": None, "frames_compared": 0}
     result["pictures"] = []
     try:
         pairs = read_pairs(bag, COMPARED, crop)
-        result.update(compare(pairs, truth_of))
+        result.update(compare(pairs, truth_of, alone))
         shown = [pairs[i] for i in spaced(len(pairs), PICTURES)]
         if detector is None:
-            result["pictures"] = draw(shown, truth_of, title, folder)
+            result["pictures"] = draw(shown, truth_of, title, folder, alone=alone)
         else:
             find = finder(detector)
             result["found"] = {"frames": len(pairs), **count_found(pairs, find)}
-            result["pictures"] = draw(shown, truth_of, title, folder, find)
+            result["pictures"] = draw(shown, truth_of, title, folder, find, alone)
     except DifiisrError as error:
         result["pictures_error"] = str(error)
     return result
@@ -312,6 +332,11 @@ def summary_text(summary: dict[str, Any]) -> str:
             f"({s['psnr_db']['bicubic']:.2f} -> {s['psnr_db']['ours']:.2f}, "
             f"{s['frames_compared']} frames)"
         )
+        if (single := s["psnr_db"].get("single_frame")) is not None:
+            gain = s["psnr_db"]["ours"] - single
+            lines.append(
+                f"stream    {gain:+.2f} dB of that by the frames before ({single:.2f} without)"
+            )
     if found := s.get("found"):
         lines.append(
             f"found     {found['ours']} boxes in our {found['frames']} frames, "

@@ -115,7 +115,7 @@ class StillScene:
         weight = np.maximum(1.0 / (seen + 1.0), np.float32(_LEAST_WEIGHT))
         new = np.where(seen > 0, mean + weight * difference, scene)
         # The noise of a weighted mean is that of a plain one of as many frames.
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             worth = 1.0 / ((1.0 - weight) ** 2 / seen + weight**2)
         # A pixel that did not measure now keeps what was known; one that never did learns.
         self._mean = np.where(unknown, np.where(np.isfinite(scene), scene, mean), new)
