@@ -88,7 +88,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 #: Those that import PyTorch themselves, which ends the process where it is for other machines.
-_NEED_TORCH = ("convert", "detect", "export", "train", "train-detector")
+_NEED_TORCH = ("convert", "export", "train", "train-detector")
 
 
 def available_commands() -> dict[str, tuple[str, str]]:
