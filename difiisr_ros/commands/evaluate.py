@@ -154,7 +154,8 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         type=_names,
         default=[],
         metavar="NAME[,NAME...]",
-        help=f"measure these too: {optional}, or all",
+        help=f"measure these too: {optional}; features (those that look through other people's "
+        "networks), or all",
     )
     group.add_argument(
         "--data-range",
