@@ -73,6 +73,12 @@ def options_of(name: str) -> dict[str, Any]:
     return setting.options()
 
 
+def set_name(folder: Path) -> str:
+    """``hit_uav/test``; without the folder around it where that is none of a data set's parts."""
+    parts = folder.resolve().parts[-2:]
+    return "/".join(parts) if folder.name in ("test", "train", "val") else parts[-1]
+
+
 def upscaled(
     resolver: SuperResolver, settings: dict[str, dict[str, Any]], lr: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -254,7 +260,7 @@ def main() -> None:
                 ids = set(found[name][HR])
                 used = replace(box_set, images=[i for i in box_set.images if i.image_id in ids])
                 row = {
-                    "set": folder,
+                    "set": set_name(Path(folder)),
                     "degradation": degradation,
                     "detector": Path(name).stem,
                     "truth": "boxes" if boxes else f"agreement {args.min_score:g}",
