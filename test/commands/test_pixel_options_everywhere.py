@@ -53,7 +53,7 @@ def padded(picture):
         "fit-guidance",
         "demo",
         "convert",
-    ],  # fmt: skip
+    ],
 )
 def test_every_command_that_reads_frames_has_them(command, capsys):
     with pytest.raises(SystemExit):
