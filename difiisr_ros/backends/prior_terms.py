@@ -23,6 +23,7 @@ from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.guided_step import WeightedTerm
 from difiisr_ros.core.perceptual_guidance import FeaturePrior, PerceptualTerm
 from difiisr_ros.core.visual_guidance import SpectrumPrior, VisualTerm
+from difiisr_ros.errors import ModelError, OptionError
 from difiisr_ros.models.features.base import FeatureNetwork
 from difiisr_ros.models.features.load import load_features
 from difiisr_ros.models.guidance_priors import GuidancePriors
@@ -64,6 +65,17 @@ class PriorTerms:
             perceptual = PerceptualTerm(*self._load_features(), self._dtype)
             terms.append(WeightedTerm(perceptual, guidance.perceptual_scale))
         return terms
+
+    def check(self, guidance: Guidance) -> None:
+        """Raise OptionError where the feature network that the expectations are of is not here."""
+        if guidance.perceptual_scale > 0 and self._expected is not None:
+            try:
+                self._load_features()
+            except ModelError as error:
+                raise OptionError(
+                    f"perceptual guidance (scale {guidance.perceptual_scale:g}) is not to be had: "
+                    f"{error}"
+                ) from error
 
     def _load_features(self) -> tuple[FeaturePrior, FeatureNetwork]:
         # Only those who use perceptual guidance pay for the feature network.

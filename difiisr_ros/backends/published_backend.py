@@ -84,7 +84,12 @@ class PublishedBackend:
         self.guidance_terms = self._priors.names
 
     def check_options(self, options: UpscaleOptions, camera: CameraProfile) -> None:
-        """All that the model can do runs here."""
+        """All that the model can do runs here, if the network is here that guidance sees through.
+
+        Raises OptionError where it is not.
+        """
+        if self._priors is not None:
+            self._priors.check(options.guidance)
 
     def check_camera(self, camera: CameraProfile) -> None:
         """Every camera."""

@@ -35,6 +35,7 @@ import numpy as np
 
 import difiisr_ros
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.backends.detectors import load_detector
 from difiisr_ros.commands.demo_nodes import node_command, node_environment
 from difiisr_ros.commands.demo_processes import (
     Process,
@@ -57,7 +58,6 @@ from difiisr_ros.io.frames import SYNTHETIC, FrameSource, open_source
 from difiisr_ros.io.write_stack import check_folder, check_target
 from difiisr_ros.lab.frames.put_right import truth_of
 from difiisr_ros.models.model_files import EMBEDDED
-from difiisr_ros.stream.detectors import load_detector
 from difiisr_ros.stream.parameter_table import ENGINE
 from difiisr_ros.stream_memory import NO_MEMORY
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
+from difiisr_ros.commands.detector_arguments import add_detector_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import add_strict_argument
@@ -56,11 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what is found",
     )
     parser.add_argument(
-        "--detector",
-        default="detector_judge",
-        metavar="NAME",
-        help="detector_judge, detector, or a file of 'difiisr train-detector'",
+        "--agreement",
+        action="store_true",
+        help="score without boxes: what the detector finds in the frames themselves, with "
+        "--min-score or better, is what it should find in the upscaled ones",
     )
+    add_detector_arguments(parser)
     parser.add_argument(
         "--methods",
         type=_methods,
@@ -128,14 +130,17 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.min_score < 1:
         raise OptionError(f"--min-score must be in [0, 1), got {args.min_score}")
     check_degradation(args.degradation, args.noise)
-    if args.draw and args.boxes:
-        raise OptionError("--draw goes with listing what is found; leave --boxes out")
+    scores = args.agreement or args.boxes is not None
+    if args.draw and scores:
+        raise OptionError("--draw goes with listing what is found; leave --boxes, --agreement out")
+    if args.agreement and args.boxes:
+        raise OptionError("--agreement is for frames without --boxes")
     if args.json:
         refuse_inputs(args.json, [args.data, *filter(None, [args.boxes])])
     camera = camera_of(args)
     check_target(args.json)
     left_out = LeftOut(args.strict)
-    report = _score(args, camera, left_out) if args.boxes else _list(args, camera, left_out)
+    report = _score(args, camera, left_out) if scores else _list(args, camera, left_out)
     report["left_out"] = left_out.sentences()
     if left_out.items:
         print(f"{len(left_out.items)} left out, see above", file=sys.stderr)
@@ -147,11 +152,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -> dict[str, Any]:
+    from difiisr_ros.backends.detectors import load_detector
     from difiisr_ros.io.frame_files import find_frames
     from difiisr_ros.io.images import write_image
     from difiisr_ros.lab.detection.draw import draw_boxes
     from difiisr_ros.lab.frames.put_right import read_right, reading
-    from difiisr_ros.models.detector.detector import Detector
 
     given = find_frames(args.data)
     pictures = _pictures(given.places)
@@ -159,7 +164,7 @@ def _list(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) ->
     if own is not None:
         refuse_within(args.draw, args.data, "written into")
         own.check(pictures.values())
-    detector = Detector.load(args.detector)
+    detector = load_detector(args.detector, config=args.detector_config)
     frames: dict[str, list[dict[str, Any]]] = {}
     with reading(camera, args.data, given.not_used) as reader:
         for place, picture in pictures.items():
@@ -207,15 +212,18 @@ def _summary(objects: list[dict[str, Any]]) -> str:
 
 
 def _score(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -> dict[str, Any]:
-    from difiisr_ros.lab.detection.boxes import read_boxes
+    from difiisr_ros.lab.detection.judge import agreeing_judge, load_judge
     from difiisr_ros.lab.detection.score import score, score_table
     from difiisr_ros.lab.evaluation.methods import bicubic_upscale, lanczos_upscale, pillow_upscale
     from difiisr_ros.lab.evaluation.results import degradation
-    from difiisr_ros.models.detector.detector import Detector
     from difiisr_ros.pipeline import SuperResolver
 
-    detector = Detector.load(args.detector)
-    box_set = read_boxes(args.data, args.boxes, detector.classes)
+    if args.agreement:
+        detector, box_set = agreeing_judge(
+            args.detector, args.data, args.min_score, left_out, camera, args.detector_config
+        )
+    else:
+        detector, box_set = load_judge(args.detector, args.data, args.boxes, args.detector_config)
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "bicubic": partial(bicubic_upscale, scale=args.scale),
         "bicubic_pillow": partial(pillow_upscale, scale=args.scale),
@@ -250,15 +258,18 @@ def _score(args: argparse.Namespace, camera: CameraProfile, left_out: LeftOut) -
     how: dict[str, Any] = {"degradation": args.degradation}
     if args.degradation == CAMERA:
         how["noise_percent"] = args.noise
+    classes = ", ".join(report["averaged"]) or "no class"
     print(
         f"{report['images']} frames of {args.data} ({degradation(how)}), results x{args.scale}, "
-        f"{args.detector}; means over {', '.join(report['averaged'])}; [95 % interval by bootstrap "
-        "over images]"
+        f"{args.detector}; means over {classes}; [95 % interval by bootstrap over images]"
     )
+    if args.agreement:
+        print(f"Truth: what it finds in the frames themselves with {args.min_score:g} or better")
     print(score_table(report))
     report["settings"] = {
         "path": str(args.data),
         "detector": args.detector,
+        "truth": "agreement" if args.agreement else str(args.boxes),
         **how,
         "scale": args.scale,
         "engine": resolver.info.as_dict() if resolver else None,

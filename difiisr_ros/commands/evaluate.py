@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
+from difiisr_ros.commands.detector_arguments import add_detector_arguments
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
@@ -35,7 +36,7 @@ from difiisr_ros.lab.evaluation.export import write_csv, write_json
 from difiisr_ros.lab.evaluation.limits import parse_limit
 from difiisr_ros.lab.evaluation.methods import DIFIISR, MethodPlan
 from difiisr_ros.lab.evaluation.results import Evaluation
-from difiisr_ros.lab.evaluation.run import JUDGE, Request, evaluate
+from difiisr_ros.lab.evaluation.run import Request, evaluate
 from difiisr_ros.lab.frames.degrade import known_camera
 from difiisr_ros.lab.frames.open_streams import open_streams
 from difiisr_ros.lab.frames.streams import StreamOptions
@@ -155,7 +156,8 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         type=_names,
         default=[],
         metavar="NAME[,NAME...]",
-        help=f"measure these too: {optional}, or all",
+        help=f"measure these too: {optional}; features (those that look through other people's "
+        "networks), or all",
     )
     group.add_argument(
         "--data-range",
@@ -184,12 +186,7 @@ def _add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         help="the objects in a folder's frames, in COCO's format: measure what a detector finds in "
         "the results, and show it in the report",
     )
-    group.add_argument(
-        "--detector",
-        default=JUDGE,
-        metavar="NAME",
-        help="detector_judge, detector, or a file of 'difiisr train-detector'",
-    )
+    add_detector_arguments(group)
     group.add_argument(
         "--confidence", type=real(), default=0.95, metavar="SHARE", help="of the intervals"
     )
@@ -306,6 +303,7 @@ def _request(args: argparse.Namespace, outputs: dict[str, Path]) -> Request:
         confidence=args.confidence,
         boxes=args.boxes,
         detector=args.detector,
+        detector_config=args.detector_config,
         limits=tuple(limits),
         workers=args.workers,
         ray_address=args.ray_address,
@@ -353,7 +351,7 @@ def _check_outputs(
 ) -> None:
     """Raise DataError where results cannot be written, or would replace what is no result."""
     named = [outputs[kind] for kind in outputs if getattr(args, kind) is not None]
-    inputs = [*args.data, *args.compare, *filter(None, [args.boxes])]
+    inputs = [*args.data, *args.compare, *filter(None, [args.boxes, args.detector_config])]
     if own is not None:
         own.check([p.name for p in outputs.values() if p not in named], inputs)
     check_target(*outputs.values())

@@ -32,6 +32,7 @@ from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.errors import OptionError
 from difiisr_ros.io.write_stack import check_folder, check_target
+from difiisr_ros.models.features.load import ACCEPTED, split_spec
 from difiisr_ros.models.model_files import EMBEDDED
 
 if TYPE_CHECKING:
@@ -156,6 +157,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--feature-weight", type=real(), default=0.2, metavar="W", help="of the features as a loss"
     )
     parser.add_argument(
+        "--features",
+        default="thermal",
+        metavar="NAME",
+        help=f"of which network, as a loss and for guidance: {ACCEPTED}",
+    )
+    parser.add_argument(
         "--seed", type=whole(*SEEDS), default=0, metavar="N", help="of crops, noise and weights"
     )
     parser.add_argument("--data-name", default="", help="what the frames are, for the model file")
@@ -200,6 +207,7 @@ def run(args: argparse.Namespace) -> int:
         if not 0 <= getattr(args, name) <= 100:
             flag = f"--{name.replace('_', '-')}"
             raise OptionError(f"{flag} must be in [0, 100], got {getattr(args, name)}")
+    split_spec(args.features)
     if args.threads:
         torch.set_num_threads(args.threads)
     camera = camera_of(args)
@@ -217,6 +225,7 @@ def run(args: argparse.Namespace) -> int:
         few_step_share=args.few_step_share,
         spectrum_weight=args.spectrum_weight,
         feature_weight=args.feature_weight,
+        features=args.features,
         degradation=args.degradation,
         seed=args.seed,
         data_name=args.data_name,

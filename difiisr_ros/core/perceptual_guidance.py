@@ -17,8 +17,9 @@
 DifIISR's perceptual prior (arXiv 2503.01187) compares features with the HR image's. At inference
 there is no HR image; but what blur takes from a feature network's maps is regular, and can be
 learned: :class:`FeaturePrior` predicts the maps of the HR frame from those of the network's first
-answer, by one linear 3x3 convolution for each map, fitted by least squares on thermal frames. The
-energy is the squared distance from that, and its gradient goes back through the feature network.
+answer, by one linear 3x3 convolution for each map, fitted by least squares on thermal frames
+(channel by channel where there are hundreds of them). The energy is the squared distance from that,
+and its gradient goes back through the feature network.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class MapPrior:
     """Expectation of one map with C channels."""
 
     weight: Tensor
-    """C x C x 3 x 3."""
+    """C x C x 3 x 3; or C x 1 x 3 x 3, each channel from its own neighbourhood alone."""
     bias: Tensor
     """C."""
     std: Tensor
@@ -55,7 +56,8 @@ class MapPrior:
     def expect(self, first: Tensor) -> Tensor:
         """The HR frame's map, from the first answer's (N x C x h x w, any dtype); float32."""
         padded = F.pad(first.float(), (1, 1, 1, 1), mode="replicate")
-        return F.conv2d(padded, self.weight, self.bias)
+        groups = len(self.bias) // self.weight.shape[1]
+        return F.conv2d(padded, self.weight, self.bias, groups=groups)
 
 
 @dataclass(frozen=True)

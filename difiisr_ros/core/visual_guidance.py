@@ -51,7 +51,7 @@ LR_RINGS = ((0.06, 0.15), (0.15, 0.3), (0.3, 0.75))
 CONDITIONS = len(LR_RINGS) + len(RINGS) + 1
 
 #: Logarithm of each ring's expected amplitude, from the logarithms of LR_RINGS and 1: a regression
-#: on hit_uav/train (python benchmarks/fit_guidance.py --generic hit_uav/train).
+#: on hit_uav/train (python benchmarks/thermal_spectrum.py hit_uav/train).
 THERMAL_SPECTRUM = (
     (-1.2308, 1.0480, 1.1704, -0.8970),
     (-1.2514, 1.0152, 1.1845, -0.9981),

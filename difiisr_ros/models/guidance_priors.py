@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,7 @@ from difiisr_ros.core.visual_guidance import SpectrumPrior
 
 PREFIX = "guidance."
 _PARTS = ("weight", "bias", "std")
+_OF_FEATURES = re.compile(rf"{re.escape(PREFIX)}features\.(.+)\.\d+\.({'|'.join(_PARTS)})")
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class GuidancePriors:
         weight = entries.pop(f"{PREFIX}spectrum", None)
         spectrum = None if weight is None else SpectrumPrior(weight)
         maps: list[MapPrior] = []
-        specs = {key.split(".")[2] for key in entries if key.startswith(f"{PREFIX}features.")}
+        # A spec may hold a path, and that dots.
+        specs = {found[1] for found in map(_OF_FEATURES.fullmatch, entries) if found}
         spec = specs.pop() if len(specs) == 1 else ""
         while f"{PREFIX}features.{spec}.{len(maps)}.weight" in entries:
             name = f"{PREFIX}features.{spec}.{len(maps)}"
@@ -70,7 +73,7 @@ class GuidancePriors:
                 raise ValueError(f"{name} is not complete")
             maps.append(MapPrior(*(entries.pop(f"{name}.{part}") for part in _PARTS)))
             channels = len(maps[-1].bias)
-            if maps[-1].weight.shape != (channels, channels, 3, 3):
+            if maps[-1].weight.shape not in {(channels, n, 3, 3) for n in (1, channels)}:
                 raise ValueError(f"{name}.weight has the shape {tuple(maps[-1].weight.shape)}")
         if entries:
             raise ValueError(f"unknown entry {sorted(entries)[0]}")

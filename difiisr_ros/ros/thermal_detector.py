@@ -26,13 +26,14 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from difiisr_ros.backends.detectors import load_detector
 from difiisr_ros.errors import DifiisrError
 from difiisr_ros.messages.any_image import message_to_gray
 from difiisr_ros.ros.detection_messages import detection_array, messages_of
 from difiisr_ros.ros.executable import run_executable
 from difiisr_ros.ros.qos import sensor_qos
 from difiisr_ros.ros.start_parameters import declare_table
-from difiisr_ros.stream.detectors import DETECTOR_TABLE, load_detector
+from difiisr_ros.stream.detectors import DETECTOR_TABLE
 from difiisr_ros.stream.frame_slot import FrameSlots, FrameWorker
 
 _DEPTH = 10

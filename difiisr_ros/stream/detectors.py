@@ -12,14 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Which detector a node runs: a shipped one, one of our own training, or a user's ONNX file."""
+"""The parameters of the nodes that detect, and that map what was detected."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from difiisr_ros.backends.libraries import missing
 from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.models.detector.yolo_layouts import LAYOUTS
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
@@ -46,7 +42,7 @@ DETECTOR_TABLE: tuple[ParameterSpec, ...] = (
         "classes",
         "",
         "Names of an .onnx file's classes, in their order, with commas between them. Empty: those "
-        "in the file, else their numbers.",
+        "of NAME.detector.yaml beside it, of the file, COCO's where it has 80, else numbers.",
         Change.START,
     ),
     ParameterSpec(
@@ -143,25 +139,3 @@ MAPPER_TABLE: tuple[ParameterSpec, ...] = (
         choices=CONVENTIONS,
     ),
 )
-
-
-def load_detector(detector: str, layout: str = "auto", classes: Sequence[str] = ()) -> Any:
-    """The detector: ``classes``, and ``detect(frame, min_score=...)``.
-
-    Args:
-        detector, layout: as the parameters say.
-        classes: names, for an ONNX file.
-
-    Raises:
-        ModelError: It cannot be loaded.
-        BackendUnavailable: A library that it needs is missing.
-    """
-    if detector.lower().endswith(".onnx"):
-        from difiisr_ros.stream.onnx_detector import OnnxDetector
-
-        return OnnxDetector(detector, layout, classes)
-    try:
-        from difiisr_ros.models.detector.detector import Detector
-    except ImportError as error:
-        raise missing(error, "torch") from error
-    return Detector.load(detector)

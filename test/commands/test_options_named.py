@@ -35,7 +35,7 @@ PACKAGE = REPOSITORY / "difiisr_ros"
 #: An option in a text, after the command that it belongs to where one is named.
 NAMED = re.compile(r"(?:difiisr (?P<command>[a-z-]+) )?(?<![\w-])(?P<option>--[a-z][a-z0-9-]+)")
 #: Options of other programs, and of the whole command.
-OTHERS = {"--help", "--version", "--ros-args"}
+OTHERS = {"--help", "--version", "--ros-args", "--no-deps"}
 #: Modules that say something to several commands, or to none of their name -> who hears it.
 HEARD_BY = {
     "commands/engine_arguments.py": ("upscale", "evaluate", "detect", "bench", "demo"),

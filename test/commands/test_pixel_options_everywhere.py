@@ -43,7 +43,17 @@ def padded(picture):
 
 @pytest.mark.parametrize(
     "command",
-    ["upscale", "evaluate", "calibrate", "detect", "train", "train-detector", "demo", "convert"],
+    [
+        "upscale",
+        "evaluate",
+        "calibrate",
+        "detect",
+        "train",
+        "train-detector",
+        "fit-guidance",
+        "demo",
+        "convert",
+    ],
 )
 def test_every_command_that_reads_frames_has_them(command, capsys):
     with pytest.raises(SystemExit):

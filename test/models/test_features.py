@@ -74,7 +74,7 @@ def test_the_gradient_is_that_of_finite_differences():
 def test_another_detector_file(tmp_path):
     detector = ThermalDetector(DetectorConfig(channels=(4, 4, 8, 8, 8), head_channels=4))
     save_detector(tmp_path / "small.safetensors", detector, {})
-    maps = load_features("thermal", weights=tmp_path / "small.safetensors").maps(_frame(32, 32))
+    maps = load_features(f"thermal:{tmp_path / 'small.safetensors'}").maps(_frame(32, 32))
     assert [m.shape[1] for m in maps] == [4, 4, 8]
 
 
@@ -85,7 +85,7 @@ def test_an_unknown_network_is_named():
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"none\.safetensors"):
-        load_features("thermal", weights=tmp_path / "none.safetensors")
+        load_features(f"thermal:{tmp_path / 'none.safetensors'}")
 
 
 @pytest.mark.parametrize(

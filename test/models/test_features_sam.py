@@ -12,7 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""SAM's image encoder from local files, on small random weights in the published key layout."""
+"""SAM's image encoder from local files, on small random weights in the published key layout.
+
+No published weights were run here: they are to be had by no package.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +146,7 @@ def _expected(state: State, x: torch.Tensor) -> list[torch.Tensor]:
 @pytest.fixture
 def network(tmp_path) -> SamFeatures:
     torch.save(_published(_state()), tmp_path / "sam_vit_x.pth")
-    loaded = load_features("sam", weights=tmp_path / "sam_vit_x.pth")
+    loaded = load_features(f"sam:{tmp_path / 'sam_vit_x.pth'}")
     assert isinstance(loaded, SamFeatures)
     return loaded
 
@@ -166,7 +169,7 @@ def test_the_sizes_are_read_from_the_file(network):
 def test_timms_layout_is_the_same_network(tmp_path, network):
     state = {key.replace("mlp.lin", "mlp.fc"): value for key, value in _state().items()}
     save_file(state | {"head.fc.weight": torch.zeros(2, NECK)}, tmp_path / "samvit.safetensors")
-    other = load_features("sam", weights=tmp_path / "samvit.safetensors")
+    other = load_features(f"sam:{tmp_path / 'samvit.safetensors'}")
     x = torch.rand(1, 1, 20, 20)
     assert all(torch.equal(a, b) for a, b in zip(network.maps(x), other.maps(x)))
 
@@ -214,7 +217,7 @@ def test_missing_weights_are_named(tmp_path):
         match=r"w\.pth is no image encoder of SAM .*blocks\.1\.mlp\.lin2\.bias: expected \(6,\), "
         r"found nothing; blocks\.2\.norm1\.weight: .*; extra: .* \(and 1 more\)",
     ):
-        load_features("sam", weights=tmp_path / "w.pth")
+        load_features(f"sam:{tmp_path / 'w.pth'}")
 
 
 @pytest.mark.parametrize(
@@ -228,15 +231,15 @@ def test_missing_weights_are_named(tmp_path):
 def test_sizes_that_fit_nothing_are_named(tmp_path, change, named):
     torch.save(_published(_state() | change), tmp_path / "w.pth")
     with pytest.raises(ModelError, match=named):
-        load_features("sam", weights=tmp_path / "w.pth")
+        load_features(f"sam:{tmp_path / 'w.pth'}")
 
 
 def test_another_networks_file_is_refused(tmp_path):
     save_file({"features.0.weight": torch.zeros(4, 3, 3, 3)}, tmp_path / "vgg.safetensors")
     with pytest.raises(ModelError, match=r"patch_embed.*nothing; pos_embed.*\(and 2 more\)"):
-        load_features("sam", weights=tmp_path / "vgg.safetensors")
+        load_features(f"sam:{tmp_path / 'vgg.safetensors'}")
 
 
 def test_weights_are_needed():
-    with pytest.raises(OptionError, match="'sam' need a local file"):
+    with pytest.raises(OptionError, match="'sam' need a file, as in sam:FILE"):
         load_features("sam")

@@ -207,7 +207,7 @@ def test_expectations_of_frames_in_general_follow_the_frames():
 
 @pytest.mark.parametrize("name", ["thermal", "vgg16"])
 def test_feature_maps_follow_the_frames(name):
-    network = load_features() if name == "thermal" else VggFeatures(name, [4] * 13)
+    network = load_features() if name == "thermal" else VggFeatures([4] * 13)
     network = network.to(META)
     assert all(found.is_meta for found in network.maps(_batch()[0]))
 

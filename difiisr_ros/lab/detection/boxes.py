@@ -56,6 +56,20 @@ def default_annotations(folder: Path) -> Path:
     return folder.with_name(folder.name + ".json")
 
 
+def category_names(annotations: Path) -> list[str]:
+    """Classes that a COCO object detection file has boxes of, in the file's order.
+
+    Raises:
+        DataError: no such file, or not COCO's format.
+    """
+    content = _read_json(annotations)
+    try:
+        used = {entry["category_id"] for entry in content["annotations"]}
+        return [str(c["name"]) for c in content["categories"] if c["id"] in used]
+    except (KeyError, TypeError) as error:
+        raise _no_coco(annotations, error) from error
+
+
 def read_boxes(folder: Path, annotations: Path, classes: Sequence[str]) -> BoxSet:
     """Read a COCO object detection file; boxes of other classes are left out.
 
@@ -98,14 +112,18 @@ def read_boxes(folder: Path, annotations: Path, classes: Sequence[str]) -> BoxSe
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"{annotations}: is not a COCO object detection file: "
-            f"{type(error).__name__} {error}; expected are images (id, file_name), categories "
-            "(id, name) and annotations (image_id, category_id, bbox)"
-        ) from error
+        raise _no_coco(annotations, error) from error
     if not images:
         raise DataError(f"{annotations}: names no images")
     return BoxSet(images, content, category_ids)
+
+
+def _no_coco(annotations: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{annotations}: is not a COCO object detection file: "
+        f"{type(error).__name__} {error}; expected are images (id, file_name), categories "
+        "(id, name) and annotations (image_id, category_id, bbox)"
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -79,7 +79,9 @@ class CocoEvaluation:
         self.images = len(next(iter(matches.values())).objects)
 
     def metrics(self, weights: np.ndarray | None = None) -> dict[str, float]:
-        """:data:`METRICS`, and ``ap50/<class>`` for every class; nan where there are no objects.
+        """:data:`METRICS`, and of every class ``ap50/<class>`` and ``recall50_small/<class>``.
+
+        They are nan where there are no objects.
 
         Args:
             weights: how often each image counts (n images); None for once.
@@ -92,6 +94,8 @@ class CocoEvaluation:
             precision, recall = _precision_recall(matches, weights, self._recalls)
             if area == "all":
                 values[f"ap50/{name}"] = float(precision[0])
+            else:
+                values[f"recall50_small/{name}"] = float(recall[0])
             if name not in self.averaged:
                 continue
             if area == "all":

@@ -37,8 +37,7 @@ from difiisr_ros.lab.frames.degrade import (
     degrade,
 )
 from difiisr_ros.lab.frames.put_right import NOTHING_DECLARED, read_right, reading
-from difiisr_ros.models.detector.boxes import Detections
-from difiisr_ros.models.detector.detector import Detector
+from difiisr_ros.models.detector.boxes import Detections, FindsObjects
 
 HR = "hr"
 """What the frames themselves are called, beside the upscaling methods' names."""
@@ -49,7 +48,7 @@ Upscalers = Mapping[str, Callable[[np.ndarray], np.ndarray]]
 
 
 def detect_upscaled(
-    detector: Detector,
+    detector: FindsObjects,
     box_set: BoxSet,
     methods: Upscalers,
     degradation: str = REDUCED,
@@ -104,7 +103,7 @@ def detect_upscaled(
 
 
 def score(
-    detector: Detector,
+    detector: FindsObjects,
     box_set: BoxSet,
     methods: Upscalers,
     *,

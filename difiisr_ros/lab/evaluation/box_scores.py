@@ -53,8 +53,9 @@ class BoxJudge:
 
     Args:
         annotations: COCO's object detection format; boxes in pixels of the truth.
-        detector: ``detector_judge``, ``detector``, or a file of 'difiisr train-detector'.
+        detector: see :func:`difiisr_ros.backends.detectors.load_detector`.
         streams: What is evaluated: one folder.
+        config: What is said of a user's ONNX detector.
 
     Raises:
         DataError: The annotations cannot be used.
@@ -62,11 +63,16 @@ class BoxJudge:
         OptionError: There is no truth, or more than one folder.
     """
 
-    def __init__(self, annotations: Path, detector: str, streams: Sequence[Stream]) -> None:
+    def __init__(
+        self,
+        annotations: Path,
+        detector: str,
+        streams: Sequence[Stream],
+        config: Path | None = None,
+    ) -> None:
         import pycocotools.cocoeval  # noqa: F401  # the end of a long run is too late to miss it
 
-        from difiisr_ros.lab.detection.boxes import read_boxes
-        from difiisr_ros.models.detector.detector import Detector
+        from difiisr_ros.lab.detection.judge import load_judge
 
         if len(streams) != 1 or streams[0].topic is not None:
             raise OptionError("boxes belong to the frames of one folder")
@@ -74,11 +80,10 @@ class BoxJudge:
             raise OptionError("boxes are in the truth's pixels, and --no-reference has no truth")
         self._name = detector
         self._annotations = annotations
-        self._judge = Detector.load(detector)
         folder = streams[0].path
         truth = folder / "HR"
-        self._set = read_boxes(
-            truth if truth.is_dir() else folder, annotations, self._judge.classes
+        self._judge, self._set = load_judge(
+            detector, truth if truth.is_dir() else folder, annotations, config
         )
 
     def score(self, evaluation: Evaluation, confidence: float = CONFIDENCE) -> Evaluation:

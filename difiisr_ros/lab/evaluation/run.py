@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.backends.detectors import JUDGE
 from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import DataError, OptionError
 from difiisr_ros.lab.evaluation import parallel
@@ -53,9 +54,6 @@ from difiisr_ros.lab.scores.metrics import SSIM_SIGMA, has_opencv_quality
 from difiisr_ros.lab.scores.spectrum import COMMON_FREQUENCIES, lr_nyquist
 from difiisr_ros.lab.scores.statistics import CONFIDENCE, RESAMPLES
 
-#: The detector that grades results: shipped, and another than the one that guides them.
-JUDGE = "detector_judge"
-
 
 @dataclass(frozen=True)
 class Request:
@@ -78,6 +76,8 @@ class Request:
     """The frames' boxes in COCO's format: measure what a detector finds, too."""
     detector: str = JUDGE
     """Which detector."""
+    detector_config: Path | None = None
+    """What is said of a user's ONNX detector."""
     limits: tuple[Limit, ...] = ()
     """Checked for being measurable before the work begins."""
     workers: int | None = None
@@ -124,7 +124,9 @@ def evaluate(request: Request) -> Iterator[Evaluation]:
     )
     for limit in request.limits:
         limit.check(names, metrics if request.boxes is None else (*metrics, *BOX_METRICS))
-    judge = BoxJudge(request.boxes, request.detector, streams) if request.boxes else None
+    judge: BoxJudge | None = None
+    if request.boxes:
+        judge = BoxJudge(request.boxes, request.detector, streams, request.detector_config)
     workers = parallel.choose_workers(request.workers, len(streams), request.ray_address)
     if request.methods.results and workers > 1:
         raise OptionError("recorded results are read in order, by one worker")

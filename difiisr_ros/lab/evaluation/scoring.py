@@ -26,7 +26,7 @@ from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 from difiisr_ros.lab.frames.streams import Sample, has_truth
-from difiisr_ros.lab.scores import metrics, perceptual
+from difiisr_ros.lab.scores import feature_distance, metrics, perceptual
 from difiisr_ros.lab.scores.hot_spots import HEAT, HotSpots
 from difiisr_ros.lab.scores.metric_table import COUNTS, METRICS
 from difiisr_ros.lab.scores.native_measures import NATIVE, NativeMeasures
@@ -83,7 +83,8 @@ def choose_metrics(
     Args:
         mode: ``self_referenced``, ``paired`` or ``no_reference``.
         in_time: Whether frames are consecutive in time in any stream.
-        extra: Optional metrics to add; ``all`` adds every one.
+        extra: Optional metrics to add; ``all`` adds every one, ``features`` those that look through
+            other people's networks.
         scale: Of the results.
 
     Returns:
@@ -92,9 +93,13 @@ def choose_metrics(
     Raises:
         OptionError: An unknown metric.
     """
+    groups = ("all", feature_distance.GROUP)
     for name in extra:
-        if name != "all" and name not in METRICS:
-            raise OptionError(f"unknown metric {name!r}; accepted: all, {', '.join(METRICS)}")
+        if name not in groups and name not in METRICS:
+            accepted = ", ".join((*groups, *METRICS))
+            raise OptionError(f"unknown metric {name!r}; accepted: {accepted}")
+    if feature_distance.GROUP in extra:
+        extra = [*extra, *feature_distance.NETWORKS]
     wanted = set(METRICS) if "all" in extra else set(extra)
     wanted |= {key for key, metric in METRICS.items() if not metric.optional}
     if not has_truth(mode):
@@ -107,7 +112,7 @@ def choose_metrics(
                 chosen.append(key)
             elif key in extra or has_truth(mode) or not metric.needs_truth:
                 missing[key] = reason
-        elif has_truth(mode) and metric.needs_truth:
+        elif has_truth(mode) and metric.needs_truth and key not in feature_distance.NETWORKS:
             asked = f"slow, so only when asked for (--metrics {key})"
             missing[key] = perceptual.why_not_installed(key) or asked
     return tuple(chosen), missing
@@ -124,6 +129,8 @@ def _why_not(key: str, mode: str, in_time: bool, scale: int) -> str | None:
         return "needs OpenCV with its contrib modules: pip install opencv-contrib-python-headless"
     if key in ("ms_ssim", "lpips"):
         return perceptual.why_missing(key)
+    if key in feature_distance.NETWORKS:
+        return feature_distance.why_missing(key)
     return None
 
 
@@ -207,6 +214,10 @@ class FrameScorer:
             if key in wanted:
                 for name, sr in results.items():
                     found.values[name][key] = perceptual.measure(key, hr, sr, peak)
+        for key in wanted.intersection(feature_distance.NETWORKS):
+            of_truth = feature_distance.FeatureDistance(key, hr, peak)
+            for name, sr in results.items():
+                found.values[name][key] = of_truth(sr)
 
     def _radiometry(
         self, sample: Sample, results: dict[str, np.ndarray], peak: float, found: FrameScore

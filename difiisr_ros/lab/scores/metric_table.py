@@ -91,6 +91,21 @@ METRICS: dict[str, Metric] = {
         "learned perceptual distance to the truth (Zhang et al. 2018), 0 at best",
         needs_truth=True, optional=True,
     ),
+    "efficientnet_distance": Metric(
+        "EfficientNet distance", "", 4, LOWER,
+        "root mean square difference to the truth in features of EfficientNet-Lite0, of its spread",
+        needs_truth=True, optional=True,
+    ),
+    "vgg_distance": Metric(
+        "VGG distance", "", 4, LOWER,
+        "root mean square difference to the truth in features of VGG-16, of its spread",
+        needs_truth=True, optional=True,
+    ),
+    "lpips_vgg": Metric(
+        "LPIPS, VGG", "", 4, LOWER,
+        "learned perceptual distance to the truth (Zhang et al. 2018) on VGG-16's layers",
+        needs_truth=True, optional=True,
+    ),
     "spectrum_distance": Metric(
         "spectrum distance", "dB", 2, LOWER,
         "how far the fine structure is from the truth's: mean difference of the radially averaged "

@@ -53,19 +53,21 @@ Answer = Callable[[Tensor, Tensor], Tensor]
 FRAMES = 120
 _RIDGE = 1e-3  # of the mean square of what is regressed on: keeps alike channels apart
 _STRIDE = 3  # every third cell of a map: neighbours tell the same
+_MOST_ROWS = 27_000  # and of large maps fewer: as many of one frame as of 640x512 at stride 2
+_MOST_CHANNELS = 128  # that are regressed on each other
 
 
 class LeastSquares:
-    """``targets ~ conditions @ solution`` with a small ridge, from sums."""
+    """``targets ~ conditions @ solution`` with a small ridge, from sums; any number at once."""
 
     def __init__(self) -> None:
         self._square: Tensor | None = None
         self._cross: Tensor | None = None
 
     def add(self, conditions: Tensor, targets: Tensor) -> None:
-        """Rows x conditions, and rows x targets."""
+        """... x rows x conditions, and ... x rows x targets."""
         x, y = conditions.double(), targets.double()
-        square, cross = x.T @ x, x.T @ y
+        square, cross = x.mT @ x, x.mT @ y
         if self._square is None or self._cross is None:
             self._square, self._cross = square, cross
         else:
@@ -73,12 +75,13 @@ class LeastSquares:
             self._cross += cross
 
     def solve(self) -> Tensor:
-        """Conditions x targets, float32."""
+        """... x conditions x targets, float32."""
         if self._square is None or self._cross is None:
             raise ValueError("there is nothing to fit")
-        unit = torch.eye(len(self._square), dtype=self._square.dtype, device=self._square.device)
-        ridge = _RIDGE * self._square.diagonal().mean() * unit
-        return torch.linalg.solve(self._square + ridge, self._cross).float()
+        square = self._square
+        unit = torch.eye(square.shape[-1], dtype=square.dtype, device=square.device)
+        size = square.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None]
+        return torch.linalg.solve(square + _RIDGE * size * unit, self._cross).float()
 
 
 def lite_answer(model: LiteDenoiser) -> Answer:
@@ -135,7 +138,7 @@ def fit_guidance_priors(
             _add_features(maps, network, first, hr)
     return GuidancePriors(
         SpectrumPrior(spectrum.solve().T.contiguous().cpu()),
-        FeaturePrior(spec, tuple(fit.solve() for fit in maps)),
+        FeaturePrior(network.spec, tuple(fit.solve() for fit in maps)),
     )
 
 
@@ -183,26 +186,47 @@ def _amplitudes(residual: Tensor) -> Tensor:
 
 
 class _MapFit:
-    """Regression of one map's channels on the 3x3 neighbourhoods of all of them."""
+    """Regression of one map's channels on the 3x3 neighbourhoods of all of them.
+
+    Of many channels each is regressed on its own neighbourhood alone: a hundredth of the numbers,
+    in the file and to solve for.
+    """
 
     def __init__(self) -> None:
         self._regression = LeastSquares()
         self._moments: list[Tensor] = []
 
     def add(self, first: Tensor, hr: Tensor) -> None:
-        cells = F.unfold(F.pad(first, (1, 1, 1, 1), mode="replicate"), 3)  # 1 x 9C x cells
-        x = cells[0, :, ::_STRIDE].T
-        y = hr.flatten(2)[0, :, ::_STRIDE].T
-        self._regression.add(torch.cat([x, torch.ones_like(x[:, :1])], dim=1), y)
-        self._moments.append(torch.stack([y.mean(dim=0), y.square().mean(dim=0)]))
+        cells = first.shape[2] * first.shape[3]
+        rows = torch.arange(0, cells, max(_STRIDE, cells // _MOST_ROWS), device=first.device)
+        x = _neighbourhoods(first, rows)  # C x 9 x rows
+        y = hr.flatten(2)[0, :, rows]
+        if len(y) <= _MOST_CHANNELS:
+            x = x.flatten(0, 1)[None]
+            targets = y.T[None]
+        else:
+            targets = y[:, :, None]
+        ones = torch.ones_like(x[:, :1])
+        self._regression.add(torch.cat([x, ones], dim=1).mT, targets)
+        self._moments.append(torch.stack([y.mean(dim=1), y.square().mean(dim=1)]))
 
     def solve(self) -> MapPrior:
-        solution = self._regression.solve()
-        channels = solution.shape[1]
-        weight = solution[:-1].reshape(channels, 3, 3, channels).permute(3, 0, 1, 2)
+        solution = self._regression.solve()  # 1 x (9C + 1) x C, or C x 10 x 1
+        kernel, bias = solution[:, :-1], solution[:, -1]
         mean, square = torch.stack(self._moments).mean(dim=0)
+        channels = len(mean)
+        weight = kernel.mT.reshape(channels, -1, 3, 3)
         std = (square - mean.square()).clamp_min(1e-6).sqrt()
-        return MapPrior(weight.contiguous().cpu(), solution[-1].cpu(), std.cpu())
+        return MapPrior(weight.contiguous().cpu(), bias.flatten().cpu(), std.cpu())
+
+
+def _neighbourhoods(feature: Tensor, cells: Tensor) -> Tensor:
+    """C x 9 x cells: the 3x3 cells around some of a map's (1 x C x H x W), by their numbers."""
+    padded = F.pad(feature, (1, 1, 1, 1), mode="replicate")[0]
+    width = feature.shape[3]
+    row, column = torch.div(cells, width, rounding_mode="floor"), cells % width
+    around = [padded[:, row + down, column + right] for down in range(3) for right in range(3)]
+    return torch.stack(around, dim=1)
 
 
 def _add_features(fits: list[_MapFit], network: FeatureNetwork, first: Tensor, hr: Tensor) -> None:

@@ -46,14 +46,24 @@ class GuidedLoss:
     Args:
         spectrum_weight, feature_weight: 0 leaves the term out. For orientation: half the logarithm
             of the squared error, which is the PSNR term, is 0.115 for one dB.
-        device: where the perceptual prior is loaded to; it is loaded only if its weight is not 0.
+        device: where the feature network is loaded to; it is loaded only if its weight is not 0.
+        features: which, see :func:`difiisr_ros.models.features.load.load_features`.
+
+    Raises:
+        ModelError: its weights are not here.
     """
 
-    def __init__(self, spectrum_weight: float, feature_weight: float, device: torch.device) -> None:
+    def __init__(
+        self,
+        spectrum_weight: float,
+        feature_weight: float,
+        device: torch.device,
+        features: str = "thermal",
+    ) -> None:
         self.spectrum_weight, self.feature_weight = spectrum_weight, feature_weight
         self._features: FeatureNetwork | None = None
         if feature_weight > 0:
-            self._features = load_features("thermal").to(device)
+            self._features = load_features(features).to(device)
 
     def __call__(self, x0: Tensor, hr: Tensor, num_steps: int, std: float) -> Tensor:
         """A scalar, of folded ``x0`` and ``hr`` (N x 16 x H x W); ``std`` makes errors unitless."""

@@ -39,7 +39,9 @@ class TrainSettings:
     spectrum_weight: float = 0.02
     """Of the spectrum loss in one step, beside PSNR; n steps weigh it n^2 times."""
     feature_weight: float = 0.2
-    """Of the loss on the perceptual prior's features."""
+    """Of the loss on the features."""
+    features: str = "thermal"
+    """Of which network, in the loss and for guidance; see ``load_features``."""
     batch: int = 8
     crop: int = 192
     learning_rate: float = 3e-3

@@ -108,7 +108,9 @@ class Trainer(Training):
         if initial_model is not None:
             model.load_state_dict(initial_model.state_dict())
         super().__init__(out, model, settings)
-        self.guided = GuidedLoss(settings.spectrum_weight, settings.feature_weight, self.device)
+        self.guided = GuidedLoss(
+            settings.spectrum_weight, settings.feature_weight, self.device, settings.features
+        )
         self.plain = GuidedLoss(0.0, 0.0, self.device)
         #: Of the finished model, where one of its architecture is shipped.
         self.verdict: Verdict | None = None
@@ -279,7 +281,9 @@ class Trainer(Training):
     def _measure_finished(self) -> None:
         """What guidance expects depends on the finished model's answers, 8 bits on its maps."""
         model = self._averaged()
-        self.priors = fit_guidance_priors(lite_answer(model), self.device, self.frames)
+        self.priors = fit_guidance_priors(
+            lite_answer(model), self.device, self.frames, self.settings.features
+        )
         self.channel_limits = measure_limits(model.prior, channel_examples(model, self.frames))
         self.verdict = compare_with_shipped(model, self.validation)
 

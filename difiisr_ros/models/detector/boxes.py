@@ -17,10 +17,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from difiisr_ros.core.crop import Crop
+from difiisr_ros.core.radiometry import ValueRange
 
 MAX_DETECTIONS = 100  # a frame, as COCO's evaluation takes at most
 NMS_IOU = 0.6
@@ -48,6 +50,27 @@ class Detections:
     def enlarged(self, factor: float) -> Detections:
         """The same in pixels of a frame that is larger by a factor than what was looked at."""
         return replace(self, boxes=self.boxes * np.float32(factor))
+
+
+class FindsObjects(Protocol):
+    """A detector: of this package, or a user's."""
+
+    classes: tuple[str, ...]
+
+    def detect(
+        self, frame: np.ndarray, value_range: ValueRange | None = None, min_score: float = 0.01
+    ) -> Detections:
+        """Find objects in one frame.
+
+        Args:
+            frame: H x W, uint8, uint16 or float32, any size.
+            value_range: counts that become black and white; None for the frame's 1st and 99th
+                percentile.
+            min_score: weaker objects are left out.
+
+        Raises:
+            FrameError: not such a frame.
+        """
 
 
 def suppress(boxes: np.ndarray, labels: np.ndarray, max_iou: float) -> np.ndarray:

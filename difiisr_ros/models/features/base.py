@@ -38,6 +38,8 @@ class FeatureNetwork(nn.Module, ABC):
 
     #: What it is, for messages and reports.
     name: str
+    #: By which ``load_features`` finds these very weights again.
+    spec: str = "thermal"
     #: Names of the maps, in the order of :meth:`maps`, the finest first.
     layers: tuple[str, ...]
     #: Pixels of the network's input that a cell of each map is wide. The input is the frame, but

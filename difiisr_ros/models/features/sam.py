@@ -12,7 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Features of Segment Anything's image encoder (ViT-B, L, H), from a local weight file."""
+"""Features of Segment Anything's image encoder (ViT-B, L, H), from a local weight file.
+
+Tested with random weights of its shape; the published ones were not to be had.
+"""
 
 from __future__ import annotations
 

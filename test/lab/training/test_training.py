@@ -41,6 +41,7 @@ from difiisr_ros.lab.training.muon import orthogonal
 from difiisr_ros.lab.training.targets import FAR_CONTRAST, draw_target
 from difiisr_ros.lab.training.train import Trainer, TrainSettings
 from difiisr_ros.models.checkpoint import load_model, save_model
+from difiisr_ros.models.features.efficientnet import EfficientNetLite0
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
@@ -245,6 +246,17 @@ def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_pat
         assert torch.equal(value, trainer.ema[key]), key
     longer.run()
     assert longer.step > trainer.step
+
+
+def test_a_run_by_the_features_of_another_network(frames_dir, tmp_path):
+    """In its loss, and in what its model's guidance sees through."""
+    torch.save(EfficientNetLite0().state_dict(), tmp_path / "w.pth")
+    features = f"efficientnet_lite0:{tmp_path / 'w.pth'}"
+    settings = _settings(features=features, prior_share=0.0, few_step_share=1.0)
+    trainer = Trainer(frames_dir, tmp_path / "run", settings)
+    model, facts = load_model(str(trainer.run()))
+    assert trainer.step >= 1 and facts["settings"]["features"] == features
+    assert model.guidance_priors.features.spec.startswith(features)
 
 
 def test_after_a_resume_every_process_draws_crops_and_noise_of_its_own(

@@ -19,9 +19,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difiisr_ros.errors import ModelError
-from difiisr_ros.models.detector.yolo_layouts import layout_of, network_input, read_output
-from difiisr_ros.stream.detectors import load_detector
+from difiisr_ros.backends.detectors import load_detector
+from difiisr_ros.errors import ModelError, OptionError
+from difiisr_ros.models.detector.onnx_config import OnnxDetectorConfig, read_detector_config
+from difiisr_ros.models.detector.yolo_layouts import (
+    layout_of,
+    network_input,
+    read_output,
+    usual_picture,
+)
 
 pytest.importorskip("onnxruntime", reason="a user's detector runs in ONNX Runtime")
 onnx = pytest.importorskip("onnx", reason="the tests write their own graphs")
@@ -30,11 +36,11 @@ SIDE = 64
 CELLS = SIDE**2 // 64 + SIDE**2 // 256 + SIDE**2 // 1024
 
 
-def write_graph(path, output, names=None, channels=3):
+def write_graph(path, output, names=None, channels=3, size=(SIDE, SIDE), facts=()):
     """A detector that finds the same in every picture."""
     from onnx import TensorProto, helper
 
-    size = [1, channels, SIDE, SIDE]
+    size = [1, channels, *size]
     nodes = [
         # Uses its input, as ONNX Runtime drops what it does not.
         helper.make_node("ReduceMax", ["images"], ["top"], keepdims=1),
@@ -55,6 +61,9 @@ def write_graph(path, output, names=None, channels=3):
     if names is not None:
         entry = model.metadata_props.add()
         entry.key, entry.value = "names", str(names)
+    for key, value in dict(facts).items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
     onnx.save(model, path)
     return str(path)
 
@@ -101,12 +110,12 @@ def test_yolox_rows_count_from_their_cell(tmp_path):
 
 @pytest.mark.parametrize(("layout", "top", "white"), [("yolov8", 16, 1.0), ("yolox", 0, 255.0)])
 def test_the_picture_lies_where_the_layout_wants_it(layout, top, white):
-    tensor, box = network_input(np.full((16, 32), 255.0, np.float32), 64, 64, layout)
+    tensor, box = network_input(np.ones((16, 32), np.float32), usual_picture(layout, 64, 64))
     assert tensor.shape == (1, 3, 64, 64) and tensor.dtype == np.float32
     covered = tensor[0, 0] == white
     assert covered.sum() == 32 * 64 and covered[top : top + 32].all()
     np.testing.assert_allclose(tensor[0, 0][~covered], white * 114 / 255, rtol=1e-6)
-    assert (box.scale, box.left, box.top) == (2.0, 0, top)
+    assert (box.across, box.down, box.left, box.top) == (2.0, 2.0, 0, top)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +140,7 @@ def test_what_is_no_graph_is_refused_by_name(tmp_path):
     broken.write_bytes(b"no graph")
     with pytest.raises(ModelError, match=r"broken\.onnx: ONNX Runtime cannot load it"):
         load_detector(str(broken))
-    gray = write_graph(tmp_path / "gray.onnx", yolov8(), channels=1)
+    gray = write_graph(tmp_path / "gray.onnx", yolov8(), channels=2)
     with pytest.raises(ModelError, match="1 x 3 x height x width"):
         load_detector(gray)
 
@@ -144,3 +153,75 @@ def test_layouts_are_told_apart_by_shape():
 def test_nothing_found_is_no_error():
     found = read_output(yolov8(), "yolov8", SIDE, SIDE, 0.3)
     assert len(found) == 0 and found.boxes.shape == (0, 4)
+
+
+def test_a_yolox_with_its_decoding_inside_has_pixels(tmp_path):
+    output = np.full((1, CELLS, 7), 30.0, np.float32)
+    output[..., 4:] = 0
+    output[0, 5] = [20, 24, 8, 16, 0.5, 0.8, 0.1]
+    detector = load_detector(write_graph(tmp_path / "d.onnx", output))
+    found = detector.detect(np.zeros((64, 64), np.uint8), min_score=0.3)
+    np.testing.assert_allclose(found.boxes, [[16, 16, 24, 32]])
+
+
+def test_an_open_size_is_the_files_or_the_configurations(tmp_path):
+    size = ("height", "width")
+    path = write_graph(tmp_path / "d.onnx", yolov8(), size=size, facts={"imgsz": "[96, 128]"})
+    assert (load_detector(path)._picture.height, load_detector(path)._picture.width) == (96, 128)
+    (tmp_path / "d.detector.yaml").write_text("size: [32, 64]")
+    assert load_detector(path)._picture.width == 64
+    other = tmp_path / "other.yaml"
+    other.write_text("size: 256")
+    assert load_detector(path, config=other)._picture.width == 256
+
+
+def test_a_detector_of_one_channel_and_coco_by_their_number(tmp_path):
+    eighty = np.zeros((1, 84, 100), np.float32)
+    detector = load_detector(write_graph(tmp_path / "d.onnx", eighty, channels=1))
+    assert detector.classes[:3] == ("person", "bicycle", "car") and len(detector.classes) == 80
+    assert len(detector.detect(np.zeros((20, 30), np.uint16))) == 0
+
+
+def test_another_task_is_named(tmp_path):
+    path = write_graph(tmp_path / "d.onnx", yolov8(), facts={"task": "segment"})
+    with pytest.raises(ModelError, match="is for the task segment; accepted: detect"):
+        load_detector(path)
+
+
+def test_normalisation_and_place_are_as_said():
+    usual = usual_picture("yolox", 64, 64)
+    said = OnnxDetectorConfig(
+        place="stretch", white=1.0, mean=(0.1, 0.2, 0.3), std=(0.5,), channels="bgr"
+    )
+    tensor, box = network_input(np.ones((16, 32), np.float32), said.picture(usual))
+    np.testing.assert_allclose(tensor[0, :, 0, 0], [1.4, 1.6, 1.8], rtol=1e-6)
+    assert (box.across, box.down) == (2.0, 4.0)
+    np.testing.assert_allclose(box.to_frame(np.array([[8, 8, 16, 16]]), 16, 32), [[4, 2, 8, 4]])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("layout: ssd", "layout must be one of auto, yolov8, yolox, got 'ssd'"),
+        ("letterbox: true", "unknown letterbox; accepted: layout, names"),
+        ("[1, 2]", "holds no keys"),
+        ("names: {0: person, 2: car}", "class numbers are not 0 to 1"),
+        ("names: person", "expected a list of names"),
+        ("size: [0, 640]", "size must be height and width"),
+        ("white: 1000", r"white must be in 1\.\.255"),
+        ("std: [0, 1, 1]", "std must be in"),
+        ("same_as: [car]", "same_as maps classes"),
+        (": :", "cannot be read as YAML"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_named(tmp_path, text, said):
+    path = tmp_path / "d.detector.yaml"
+    path.write_text(text)
+    with pytest.raises(ModelError, match=said) as raised:
+        read_detector_config(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_configuration_is_for_a_users_detector(tmp_path):
+    with pytest.raises(OptionError, match=r"for \.onnx files; detector_judge says all itself"):
+        load_detector("detector_judge", config=tmp_path / "any.yaml")
