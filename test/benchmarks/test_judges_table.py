@@ -79,6 +79,8 @@ def test_shares_and_differences_are_paired(script, tmp_path):
     assert methods["1"]["map50 - first"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert methods["2"]["map50 - first"]["low"] > 0
     assert methods["2"]["recall50_small/person recovered, %"]["value"] > 0
+    rare = script.scores(judge, box_set, found, ["1", "2"], 1000, 5)["methods"]["2"]
+    assert not any(key.startswith("recall") for key in rare)  # too few to tell anything
     row = report | {"set": "frames", "degradation": "camera", "detector": "counts"}
     text = script.table([row])
     assert text.count("\n") == 1 + len(methods)
