@@ -91,6 +91,13 @@ def flicker(frame: np.ndarray, before: np.ndarray, still: np.ndarray) -> float:
     return float(cv2.mean(cv2.absdiff(frame, before), mask=still)[0])
 
 
+def change_threshold(lr: np.ndarray, threshold: float | None = None) -> float:
+    """By how much means of 5x5 pixels change only if the scene does: what :func:`still_mask` takes
+    for a change, and no less than five times what the frame's own noise makes of that."""
+    known = _default_threshold(lr) if threshold is None else threshold
+    return max(known, _OF_NOISE * estimate_noise(lr))
+
+
 class WakeWatch:
     """Where the camera's picture has changed a short while ago and stands still again.
 
@@ -109,17 +116,13 @@ class WakeWatch:
 
         Returns:
             H x W, uint8, 255 where the mean of 5x5 pixels has spanned more than a change within the
-            last 8 frames, and less within the last 3. A change is what :func:`still_mask` takes for
-            one, and five times what the frame's own noise makes of that mean.
+            last 8 frames, and less within the last 3: see :func:`change_threshold`.
         """
         mean = cv2.blur(lr.astype(np.float32), _NEIGHBOURHOOD)
         if self._means and self._means[-1].shape != mean.shape:
             self._means.clear()
         self._means.append(mean)
-        threshold = self._threshold
-        if threshold is None:
-            threshold = _default_threshold(lr)
-        threshold = max(threshold, _OF_NOISE * estimate_noise(lr))
+        threshold = change_threshold(lr, self._threshold)
         changed = np.ptp(self._means, axis=0) > threshold
         settled = np.ptp(list(self._means)[-_SETTLED:], axis=0) <= threshold
         return (changed & settled).astype(np.uint8) * np.uint8(255)
