@@ -57,6 +57,7 @@ from difiisr_ros.lab.scores.temporal import (
     flicker,
     still_mask,
 )
+from difiisr_ros.stream_memory import NOISE as MEMORY_NOISE
 from difiisr_ros.stream_memory import MemoryOptions, StreamMemory
 
 PARTS = ("static", "objects", "camera", "clips")
@@ -73,6 +74,7 @@ MOTIONS = {
 }
 FIXED = (0.0, 0.9)
 MOST_LOSS = 0.02  # dB, of any block
+STREAM = MemoryOptions("auto", "running")
 _STATIC_SIZE, _MOVING_SIZE = (512, 640), (320, 400)  # truth's pixels, to save time
 _FIRST, _OBJECT_FRAMES, _CAMERA_FRAMES = 8, 40, 24
 _WAKE = 16
@@ -85,10 +87,6 @@ def profiles(watched: Watched) -> dict[str, CameraProfile]:
     return {"told": watched.told, "auto": resolve_camera(AUTO)}
 
 
-def new_memory() -> StreamMemory:
-    return StreamMemory(MemoryOptions("auto", "running"))
-
-
 def gain(single: float | np.ndarray, averaged: float | np.ndarray) -> Any:
     """dB, of two sums of squared errors."""
     return 10 * np.log10(np.asarray(single) / np.maximum(averaged, 1e-12))
@@ -98,7 +96,9 @@ def cut(path: Path, size: tuple[int, int]) -> np.ndarray:
     return crop_to_scale(read_image(path)[: size[0], : size[1]])
 
 
-def measure_static(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
+def measure_static(
+    paths: dict[str, list[Path]], resolver: Any, options: MemoryOptions = STREAM
+) -> list[Row]:
     """Gains after some frames of scenes that stand still: means of frames, then of sets."""
     found: dict[tuple[float, str, int], dict[str, list[float]]] = {}
     for name, path in _each(paths, "static"):
@@ -106,7 +106,7 @@ def measure_static(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
         for noise in NOISE:
             watched = Watched.of(hr, path.name, noise, counts=1)
             for known, camera in profiles(watched).items():
-                memory = new_memory()
+                memory = StreamMemory(options)
                 for number, lr in enumerate(standing(watched, max(AFTER)), 1):
                     if number not in AFTER:
                         resolver.remember(lr, memory, camera)
@@ -131,10 +131,14 @@ def measure_static(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
 
 
 def errors_of(
-    looks: Iterable[Look], resolver: Any, camera: CameraProfile, first: int
+    looks: Iterable[Look],
+    resolver: Any,
+    camera: CameraProfile,
+    options: MemoryOptions,
+    first: int,
 ) -> Iterator[tuple[Look, np.ndarray, np.ndarray]]:
     """Each frame from the ``first`` on with the squared errors of both results."""
-    memory = new_memory()
+    memory = StreamMemory(options)
     for number, look in enumerate(looks):
         averaged = resolver.upscale(look.lr, camera=camera, memory=memory)
         if number >= first:
@@ -158,7 +162,9 @@ def block_row(gains: list[np.ndarray]) -> Row:
     }
 
 
-def measure_objects(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
+def measure_objects(
+    paths: dict[str, list[Path]], resolver: Any, options: MemoryOptions = STREAM
+) -> list[Row]:
     """Gains where objects move, where they were, and in the rest."""
     found: dict[tuple[float, str], tuple[dict[str, np.ndarray], list[np.ndarray]]] = {}
     for _, path in _each(paths, "objects"):
@@ -170,7 +176,7 @@ def measure_objects(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
                 total = np.zeros((2, *hr.shape))
                 since = np.full(hr.shape, _WAKE)
                 looks = with_objects(watched, _OBJECT_FRAMES)
-                for look, *pair in errors_of(looks, resolver, camera, _FIRST):
+                for look, *pair in errors_of(looks, resolver, camera, options, _FIRST):
                     since = np.where(look.objects, 0, since + 1)
                     masks = {
                         "objects": since == 0,
@@ -190,7 +196,9 @@ def measure_objects(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
     ]
 
 
-def measure_camera(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
+def measure_camera(
+    paths: dict[str, list[Path]], resolver: Any, options: MemoryOptions = STREAM
+) -> list[Row]:
     """Gains, all of them losses, where the camera moves: the mean of scenes, and blocks."""
     found: dict[tuple[str, float, str], tuple[list[float], list[np.ndarray]]] = {}
     for _, path in _each(paths, "camera"):
@@ -201,7 +209,7 @@ def measure_camera(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
                 gains, blocks = found.setdefault((motion, fixed, known), ([], []))
                 total = np.zeros((2, *hr.shape))
                 looks = moving(watched, _CAMERA_FRAMES, **how)
-                for _, *pair in errors_of(looks, resolver, camera, 4):
+                for _, *pair in errors_of(looks, resolver, camera, options, 4):
                     total += pair
                 gains.append(float(gain(total[0].sum(), total[1].sum())))
                 blocks.append(gain(*map(blocks_of, total)))
@@ -212,17 +220,21 @@ def measure_camera(paths: dict[str, list[Path]], resolver: Any) -> list[Row]:
     ]
 
 
-def measure_clips(folder: Path, resolver: Any, most: int) -> list[Row]:
+def measure_clips(
+    folder: Path, resolver: Any, most: int, options: MemoryOptions = STREAM
+) -> list[Row]:
     """Real clips: what stands still, what that gives, and what the past leaves behind."""
     return [
-        measure_clip(path.stem, np.load(path)["frames"][:most], resolver)
+        measure_clip(path.stem, np.load(path)["frames"][:most], resolver, options)
         for path in tqdm(sorted(folder.glob("*.npz")), unit="clip", disable=None, file=sys.stderr)
     ]
 
 
-def measure_clip(name: str, frames: np.ndarray, resolver: Any) -> Row:
+def measure_clip(
+    name: str, frames: np.ndarray, resolver: Any, options: MemoryOptions = STREAM
+) -> Row:
     """One clip of N x H x W counts; NaN for what it does not show."""
-    memory, watch = new_memory(), WakeWatch()
+    memory, watch = StreamMemory(options), WakeWatch()
     means = [cv2.blur(frame.astype(np.float32), (5, 5)) for frame in frames]
     before: list[np.ndarray] = []
     still, averaged, flickers, wakes = [], [], [], []
@@ -303,7 +315,9 @@ def _each(paths: dict[str, list[Path]], title: str) -> Iterator[tuple[str, Path]
     return iter(tqdm(every, desc=title, unit="frame", disable=None, file=sys.stderr))
 
 
-def measure(args: argparse.Namespace, resolver: Any) -> dict[str, list[Row]]:
+def measure(args: argparse.Namespace, resolver: Any) -> Iterator[tuple[str, list[Row]]]:
+    """Part by part of those that are asked for."""
+    options, clips = MemoryOptions("auto", args.noise), args.data / "native/clips"
     paths = {}
     for name, folder in SETS.items():
         files = list_files(args.data / folder) if set(args.parts) - {"clips"} else []
@@ -311,12 +325,14 @@ def measure(args: argparse.Namespace, resolver: Any) -> dict[str, list[Row]]:
         paths[name] = [files[i] for i in chosen]
     some = {name: paths[name] for name in MOVING_SETS}
     ways = {
-        "static": lambda: measure_static(paths, resolver),
-        "objects": lambda: measure_objects(some, resolver),
-        "camera": lambda: measure_camera(some, resolver),
-        "clips": lambda: measure_clips(args.data / "native/clips", resolver, args.clip_frames),
+        "static": lambda: measure_static(paths, resolver, options),
+        "objects": lambda: measure_objects(some, resolver, options),
+        "camera": lambda: measure_camera(some, resolver, options),
+        "clips": lambda: measure_clips(clips, resolver, args.clip_frames, options),
     }
-    return {part: ways[part]() for part in PARTS if part in args.parts}
+    for part in PARTS:
+        if part in args.parts:
+            yield part, ways[part]()
 
 
 def main() -> None:
@@ -326,6 +342,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument(
         "--limit", type=int, default=8, metavar="N", help="N frames of a set, evenly spread"
+    )
+    parser.add_argument(
+        "--noise", choices=MEMORY_NOISE, default="running", help="stream.noise, for 'auto'"
     )
     parser.add_argument("--clip-frames", type=int, default=90, metavar="N", help="of a clip")
     parser.add_argument("--backend", default="auto")
@@ -339,16 +358,18 @@ def main() -> None:
         resolver = SuperResolver.load(
             model, backend=args.backend, num_threads=args.threads, strict_backend=True
         )
-        found = measure(args, resolver)
-        for part, rows in found.items():
-            print(f"\n{Path(model).stem}, {part}\n\n{table(rows)}")
+        found = {}
+        for part, rows in measure(args, resolver):
+            print(f"\n{Path(model).stem}, {part}\n\n{table(rows)}", flush=True)
+            found[part] = rows
         reached = verdicts(found)
         print("\n" + "\n".join(reached), flush=True)
         name = Path(model).stem
         report[name] = {"model": resolver.info.as_dict(), **found, "verdicts": reached}
         resolver.close()
     if args.json:
-        kept = {"limit": args.limit, "clip_frames": args.clip_frames, "models": report}
+        asked = {key: getattr(args, key) for key in ("limit", "clip_frames", "noise")}
+        kept = {**asked, "models": report}
         args.json.write_text(json.dumps(kept, indent=2) + "\n")
 
 

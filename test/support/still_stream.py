@@ -42,4 +42,5 @@ def still_frames(
 def still_scene(shape: tuple[int, int] = SHAPE, seed: int = 0) -> np.ndarray:
     """What such a camera looks at: H x W, float64."""
     rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
-    return 28000 + SPAN * (0.5 + 0.5 * np.sin(rows / 5 + seed) * np.cos(columns / 6))
+    waves = np.sin(10 * rows / shape[0] + seed) * np.cos(10 * columns / shape[1])
+    return 28000 + SPAN * (0.5 + 0.5 * waves)
