@@ -310,6 +310,19 @@ def verdicts(parts: dict[str, list[Row]]) -> list[str]:
     return lines
 
 
+def _plain(row: Row) -> Row:
+    """For JSON: rounded, and None for what there was not."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, float):
+            return round(value, 4) if np.isfinite(value) else None
+        return value
+
+    return {key: plain(value) for key, value in row.items()}
+
+
 def _each(paths: dict[str, list[Path]], title: str) -> Iterator[tuple[str, Path]]:
     every = [(name, path) for name, of_set in paths.items() for path in of_set]
     return iter(tqdm(every, desc=title, unit="frame", disable=None, file=sys.stderr))
@@ -365,12 +378,12 @@ def main() -> None:
         reached = verdicts(found)
         print("\n" + "\n".join(reached), flush=True)
         name = Path(model).stem
-        report[name] = {"model": resolver.info.as_dict(), **found, "verdicts": reached}
+        kept = {part: [_plain(row) for row in rows] for part, rows in found.items()}
+        report[name] = {"model": resolver.info.as_dict(), **kept, "verdicts": reached}
         resolver.close()
     if args.json:
         asked = {key: getattr(args, key) for key in ("limit", "clip_frames", "noise")}
-        kept = {**asked, "models": report}
-        args.json.write_text(json.dumps(kept, indent=2) + "\n")
+        args.json.write_text(json.dumps({**asked, "models": report}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ from pathlib import Path
 import figure_tables as tables
 from figure_tables import Json
 from marked_text import ROOT, marked, write_files
+from still_tables import still
 
 from difiisr_ros import __version__
 from difiisr_ros.models.checkpoint import load_model
@@ -73,11 +74,18 @@ _DETECTORS = """\
 `hr`: sharp frames; the others reduced x4 by antialiased bicubic, then upscaled. Means over classes
 with at least 20 objects, 95 % intervals; *small*: below 32x32 pixels."""
 
+_STILL = """\
+`stream.still: auto`, `stream.noise: running`: gain in PSNR over each frame by itself. White noise
+in % of the range, 1 % where the camera moves (camera pixels a frame; jitter: standard deviation).
+*wake*: where something has been within the last 16 frames; blocks: 16x16 camera pixels, over the
+whole sequence. Real clips, each frame by itself → averaged: flicker where they stand still; mean
+difference to the following 8 frames where something has moved and stands still again."""
 _PEERS = """\
 Of the others the network alone, with random weights; of this package everything."""
 
 #: JSON files by the start of their names: title, text and table.
 _PARTS: tuple[tuple[str, str, str, Callable[[Json], str]], ...] = (
+    ("still_scenes", "Still scenes", _STILL, still),
     ("bench", "Speed", "16-bit frames one at a time, message and all.", tables.speed),
     ("guidance", "Steps and guidance", "", tables.guidance),
     ("published_speed", "The published DifIISR", "One step of one frame, random weights.",

@@ -149,11 +149,11 @@ def test_wake_is_the_error_there_without_its_noise(scale):
     truth = np.full((60 * scale, 80 * scale), 1000, np.uint16)
     ghost = truth.copy()
     ghost[20 * scale : 40 * scale, 20 * scale : 40 * scale] -= 30  # unsigned: must not wrap
-    noisy = (ghost + rng.integers(-20, 21, ghost.shape)).astype(np.uint16)
+    noisy = (truth + rng.integers(-20, 21, truth.shape)).astype(np.uint16)
     where = np.zeros((60, 80), np.uint8)
     where[25:35, 25:35] = 255
     large = enlarge(where, scale)
     assert wake(ghost, truth, large, scale) == 30
-    assert wake(noisy, truth, large, scale) == pytest.approx(30, abs=1)
+    assert 0 < wake(noisy, truth, large, scale) < 3  # and 10 by itself
     assert wake(truth, truth, large, scale) == 0
     assert np.isnan(wake(ghost, truth, np.zeros_like(large), scale))
