@@ -113,7 +113,7 @@ def test_areas_and_blocks_are_counted_apart(load, resolver, tmp_path):
     bench.NOISE = (2.0,)
     (told, auto) = bench.measure_objects({"s": [tmp_path / "0.png"]}, resolver)
     assert (told["camera"], auto["camera"]) == ("told", "auto") and told["blocks"] == 12
-    assert told["rest"] > told["wake"] > told["objects"]
+    assert told["rest"] > told["wake"] + 1 and told["objects"] < 0.2 * told["wake"]
     assert bench.block_row([np.array([-0.5, 0.1]), np.array([-0.01, 2.0])]) == {
         "worst block": -0.5, "blocks that lose": 0.25, "blocks": 4,
     }  # fmt: skip
