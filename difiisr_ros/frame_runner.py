@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -35,6 +35,10 @@ from difiisr_ros.core.tiling import upscale_tiled
 from difiisr_ros.options import UpscaleOptions
 
 _NOISE_CACHE = 4  # whole-frame noise fields kept: one per camera resolution in use
+
+
+Follow = Callable[[np.ndarray], np.ndarray]
+"""What becomes of a frame's whole result, sH x sW, float32, 0..1."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Work:
     """How that becomes the result."""
     alone: Sequence[Alone | None]
     """Of each frame."""
+    follow: Sequence[Follow | None]
+    """Of each frame; only where the whole of it is run."""
 
     def part(self, which: slice) -> Work:
         """Some of the frames."""
@@ -78,6 +84,7 @@ class Work:
             value_ranges=self.value_ranges[which],
             camera=self.camera.part(which),
             alone=self.alone[which],
+            follow=self.follow[which],
         )
 
 
@@ -103,8 +110,8 @@ class FrameRunner:
                 if alone is not None:
                     self._mix(sr[i, 0], backend, work.part(slice(i, i + 1)), steps, options)
             return [
-                _finished(frame[0], work, value_range)
-                for frame, value_range in zip(sr, work.value_ranges)
+                _finished(frame[0] if follow is None else follow(frame[0]), work, value_range)
+                for frame, follow, value_range in zip(sr, work.follow, work.value_ranges)
             ]
         parts = [work.part(slice(i, i + 1)) for i in range(len(work.lr))]
         return [self._tiled(backend, part, steps, options) for part in parts]
@@ -129,9 +136,12 @@ class FrameRunner:
         blended = upscale_tiled(
             run, work.lr.shape[-2:], options.tile_size, options.tile_overlap, scale
         )
-        if work.geometry.is_plain and work.run == work.wanted:
+        (follow,) = work.follow
+        if work.geometry.is_plain and work.run == work.wanted and follow is None:
             return _row_by_row(blended, work)
         sr = np.concatenate([rows for _, rows in blended])
+        if follow is not None:
+            sr = follow(sr)
         return _finished(sr, work, work.value_ranges[0])
 
     def _mix(

@@ -22,7 +22,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,10 @@ from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.region import Region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
-from difiisr_ros.frame_runner import Alone, FrameRunner, Work
+from difiisr_ros.frame_runner import Alone, Follow, FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
-from difiisr_ros.stream_memory import StreamMemory, Telling, by_itself
+from difiisr_ros.stream_memory import OFF, StreamMemory, Telling, by_itself
 
 _logger = logging.getLogger(__name__)
 
@@ -393,6 +394,7 @@ class SuperResolver:
         camera = camera or self.camera
         mode, low, high = options.range_mode, options.range_min, options.range_max
         readings, scenes, tellings, measurements = [], [], [], []
+        follows: list[Follow | None] = []
         for i, frame in enumerate(frames):
             mask = None if missing is None else missing[i]
             memory = None if memories is None else memories[i]
@@ -406,8 +408,13 @@ class SuperResolver:
             else:
                 value_range = radiometry.check_fixed_range(*value_ranges[i])
             telling = look.tell(value_range[1] - value_range[0])
-            seen = telling.frames, telling.still, look.pattern
+            seen = telling.frames, telling.still, 0.0, look.pattern
             measurements.append(FrameMeasurement(value_range, telling.noise, camera, *seen))
+            follows.append(
+                None
+                if memory is None or memory.options.motion == OFF
+                else partial(memory.follow, look, value_range)
+            )
             readings.append(reading)
             scenes.append(look.scene)
             tellings.append(telling)
@@ -438,8 +445,14 @@ class SuperResolver:
                     _alone(telling, measured.value_range, run, told)
                     for telling, measured in zip(tellings, measurements)
                 ],
+                follows if run == whole else [None] * len(frames),
             )
             results = self._run_where_it_fits(work, options)
+            if memories is not None and run == whole:
+                measurements = [
+                    measured if memory is None else replace(measured, followed=memory.followed)
+                    for measured, memory in zip(measurements, memories)
+                ]
             self.measurements = tuple(measurements)
             self._holes.look(frames[0].shape)
         for result, reading in zip(results, readings):

@@ -35,15 +35,18 @@ from difiisr_ros.core.condition import (
 )
 from difiisr_ros.core.crop import NO_CROP
 from difiisr_ros.core.fixed_pattern import FixedPattern
+from difiisr_ros.core.moving_scene import MovingScene, within_reach
 from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.pattern_learner import PatternLearner
+from difiisr_ros.core.radiometry import ValueRange, normalize
 from difiisr_ros.core.reading import Reading, read
 from difiisr_ros.core.running_noise import RunningNoise
 from difiisr_ros.core.still_scene import Looks, StillScene
 from difiisr_ros.errors import OptionError
 
-OFF, AUTO, PROFILE, LEARN = "off", "auto", "profile", "learn"
+OFF, ON, AUTO, PROFILE, LEARN = "off", "on", "auto", "profile", "learn"
 STILL = (OFF, AUTO)
+MOTION = (OFF, ON)
 PATTERN = (OFF, PROFILE, LEARN)
 NOISE = ("frame", "running")
 _STILL_SHARE = 0.25  # of the pixels: with less of them the camera moves, and so do the others
@@ -143,9 +146,16 @@ class MemoryOptions:
     pattern: str = PROFILE
     """The camera's fixed pattern is subtracted as its ``profile`` has it; is learnt from the frames
     while the camera moves (``learn``), from there on; or is left (``off``)."""
+    motion: str = OFF
+    """``on``: where the camera moves, results are averaged along its motion; ``off``."""
 
     def __post_init__(self) -> None:
-        for name, accepted in (("still", STILL), ("noise", NOISE), ("pattern", PATTERN)):
+        for name, accepted in (
+            ("still", STILL),
+            ("noise", NOISE),
+            ("pattern", PATTERN),
+            ("motion", MOTION),
+        ):
             value = getattr(self, name)
             if value not in accepted:
                 raise OptionError(f"{name} must be one of {', '.join(accepted)}, got {value!r}")
@@ -162,6 +172,7 @@ class StreamMemory:
         self.options = options
         self._still = StillScene()
         self._noise = RunningNoise()
+        self._moving = MovingScene()
         self._learner: PatternLearner | None = None
         self._camera: CameraProfile | None = None
         self._raw: tuple[CameraProfile, CameraProfile] | None = None
@@ -173,14 +184,20 @@ class StreamMemory:
             self._still.reset()
         if options.noise != before.noise:
             self._noise.reset()
+        if options.motion != before.motion:
+            self._moving.reset()
         if options.pattern != before.pattern:
             self._learner = None
 
     def reset(self) -> None:
         """Forget every frame, and what was learnt from them: another camera, or a bag's start."""
+        self._forget_scene()
+        self._learner = None
+
+    def _forget_scene(self) -> None:
         self._still.reset()
         self._noise.reset()
-        self._learner = None
+        self._moving.reset()
 
     @property
     def is_off(self) -> bool:
@@ -197,8 +214,7 @@ class StreamMemory:
 
         The scene that was seen is over, and what the frame shows may be the camera's pattern.
         """
-        self._still.reset()
-        self._noise.reset()
+        self._forget_scene()
         if self._learner is not None:
             self._learner.shutter(read(frame, self._without_pattern(camera)[1]).scene)
 
@@ -220,6 +236,36 @@ class StreamMemory:
         if still < _STILL_SHARE:
             return Remembered(reading, reading.scene, total, None, still, pattern)
         return Remembered(reading, looks.mean, total, looks, still, pattern)
+
+    @property
+    def followed(self) -> float:
+        """Share of the newest frame's pixels whose result was averaged along the motion."""
+        return self._moving.followed
+
+    def follow(self, look: Remembered, value_range: ValueRange, result: np.ndarray) -> np.ndarray:
+        """What is to become of the result of a frame, of the whole of it.
+
+        Args:
+            look: what :meth:`take` has returned of the frame.
+            value_range: of the frame.
+            result: sH x sW, float32, 0..1 of the range.
+
+        Returns:
+            The same, averaged with those before it along the camera's motion where that was asked
+            for, and the camera moves; nowhere beyond the result and the camera's 3x3 pixels around.
+        """
+        if self.options.motion == OFF:
+            return result
+        low, high = value_range
+        counts = result * np.float32(high - low) + np.float32(low)
+        if look.looks is not None:  # the past is in the scene already
+            self._moving.begin(counts, look.looks.frames)
+            return result
+        mean = self._moving.take(counts, look.scene, look.noise, high - low)
+        if mean is counts:
+            return result
+        mean = (mean - np.float32(low)) / np.float32(high - low)
+        return within_reach(mean, result, normalize(look.scene, value_range))
 
     def _read(
         self, frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None

@@ -37,6 +37,7 @@ from pathlib import Path
 import figure_tables as tables
 from figure_tables import Json
 from marked_text import ROOT, marked, write_files
+from still_tables import still
 
 from difiisr_ros import __version__
 from difiisr_ros.models.checkpoint import load_model
@@ -80,11 +81,18 @@ told so. hit_uav/test against its boxes; roadscene, which has none, against what
 in the full frames with a score of 0.3. `yolox_nano`: as published, of photographs (COCO)."""
 _FEATURES = """\
 Distance to the truth in features, in units of their spread, and PSNR. VGG-16 with HED's weights."""
+_STILL = """\
+`stream.still: auto`, `stream.noise: running`: gain in PSNR over each frame by itself. White noise
+in % of the range, 1 % where the camera moves (camera pixels a frame; jitter: standard deviation).
+*wake*: where something has been within the last 16 frames; blocks: 16x16 camera pixels, over the
+whole sequence. Real clips, each frame by itself → averaged: flicker where they stand still; mean
+difference to the following 8 frames where something has moved and stands still again."""
 _PEERS = """\
 Of the others the network alone, with random weights; of this package everything."""
 
 #: JSON files by the start of their names: title, text and table.
 _PARTS: tuple[tuple[str, str, str, Callable[[Json], str]], ...] = (
+    ("still_scenes", "Still scenes", _STILL, still),
     ("bench", "Speed", "16-bit frames one at a time, message and all.", tables.speed),
     ("guidance", "Steps and guidance", "", tables.guidance),
     ("judges", "For whose detector", _JUDGES, tables.judges),

@@ -20,10 +20,15 @@ import argparse
 from collections.abc import Hashable
 
 from difiisr_ros.errors import OptionError
-from difiisr_ros.stream_memory import AUTO, LEARN, NO_MEMORY, MemoryOptions, StreamMemory
+from difiisr_ros.stream_memory import AUTO, LEARN, NO_MEMORY, ON, MemoryOptions, StreamMemory
 
 #: What ``--stream`` may be given -> the options that it stands for.
-_PARTS = {"still": {"still": AUTO}, "noise": {"noise": "running"}, "pattern": {"pattern": LEARN}}
+_PARTS = {
+    "still": {"still": AUTO},
+    "noise": {"noise": "running"},
+    "pattern": {"pattern": LEARN},
+    "motion": {"motion": ON},
+}
 _ALL = ",".join(_PARTS)
 
 
@@ -37,7 +42,8 @@ def add_stream_argument(parser: argparse._ActionsContainer) -> None:
         metavar="PART[,PART...]",
         help="frames follow each other in time, of one camera: use what those before one show of "
         "it. still: averages over time what stands still; noise: a running estimate; pattern: the "
-        f"camera's fixed pattern is learnt while it moves ({_ALL})",
+        f"camera's fixed pattern is learnt while it moves; motion: results are averaged along the "
+        f"camera's motion ({_ALL})",
     )
 
 

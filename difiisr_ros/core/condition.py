@@ -134,6 +134,8 @@ class FrameMeasurement:
     """How many frames it was averaged from where the scene stands still."""
     still: float = 0.0
     """Share of its pixels that did; 0 where no stream is remembered."""
+    followed: float = 0.0
+    """Share of its pixels whose result was averaged with those before it, along the motion."""
     pattern: PatternInUse | None = None
     """What was learnt of the camera's pattern, and subtracted; None: nothing is learnt."""
 

@@ -27,12 +27,12 @@ to be blurred, and nothing is lost where there is none.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from difiisr_ros.core.changing_noise import ChangingNoise
 from difiisr_ros.core.missing import filled
 
 MOST_FRAMES = 33
@@ -42,12 +42,7 @@ _MEANS = (3, 5, 9)  # sides of the squares, pixels
 _ENERGY, _SHIFT = 7, 15
 _DOUBT, _CHANGE = 3.75, 5.25  # standard deviations: from where the past counts less, and not at all
 _AROUND = 5  # side of the square of pixels that go with one that has changed
-_BLOCK = 8
 _STILL_FRAMES = 1.5
-_REMEMBERED = 31  # frames whose noise is remembered
-_QUIETEST = 0.1  # quantile of the blocks: in others the scene moves
-_OF_THE_MEAN = 0.78  # what that is of their mean, where all of them have the same noise
-_AT_MOST = 1.5  # times the noise of a frame, which may be estimated too low
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,7 @@ class StillScene:
         """Forget every frame."""
         self._mean: np.ndarray | None = None
         self._frames: np.ndarray | None = None
-        self._levels: deque[float] = deque(maxlen=_REMEMBERED)
+        self._changing = ChangingNoise()
 
     def take(self, scene: np.ndarray, noise: float, rounding: float = 0.0) -> Looks:
         """Add a frame.
@@ -109,7 +104,7 @@ class StillScene:
         level = _common_offset(difference, noise)
         difference -= level
         mean = mean + level
-        changing = self._changing(difference, frames, noise, rounding)
+        changing = self._changing.update(difference, frames, noise, rounding)
         keep = _agreement(mean, difference, frames, changing)
         seen = keep * frames
         weight = np.maximum(1.0 / (seen + 1.0), np.float32(_LEAST_WEIGHT))
@@ -121,22 +116,6 @@ class StillScene:
         self._mean = np.where(unknown, np.where(np.isfinite(scene), scene, mean), new)
         self._frames = np.where(unknown | (seen == 0), np.float32(1.0), worth)
         return Looks(self._mean, self._frames, noise, changing)
-
-    def _changing(
-        self, difference: np.ndarray, frames: np.ndarray, noise: float, rounding: float
-    ) -> float:
-        """Noise that differs from frame to frame: what the quietest blocks differ by.
-
-        The blocks that differ by nothing at all are saturated, or hold no measurement.
-        """
-        energy = difference**2 / (1.0 + 1.0 / frames)
-        height, width = (max(1, side // _BLOCK) for side in energy.shape)
-        blocks = cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
-        alive = blocks[blocks > 0]
-        if alive.size:
-            self._levels.append(float(np.quantile(alive, _QUIETEST)) / _OF_THE_MEAN)
-        found = float(np.median(self._levels)) ** 0.5 if self._levels else 0.0
-        return float(np.clip(found, min(rounding, noise), _AT_MOST * noise))
 
 
 def _common_offset(difference: np.ndarray, noise: float) -> float:

@@ -236,6 +236,7 @@ def _told(measured: FrameMeasurement) -> dict[str, Any]:
         "blur (camera pixels)": "unknown" if camera.blur is None else f"{camera.blur:.3g}",
         keys.FRAMES_AVERAGED: f"{measured.frames:.3g}",
         keys.STILL_SHARE: f"{100 * measured.still:.3g}",
+        keys.FOLLOWED_SHARE: f"{100 * measured.followed:.3g}",
     }
     if (pattern := measured.pattern) is not None:
         values[keys.PATTERN_COUNTS] = f"{pattern.size:.3g}"

@@ -40,7 +40,7 @@ from difiisr_ros.ros.camera_stream import BLOCK_DEPTH, Arrival, CameraStream
 from difiisr_ros.ros.clock_watch import ClockWatch
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 from difiisr_ros.ros.guarded_lifecycle import GuardedLifecycleNode
-from difiisr_ros.ros.parameters import NodeParameters, without_unchanged
+from difiisr_ros.ros.parameters import NodeParameters, as_written, without_unchanged
 from difiisr_ros.ros.qos import forget_overrides
 from difiisr_ros.ros.upscaling import Upscaler
 from difiisr_ros.stream.deadline import DeadlineController
@@ -113,7 +113,7 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """As every node's; a read-only parameter may be set to what it is."""
-        changes = without_unchanged(self, parameter_list)
+        changes = without_unchanged(self, as_written(parameter_list))
         if parameter_list and not changes:
             return SetParametersResult(successful=True)
         return super().set_parameters_atomically(changes)

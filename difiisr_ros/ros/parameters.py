@@ -64,6 +64,17 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     return message
 
 
+def as_written(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """Parameters with the words for which ``ros2 param set`` sends YAML's booleans."""
+    found = []
+    for parameter in parameters:
+        spec = BY_NAME.get(parameter.name)
+        value = parameter.value if spec is None else spec.read(parameter.value)
+        same = value is parameter.value
+        found.append(parameter if same else Parameter(parameter.name, value=value))
+    return found
+
+
 def without_unchanged(node: Any, parameters: Iterable[Parameter]) -> list[Parameter]:
     """Those that would change something, or may be changed at all.
 
@@ -118,6 +129,7 @@ class NodeParameters:
             value = float(value)  # `stale_after: 2` is what people write
         if spec.name == "missing" and type(value) in (int, float):
             value = str(value)  # likewise `missing: 0`
+        value = spec.read(value)
         wrong = spec.check(value)
         if wrong is not None:
             self.rejected[spec.name] = wrong

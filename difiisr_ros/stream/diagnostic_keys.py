@@ -35,6 +35,7 @@ LAST_TRANSITION_ERROR = "last transition error"
 LOOKS_WRONG = "looks wrong"  # about the input's frames, with the parameter that helps
 NOISE_COUNTS = "noise (counts)"
 FRAMES_AVERAGED = "frames averaged where still"
+FOLLOWED_SHARE = "averaged along the motion (% of the pixels)"
 PATTERN_COUNTS = "learnt pattern (counts)"
 STILL_SHARE = "still (% of the pixels)"
 

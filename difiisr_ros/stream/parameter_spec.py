@@ -86,6 +86,11 @@ class ParameterSpec:
             return limits
         return "true, false" if self.type_name == "bool" else f"any {self.type_name}"
 
+    def read(self, value: Any) -> Any:
+        """A value as people write it: YAML reads the words ``on`` and ``off`` as booleans."""
+        word = {True: "on", False: "off"}.get(value) if isinstance(value, bool) else None
+        return word if word in self.choices else value
+
     def check(self, value: Any) -> str | None:
         """What is wrong with a value, naming what is accepted; None if nothing is."""
         if type(value) is not type(self.default):

@@ -44,7 +44,7 @@ from difiisr_ros.messages.camera_info import CONVENTIONS
 from difiisr_ros.options import LIMITS, UpscaleOptions, not_read
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
-from difiisr_ros.stream_memory import NOISE, PATTERN, STILL, MemoryOptions
+from difiisr_ros.stream_memory import MOTION, NOISE, PATTERN, STILL, MemoryOptions
 
 #: A name that may be part of a topic's; or none, for topics without one.
 _CAMERA_NAME = r"([A-Za-z][A-Za-z0-9_]*)?"
@@ -306,6 +306,15 @@ TABLE: tuple[ParameterSpec, ...] = (
         choices=STILL,
     ),
     ParameterSpec(
+        "stream.motion",
+        _STREAM_DEFAULTS.motion,
+        "on: where the camera moves, each result is averaged with those before it, along the "
+        "motion; what moves otherwise is the frame's own result. Not with a region. off: each "
+        "result by itself.",
+        Change.LIVE,
+        choices=MOTION,
+    ),
+    ParameterSpec(
         "stream.pattern",
         _STREAM_DEFAULTS.pattern,
         "The camera's fixed pattern: profile subtracts what the camera's profile has; learn starts "
@@ -525,7 +534,7 @@ def engine_options(values: Mapping[str, Any], *, live: bool = False) -> dict[str
 
 def stream_options(values: Mapping[str, Any]) -> MemoryOptions:
     """What the parameters say is to be used of a stream."""
-    parts = ("still", "noise", "pattern")
+    parts = ("still", "noise", "pattern", "motion")
     return MemoryOptions(**{part: values[f"stream.{part}"] for part in parts})
 
 

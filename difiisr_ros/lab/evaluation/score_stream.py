@@ -25,6 +25,7 @@ from difiisr_ros.lab.evaluation.methods import Method
 from difiisr_ros.lab.evaluation.scoring import DESCRIBING, INPUT, TRUTH, FrameScorer, ScoreOptions
 from difiisr_ros.lab.evaluation.stream_scores import TIME, Batch, BatchMaker, Column, StreamScores
 from difiisr_ros.lab.frames.streams import NO_REFERENCE, Stream
+from difiisr_ros.lab.scores.temporal import WAKE_FRAMES
 
 #: How often a stream hands out what it has, seconds: for the progress bar and the state file.
 BATCH_PERIOD_S = 0.5
@@ -75,7 +76,11 @@ def score_stream(
     with FrameScorer(job.options) as scorer, ThreadPoolExecutor(1, "read") as reader:
         replay(job.stream, methods, last)
         if len(past):
-            # Flicker compares with the frame before.
+            # Flicker compares with the frame before, wake with some more.
+            for index, log_time_ns in list(zip(past.index, past.log_time_ns))[
+                -1 - WAKE_FRAMES : -1
+            ]:
+                scorer.look(job.stream.frame(index, log_time_ns))
             sample = job.stream.frame(last, past.log_time_ns[-1]).at_scale(scale)
             scorer.remember(sample, {m.name: m.run(sample)[0] for m in methods})
         due = time.monotonic() + BATCH_PERIOD_S

@@ -38,10 +38,12 @@ from difiisr_ros.lab.scores.spectrum import (
     on_common_frequencies,
     radial_log_amplitude,
 )
-from difiisr_ros.lab.scores.temporal import enlarge, flicker, still_mask
+from difiisr_ros.lab.scores.temporal import WakeWatch, enlarge, flicker, still_mask, wake
 
 TRUTH, INPUT = "truth", "input"
 """What the given frames are called beside the methods."""
+#: Metrics that compare with the frames before.
+IN_TIME = ("flicker", "wake")
 #: Metrics that need no result to compare, so that the given frames have them too.
 DESCRIBING = ("flicker", "detail", "blur")
 #: Metrics of what a result has and a camera's frame cannot have; at x1 there is no such thing.
@@ -123,7 +125,7 @@ def _why_not(key: str, mode: str, in_time: bool, scale: int) -> str | None:
         return "needs a truth"
     if key in _FINER_THAN_CAMERA and scale == 1:
         return "is of what is finer than the camera's pixels; results at x1 have nothing of that"
-    if key == "flicker" and not in_time:
+    if key in IN_TIME and not in_time:
         return "needs consecutive frames: a bag, or a folder with --sequence"
     if key == "gmsd" and not metrics.has_opencv_quality():
         return "needs OpenCV with its contrib modules: pip install opencv-contrib-python-headless"
@@ -137,13 +139,14 @@ def _why_not(key: str, mode: str, in_time: bool, scale: int) -> str | None:
 class FrameScorer:
     """Scores the frames of one stream, in order: flicker compares with the frame before.
 
-    Holds two frames' results at any time. Use as a context manager.
+    Holds two frames' results and a few small frames at any time. Use as a context manager.
     """
 
     def __init__(self, options: ScoreOptions) -> None:
         self._options = options
         self._wanted = frozenset(options.metrics)
         self._before: tuple[Sample, dict[str, np.ndarray]] | None = None
+        self._watch = WakeWatch(options.still_threshold)
         # The libraries release the interpreter: SSIM alone takes as long as all the rest.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="score")
 
@@ -153,8 +156,14 @@ class FrameScorer:
     def __exit__(self, *_exc: object) -> None:
         self._threads.shutdown()
 
+    def look(self, sample: Sample) -> None:
+        """Take a frame as one of those before, without results."""
+        if "wake" in self._wanted:
+            self._watch.look(sample.lr)
+
     def remember(self, sample: Sample, results: dict[str, np.ndarray]) -> None:
         """Take a frame as the one before, without scoring it."""
+        self.look(sample)
         self._before = sample, results
 
     def score(self, sample: Sample, results: dict[str, np.ndarray]) -> FrameScore:
@@ -170,6 +179,7 @@ class FrameScorer:
         self._radiometry(sample, results, peak, found)
         self._spectra(sample, results, peak, found)
         self._flicker(sample, results, found)
+        self._wake(sample, results, found)
         slow.result()
         self._before = sample, results
         if self._options.kelvin_per_count is not None:
@@ -272,6 +282,13 @@ class FrameScorer:
             found.values[TRUTH]["flicker"] = flicker(sample.hr, before.hr, still)
         for name, sr in results.items():
             found.values[name]["flicker"] = flicker(sr, results_before[name], still)
+
+    def _wake(self, sample: Sample, results: dict[str, np.ndarray], found: FrameScore) -> None:
+        if "wake" not in self._wanted or sample.hr is None:
+            return
+        where = enlarge(self._watch.look(sample.lr), self._options.scale)
+        for name, sr in results.items():
+            found.values[name]["wake"] = wake(sr, sample.hr, where, self._options.scale)
 
 
 def _given(sample: Sample) -> str:

@@ -130,6 +130,12 @@ METRICS: dict[str, Metric] = {
         "flicker", COUNTS, 3, LOWER,
         "mean |change since the frame before| where the camera's picture stands still",
     ),
+    "wake": Metric(
+        "wake", COUNTS, 3, LOWER,
+        "mean |error| of means over 5x5 camera pixels where the camera's picture has changed "
+        "within the last 8 frames and stands still again: what stays behind of the past",
+        needs_truth=True,
+    ),
     "detail": Metric(
         "detail level", "dB", 2, None,
         "mean level of the spectrum above the LR Nyquist frequency: more is more structure, true "

@@ -12,7 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Flicker: what changes in a result although the scene stands still.
+"""Flicker: what changes in a result although the scene stands still. Wake: what stays behind in it
+although the scene has changed.
 
 A camera's own noise changes a still picture too, and a method that blurs hides it, so flicker is
 read beside that of the truth or, where there is none, of the input.
@@ -20,10 +21,13 @@ read beside that of the truth or, where there is none, of the input.
 
 from __future__ import annotations
 
+from collections import deque
+
 import cv2
 import numpy as np
 
 from difiisr_ros.core import radiometry
+from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.scale import SCALE
 
 #: Frames of which less than this share stands still have no flicker: what is left then is chance.
@@ -36,6 +40,10 @@ STILL_SHARE_OF_RANGE = 0.01
 #: texture that moves has the same mean.
 _MOST_NOISE = 4
 _NEIGHBOURHOOD = (5, 5)
+#: Frames for which a place that has changed may show what was there before.
+WAKE_FRAMES = 8
+_SETTLED = 3  # frames that stand still again
+_OF_NOISE = 2**0.5  # 5 standard deviations of the difference of two means of 5x5 pixels
 
 
 def still_mask(lr: np.ndarray, before: np.ndarray, threshold: float | None = None) -> np.ndarray:
@@ -50,16 +58,19 @@ def still_mask(lr: np.ndarray, before: np.ndarray, threshold: float | None = Non
         H x W, uint8, 255 where still; all 0 where less than :data:`MIN_STILL_SHARE` is.
     """
     if threshold is None:
-        low, high = radiometry.measure_range(before, "percentile")
-        threshold = STILL_SHARE_OF_RANGE * (high - low)
-        if lr.dtype != np.float32:
-            threshold = max(1.0, threshold)
+        threshold = _default_threshold(before)
     change = cv2.subtract(lr, before, dtype=cv2.CV_32F)
     still = np.abs(cv2.blur(change, _NEIGHBOURHOOD)) <= threshold
     still &= cv2.blur(np.abs(change), _NEIGHBOURHOOD) <= _MOST_NOISE * threshold
     if np.count_nonzero(still) < MIN_STILL_SHARE * still.size:
         still[:] = False
     return still.astype(np.uint8) * np.uint8(255)
+
+
+def _default_threshold(frame: np.ndarray) -> float:
+    low, high = radiometry.measure_range(frame, "percentile")
+    threshold = STILL_SHARE_OF_RANGE * (high - low)
+    return threshold if frame.dtype == np.float32 else max(1.0, threshold)
 
 
 def enlarge(mask: np.ndarray, scale: int = SCALE) -> np.ndarray:
@@ -78,3 +89,56 @@ def flicker(frame: np.ndarray, before: np.ndarray, still: np.ndarray) -> float:
     if not still.any():
         return float("nan")
     return float(cv2.mean(cv2.absdiff(frame, before), mask=still)[0])
+
+
+def change_threshold(lr: np.ndarray, threshold: float | None = None) -> float:
+    """By how much means of 5x5 pixels change only if the scene does: what :func:`still_mask` takes
+    for a change, and no less than five times what the frame's own noise makes of that."""
+    known = _default_threshold(lr) if threshold is None else threshold
+    return max(known, _OF_NOISE * estimate_noise(lr))
+
+
+class WakeWatch:
+    """Where the camera's picture has changed a short while ago and stands still again.
+
+    Remembers :data:`WAKE_FRAMES` frames and the one before them, as means of 5x5 pixels.
+    """
+
+    def __init__(self, threshold: float | None = None) -> None:
+        self._threshold = threshold
+        self._means: deque[np.ndarray] = deque(maxlen=WAKE_FRAMES + 1)
+
+    def look(self, lr: np.ndarray) -> np.ndarray:
+        """Add the next frame.
+
+        Args:
+            lr: H x W; another size than before starts anew.
+
+        Returns:
+            H x W, uint8, 255 where the mean of 5x5 pixels has spanned more than a change within the
+            last 8 frames, and less within the last 3: see :func:`change_threshold`.
+        """
+        mean = cv2.blur(lr.astype(np.float32), _NEIGHBOURHOOD)
+        if self._means and self._means[-1].shape != mean.shape:
+            self._means.clear()
+        self._means.append(mean)
+        threshold = change_threshold(lr, self._threshold)
+        changed = np.ptp(self._means, axis=0) > threshold
+        settled = np.ptp(list(self._means)[-_SETTLED:], axis=0) <= threshold
+        return (changed & settled).astype(np.uint8) * np.uint8(255)
+
+
+def wake(sr: np.ndarray, truth: np.ndarray, where: np.ndarray, scale: int = SCALE) -> float:
+    """Mean |error| of means of 5x5 camera pixels at some places, in the frames' units; NaN where
+    there are none.
+
+    Args:
+        sr, truth: sH x sW of one dtype.
+        where: sH x sW, uint8: :meth:`WakeWatch.look`, enlarged.
+        scale: s.
+    """
+    if not where.any():
+        return float("nan")
+    error = cv2.subtract(sr, truth, dtype=cv2.CV_32F)
+    side = scale * _NEIGHBOURHOOD[0]
+    return float(cv2.mean(np.abs(cv2.blur(error, (side, side))), mask=where)[0])

@@ -98,7 +98,7 @@ def test_each_method_upscales_with_its_own_number_of_steps():
         def configure(self, num_steps):
             self.steps = num_steps
 
-        def upscale(self, lr, camera=None):
+        def upscale(self, lr, camera=None, memory=None):
             return np.full((lr.shape[0] * 4, lr.shape[1] * 4), self.steps, lr.dtype)
 
     methods = super_resolver_methods(Resolver(), [1, 4, 2])
