@@ -57,8 +57,8 @@ from difiisr_ros.lab.scores.temporal import (
     flicker,
     still_mask,
 )
+from difiisr_ros.stream_memory import MOTION, MemoryOptions, StreamMemory
 from difiisr_ros.stream_memory import NOISE as MEMORY_NOISE
-from difiisr_ros.stream_memory import MemoryOptions, StreamMemory
 
 PARTS = ("static", "objects", "camera", "clips")
 SETS = {"hit_uav": "hit_uav/val", "roadscene": "roadscene", "m3fd": "m3fd/HR"}
@@ -163,7 +163,10 @@ def block_row(gains: list[np.ndarray]) -> Row:
 
 
 def measure_objects(
-    paths: dict[str, list[Path]], resolver: Any, options: MemoryOptions = STREAM
+    paths: dict[str, list[Path]],
+    resolver: Any,
+    options: MemoryOptions = STREAM,
+    pan: float = 0.0,
 ) -> list[Row]:
     """Gains where objects move, where they were, and in the rest."""
     found: dict[tuple[float, str], tuple[dict[str, np.ndarray], list[np.ndarray]]] = {}
@@ -175,7 +178,7 @@ def measure_objects(
                 areas, blocks = found.setdefault((noise, known), ({}, []))
                 total = np.zeros((2, *hr.shape))
                 since = np.full(hr.shape, _WAKE)
-                looks = with_objects(watched, _OBJECT_FRAMES)
+                looks = with_objects(watched, _OBJECT_FRAMES, pan)
                 for look, *pair in errors_of(looks, resolver, camera, options, _FIRST):
                     since = np.where(look.objects, 0, since + 1)
                     masks = {
@@ -199,7 +202,7 @@ def measure_objects(
 def measure_camera(
     paths: dict[str, list[Path]], resolver: Any, options: MemoryOptions = STREAM
 ) -> list[Row]:
-    """Gains, all of them losses, where the camera moves: the mean of scenes, and blocks."""
+    """Gains where the camera moves, losses without ``motion``: the mean of scenes, and blocks."""
     found: dict[tuple[str, float, str], tuple[list[float], list[np.ndarray]]] = {}
     for _, path in _each(paths, "camera"):
         hr = cut(path, _MOVING_SIZE)
@@ -330,7 +333,8 @@ def _each(paths: dict[str, list[Path]], title: str) -> Iterator[tuple[str, Path]
 
 def measure(args: argparse.Namespace, resolver: Any) -> Iterator[tuple[str, list[Row]]]:
     """Part by part of those that are asked for."""
-    options, clips = MemoryOptions("auto", args.noise), args.data / "native/clips"
+    options = MemoryOptions("auto", args.noise, motion=args.motion)
+    clips = args.data / "native/clips"
     paths = {}
     for name, folder in SETS.items():
         files = list_files(args.data / folder) if set(args.parts) - {"clips"} else []
@@ -339,7 +343,7 @@ def measure(args: argparse.Namespace, resolver: Any) -> Iterator[tuple[str, list
     some = {name: paths[name] for name in MOVING_SETS}
     ways = {
         "static": lambda: measure_static(paths, resolver, options),
-        "objects": lambda: measure_objects(some, resolver, options),
+        "objects": lambda: measure_objects(some, resolver, options, args.pan),
         "camera": lambda: measure_camera(some, resolver, options),
         "clips": lambda: measure_clips(clips, resolver, args.clip_frames, options),
     }
@@ -358,6 +362,14 @@ def main() -> None:
     )
     parser.add_argument(
         "--noise", choices=MEMORY_NOISE, default="running", help="stream.noise, for 'auto'"
+    )
+    parser.add_argument("--motion", choices=MOTION, default="off", help="stream.motion")
+    parser.add_argument(
+        "--pan",
+        type=float,
+        default=0.0,
+        metavar="PX",
+        help="the camera moves by so many of its pixels a frame while objects cross",
     )
     parser.add_argument("--clip-frames", type=int, default=90, metavar="N", help="of a clip")
     parser.add_argument("--backend", default="auto")
@@ -382,7 +394,9 @@ def main() -> None:
         report[name] = {"model": resolver.info.as_dict(), **kept, "verdicts": reached}
         resolver.close()
     if args.json:
-        asked = {key: getattr(args, key) for key in ("limit", "clip_frames", "noise")}
+        asked = {
+            key: getattr(args, key) for key in ("limit", "clip_frames", "noise", "motion", "pan")
+        }
         args.json.write_text(json.dumps({**asked, "models": report}, indent=2) + "\n")
 
 

@@ -36,6 +36,7 @@ from difiisr_ros.lab.frames.degrade import to_dtype
 COUNTS = 16
 """Counts of the made cameras for one of the recorded frames, which have eight bits."""
 OBJECTS = 6
+_WAY = np.array([0.8, 0.6])  # of a camera that pans
 _AROUND = np.ones((9, 9), np.uint8)  # of an object belongs to it, truth's pixels
 
 
@@ -99,9 +100,15 @@ def standing(watched: Watched, count: int) -> Iterator[np.ndarray]:
         yield watched.look(watched.hr, number)
 
 
-def with_objects(watched: Watched, count: int) -> Iterator[Look]:
+def with_objects(watched: Watched, count: int, pan: float = 0.0) -> Iterator[Look]:
     """Objects that cross a still scene, straight on: ellipses of 1.5 to 15 camera pixels, of 0.05
-    to 2.5 camera pixels a frame, 2 to 100 % of the range warmer or colder."""
+    to 2.5 camera pixels a frame, 2 to 100 % of the range warmer or colder.
+
+    Args:
+        watched: What the camera looks at.
+        count: Frames.
+        pan: Camera pixels a frame that the camera moves by; the objects' ways are in its picture.
+    """
     height, width = watched.hr.shape
     rng = np.random.default_rng((3, watched.seed))
     low, high = radiometry.measure_range(watched.hr)
@@ -114,7 +121,7 @@ def with_objects(watched: Watched, count: int) -> Iterator[Look]:
         x, y = rng.uniform(0.15, 0.85, 2) * (width, height)
         objects.append((x, y, speed, radius, contrast))
     for number in range(count):
-        scene = watched.hr.astype(np.float32)
+        scene = _shifted(watched.hr, SCALE * pan * number * _WAY)
         where = np.zeros(scene.shape, bool)
         for x, y, speed, radius, contrast in objects:
             x, y = (x + speed.real * number) % width, (y + speed.imag * number) % height
@@ -135,14 +142,16 @@ def moving(watched: Watched, count: int, pan: float = 0.0, jitter: float = 0.0) 
     """
     rng = np.random.default_rng((4, watched.seed))
     for number in range(count):
-        at = SCALE * (pan * number * np.array([0.8, 0.6]) + rng.normal(0, jitter, 2))
-        shift = np.array([[1, 0, -at[0]], [0, 1, -at[1]]], np.float32)
-        scene = cv2.warpAffine(
-            watched.hr.astype(np.float32),
-            shift,
-            watched.hr.shape[::-1],
-            flags=cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
+        at = SCALE * (pan * number * _WAY + rng.normal(0, jitter, 2))
+        scene = _shifted(watched.hr, at)
         nothing = np.zeros(scene.shape, bool)
         yield Look(watched.counts * scene, watched.look(scene, number), nothing)
+
+
+def _shifted(hr: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """A recorded frame as seen from another place, float32; at the borders it is mirrored."""
+    if not at.any():
+        return hr.astype(np.float32)
+    shift = np.array([[1, 0, -at[0]], [0, 1, -at[1]]], np.float32)
+    how = {"flags": cv2.INTER_CUBIC, "borderMode": cv2.BORDER_REFLECT_101}
+    return cv2.warpAffine(hr.astype(np.float32), shift, hr.shape[::-1], **how)

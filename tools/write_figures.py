@@ -87,12 +87,16 @@ in % of the range, 1 % where the camera moves (camera pixels a frame; jitter: st
 *wake*: where something has been within the last 16 frames; blocks: 16x16 camera pixels, over the
 whole sequence. Real clips, each frame by itself → averaged: flicker where they stand still; mean
 difference to the following 8 frames where something has moved and stands still again."""
+_MOVING = """\
+The same with `stream.motion: on`. Objects cross while the camera pans by 0.6 of its pixels a
+frame."""
 _PEERS = """\
 Of the others the network alone, with random weights; of this package everything."""
 
 #: JSON files by the start of their names: title, text and table.
 _PARTS: tuple[tuple[str, str, str, Callable[[Json], str]], ...] = (
     ("still_scenes", "Still scenes", _STILL, still),
+    ("moving_camera", "A moving camera", _MOVING, still),
     ("bench", "Speed", "16-bit frames one at a time, message and all.", tables.speed),
     ("guidance", "Steps and guidance", "", tables.guidance),
     ("judges", "For whose detector", _JUDGES, tables.judges),

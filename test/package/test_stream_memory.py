@@ -14,6 +14,7 @@
 
 """What is remembered of a stream, through the whole engine."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -28,7 +29,7 @@ SIZE = (48, 64)
 CLEAN = smooth_frame(np.uint16, SIZE, 5).astype(np.float64) / 8.0
 SPAN = float(np.ptp(CLEAN))
 NOISE = 0.02 * SPAN
-EVERYTHING = MemoryOptions("auto", "running", "learn")
+EVERYTHING = MemoryOptions("auto", "running", "learn", "on")
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,58 @@ def test_changing_an_option_forgets_what_it_used(nano):
     assert nano.measurements[0].frames == 1
 
 
-@pytest.mark.parametrize("wrong", [{"still": "on"}, {"noise": ""}, {"pattern": True}])
+def panned(number, step=2):
+    rng = np.random.default_rng([4, number])
+    wide = smooth_frame(np.uint16, (48, 200), 9).astype(float) / 8.0
+    noise = 0.02 * np.ptp(wide)
+    part = wide[:, step * number : step * number + 64]
+    return np.rint(part + noise * rng.standard_normal(part.shape)).astype(np.uint16), part, noise
+
+
+@pytest.mark.parametrize("how", [{}, {"scale": 2}, {"tile_size": 48, "tile_overlap": 16}])
+def test_results_follow_a_camera_that_pans(nano, how):
+    memory = StreamMemory(MemoryOptions("auto", motion="on"))
+    before = nano.options
+    nano.configure(**how)
+    try:
+        for number in range(10):
+            shown, truth, noise = panned(number)
+            camera = CameraProfile(noise=noise, blur=0.4)
+            single = nano.upscale(shown, camera=camera)
+            result = nano.upscale(shown, camera=camera, memory=memory)
+            followed = nano.measurements[0].followed
+        part = nano.upscale(shown, camera=camera, memory=memory, region=Region(8, 8, 32, 32))
+        assert nano.measurements[0].followed == 0.0
+        scale = nano.options.scale
+    finally:
+        nano.configure(scale=4, tile_size=before.tile_size, tile_overlap=before.tile_overlap)
+    errors = [
+        (image.reshape(48, scale, 64, scale).mean(axis=(1, 3)) - truth)[6:-6, 6:-12].std()
+        for image in (single.astype(float), result.astype(float))
+    ]
+    assert followed > 0.7 and errors[1] < 0.85 * errors[0]
+    assert part.shape == (32 * scale, 32 * scale)
+
+
+def test_a_result_that_follows_is_bounded_like_any(nano):
+    """Between the camera's 3x3 pixels, or where the frame's own result is."""
+    memory = StreamMemory(MemoryOptions(motion="on"))
+    for number in range(8):
+        shown, _, _ = panned(number)
+        single = nano.upscale(shown).astype(int)
+        result = nano.upscale(shown, memory=memory).astype(int)
+    around = np.ones((3, 3), np.uint8)
+    low, high = (
+        np.kron(of(shown, around).astype(int), np.ones((4, 4), int))
+        for of in (cv2.erode, cv2.dilate)
+    )
+    assert (result >= np.minimum(low, single) - 1).all()
+    assert (result <= np.maximum(high, single) + 1).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"motion": "auto"}, {"still": "on"}, {"noise": ""}, {"pattern": True}]
+)
 def test_a_wrong_option_is_named(wrong):
     (name,) = wrong
     with pytest.raises(OptionError, match=f"{name} must be one of .*, got {wrong[name]!r}"):

@@ -18,13 +18,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from difiisr_ros import StreamMemory, SuperResolver
+from difiisr_ros.core.fixed_pattern import FixedPattern
 from difiisr_ros.ros.conversions import image_to_array
 from difiisr_ros.stream import diagnostic_keys as keys
 from difiisr_ros.stream_memory import MemoryOptions
+from support.frames import smooth_frame
 from support.node_harness import Graph
 from support.still_stream import still_frames
 from support.waiting import wait_for
@@ -162,3 +165,65 @@ def test_each_camera_has_its_own_memory(engine):
         for name, messages in results.items():
             expected = offline(engine, frames[name], StreamMemory(MEMORY))
             assert_same(list(map(image_to_array, messages)), expected)
+
+
+def panned(count: int) -> list[np.ndarray]:
+    """A camera that turns over a scene, with its own fixed pattern and noise."""
+    wide = smooth_frame(np.uint16, (200, 400), 21).astype(np.float64) / 8.0
+    wide += 300 * np.sin(np.indices(wide.shape)[1] / 5.0) * np.sin(np.indices(wide.shape)[0] / 7.0)
+    wide -= wide.min() - 1000
+    pattern = 60 * np.random.default_rng(1).standard_normal((60, 80))
+    frames = []
+    for t in range(count):
+        x, y = 3 * t % 300, 20 + t % 80
+        noise = 8 * np.random.default_rng([2, t]).standard_normal(pattern.shape)
+        frames.append(np.rint(wide[y : y + 60, x : x + 80] + pattern + noise).astype(np.uint16))
+    return frames
+
+
+def test_what_moves_and_what_is_learnt_equals_offline_and_is_kept(engine, tmp_path):
+    everything = MemoryOptions("auto", "running", "learn", "on")
+    frames = panned(24)
+    expected = offline(engine, frames, memory := StreamMemory(everything))
+    kept = tmp_path / "pattern.npz"
+    how = {**ON, "stream.pattern": "learn", "stream.motion": "on", "stream.pattern_file": str(kept)}
+    with Graph(**how) as graph:
+        graph.connect()
+        assert_same(online(graph, frames), expected)
+        values, _ = graph.status("inference", lambda v, _: keys.PATTERN_COUNTS in v)
+        assert float(values[keys.PATTERN_COUNTS]) > 5
+        assert float(values[keys.FOLLOWED_SHARE]) > 30
+        assert not kept.exists()
+        graph.node.trigger_deactivate()
+        graph.node.trigger_cleanup()
+        found = FixedPattern.read(kept)
+        np.testing.assert_array_equal(found.offsets, memory.pattern.offsets)
+        assert found.frames > 10 and found.date and found.source == "/image_raw"
+
+
+def test_a_pattern_that_cannot_be_kept_keeps_no_node(tmp_path):
+    how = {"stream.pattern": "learn", "stream.pattern_file": str(tmp_path / "no" / "p.npz")}
+    with Graph(**how) as graph:
+        graph.connect()
+        (tmp_path / "no").write_text("a file, no folder")
+        online(graph, panned(6))
+        graph.node.trigger_deactivate()
+        assert graph.node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+
+
+def test_on_and_off_are_words_though_yaml_has_them_as_booleans():
+    """``-p stream.motion:=on``, a params file, and ``ros2 param set``."""
+    with Graph(**{"stream.motion": True, "stream.still": False}) as graph:
+        node = graph.node
+        assert node.get_parameter("stream.motion").value == "on"
+        assert node.get_parameter("stream.still").value == "off"
+        for name, value, word in (
+            ("stream.motion", False, "off"),
+            ("stream.motion", True, "on"),
+            ("stream.pattern", False, "off"),
+        ):  # as the service does it
+            change = [Parameter(name, value=value)]
+            assert node.set_parameters_atomically(change).successful
+            assert node.get_parameter(name).value == word
+        wrong = node.set_parameters_atomically([Parameter("stream.still", value=True)])
+        assert not wrong.successful  # no value of this one
