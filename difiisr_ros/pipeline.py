@@ -44,7 +44,7 @@ from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError
 from difiisr_ros.frame_runner import Alone, Follow, FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
-from difiisr_ros.stream_memory import OFF, StreamMemory, Telling, by_itself
+from difiisr_ros.stream_memory import OFF, Remembered, StreamMemory, Telling, by_itself
 
 _logger = logging.getLogger(__name__)
 
@@ -392,71 +392,46 @@ class SuperResolver:
                 f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}"
             )
         camera = camera or self.camera
-        mode, low, high = options.range_mode, options.range_min, options.range_max
-        readings, scenes, tellings, measurements = [], [], [], []
-        follows: list[Follow | None] = []
-        for i, frame in enumerate(frames):
-            mask = None if missing is None else missing[i]
-            memory = None if memories is None else memories[i]
-            take = by_itself if memory is None else memory.take
-            look = take(frame, camera, mask)
-            reading = look.reading
-            if value_ranges is None:
-                value_range = radiometry.measure_range(
-                    look.scene, mode, low, high, is_integer=reading.is_integer
-                )
-            else:
-                value_range = radiometry.check_fixed_range(*value_ranges[i])
-            telling = look.tell(value_range[1] - value_range[0])
-            seen = telling.frames, telling.still, 0.0, look.pattern
-            measurements.append(FrameMeasurement(value_range, telling.noise, camera, *seen))
-            follows.append(
-                None
-                if memory is None or memory.options.motion == OFF
-                else partial(memory.follow, look, value_range)
+        taken = [
+            _take(
+                frame,
+                options,
+                camera,
+                None if missing is None else missing[i],
+                None if value_ranges is None else value_ranges[i],
+                None if memories is None else memories[i],
             )
-            readings.append(reading)
-            scenes.append(look.scene)
-            tellings.append(telling)
-        height, width = readings[0].scene.shape
+            for i, frame in enumerate(frames)
+        ]
+        height, width = taken[0].look.scene.shape
         wanted, geometry = self._view(height, width, region, options)
         whole = Region(0, 0, width, height)
         run = whole if wanted == whole else wanted.with_margin(width, height)
         self._check_size(run, options)
-        normalised = [
-            radiometry.normalize(run.of(scene), measured.value_range)
-            for scene, measured in zip(scenes, measurements)
-        ]
 
         def told(shares: list[float]) -> Conditions:
             return Conditions.of(camera, shares, options.overshoot)
 
         with self._lock:
             work = Work(
-                np.stack(normalised)[:, None],
+                np.stack([one.normalised(run) for one in taken])[:, None],
                 frames[0].dtype,
-                [measured.value_range for measured in measurements],
-                told([measured.noise_share for measured in measurements]),
+                [one.measured.value_range for one in taken],
+                told([one.measured.noise_share for one in taken]),
                 (height, width),
                 run,
                 wanted,
                 geometry,
-                [
-                    _alone(telling, measured.value_range, run, told)
-                    for telling, measured in zip(tellings, measurements)
-                ],
-                follows if run == whole else [None] * len(frames),
+                [one.alone(run, told) for one in taken],
+                [one.follow if run == whole else None for one in taken],
             )
             results = self._run_where_it_fits(work, options)
-            if memories is not None and run == whole:
-                measurements = [
-                    measured if memory is None else replace(measured, followed=memory.followed)
-                    for measured, memory in zip(measurements, memories)
-                ]
-            self.measurements = tuple(measurements)
+            self.measurements = tuple(
+                one.measured if run != whole else one.measured_after() for one in taken
+            )
             self._holes.look(frames[0].shape)
-        for result, reading in zip(results, readings):
-            reading.restore(result, wanted, geometry)
+        for result, one in zip(results, taken):
+            one.look.reading.restore(result, wanted, geometry)
         return results
 
     @staticmethod
@@ -506,15 +481,57 @@ class SuperResolver:
             self._runner.forget()
 
 
-def _alone(
-    telling: Telling,
-    value_range: ValueRange,
-    run: Region,
-    told: Callable[[list[float]], Conditions],
-) -> Alone | None:
-    """Where what is run is to be told the noise of one frame; None: nowhere."""
-    if telling.alone is None:
-        return None
-    share = run.of(telling.alone)
-    low, high = value_range
-    return Alone(share, told([telling.noise_alone / (high - low)])) if share.any() else None
+@dataclass(frozen=True)
+class _Taken:
+    """A frame of a batch, as it is to be run."""
+
+    look: Remembered
+    telling: Telling
+    measured: FrameMeasurement
+    memory: StreamMemory | None
+
+    def normalised(self, run: Region) -> np.ndarray:
+        return radiometry.normalize(run.of(self.look.scene), self.measured.value_range)
+
+    def alone(self, run: Region, told: Callable[[list[float]], Conditions]) -> Alone | None:
+        """Where what is run is to be told the noise of one frame; None: nowhere."""
+        if self.telling.alone is None:
+            return None
+        share = run.of(self.telling.alone)
+        low, high = self.measured.value_range
+        noise = self.telling.noise_alone / (high - low)
+        return Alone(share, told([noise])) if share.any() else None
+
+    @property
+    def follow(self) -> Follow | None:
+        """What becomes of the whole result; None: nothing."""
+        if self.memory is None or self.memory.options.motion == OFF:
+            return None
+        return partial(self.memory.follow, self.look, self.measured.value_range)
+
+    def measured_after(self) -> FrameMeasurement:
+        """With what is known only when it has run."""
+        if self.follow is None or self.memory is None:
+            return self.measured
+        return replace(self.measured, followed=self.memory.followed)
+
+
+def _take(
+    frame: np.ndarray,
+    options: UpscaleOptions,
+    camera: CameraProfile,
+    missing: np.ndarray | None,
+    value_range: ValueRange | None,
+    memory: StreamMemory | None,
+) -> _Taken:
+    look = (by_itself if memory is None else memory.take)(frame, camera, missing)
+    if value_range is None:
+        how = options.range_mode, options.range_min, options.range_max
+        is_integer = look.reading.is_integer
+        value_range = radiometry.measure_range(look.scene, *how, is_integer=is_integer)
+    else:
+        value_range = radiometry.check_fixed_range(*value_range)
+    telling = look.tell(value_range[1] - value_range[0])
+    known: dict[str, Any] = {"frames": telling.frames, "still": telling.still, "pattern": look.pattern}
+    measured = FrameMeasurement(value_range, telling.noise, camera, **known)
+    return _Taken(look, telling, measured, memory)

@@ -52,10 +52,8 @@ NOISE = ("frame", "running")
 _STILL_SHARE = 0.25  # of the pixels: with less of them the camera moves, and so do the others
 _TYPICAL = 0.25  # quantile of these: whose noise is told of all
 _SETTLED = 3.0  # frames from where it counts as any other that is
-_FINE, _TOO_NOISY = (
-    1.5,
-    2.0,
-)  # times the noise that is told: up to where that serves, and not at all
+#: Times the noise that is told: up to where that serves, and from where it does not at all.
+_FINE, _TOO_NOISY = 1.5, 2.0
 _LEAST_TOLD = 0.0025
 """Of the range: networks that are told less sharpen what averaging leaves behind, patterns above
 all."""
