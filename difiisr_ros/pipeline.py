@@ -531,7 +531,13 @@ def _take(
         value_range = radiometry.measure_range(look.scene, *how, is_integer=is_integer)
     else:
         value_range = radiometry.check_fixed_range(*value_range)
-    telling = look.tell(value_range[1] - value_range[0])
-    known: dict[str, Any] = {"frames": telling.frames, "still": telling.still, "pattern": look.pattern}
-    measured = FrameMeasurement(value_range, telling.noise, camera, **known)
+    telling = look.tell(value_range[1] - value_range[0], knows_blur=camera.blur is not None)
+    measured = FrameMeasurement(
+        value_range,
+        telling.noise,
+        camera,
+        frames=telling.frames,
+        still=telling.still,
+        pattern=look.pattern,
+    )
     return _Taken(look, telling, measured, memory)

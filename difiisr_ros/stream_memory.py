@@ -54,9 +54,9 @@ _TYPICAL = 0.25  # quantile of these: whose noise is told of all
 _SETTLED = 3.0  # frames from where it counts as any other that is
 #: Times the noise that is told: up to where that serves, and from where it does not at all.
 _FINE, _TOO_NOISY = 1.5, 2.0
-_LEAST_TOLD = 0.0025
+_LEAST_TOLD, _LEAST_TOLD_BLIND = 0.0025, 0.004
 """Of the range: networks that are told less sharpen what averaging leaves behind, patterns above
-all."""
+all, and where they have to guess the blur by the wrong one."""
 _SOFT = 5  # pixels over which one result passes into the other
 
 
@@ -94,12 +94,13 @@ class Remembered:
     pattern: PatternInUse | None = None
     """What was subtracted; None: nothing that is learnt."""
 
-    def tell(self, span: float) -> Telling:
+    def tell(self, span: float, *, knows_blur: bool) -> Telling:
         """What to tell of it: the noise of the pixels that stand still, and where that is too
         little for the others.
 
         Args:
             span: high minus low of the frame's range.
+            knows_blur: whether the network is told the camera's blur.
         """
         looks = self.looks
         if looks is None:
@@ -107,7 +108,8 @@ class Remembered:
         frames = looks.frames
         typical = float(np.quantile(frames[looks.still], _TYPICAL))
         left = float(looks.noise_after(typical))
-        noise = min(self.noise, max(left, _LEAST_TOLD * span))
+        least = _LEAST_TOLD if knows_blur else _LEAST_TOLD_BLIND
+        noise = min(self.noise, max(left, least * span))
         ratio = looks.noise_after(frames) / max(noise, 1e-12)
         noisy = (ratio - _FINE) / (_TOO_NOISY - _FINE)
         settled = min(_SETTLED, typical)
