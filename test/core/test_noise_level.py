@@ -156,7 +156,7 @@ def test_quick_enough_for_a_stream(shape, limit):
     frame = white(shape)
     times = []
     for _ in range(30):
-        begin = time.perf_counter()
+        begin = time.process_time()  # whatever other processes do meanwhile
         estimate_noise(frame)
-        times.append(1e3 * (time.perf_counter() - begin))
-    assert min(times) < 2 * limit  # twice: other processes, slower machines
+        times.append(1e3 * (time.process_time() - begin))
+    assert min(times) < 2 * limit  # twice: slower machines
