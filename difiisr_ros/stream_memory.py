@@ -174,6 +174,7 @@ class StreamMemory:
         self._noise = RunningNoise()
         self._moving = MovingScene()
         self._learner: PatternLearner | None = None
+        self._flat: tuple[np.ndarray, int] | None = None  # sum of a shutter's frames
         self._camera: CameraProfile | None = None
         self._raw: tuple[CameraProfile, CameraProfile] | None = None
 
@@ -215,8 +216,15 @@ class StreamMemory:
         The scene that was seen is over, and what the frame shows may be the camera's pattern.
         """
         self._forget_scene()
-        if self._learner is not None:
-            self._learner.shutter(read(frame, self._without_pattern(camera)[1]).scene)
+        if self._learner is None:
+            return
+        flat = read(frame, self._without_pattern(camera)[1]).scene.astype(np.float64)
+        if self._flat is not None and self._flat[0].shape == flat.shape:
+            flat = flat + self._flat[0]
+            self._flat = flat, self._flat[1] + 1
+        else:
+            self._flat = flat, 1
+        self._learner.shutter((flat / self._flat[1]).astype(np.float32), self._flat[1])
 
     def take(
         self, frame: np.ndarray, camera: CameraProfile, missing: np.ndarray | None = None
@@ -225,6 +233,7 @@ class StreamMemory:
 
         Arguments and errors are those of :func:`difiisr_ros.core.reading.read`.
         """
+        self._flat = None
         reading, pattern = self._read(frame, camera, missing)
         noise = self._single_noise(reading, camera)
         total = with_rounding(noise, reading)

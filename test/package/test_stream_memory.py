@@ -208,6 +208,27 @@ def test_a_shutter_ends_what_was_seen(nano):
     np.testing.assert_array_equal(nano.upscale(frame(6), memory=memory), nano.upscale(frame(6)))
 
 
+def test_a_shutter_shows_the_pattern(nano):
+    """Several of its frames, averaged; the scene that comes next proves it."""
+    memory = StreamMemory(MemoryOptions(pattern="learn"))
+    rng = np.random.default_rng(5)
+    pattern = 0.06 * SPAN * rng.standard_normal(SIZE)
+
+    def seen(scene):
+        shown = scene + pattern + NOISE * rng.standard_normal(SIZE)
+        return np.clip(np.rint(shown), 0, 65535).astype(np.uint16)
+
+    nano.upscale(seen(CLEAN + 500), memory=memory)
+    for _ in range(8):
+        memory.shutter(seen(np.full(SIZE, 900.0)), nano.camera)
+    for _ in range(8):
+        nano.upscale(seen(CLEAN + 500), memory=memory)
+    learnt = nano.measurements[0].pattern
+    assert learnt.offsets is not None and learnt.frames == 8
+    left = (learnt.offsets - pattern) - (learnt.offsets - pattern).mean()
+    assert left.std() < 0.35 * pattern.std()
+
+
 def test_changing_an_option_forgets_what_it_used(nano):
     memory = StreamMemory(MemoryOptions("auto"))
     for number in range(4):
