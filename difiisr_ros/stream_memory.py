@@ -54,7 +54,7 @@ _TYPICAL = 0.25  # quantile of these: whose noise is told of all
 _SETTLED = 3.0  # frames from where it counts as any other that is
 #: Times the noise that is told: up to where that serves, and from where it does not at all.
 _FINE, _TOO_NOISY = 1.5, 2.0
-_LEAST_TOLD, _LEAST_TOLD_BLIND = 0.0025, 0.004
+_LEAST_TOLD, _LEAST_TOLD_BLIND = 0.0025, 0.0035
 """Of the range: networks that are told less sharpen what averaging leaves behind, patterns above
 all, and where they have to guess the blur by the wrong one."""
 _SOFT = 5  # pixels over which one result passes into the other
