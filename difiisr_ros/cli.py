@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "calibrate": (
         "difiisr_ros.commands.calibrate",
-        "Measure a camera's noise and blur from its frames and write its profile.",
+        "Measure a camera's noise, blur and fixed pattern from its frames and write its profile.",
     ),
     "evaluate": (
         "difiisr_ros.commands.evaluate",

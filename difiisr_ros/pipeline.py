@@ -351,6 +351,8 @@ class SuperResolver:
     ) -> None:
         """Add a frame to the memory of its stream without upscaling it; see :meth:`upscale`.
 
+        Results that are averaged along a camera's motion are made by :meth:`upscale` alone.
+
         Raises:
             FrameError: the frame cannot be used; says why.
         """

@@ -238,11 +238,13 @@ def _told(measured: FrameMeasurement) -> dict[str, Any]:
         keys.STILL_SHARE: f"{100 * measured.still:.3g}",
         keys.FOLLOWED_SHARE: f"{100 * measured.followed:.3g}",
     }
-    if (pattern := measured.pattern) is not None:
-        values[keys.PATTERN_COUNTS] = f"{pattern.size:.3g}"
-        values["frames that taught the pattern"] = pattern.frames
-        values["learning the pattern"] = "yes" if pattern.learning else "no: the camera stands"
-    return values
+    learnt = measured.pattern
+    return {
+        **values,
+        keys.PATTERN_COUNTS: "0" if learnt is None else f"{learnt.size:.3g}",
+        "frames that taught the pattern": 0 if learnt is None else learnt.frames,
+        "learning the pattern": "yes" if learnt is not None and learnt.learning else "no",
+    }
 
 
 def _shown(geometry: OutputGeometry, region: Region | None) -> dict[str, Any]:

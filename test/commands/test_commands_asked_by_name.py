@@ -81,7 +81,7 @@ def test_an_engine_that_gives_up_at_work_ends_it(tmp_path, frames, monkeypatch, 
     """It is no fault of the file, and the next one would fare no better."""
     tried = []
 
-    def gives_up(self, frame):
+    def gives_up(self, frame, **how):
         tried.append(frame)
         raise BackendUnavailable("the driver is gone")
 

@@ -42,6 +42,7 @@ HEARD_BY = {
     "commands/export_tensorrt.py": ("export",),
     "commands/outcome.py": ("upscale",),
     "commands/result_arguments.py": ("upscale",),
+    "commands/stream_arguments.py": ("upscale", "evaluate", "demo"),
     "commands/upscale_bag.py": ("upscale",),
     "commands/upscale_between.py": ("upscale",),
     "commands/upscale_files.py": ("upscale",),

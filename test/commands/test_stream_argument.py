@@ -29,7 +29,8 @@ from difiisr_ros.io.stack import ReadOptions
 from difiisr_ros.stream_memory import MemoryOptions
 from support.still_stream import still_frames
 
-ALL = MemoryOptions("auto", "running")
+ALL = MemoryOptions("auto", "running", "learn", "on")
+SOME = MemoryOptions("auto", "running")
 COUNT = 5
 T0, STEP = 1_700_000_000_123_456_789, 100_000_000
 
@@ -69,9 +70,10 @@ def assert_same(results, expected):
 @pytest.mark.parametrize(
     ("asked", "options", "said"),
     [
-        (["--stream"], ALL, "still,noise"),
+        (["--stream"], ALL, "still,noise,pattern,motion"),
+        (["--stream", "still,noise"], SOME, "still,noise"),
         (["--stream", "still"], MemoryOptions("auto"), "still"),
-        (["--stream", "noise, still"], ALL, "noise, still"),
+        (["--stream", "noise, still"], SOME, "noise, still"),
         ([], MemoryOptions(), ""),
     ],
 )
@@ -154,9 +156,9 @@ def test_files_to_a_bag(tmp_path, resolver):
 
 def test_a_part_that_does_not_exist_is_named(tmp_path, capsys):
     source = write_frames(tmp_path / "in", still_frames(1))
-    assert run(source, tmp_path / "out", "--stream", "still,motion") == 2
+    assert run(source, tmp_path / "out", "--stream", "still,zoom") == 2
     said = capsys.readouterr().err
-    assert "--stream still,motion" in said and "'motion'" in said and "still,noise" in said
+    assert "--stream still,zoom" in said and "'zoom'" in said and "still,noise,pattern" in said
     assert not (tmp_path / "out").exists()
 
 

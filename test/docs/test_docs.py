@@ -102,7 +102,8 @@ def test_parameter_files_are_accepted(page):
             values = dict(section["ros__parameters"])
             values.pop("qos_overrides", None)
             for name, value in values.items():
-                assert parameter_table.BY_NAME[name].check(value) is None
+                values[name] = parameter_table.BY_NAME[name].read(value)
+                assert parameter_table.BY_NAME[name].check(values[name]) is None
             assert check_together({**DEFAULTS, **values}) is None
 
 

@@ -58,6 +58,8 @@ def change(draw):
         return name, draw(st.sampled_from(spec.choices))
     if spec.type_name == "bool":
         return name, draw(st.booleans())
+    if spec.type_name == "string":
+        return name, ""  # a file's path
     low, high = spec.minimum, spec.maximum
     if spec.type_name == "int_array":
         number = st.one_of(st.just(0), st.integers(low, 40), st.integers(low, high))

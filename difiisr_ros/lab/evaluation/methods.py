@@ -31,7 +31,7 @@ from difiisr_ros.errors import DataError, ModelError, OptionError
 from difiisr_ros.lab.frames.degrade import to_dtype
 from difiisr_ros.lab.frames.streams import Sample
 from difiisr_ros.pipeline import SuperResolver
-from difiisr_ros.stream_memory import NO_MEMORY, MemoryOptions, StreamMemory
+from difiisr_ros.stream_memory import NO_MEMORY, ON, MemoryOptions, StreamMemory
 
 BICUBIC = "bicubic"
 BICUBIC_PILLOW = "bicubic_pillow"
@@ -272,7 +272,10 @@ def super_resolver_methods(
             return resolver.upscale(sample.lr, camera=scene, memory=memory)
 
         def remember(sample: Sample, memory: StreamMemory = memory) -> None:
-            resolver.remember(sample.lr, memory, scene)
+            if remembered.motion == ON:  # what is averaged along the motion is results
+                resolver.upscale(sample.lr, camera=scene, memory=memory)
+            else:
+                resolver.remember(sample.lr, memory, scene)
 
         name = DIFIISR if position == 0 else f"{DIFIISR}@{steps}"
         engine = resolver.info.as_dict()

@@ -335,7 +335,7 @@ def test_detect_draws_what_it_finds(trained, folders, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--boxes", "x.json", "--draw", "out"], "leave --boxes out"),
+        (["--boxes", "x.json", "--draw", "out"], "leave --boxes, --agreement out"),
         (["--min-score", "1.5"], "--min-score must be in [0, 1), got 1.5"),
         (["--resamples", "0"], "must be at least 1"),
         (["--detector", "gone"], "detector 'gone' is neither"),

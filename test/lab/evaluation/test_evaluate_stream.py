@@ -171,5 +171,5 @@ def test_each_camera_of_a_bag_starts_anew(tmp_path):
 
 
 def test_a_part_that_does_not_exist_is_named(folder, capsys):
-    assert run(folder, "--stream", "pattern") == 2
-    assert "'pattern'" in capsys.readouterr().err
+    assert run(folder, "--stream", "zoom") == 2
+    assert "'zoom'" in capsys.readouterr().err
