@@ -118,6 +118,25 @@ def test_interrupted_and_continued_is_as_uninterrupted(folder, tmp_path, monkeyp
     assert parts["methods"][DIFIISR]["wake"] > 0
 
 
+def test_what_follows_a_moving_camera_continues_as_uninterrupted(tmp_path, monkeypatch):
+    """Results before are not remembered but made again."""
+    monkeypatch.setattr(score_stream, "BATCH_PERIOD_S", 0.0)
+    wide = still_scene((SHAPE[0], 2 * SHAPE[1]), 3)
+    for number in range(10):
+        part = wide[:, 12 * number : 12 * number + SHAPE[1]]
+        write_image(tmp_path / "pan" / f"{number:03d}.png", np.rint(part).astype(np.uint16))
+    asked = tmp_path / "pan", "--stream", "--noise", 2
+    whole = report_of(tmp_path / "whole.json", *asked)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 6)
+        assert run(*asked, "--json", tmp_path / "parts.json") == 130
+    parts = report_of(tmp_path / "parts.json", *asked)
+    for name, values in whole["methods"].items():
+        assert without_times(parts["methods"][name]) == without_times(values), name
+    ours, single = (whole["methods"][name] for name in (DIFIISR, "single_frame"))
+    assert ours["psnr"] > single["psnr"] + 0.3
+
+
 def test_another_memory_is_another_run(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(score_stream, "BATCH_PERIOD_S", 0.0)
     out = tmp_path / "r.json"
