@@ -303,8 +303,9 @@ class StreamMemory:
         return self._raw
 
     def _single_noise(self, reading: Reading, camera: CameraProfile) -> float:
-        if self._learner is not None and camera.pattern is None:
-            camera = replace(camera, noise=None)  # it is that of frames that were not corrected
-        noise = estimated_noise(reading, camera)
-        known = camera.noise is not None or camera.is_reduced
-        return noise if known or self.options.noise == "frame" else self._noise.update(noise)
+        # A profile without the pattern has the noise of frames that were not corrected.
+        corrected = self._learner is not None and camera.pattern is None
+        if camera.is_reduced or (camera.noise is not None and not corrected):
+            return estimated_noise(reading, camera)
+        noise = estimate_noise(reading.scene)
+        return noise if self.options.noise == "frame" else self._noise.update(noise)

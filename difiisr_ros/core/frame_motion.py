@@ -113,6 +113,26 @@ class KeptFrame:
         return matrix
 
 
+def reduction(shape: tuple[int, ...], most: int) -> int:
+    """By how much a frame is made smaller to have that many pixels at most, 1 or more."""
+    return max(1, int(np.ceil((shape[0] * shape[1] / most) ** 0.5)))
+
+
+def reduced(image: np.ndarray, factor: int, smooth: float) -> np.ndarray:
+    """Small and smooth, for registration; what does not fill a pixel at right and bottom is left.
+
+    Args:
+        image: H x W, float32.
+        factor: see :func:`reduction`.
+        smooth: Gaussian sigma, pixels of the small image.
+    """
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    small = image[: height * factor, : width * factor]
+    if factor > 1:
+        small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small, (0, 0), smooth)
+
+
 def moved(
     image: np.ndarray,
     motion: np.ndarray,

@@ -32,8 +32,9 @@ import cv2
 import numpy as np
 
 from difiisr_ros.core.changing_noise import ChangingNoise
-from difiisr_ros.core.frame_motion import IDENTITY, KeptFrame, enlarged, moved
+from difiisr_ros.core.frame_motion import IDENTITY, KeptFrame, enlarged, moved, reduced, reduction
 from difiisr_ros.core.missing import filled
+from difiisr_ros.core.running_mean import box, kept, weighed
 
 _LEAST_WEIGHT = 1 / 6  # of the newest result: each motion blurs the mean a little
 _REGISTERED = 40_000  # pixels, at most, of the images that motion is measured in
@@ -108,10 +109,7 @@ class MovingScene:
         if self.followed < _LEAST_KEPT:
             self.begin(result, alone)
             return result
-        weight = np.maximum(1.0 / (seen + 1.0), np.float32(_LEAST_WEIGHT))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            worth = 1.0 / ((1.0 - weight) ** 2 / seen + weight**2)
-        self._frames = np.where(seen > 0, worth, np.float32(1.0))
+        weight, self._frames = weighed(seen, _LEAST_WEIGHT)
         size = (result.shape[1], result.shape[0])
         share = cv2.resize(weight, size, interpolation=cv2.INTER_LINEAR)
         share *= result - before
@@ -121,11 +119,12 @@ class MovingScene:
 
     def _motion(self, mean: np.ndarray, scene: np.ndarray, noise: float) -> np.ndarray | None:
         """Where the new frame's pixels lie in the mean, 3 x 3; None: not to be told."""
-        factor = max(1, int(np.ceil((scene.size / _REGISTERED) ** 0.5)))
+        factor = reduction(scene.shape, _REGISTERED)
         if min(scene.shape) < 16 * factor:
             return None
-        kept = KeptFrame(_smooth(mean, factor))
-        found = kept.motion_to(_smooth(scene, factor), self._speed, _SMOOTHED * noise / factor)
+        before = KeptFrame(reduced(mean, factor, _SMOOTH))
+        now = reduced(scene, factor, _SMOOTH)
+        found = before.motion_to(now, self._speed, _SMOOTHED * noise / factor)
         if found is None or abs(found[1] - 1.0) > _SAME_GAIN:
             return None
         self._speed = found[0]
@@ -167,27 +166,14 @@ def _agreement(
     )
     worst = np.zeros_like(difference)
     for side, part in _SIDES.items():
-        within = np.hypot(1.5 / side * spread, borne * part * _box(contrast, max(side, 3)))
-        worst = np.maximum(worst, np.abs(_box(difference, side)) / within)
-    keep = np.clip((_CHANGE - worst) / (_CHANGE - _DOUBT), 0.0, 1.0).astype(np.float32)
-    return cv2.erode(keep, _NEXT)
-
-
-def _box(values: np.ndarray, side: int) -> np.ndarray:
-    return cv2.boxFilter(values, cv2.CV_32F, (side, side), borderType=cv2.BORDER_REFLECT_101)
+        within = np.hypot(1.5 / side * spread, borne * part * box(contrast, max(side, 3)))
+        worst = np.maximum(worst, np.abs(box(difference, side)) / within)
+    return kept(worst, _DOUBT, _CHANGE, len(_NEXT))
 
 
 def _at_camera(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Means over the camera's pixels."""
     return cv2.resize(image, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-
-
-def _smooth(image: np.ndarray, factor: int) -> np.ndarray:
-    if factor > 1:
-        height, width = (side // factor for side in image.shape)
-        whole = image[: height * factor, : width * factor]
-        image = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(image, (0, 0), _SMOOTH)
 
 
 def _warped(image: np.ndarray, motion: np.ndarray) -> np.ndarray:

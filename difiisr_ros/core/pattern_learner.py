@@ -49,6 +49,8 @@ from difiisr_ros.core.frame_motion import (
     enlarged,
     middle_of,
     moved,
+    reduced,
+    reduction,
 )
 from difiisr_ros.core.missing import filled
 from difiisr_ros.core.pattern_fit import PatternFit, is_even
@@ -239,9 +241,9 @@ class PatternLearner:
             self._fit.believe(self._offsets)
 
     def _look(self, frame: np.ndarray, usable: np.ndarray, noise: float) -> None:
-        raw = _reduced(frame)
-        factor = _factor(frame.shape)
-        small = raw - _reduced(self._offsets)
+        factor = reduction(frame.shape, _REGISTERED)
+        raw = reduced(frame, factor, _SMOOTH)
+        small = raw - reduced(self._offsets, factor, _SMOOTH)
         if not self._kept:
             self._keep(frame, usable, raw, small, IDENTITY, alone=True)
             return
@@ -285,7 +287,7 @@ class PatternLearner:
             if self._from_place is not None:  # how far it went is not known any more
                 self._from_place = IDENTITY
         else:
-            there = np.linalg.inv(enlarged(self._motion, _factor(frame.shape)))
+            there = np.linalg.inv(enlarged(self._motion, reduction(frame.shape, _REGISTERED)))
             most = _KEPT if frame.size < _LARGE else _KEPT_LARGE
             for kept in self._kept:
                 kept.motion = kept.motion @ there
@@ -407,20 +409,6 @@ class PatternLearner:
         self._looks += 1
         self._shown = None
         self.frozen = False
-
-
-def _factor(shape: tuple[int, ...]) -> int:
-    return max(1, int(np.ceil((shape[0] * shape[1] / _REGISTERED) ** 0.5)))
-
-
-def _reduced(frame: np.ndarray) -> np.ndarray:
-    """Small and smooth: for registration."""
-    factor = _factor(frame.shape)
-    height, width = frame.shape[0] // factor, frame.shape[1] // factor
-    small = frame[: height * factor, : width * factor]
-    if factor > 1:
-        small = cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(small, (0, 0), _SMOOTH)
 
 
 def _share_seen(motion: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:

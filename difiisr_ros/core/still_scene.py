@@ -34,6 +34,7 @@ import numpy as np
 
 from difiisr_ros.core.changing_noise import ChangingNoise
 from difiisr_ros.core.missing import filled
+from difiisr_ros.core.running_mean import box, kept, weighed
 
 MOST_FRAMES = 33
 """Frames that a mean is worth, at most."""
@@ -92,14 +93,12 @@ class StillScene:
         scene = scene.astype(np.float32)
         if self._mean is None or self._frames is None or self._mean.shape != scene.shape:
             self.reset()
-            self._mean, self._frames = scene, np.ones_like(scene)
-            return Looks(scene, self._frames, noise, noise)
+            return self._start(scene, noise)
         mean, frames = self._mean, self._frames
         difference = scene - mean
         unknown = ~np.isfinite(difference)
         if unknown.all():
-            self._mean, self._frames = scene, np.ones_like(scene)
-            return Looks(scene, self._frames, noise, noise)
+            return self._start(scene, noise)
         difference[unknown] = 0.0
         level = _common_offset(difference, noise)
         difference -= level
@@ -107,15 +106,16 @@ class StillScene:
         changing = self._changing.update(difference, frames, noise, rounding)
         keep = _agreement(mean, difference, frames, changing)
         seen = keep * frames
-        weight = np.maximum(1.0 / (seen + 1.0), np.float32(_LEAST_WEIGHT))
+        weight, worth = weighed(seen, _LEAST_WEIGHT)
         new = np.where(seen > 0, mean + weight * difference, scene)
-        # The noise of a weighted mean is that of a plain one of as many frames.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            worth = 1.0 / ((1.0 - weight) ** 2 / seen + weight**2)
         # A pixel that did not measure now keeps what was known; one that never did learns.
         self._mean = np.where(unknown, np.where(np.isfinite(scene), scene, mean), new)
-        self._frames = np.where(unknown | (seen == 0), np.float32(1.0), worth)
+        self._frames = np.where(unknown, np.float32(1.0), worth)
         return Looks(self._mean, self._frames, noise, changing)
+
+    def _start(self, scene: np.ndarray, noise: float) -> Looks:
+        self._mean, self._frames = scene, np.ones_like(scene)
+        return Looks(scene, self._frames, noise, noise)
 
 
 def _common_offset(difference: np.ndarray, noise: float) -> float:
@@ -132,11 +132,10 @@ def _agreement(
     z = difference / (np.float32(max(noise, least)) * np.sqrt(1.0 + 1.0 / frames))
     worst = np.abs(z) - 0.5  # a single pixel's tails are long
     for side in _MEANS:
-        worst = np.maximum(worst, side * np.abs(_box(z, side)))
-    worst = np.maximum(worst, (_box(z * z, _ENERGY) - 1) * (0.8 * _ENERGY / 2**0.5))
+        worst = np.maximum(worst, side * np.abs(box(z, side)))
+    worst = np.maximum(worst, (box(z * z, _ENERGY) - 1) * (0.8 * _ENERGY / 2**0.5))
     worst = np.maximum(worst, _shift(mean, z) - 0.75)
-    keep = np.clip((_CHANGE - worst) / (_CHANGE - _DOUBT), 0, 1).astype(np.float32)
-    return cv2.erode(keep, np.ones((_AROUND, _AROUND), np.uint8))
+    return kept(worst, _DOUBT, _CHANGE, _AROUND)
 
 
 def _shift(mean: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -144,13 +143,9 @@ def _shift(mean: np.ndarray, z: np.ndarray) -> np.ndarray:
     known = filled(mean)
     across = cv2.Sobel(known, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
     down = cv2.Sobel(known, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-    xx, xy, yy = (_box(a * b, _SHIFT) for a, b in ((across, across), (across, down), (down, down)))
-    bx, by = _box(across * z, _SHIFT), _box(down * z, _SHIFT)
+    xx, xy, yy = (box(a * b, _SHIFT) for a, b in ((across, across), (across, down), (down, down)))
+    bx, by = box(across * z, _SHIFT), box(down * z, _SHIFT)
     ridge = 1e-3 * (xx + yy) + np.float32(1e-20)
     xx, yy = xx + ridge, yy + ridge
     explained = (yy * bx * bx - 2 * xy * bx * by + xx * by * by) / (xx * yy - xy * xy)
     return _SHIFT * np.sqrt(np.maximum(explained, 0.0))
-
-
-def _box(values: np.ndarray, side: int) -> np.ndarray:
-    return cv2.boxFilter(values, cv2.CV_32F, (side, side), borderType=cv2.BORDER_REFLECT_101)
