@@ -22,8 +22,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from difiisr_ros.allocator import HolesGivenBack
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.factory import create, create_instead
 from difiisr_ros.backends.libraries import missed
+from difiisr_ros.batch_frame import BatchFrame
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, FrameMeasurement
@@ -41,10 +41,10 @@ from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.region import Region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
-from difiisr_ros.frame_runner import Alone, Follow, FrameRunner, Work
+from difiisr_ros.frame_runner import FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
-from difiisr_ros.stream_memory import OFF, Remembered, StreamMemory, Telling, by_itself
+from difiisr_ros.stream_memory import StreamMemory
 
 _logger = logging.getLogger(__name__)
 
@@ -395,7 +395,7 @@ class SuperResolver:
             )
         camera = camera or self.camera
         taken = [
-            _take(
+            BatchFrame.take(
                 frame,
                 options,
                 camera,
@@ -481,65 +481,3 @@ class SuperResolver:
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._runner.forget()
-
-
-@dataclass(frozen=True)
-class _Taken:
-    """A frame of a batch, as it is to be run."""
-
-    look: Remembered
-    telling: Telling
-    measured: FrameMeasurement
-    memory: StreamMemory | None
-
-    def normalised(self, run: Region) -> np.ndarray:
-        return radiometry.normalize(run.of(self.look.scene), self.measured.value_range)
-
-    def alone(self, run: Region, told: Callable[[list[float]], Conditions]) -> Alone | None:
-        """Where what is run is to be told the noise of one frame; None: nowhere."""
-        if self.telling.alone is None:
-            return None
-        share = run.of(self.telling.alone)
-        low, high = self.measured.value_range
-        noise = self.telling.noise_alone / (high - low)
-        return Alone(share, told([noise])) if share.any() else None
-
-    @property
-    def follow(self) -> Follow | None:
-        """What becomes of the whole result; None: nothing."""
-        if self.memory is None or self.memory.options.motion == OFF:
-            return None
-        return partial(self.memory.follow, self.look, self.measured.value_range)
-
-    def measured_after(self) -> FrameMeasurement:
-        """With what is known only when it has run."""
-        if self.follow is None or self.memory is None:
-            return self.measured
-        return replace(self.measured, followed=self.memory.followed)
-
-
-def _take(
-    frame: np.ndarray,
-    options: UpscaleOptions,
-    camera: CameraProfile,
-    missing: np.ndarray | None,
-    value_range: ValueRange | None,
-    memory: StreamMemory | None,
-) -> _Taken:
-    look = (by_itself if memory is None else memory.take)(frame, camera, missing)
-    if value_range is None:
-        how = options.range_mode, options.range_min, options.range_max
-        is_integer = look.reading.is_integer
-        value_range = radiometry.measure_range(look.scene, *how, is_integer=is_integer)
-    else:
-        value_range = radiometry.check_fixed_range(*value_range)
-    telling = look.tell(value_range[1] - value_range[0], knows_blur=camera.blur is not None)
-    measured = FrameMeasurement(
-        value_range,
-        telling.noise,
-        camera,
-        frames=telling.frames,
-        still=telling.still,
-        pattern=look.pattern,
-    )
-    return _Taken(look, telling, measured, memory)

@@ -54,6 +54,7 @@ TOGETHER = {
     "memory_limit": "options",
     "stream_memory": "options",
     "frame_runner": "pipeline",
+    "batch_frame": "pipeline",
 }
 #: Room -> the rooms that it may know, directly or through others. Only ``ros`` knows ``ros``.
 MAY_KNOW: dict[str, set[str]] = {"base": set(), "core": {"base"}}
