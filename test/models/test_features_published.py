@@ -59,6 +59,16 @@ def test_efficientnet_takes_any_size_and_hands_gradients_back(tmp_path, size):
     assert (gradient != 0).any()
 
 
+def test_efficientnets_normalisation_is_part_of_its_convolutions(tmp_path):
+    plain = _random_efficientnet(tmp_path / "w.pth")
+    network = load_features(f"{EFFICIENTNET}:{tmp_path / 'w.pth'}")
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    x = torch.rand(1, 1, 48, 64)
+    with torch.no_grad():
+        for found, wanted in zip(network.maps(x), plain.maps(x)):
+            assert (found - wanted).abs().max() <= 1e-4 * wanted.abs().max()
+
+
 def test_efficientnets_first_block_is_the_papers(tmp_path):
     """Written out: the stem padded after the picture alone, as TensorFlow does, then one block."""
     state = _random_efficientnet(tmp_path / "w.pth").state_dict()

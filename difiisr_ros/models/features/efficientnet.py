@@ -25,6 +25,7 @@ from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difiisr_ros.models.checkpoint import load_state
 from difiisr_ros.models.features.base import (
@@ -118,6 +119,19 @@ class _Block(nn.Module):
         return x + hidden if self._adds else hidden
 
 
+def _fold_normalisation(module: nn.Module) -> None:
+    """Put every batch normalisation into the convolution before it: a third of the gradient's time
+    on a CPU."""
+    for child in module.children():
+        _fold_normalisation(child)
+    names = [name for name, _ in module.named_children()]
+    for before, name in zip(names, names[1:]):
+        normalisation = getattr(module, name)
+        if isinstance(normalisation, nn.BatchNorm2d):
+            setattr(module, before, fuse_conv_bn_eval(getattr(module, before), normalisation))
+            setattr(module, name, nn.Identity())
+
+
 def _same(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     """With TensorFlow's SAME padding, of sides that are multiples of the stride."""
     total = convolution.kernel_size[0] - convolution.stride[0]
@@ -138,4 +152,5 @@ def load_efficientnet(path: Path) -> EfficientNetLite0:
             state[key] = value
     network = EfficientNetLite0()
     load_state(path, network, state, "is no EfficientNet-Lite0 in efficientnet_lite_pytorch's keys")
+    _fold_normalisation(network.eval())
     return network
