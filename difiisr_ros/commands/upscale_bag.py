@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from difiisr_ros.commands.clipped_region import ClippedRegion
 from difiisr_ros.commands.result_infos import ResultInfos
 from difiisr_ros.commands.stream_arguments import NO_MEMORIES, StreamMemories
 from difiisr_ros.core.missing import missing_mask
@@ -179,9 +180,11 @@ def _upscale(
 
 def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecord], None]:
     """A function that names what is odd about a topic's frames, once."""
-    frames = FrameCheck(resolver.camera)
+    frames, clipping = FrameCheck(resolver.camera), ClippedRegion(resolver)
 
     def check(record: ImageRecord) -> None:
+        for words in clipping.look(record.frame):
+            outcome.notice(f"{topic}: {words} (said once)")
         for oddity in frames.look(record.frame, record.format.order):
             outcome.notice(f"{topic}: {oddity.words} (said once)")
 

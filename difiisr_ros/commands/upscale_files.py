@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from difiisr_ros.commands.clipped_region import ClippedRegion
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.preview import preview_of, write_preview
 from difiisr_ros.commands.stream_arguments import NO_MEMORIES, StreamMemories
@@ -218,8 +219,11 @@ def upscale_files(
     from tqdm import tqdm
 
     frames = FrameCheck(resolver.camera, every=1)
+    clipping = ClippedRegion(resolver)
 
     def check(stack: Stack, frame: np.ndarray, stored: np.ndarray) -> None:
+        for words in clipping.look(frame):
+            outcome.notice(f"{stack.name}: {words} (said once)")
         for oddity in frames.look(frame, stack.order, stored):
             outcome.notice(f"{stack.name}: {oddity.words} (said once)")
 

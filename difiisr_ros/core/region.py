@@ -62,6 +62,13 @@ class Region:
             raise FrameError(f"the region {self} lies outside the frame of {width}x{height} pixels")
         return inside
 
+    def clipping(self, width: int, height: int) -> str:
+        """That only a part of it lies in a frame of this size, in words; empty where all does."""
+        inside = self.common(Region(0, 0, width, height))
+        if inside in (None, self):
+            return ""
+        return f"the region {self} is clipped to {inside}, the frame has {width}x{height} pixels"
+
     def common(self, other: Region) -> Region | None:
         """What of it lies in another one; None where nothing does."""
         x, y = max(self.x, other.x), max(self.y, other.y)

@@ -60,13 +60,13 @@ class Outcome(SimpleNamespace):
     """Counts, and keeps what failed."""
 
     def __init__(self):
-        super().__init__(done=0, failed=[])
+        super().__init__(done=0, failed=[], notices=[])
 
     def fail(self, name, error):
         self.failed.append(str(error))
 
     def notice(self, sentence):
-        pass
+        self.notices.append(sentence)
 
     def leave_out(self, name, what):
         pass
@@ -106,6 +106,14 @@ def test_camera_info_is_of_the_results_size(tmp_path, options, shape, broken):
         assert (info.width, info.height) == (expected.width, expected.height)
         np.testing.assert_allclose(info.k, expected.k)
         np.testing.assert_allclose(info.p, expected.p)
+
+
+def test_a_region_that_reaches_beyond_the_frames_is_said_once(tmp_path):
+    resolver = SuperResolver.load(backend="bicubic", scale=1, roi=(10, 2, 9, 4))
+    frames, _, outcome = upscaled(record(tmp_path / "in"), tmp_path / "out", resolver)
+    assert {f.shape for f in frames} == {(4, 6)}
+    (notice,) = (words for words in outcome.notices if "clipped" in words)
+    assert notice.startswith("/cam/image_raw: the region 9x4 at (10, 2) is clipped to 6x4")
 
 
 def test_missing_pixels_of_temperatures_are_where_they_lie(tmp_path):

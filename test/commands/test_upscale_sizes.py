@@ -55,6 +55,17 @@ def test_scales_sizes_and_regions_of_one_file(given):
     assert np.abs(part.astype(int) - whole[12:48, 28:76]).max() <= 1
 
 
+def test_a_region_that_reaches_beyond_the_frame_is_said_once(tmp_path, caplog):
+    tifffile.imwrite(tmp_path / "in.tiff", np.stack([frame(), frame() + 1]))
+    upscaled(tmp_path, "--roi", "22,3,12,9", "--scale", "1")
+    assert tifffile.imread(tmp_path / "out.tiff").shape == (2, 9, 8)
+    words = "the region 12x9 at (22, 3) is clipped to 8x9 at (22, 3), the frame has 30x20 pixels"
+    assert caplog.text.count(words) == 1
+    caplog.clear()
+    upscaled(tmp_path, "--roi", "22,3,8,9", "--scale", "1")
+    assert "clipped" not in caplog.text
+
+
 def test_what_has_no_effect_is_said(given, caplog):
     upscaled(given, "--output-size", "60x40", "--scale", "2")
     assert "not used: --scale 2, which --output-size decides" in caplog.text

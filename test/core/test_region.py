@@ -54,6 +54,12 @@ def test_a_region_that_moves_makes_few_sizes():
         assert all(side % QUANTUM == 0 for side in next(iter(sizes))) or most > 1
 
 
+def test_clipping_is_said():
+    assert Region(0, 0, 40, 12).clipping(40, 12) == ""
+    assert "10x10 at (35, 5) is clipped to 5x7 at (35, 5)" in Region(35, 5, 10, 10).clipping(40, 12)
+    assert Region(40, 0, 10, 10).clipping(40, 12) == ""  # its error says it
+
+
 def test_it_is_clipped_to_the_frame_or_refused():
     assert Region(30, 5, 100, 10).clipped(40, 12) == Region(30, 5, 10, 7)
     with pytest.raises(FrameError, match=r"10x10 at \(40, 0\) lies outside the frame of 40x12"):

@@ -66,7 +66,7 @@ def roofline_lines(roofline: dict[str, Any]) -> list[str]:
     for engine, r in roofline["rates"].items():
         core = f" ({r['core_gflops']:.0f} per core)" if "core_gflops" in r else ""
         lines.append(
-            f"machine, {engine}: matmul {r['matmul_gflops']:.0f} GFLOP/s, 3x3 convolution of 64 "
+            f"machine, {engine}: matmul {r['matmul_gflops']:.0f} GFLOP/s, 3x3 convolution of 32 "
             f"channels {r['conv_gflops']:.0f} GFLOP/s{core}, copy {r['copy_gb_s']:.1f} GB/s"
         )
     for cell in roofline["cells"]:

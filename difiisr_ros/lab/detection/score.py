@@ -195,12 +195,10 @@ def score_table(report: dict[str, Any]) -> str:
     lines = [*_aligned(rows), "", *_aligned(classes)]
     for name, entry in report["recovered"].items():
         if entry["value"] is not None:
-            share = ", ".join(f"{entry[k]:.0f}" for k in ("low", "high") if entry[k] is not None)
-            lines += [
-                "",
-                f"{name} recovers {entry['value']:.0f} % [{share}] of the map50 that {REFERENCE} "
-                "loses",
-            ]
+            whole = {key: round(number) for key, number in entry.items() if number is not None}
+            between = ", ".join(str(whole[key]) for key in ("low", "high") if key in whole)
+            share = f"{whole['value']} % [{between}]"
+            lines += ["", f"{name} recovers {share} of the map50 that {REFERENCE} loses"]
     return "\n".join(lines)
 
 

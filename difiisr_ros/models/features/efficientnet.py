@@ -21,6 +21,7 @@ stem of 32 channels, padding as TensorFlow's SAME. The keys are those of the wei
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -125,7 +126,7 @@ def _fold_normalisation(module: nn.Module) -> None:
     for child in module.children():
         _fold_normalisation(child)
     names = [name for name, _ in module.named_children()]
-    for before, name in zip(names, names[1:]):
+    for before, name in pairwise(names):
         normalisation = getattr(module, name)
         if isinstance(normalisation, nn.BatchNorm2d):
             setattr(module, before, fuse_conv_bn_eval(getattr(module, before), normalisation))
