@@ -57,8 +57,8 @@ def create(
     """Load a backend, falling back to what runs where it cannot and ``strict`` is off.
 
     Only what is *unavailable* (a library, a device, a precision) falls back: a precision to
-    another precision, a device or a provider to another, and only then a backend to the next one. A model
-    file that is broken never does: what the user asked for would silently not run.
+    another precision, a device or a provider to another, and only then a backend to the next one.
+    A model file that is broken never does: what the user asked for would silently not run.
 
     Returns:
         The loaded backend, and the reason of a fallback or None.

@@ -22,6 +22,7 @@ import numpy as np
 
 from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.backends.libraries import missing
+from difiisr_ros.backends.onnx_plugin_session import open_on_plugin
 from difiisr_ros.backends.onnx_plugins import PluginDevice, find_plugin_device
 from difiisr_ros.errors import (
     BackendUnavailable,
@@ -72,7 +73,8 @@ class GraphSession:
         if isinstance(device, PluginDevice):
             if facts.guidance and device.makes_vectors_of_scalars:
                 data = with_input(data, VISUAL_SCALE, [1])
-            self._session = _open_plugin(data, device, num_threads, half)
+            options = _options(num_threads)
+            self._session = open_on_plugin(_import(), data, device, options, half)
         else:
             kind, self._index = _parts(device)
             self._session = _open(data, where, device, num_threads, half)
@@ -208,14 +210,19 @@ def _import() -> Any:
     return onnxruntime
 
 
+def _options(num_threads: int) -> Any:
+    options = _import().SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = num_threads
+    return options
+
+
 def _open(
     data: bytes, where: str, device: str, num_threads: int, half: bool, optimize: bool = True
 ) -> Any:
     ort = _import()
     kind, index = _parts(device)
-    options = ort.SessionOptions()
-    options.log_severity_level = _QUIET
-    options.intra_op_num_threads = num_threads
+    options = _options(num_threads)
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     cuda = (_PROVIDERS["cuda"], {"device_id": index, "use_tf32": int(half)})
@@ -244,37 +251,3 @@ def _open(
         raise ModelError(
             f"{where}: cannot be loaded as an ONNX model: {first_line(error)}"
         ) from error
-
-
-def _open_plugin(data: bytes, device: PluginDevice, num_threads: int, half: bool) -> Any:
-    ort = _import()
-    options = ort.SessionOptions()
-    options.log_severity_level = _QUIET
-    options.intra_op_num_threads = num_threads  # of what the plug-in leaves to the CPU
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    try:
-        options.add_provider_for_devices([device.handle], device.options(half, num_threads))
-        session = ort.InferenceSession(data, options)
-    except Exception as error:
-        raise BackendUnavailable(
-            f"ONNX Runtime's provider {device.provider} on {device.name}: {_innermost(error)}"
-        ) from error
-    if not _takes_nodes(session, device.execution_provider):
-        raise BackendUnavailable(
-            f"provider {device.provider} on {device.name} takes nothing of the graph"
-        )
-    return session
-
-
-def _takes_nodes(session: Any, execution_provider: str) -> bool:
-    """Whether the plug-in runs anything: what it declines the CPU does, and nothing is said."""
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return execution_provider in session.get_providers()
-    return any(
-        part.ep_name == execution_provider for part in session.get_provider_graph_assignment_info()
-    )
-
-
-def _innermost(error: Exception) -> str:
-    """What a plug-in says: the end of a line that begins with where in ONNX Runtime it was."""
-    return first_line(error).rpartition(" : ")[2].rpartition("was false. ")[2]
