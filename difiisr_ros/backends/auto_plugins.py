@@ -34,7 +34,6 @@ from difiisr_ros.errors import BackendUnavailable, DifiisrError
 MOST_DIFFERENCE = 1e-3
 """Of any pixel, in normalised intensity, from ONNX Runtime on the CPU."""
 _STEPS = (1, 2)  # one has no noise, and so another first layer than several
-_PROCESSORS = ("openvino",)  # what computes on CPUs by its own means
 
 _logger = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ def load_plugins(
 
 
 def _not_taken(name: str, backend: Backend, reference: Backend, height: int, width: int) -> str:
-    if backend.device == CPU and name.partition(" ")[2] not in _PROCESSORS:
+    if backend.device == CPU and not PLUGINS[name.partition(" ")[2]].computes_on_cpus:
         return "it computes on the CPU, by software graphics"
     rng = np.random.default_rng(0)
     frame = rng.random((1, 1, height, width), dtype=np.float32)

@@ -54,6 +54,8 @@ class Plugin:
     """What it runs on, in words."""
     kinds: tuple[str, ...]
     """Kinds of hardware that it takes, the one to prefer first."""
+    computes_on_cpus: bool = False
+    """By means of its own, not as graphics that are computed there."""
 
 
 PLUGINS = {
@@ -63,6 +65,7 @@ PLUGINS = {
         "onnxruntime-ep-openvino",
         "Intel's processors and graphics",
         (GPU, CPU, NPU),
+        computes_on_cpus=True,
     ),
     "webgpu": Plugin(
         "WebGPU",
@@ -159,16 +162,21 @@ def find_plugin_device(ort: Any, provider: str, device: str) -> PluginDevice:
         taken, _, number = device.partition(":")
         index = int(number or 0)
     if not taken or index >= len(found[taken]):
-        has = [f"{kind}:{n}" for kind in plugin.kinds for n in range(len(found[kind]))]
+        has = [_name(kind, n) for kind in plugin.kinds for n in range(len(found[kind]))]
         raise BackendUnavailable(
             f"provider {provider} has no device {device} here: it has "
             f"{', '.join(has) or 'none'}, and is for {plugin.hardware}"
         )
     handle = found[taken][index]
     version = handle.ep_metadata.get("version", "of unknown version")
-    library = f"{plugin.title} {version} on {_hardware(handle)}, ONNX Runtime {ort.__version__}"
-    name = CPU if taken == CPU else f"{taken}:{index}"
-    return PluginDevice(provider, execution_provider, name, library, handle)
+    software = taken == CPU and not plugin.computes_on_cpus
+    hardware = "software graphics" if software else _hardware(handle)
+    library = f"{plugin.title} {version} on {hardware}, ONNX Runtime {ort.__version__}"
+    return PluginDevice(provider, execution_provider, _name(taken, index), library, handle)
+
+
+def _name(kind: str, index: int) -> str:
+    return kind if kind == CPU else f"{kind}:{index}"
 
 
 def _register(ort: Any, provider: str) -> str:
