@@ -20,7 +20,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.backends.factory import BACKENDS, PRECISIONS, THREADS
-from difiisr_ros.backends.onnx_providers import PROVIDERS
+from difiisr_ros.backends.onnx_providers import PROVIDERS, check_provider
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
@@ -190,8 +190,10 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
     With ``num_steps`` where the command takes one number of steps.
 
     Raises:
-        OptionError: a quality together with what it decides.
+        OptionError: a quality together with what it decides, or a provider with a backend that has
+            none.
     """
+    check_provider(args.provider, args.backend)
     options = {
         "model": args.model,
         "autoencoder": args.autoencoder,

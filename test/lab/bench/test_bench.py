@@ -267,6 +267,10 @@ def test_there_is_no_limit_for_a_device_that_torch_does_not_have(monkeypatch):
         (["--batches", "0"], "--batches takes whole numbers"),
         (["--num-steps", "1,x"], "--num-steps takes whole numbers"),
         (["--seconds", "0"], "--seconds must be above 0"),
+        (
+            ["--provider", "webgpu", "--backend", "torch"],
+            "error: provider webgpu needs backend onnx",
+        ),
         (["--num-steps", "2", "--quality", "detail"], "decides --num-steps"),
         pytest.param(
             ["--backend", "torch", "--num-steps", "999"],
