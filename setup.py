@@ -77,6 +77,8 @@ setup(
         "flir": ["imagecodecs>=2022.2"],
         "metrics": ["scikit-image>=0.18", "torch>=2.1", "torchmetrics>=1.0"],
         "onnx": ["onnx>=1.14", "onnxslim>=0.1.80", "torch>=2.1"],
+        # Intel's processors and graphics, by ONNX Runtime's plug-in.
+        "openvino": ["onnxruntime>=1.23", "onnxruntime-ep-openvino>=1.8"],
         "ray": ["ray>=2.10"],
         # TensorRT's wheels come from NVIDIA's own index, which pip is led to by this one.
         "tensorrt": ["onnx>=1.15", "onnxslim>=0.1.80", "tensorrt>=10.0", "torch>=2.1"],
@@ -98,6 +100,8 @@ setup(
         ],
         # Training, guidance, more steps, GPUs, and the faster CPU path.
         "torch": ["onnx>=1.14", "onnxslim>=0.1.80", "torch>=2.1"],
+        # Graphics with a Vulkan driver, by ONNX Runtime's plug-in; needs Python 3.11.
+        "webgpu": ["onnxruntime>=1.24.4", "onnxruntime-ep-webgpu>=0.4"],
     },
     python_requires=">=3.10",
     zip_safe=False,

@@ -121,6 +121,7 @@ class SuperResolver:
         num_threads: int = 0,
         engine_file: str = "",
         build_only: bool = False,
+        provider: str = "auto",
         **options: Any,
     ) -> SuperResolver:
         """Load a model on a backend.
@@ -128,7 +129,8 @@ class SuperResolver:
         Args:
             model: ``lite`` (embedded) or the path of a model file.
             backend: one of :data:`difiisr_ros.backends.BACKENDS`.
-            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; with a plug-in ``provider`` also
+                ``gpu``, ``gpu:N``, ``npu`` or ``npu:N``.
             precision: ``auto``, ``fp32``, ``bf16``, ``fp16`` or ``int8`` (CPUs with VNNI).
             num_steps, seed: see :class:`UpscaleOptions`.
             camera: what is known of the camera: a profile or its file, ``auto`` (nothing; the
@@ -142,6 +144,8 @@ class SuperResolver:
                 ``tensorrt`` or ``tensorrt_rtx``; model and options must be its own.
             build_only: frames only say what is to be built for them; with TensorRT-RTX that needs
                 no GPU, and results are empty without one.
+            provider: ONNX Runtime's execution provider, for backend ``onnx`` (or ``auto``, which is
+                that then): one of :data:`difiisr_ros.backends.onnx_providers.PROVIDERS`.
             **options: any other field of :class:`UpscaleOptions`; ``**preset("balanced")`` of
                 :mod:`difiisr_ros.quality` gives steps and guidance in one word.
 
@@ -158,6 +162,7 @@ class SuperResolver:
             "num_threads": num_threads,
             "engine_file": engine_file,
             "build_only": build_only,
+            "provider": provider,
         }
         loaded, fallback = create(backend, strict=strict_backend, **how)
         if lack := missed(loaded.name):
@@ -165,7 +170,8 @@ class SuperResolver:
             _logger.log(level, "backend %s runs: %s", loaded.name, lack)
 
         def instead(failed: Backend, error: BackendUnavailable) -> tuple[Backend, str]:
-            return create_instead(failed.name, error, **how)
+            plugin = getattr(failed, "plugin", "")
+            return create_instead(failed.name, error, plugin=plugin, **how)
 
         resolver = cls(loaded, chosen, fallback, None if strict_backend else instead, profile)
         try:
@@ -219,9 +225,9 @@ class SuperResolver:
 
     def _check_to_be_had(self) -> None:
         """Fall back now, not at the first frame, where the options need what is not here."""
-        tried: set[str] = set()
-        while self._backend.name not in tried:
-            tried.add(self._backend.name)
+        tried: set[tuple[str, str]] = set()
+        while (one := (self._backend.name, getattr(self._backend, "plugin", ""))) not in tried:
+            tried.add(one)
             try:
                 self._backend.check_options(self._options, self.camera)
             except BackendUnavailable as error:

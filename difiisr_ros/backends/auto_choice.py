@@ -17,7 +17,9 @@
 PyTorch comes first; another backend takes its place where it needs less than 0.9 of its time. The
 choice is kept as a JSON file in the cache's folder ``auto``, under a name made of everything that
 it depends on; removing the file measures again. While other processes keep the machine busy the
-first runs, and nothing is kept. ``DIFIISR_AUTO_BENCHMARK=0`` measures nothing and takes the first.
+first runs, and nothing is kept. Plug-in providers of ONNX Runtime are compared too
+(:mod:`difiisr_ros.backends.auto_plugins`). ``DIFIISR_AUTO_BENCHMARK=0`` measures nothing and takes
+the first.
 """
 
 from __future__ import annotations
@@ -36,10 +38,12 @@ from typing import Any
 import numpy as np
 
 from difiisr_ros.atomic_write import write_whole
+from difiisr_ros.backends.auto_plugins import load_named, load_plugins, plugin_names
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.backends.libraries import is_installed
 from difiisr_ros.backends.machine_load import OtherProcesses
+from difiisr_ros.backends.onnx_plugins import CPU, PLUGINS
 from difiisr_ros.core.scale import SCALE
 from difiisr_ros.errors import BackendUnavailable, DifiisrError
 from difiisr_ros.models.model_files import EMBEDDED, model_path
@@ -56,11 +60,19 @@ BUSY = 0.2
 _MOST_RUNS = 20  # of each backend
 _BUDGET_S = 0.6
 
-_DISTRIBUTIONS = ("torch", "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "tensorrt")
+_DISTRIBUTIONS = (
+    "torch",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "tensorrt",
+    *(plugin.distribution for plugin in PLUGINS.values()),
+)
 _logger = logging.getLogger(__name__)
 
 Load = Callable[..., Backend]
-"""``load(name, device=None)``: a loaded backend, on another device than was asked for if given."""
+"""``load(name, device=None, provider=None)``: a loaded backend, on another device than was asked
+for if given, by a plug-in provider if one is."""
 
 
 def candidates(model: str) -> tuple[str, ...]:
@@ -84,21 +96,24 @@ def load_fastest(load: Load, model: str, asked: dict[str, Any]) -> Backend:
         what ``load`` raises for the first candidate, where none runs.
     """
     names = candidates(model)
-    if names in (("onnx",), ("opencv",)) and Path(model).suffix != ".onnx":
-        return _load_without_torch(load, names[0])
-    if len(names) == 1 or os.environ.get(SWITCH) == "0":
+    # A graph does what is built into it, and may not do what is measured.
+    is_graph = Path(model).suffix == ".onnx"
+    plugins = () if is_graph else plugin_names(names, asked)
+    if names in (("onnx",), ("opencv",)) and not is_graph:
+        load = _with_torch_last(load)
+    if len(names) + len(plugins) == 1 or os.environ.get(SWITCH) == "0":
         return _load_first(load, names)[1]
     key = choice_key(model, asked)
     chosen = _recall(key)
-    if chosen in names:
+    if chosen in (*names, *plugins):
         try:
-            return load(chosen)
+            return load_named(load, chosen)
         except DifiisrError as error:
             if chosen == names[0]:
                 raise
             _logger.warning("backend %s was the fastest, and does not run now: %s", chosen, error)
             return _load_first(load, names)[1]
-    return _load_and_measure(load, names, key)
+    return _load_and_measure(load, names, plugins, key)
 
 
 def _load_first(load: Load, names: tuple[str, ...]) -> tuple[str, Backend]:
@@ -114,15 +129,22 @@ def _load_first(load: Load, names: tuple[str, ...]) -> tuple[str, Backend]:
     raise refused
 
 
-def _load_without_torch(load: Load, name: str) -> Backend:
-    try:
-        return load(name)
-    except BackendUnavailable as error:
-        _logger.info("auto: backend %s does not run here: %s", name, error)
-        return load("torch")  # which says how it is installed
+def _with_torch_last(load: Load) -> Load:
+    def load_or_torch(name: str, **other: str) -> Backend:
+        try:
+            return load(name, **other)
+        except BackendUnavailable as error:
+            if other:
+                raise
+            _logger.info("auto: backend %s does not run here: %s", name, error)
+            return load("torch")  # which says how it is installed
+
+    return load_or_torch
 
 
-def _load_and_measure(load: Load, names: tuple[str, ...], key: dict[str, Any]) -> Backend:
+def _load_and_measure(
+    load: Load, names: tuple[str, ...], plugins: tuple[str, ...], key: dict[str, Any]
+) -> Backend:
     others = OtherProcesses()
     first, backend = _load_first(load, names)
     loaded = {first: backend}
@@ -136,6 +158,9 @@ def _load_and_measure(load: Load, names: tuple[str, ...], key: dict[str, Any]) -
             loaded[name] = load(name, device=device)
         except DifiisrError as error:
             _logger.info("auto: backend %s does not run here: %s", name, error)
+    reference = loaded.get("onnx")
+    if reference is not None and reference.device == CPU:
+        loaded.update(load_plugins(load, plugins, reference, *SIZE))
     if len(loaded) == 1:
         return backend
     others = OtherProcesses()
@@ -228,8 +253,14 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    """What NVIDIA's driver says of its devices; empty where there is none."""
+    """What NVIDIA's driver says of its devices, and the kinds of others' graphics cards."""
     found = []
+    for file in sorted(Path("/sys/class/drm").glob("card*/device/uevent")):
+        try:
+            lines = file.read_text().splitlines()
+        except OSError:
+            continue
+        found += [line.partition("=")[2] for line in lines if line.startswith("PCI_ID=")]
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         try:
             lines = file.read_text().splitlines()

@@ -16,11 +16,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import Any
 
 from difiisr_ros.backends.base import Backend
 from difiisr_ros.backends.libraries import LibraryMissing, check_torch, missing
+from difiisr_ros.backends.onnx_plugins import PLUGINS
+from difiisr_ros.backends.onnx_providers import check_provider, device_of
 from difiisr_ros.backends.tensorrt_flavour import FLAVOURS
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.model_files import EMBEDDED
@@ -49,24 +52,29 @@ def create(
     num_threads: int = 0,
     engine_file: str = "",
     build_only: bool = False,
+    provider: str = AUTO,
 ) -> tuple[Backend, str | None]:
     """Load a backend, falling back to what runs where it cannot and ``strict`` is off.
 
     Only what is *unavailable* (a library, a device, a precision) falls back: a precision to
-    another precision, a device to another device, and only then a backend to the next one. A model
-    file that is broken never does: what the user asked for would silently not run.
+    another precision, a device or a provider to another, and only then a backend to the next one.
+    A model file that is broken never does: what the user asked for would silently not run.
 
     Returns:
         The loaded backend, and the reason of a fallback or None.
 
     Raises:
-        OptionError: an unknown backend, device or precision.
+        OptionError: an unknown backend, device, precision or provider.
         ModelError: the model file is not usable.
         BackendUnavailable: with ``strict``, the backend cannot run here.
     """
     if name not in BACKENDS:
         raise OptionError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
-    _check_device(name, device)
+    check_provider(provider, name)
+    if provider != AUTO:
+        name, device = "onnx", device_of(provider, device)
+    if provider not in PLUGINS:
+        _check_device(name, device)
     if precision not in PRECISIONS:
         raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     low, high = THREADS
@@ -80,6 +88,7 @@ def create(
         "num_threads": num_threads,
         "engine_file": engine_file,
         "build_only": build_only,
+        "provider": provider if provider in PLUGINS else AUTO,  # the device says the others
     }
     if engine_file and name not in FLAVOURS:
         raise OptionError(
@@ -99,17 +108,23 @@ def create(
 def _with_less(
     name: str, how: dict[str, Any], error: BackendUnavailable
 ) -> tuple[Backend, str] | None:
-    """The same backend in another precision, else on another device; None where it runs in none."""
-    named = [key for key in ("precision", "device") if how[key] != AUTO]
-    attempts = [[key] for key in named]
-    if len(named) == 2:
-        attempts.append(named)
+    """The same backend in another precision, else on another device; None where it runs in none.
+
+    A plug-in's devices are its own, and are given up with it.
+    """
+    named = [key for key in ("precision", "device", "provider") if how[key] != AUTO]
+    attempts = itertools.chain.from_iterable(
+        itertools.combinations(named, n + 1) for n in range(len(named))
+    )
     for given_up in attempts:
+        if "provider" in given_up and "device" in named and "device" not in given_up:
+            continue
         try:
             backend = _load(name, **{**how, **dict.fromkeys(given_up, AUTO)})
         except BackendUnavailable:
             continue
-        asked = " and ".join(f"{key} {how[key]}" for key in given_up)
+        *others, last = (f"{key} {how[key]}" for key in given_up)
+        asked = f"{', '.join(others)} and {last}" if others else last
         reason = (
             f"{asked} {'are' if len(given_up) > 1 else 'is'} not available, {backend.name} on "
             f"{backend.device} ({backend.precision}) runs instead: {error}"
@@ -132,7 +147,11 @@ def _check_device(name: str, device: str) -> None:
 
 
 def create_instead(
-    name: str, error: BackendUnavailable, tried: tuple[str, ...] = (), **how: Any
+    name: str,
+    error: BackendUnavailable,
+    tried: tuple[str, ...] = (),
+    plugin: str = "",
+    **how: Any,
 ) -> tuple[Backend, str]:
     """Load what runs in the place of a backend that does not; says so in the log.
 
@@ -140,22 +159,27 @@ def create_instead(
         name: of the backend that does not run.
         error: why.
         tried: backends that did not run either.
+        plugin: the plug-in provider that it ran on, without which the backend may run.
         how: the keyword arguments of :func:`create` but ``strict``.
 
     Returns:
         The loaded backend, and the reason.
     """
-    other = _INSTEAD.get(name, "bicubic")
+    what, other = f"backend {name}", _INSTEAD.get(name, "bicubic")
+    if how.get("provider", AUTO) in PLUGINS:  # whose devices are no others'
+        how["device"] = how["provider"] = AUTO
     if isinstance(error, LibraryMissing) and how["model"] in EMBEDDED:
         if name == "torch" and "onnx" not in tried:
             other = "onnx"  # whose graphs of the embedded models come with the package
         elif name in ("torch", "onnx", AUTO) and "opencv" not in tried:
             other = "opencv" if name == AUTO or {name, *tried} >= {"torch", "onnx"} else other
-    if how["model"].endswith(".onnx"):  # nothing else runs an exported graph
+    if plugin:
+        what, other = f"provider {plugin}", name
+    elif how["model"].endswith(".onnx"):  # nothing else runs an exported graph
         other = "bicubic"
     if how["device"].startswith("tensorrt"):
         how["device"] = how["device"].replace("tensorrt", "cuda")
-    reason = f"backend {name} is not available, {other} runs instead: {error}"
+    reason = f"{what} is not available, {other} runs instead: {error}"
     _logger.warning(reason)
     if other == "bicubic":
         how["device"] = how["precision"] = AUTO
@@ -178,6 +202,7 @@ def _load(
     autoencoder: str = "",
     engine_file: str = "",
     build_only: bool = False,
+    provider: str = AUTO,
 ) -> Backend:
     if name == "bicubic":
         return _bicubic(device, precision)
@@ -190,7 +215,7 @@ def _load(
     if name in FLAVOURS:
         return _tensorrt(name, model, device, precision, engine_file, build_only)
     if name == "onnx":
-        return _onnx(model, device, precision, num_threads)
+        return _onnx(model, device, precision, num_threads, provider)
     if name == "opencv":
         return _opencv(model, device, precision, num_threads)
     if name == "torch":
@@ -244,10 +269,11 @@ def _published(
     return backend
 
 
-def _onnx(model: str, device: str, precision: str, num_threads: int) -> Backend:
+def _onnx(model: str, device: str, precision: str, num_threads: int, provider: str) -> Backend:
     from difiisr_ros.backends.onnx_backend import OnnxBackend
 
-    backend = OnnxBackend(model, device=device, precision=precision, num_threads=num_threads)
+    plugin = provider if provider in PLUGINS else ""
+    backend = OnnxBackend(model, device, precision, num_threads, plugin)
     backend.load()
     return backend
 

@@ -12,7 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""ONNX Runtime backend: on CPUs, and on NVIDIA GPUs by its CUDA or TensorRT execution provider.
+"""ONNX Runtime backend: on CPUs, on NVIDIA GPUs by its CUDA or TensorRT execution provider, and by
+plug-in providers on others' graphics (:mod:`difiisr_ros.backends.onnx_plugins`).
 
 Needs no PyTorch where the model is a file that ``difiisr export`` has written, or where the graph
 of a model has been exported before (:mod:`difiisr_ros.backends.graph_store`).
@@ -29,6 +30,7 @@ import numpy as np
 
 from difiisr_ros.backends.graph_inputs import camera_rows, graph_of, projection_of
 from difiisr_ros.backends.graph_store import check_graph, stored_graph
+from difiisr_ros.backends.onnx_plugins import CPU, NPU, PluginDevice
 from difiisr_ros.backends.onnx_session import GraphSession, find_device, graph_facts
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import NOTHING_KNOWN, Conditions
@@ -49,16 +51,25 @@ class OnnxBackend:
         model: ``lite``, a model file, whose graphs are exported as they are asked for, or a graph
             (``NAME.onnx``), which does what is built into it and nothing else.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or ``tensorrt``, ``tensorrt:N`` for the
-            TensorRT execution provider on device N.
-        precision: ``auto``, ``fp32``, or on GPUs ``fp16``; of a graph its own.
+            TensorRT execution provider on device N; with a plug-in ``auto``, ``cpu``, ``gpu``,
+            ``gpu:N``, ``npu`` or ``npu:N``.
+        precision: ``auto``, ``fp32``, or on GPUs ``fp16``; of a graph its own. With a plug-in
+            ``auto`` is ``fp32``, but on an NPU.
         num_threads: CPU threads; 0 leaves the choice to ONNX Runtime.
+        plugin: plug-in provider to run on, one of
+            :data:`difiisr_ros.backends.onnx_plugins.PLUGINS`; empty for none.
     """
 
     name = "onnx"
     guidance_gradients: tuple[str, ...] = ("closed_form",)
 
     def __init__(
-        self, model: str, device: str = "auto", precision: str = "auto", num_threads: int = 0
+        self,
+        model: str,
+        device: str = "auto",
+        precision: str = "auto",
+        num_threads: int = 0,
+        plugin: str = "",
     ) -> None:
         self.model = model
         self.device, self.precision = device, precision
@@ -66,13 +77,21 @@ class OnnxBackend:
         self.guidance_terms: tuple[str, ...] = ()
         self.fixed_options: Mapping[str, int] = {}
         self._num_threads = num_threads
+        self.plugin = plugin
+        #: What computes, with its version, where that is a plug-in.
+        self.library: str | None = None
+        self._runs_on: str | PluginDevice = device
         self._is_graph = Path(model).suffix == SUFFIX
         self._sessions: OrderedDict[GraphOptions, GraphSession] = OrderedDict()
         self._loaded = False
 
     def load(self) -> None:
         """Load the graph. Raises BackendUnavailable or ModelError."""
-        self.device = find_device(self.device)
+        self._runs_on = found = find_device(self.device, self.plugin)
+        if isinstance(found, PluginDevice):
+            self.device, self.library = found.name, found.library
+        else:
+            self.device = found
         self._loaded = True
         if self._is_graph:
             self._load_graph(Path(self.model).expanduser())
@@ -97,13 +116,15 @@ class OnnxBackend:
             "scale": facts.scale,
         }
         self._sessions[facts.options] = GraphSession(
-            data, facts, str(path), self.device, self._num_threads
+            data, facts, str(path), self._runs_on, self._num_threads
         )
 
     def _choose_precision(self) -> str:
-        on_cpu = self.device == "cpu"
+        on_cpu = self.device == CPU
         if self.precision == "auto":
-            return "fp32" if on_cpu else "fp16"
+            # Float32 is what plug-ins were compared in.
+            compared = bool(self.plugin) and not self.device.startswith(NPU)
+            return "fp32" if on_cpu or compared else "fp16"
         if self.precision == "fp32" or (self.precision == "fp16" and not on_cpu):
             return self.precision
         can = "fp32" if on_cpu else "fp32 and fp16"
@@ -192,7 +213,7 @@ class OnnxBackend:
                 self._sessions.popitem(last=False)
             data, facts = stored_graph(self.model, options)
             self._sessions[options] = GraphSession(
-                data, facts, f"model {self.model}", self.device, self._num_threads
+                data, facts, f"model {self.model}", self._runs_on, self._num_threads
             )
         self._sessions.move_to_end(options)
         return self._sessions[options]

@@ -22,6 +22,8 @@ import numpy as np
 
 from difiisr_ros.backends.cache_folder import cache_folder
 from difiisr_ros.backends.libraries import missing
+from difiisr_ros.backends.onnx_plugin_session import open_on_plugin
+from difiisr_ros.backends.onnx_plugins import PluginDevice, find_plugin_device
 from difiisr_ros.errors import (
     BackendUnavailable,
     DeviceOutOfMemory,
@@ -30,6 +32,7 @@ from difiisr_ros.errors import (
     first_line,
 )
 from difiisr_ros.export.facts import CAMERA, LR, NOISE, SR, VISUAL_SCALE, GraphFacts
+from difiisr_ros.export.graph_file import with_input
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -56,17 +59,35 @@ class GraphSession:
     """
 
     def __init__(
-        self, data: bytes, facts: GraphFacts, where: str, device: str, num_threads: int = 0
+        self,
+        data: bytes,
+        facts: GraphFacts,
+        where: str,
+        device: str | PluginDevice,
+        num_threads: int = 0,
     ) -> None:
         self.facts = facts
         self._where = where
-        self._kind, self._index = _parts(device)
-        self._session = _open(data, where, device, num_threads, facts.precision == "fp16")
-        running = self._session.get_providers()[0]
-        if running != _PROVIDERS[self._kind]:
-            raise BackendUnavailable(f"ONNX Runtime does not start {device}; it offers {running}")
-        self._memory = "cpu" if self._kind == "cpu" else "cuda"
-        shape = next(i.shape for i in self._session.get_inputs() if i.name == LR)
+        half = facts.precision == "fp16"
+        self._memory, self._index = "cpu", 0
+        if isinstance(device, PluginDevice):
+            if facts.guidance and device.makes_vectors_of_scalars:
+                data = with_input(data, VISUAL_SCALE, [1])
+            options = _options(num_threads)
+            self._session = open_on_plugin(_import(), data, device, options, half)
+        else:
+            kind, self._index = _parts(device)
+            self._session = _open(data, where, device, num_threads, half)
+            running = self._session.get_providers()[0]
+            if running != _PROVIDERS[kind]:
+                raise BackendUnavailable(
+                    f"ONNX Runtime does not start {device}; it offers {running}"
+                )
+            if kind != "cpu":
+                self._memory = "cuda"
+        shapes = {i.name: i.shape for i in self._session.get_inputs()}
+        self._scale_shape = tuple(shapes.get(VISUAL_SCALE, ()))
+        shape = shapes[LR]
         #: Batch, height and width of LR frames, None where the graph leaves one open.
         self._fixed = tuple(n if isinstance(n, int) else None for n in (shape[0], *shape[2:]))
         self._noise: tuple[np.ndarray, Any] | None = None
@@ -111,7 +132,9 @@ class GraphSession:
             if self.facts.noise_count:
                 inputs[NOISE] = self._place_noise(noise)
             if self.facts.guidance:
-                inputs[VISUAL_SCALE] = self._place(np.array(visual_scale, np.float32))
+                inputs[VISUAL_SCALE] = self._place(
+                    np.full(self._scale_shape, visual_scale, np.float32)
+                )
             for name, value in inputs.items():
                 binding.bind_ortvalue_input(name, value)
             binding.bind_output(SR, "cpu")
@@ -152,13 +175,16 @@ def graph_facts(data: bytes, where: str) -> GraphFacts:
     return GraphFacts.from_metadata(session.get_modelmeta().custom_metadata_map, where)
 
 
-def find_device(device: str) -> str:
-    """``cpu``, ``cuda:N`` or ``tensorrt:N`` of what was asked for.
+def find_device(device: str, plugin: str = "") -> str | PluginDevice:
+    """``cpu``, ``cuda:N`` or ``tensorrt:N`` of what was asked for; with a plug-in its hardware.
 
     Raises:
-        BackendUnavailable: ONNX Runtime is not installed, or was built without the provider.
+        BackendUnavailable: ONNX Runtime is not installed, was built without the provider, or the
+            plug-in cannot be used.
     """
     ort = _import()
+    if plugin:
+        return find_plugin_device(ort, plugin, device)
     available = ort.get_available_providers()
     if device == "auto":
         device = "cuda" if _PROVIDERS["cuda"] in available else "cpu"
@@ -184,14 +210,19 @@ def _import() -> Any:
     return onnxruntime
 
 
+def _options(num_threads: int) -> Any:
+    options = _import().SessionOptions()
+    options.log_severity_level = _QUIET
+    options.intra_op_num_threads = num_threads
+    return options
+
+
 def _open(
     data: bytes, where: str, device: str, num_threads: int, half: bool, optimize: bool = True
 ) -> Any:
     ort = _import()
     kind, index = _parts(device)
-    options = ort.SessionOptions()
-    options.log_severity_level = _QUIET
-    options.intra_op_num_threads = num_threads
+    options = _options(num_threads)
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     cuda = (_PROVIDERS["cuda"], {"device_id": index, "use_tf32": int(half)})

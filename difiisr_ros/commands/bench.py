@@ -84,7 +84,10 @@ def run(args: argparse.Namespace) -> int:
     engine = engine_arguments(args)  # where a quality is given, it decides the steps
     steps = [engine["num_steps"]] if "num_steps" in engine else None
     steps = steps or _numbers("--num-steps", args.num_steps or STEPS)
-    names = [b for b in BACKENDS if b != "auto"] if args.backend == "auto" else [args.backend]
+    names = [args.backend]
+    if args.backend == "auto":
+        # A provider is ONNX Runtime's, and the other backends have none.
+        names = [b for b in BACKENDS if b != "auto"] if args.provider == "auto" else ["onnx"]
 
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, {_cpu_name()}; Python "
@@ -153,8 +156,17 @@ def _in_own_process(module: str, argument: str) -> dict[str, Any]:
 def _roofline(
     engine: dict[str, Any], cells: list[dict[str, Any]], seconds: float
 ) -> dict[str, Any]:
-    """Work, rates and limits for the cells that run a network on a batch of 1."""
-    networks = [c for c in cells if c["info"]["model"] != "none" and c["batch"] == 1]
+    """Work, rates and limits for the cells that run a network on a batch of 1.
+
+    Where PyTorch has no such device its rates are not known.
+    """
+    networks = [
+        c
+        for c in cells
+        if c["info"]["model"] != "none"
+        and c["batch"] == 1
+        and c["info"]["device"].partition(":")[0] in ("cpu", "cuda")
+    ]
     if not networks:
         return {"rates": {}, "cells": []}
     if importlib.util.find_spec("torch") is None:

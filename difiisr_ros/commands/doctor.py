@@ -32,6 +32,7 @@ import numpy as np
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import AUTO, BACKENDS, PRECISIONS
+from difiisr_ros.backends.onnx_plugins import PLUGINS, is_there
 from difiisr_ros.errors import DifiisrError, first_line
 from difiisr_ros.pipeline import SuperResolver
 from difiisr_ros.version import REPORT_TO
@@ -66,6 +67,10 @@ def run(args: argparse.Namespace) -> int:
     for name in (name for name in BACKENDS if name != AUTO):
         report["backends"][name] = found = _try(args.model, backend=name)
         print(f"  {name:<13}{_words(found)}", flush=True)
+    report["plugins"] = {}
+    for name in filter(is_there, PLUGINS):
+        report["plugins"][name] = found = _try(args.model, provider=name)
+        print(f"  onnx, provider {name}: {_words(found)}", flush=True)
     print("\nprecisions")
     report["precisions"] = {}
     for name in (name for name in PRECISIONS if name != AUTO):
@@ -128,7 +133,8 @@ def _try(model: str, **asked: Any) -> dict[str, Any]:
 def _words(found: dict[str, Any]) -> str:
     if not found["runs"]:
         return f"no: {found['why_not']}"
-    return f"yes, {found['backend']} on {found['device']} ({found['precision']})"
+    library = f", {found['library']}" if found["library"] else ""
+    return f"yes, {found['backend']} on {found['device']} ({found['precision']}){library}"
 
 
 def _speeds(model: str) -> tuple[dict[str, Any] | None, dict[str, float]]:

@@ -20,6 +20,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.backends.factory import BACKENDS, PRECISIONS, THREADS
+from difiisr_ros.backends.onnx_providers import PROVIDERS, check_provider
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
@@ -66,7 +67,18 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
         metavar="FILE",
         help="TensorRT engine that 'difiisr export' wrote, for --backend tensorrt or tensorrt_rtx",
     )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    group.add_argument(
+        "--provider",
+        choices=PROVIDERS,
+        default="auto",
+        help="ONNX Runtime's execution provider, for --backend onnx, which need not be said then",
+    )
+    group.add_argument(
+        "--device",
+        default="auto",
+        help="auto, cpu, cuda or cuda:N; with --provider openvino, webgpu or nv_tensorrt_rtx also "
+        "gpu or gpu:N, npu or npu:N",
+    )
     group.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the network")
     group.add_argument(
         "--seed",
@@ -178,14 +190,17 @@ def engine_arguments(args: argparse.Namespace) -> dict[str, Any]:
     With ``num_steps`` where the command takes one number of steps.
 
     Raises:
-        OptionError: a quality together with what it decides.
+        OptionError: a quality together with what it decides, or a provider with a backend that has
+            none.
     """
+    check_provider(args.provider, args.backend)
     options = {
         "model": args.model,
         "autoencoder": args.autoencoder,
         "camera": args.camera,
         "backend": args.backend,
         "engine_file": args.engine_file,
+        "provider": args.provider,
         "device": args.device,
         "precision": args.precision,
         "scale": args.scale,

@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +84,29 @@ def part_of(
     body += b"".join(wire.field(12, _described(name, shape)) for name, shape in outputs.items())
     opset = wire.field(1, "") + wire.field(2, graph.opset)
     return wire.field(1, _IR_VERSION) + wire.field(8, opset) + wire.field(7, body)
+
+
+def with_input(data: bytes, name: str, shape: Sequence[int]) -> bytes:
+    """A serialised model whose input of a name is declared to have another shape."""
+
+    def graph(body: bytes) -> Iterator[bytes]:
+        for number, value in wire.fields(body):
+            if number == 11 and _text(dict(wire.fields(_bytes(value)))[1]) == name:
+                value = _described(name, shape)
+            yield wire.field(number, _whole(value))
+
+    def model() -> Iterator[bytes]:
+        for number, value in wire.fields(data):
+            body = b"".join(graph(_bytes(value))) if number == 7 else _whole(value)
+            yield wire.field(number, body)
+
+    return b"".join(model())
+
+
+def _whole(value: wire.Value) -> int | bytes:
+    """A model and its graph have no fields of other kinds."""
+    assert isinstance(value, (int, bytes))
+    return value
 
 
 def _described(name: str, shape: Iterable[int]) -> bytes:

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from difiisr_ros.backends.factory import BACKENDS, PRECISIONS, THREADS
+from difiisr_ros.backends.onnx_providers import PROVIDERS
 from difiisr_ros.core.camera_profile import (
     AUTO,
     BYTE_ORDERS,
@@ -118,7 +119,19 @@ TABLE: tuple[ParameterSpec, ...] = (
         "tensorrt_rtx; model, steps and options must be its own. Empty: engines are looked for in "
         "the cache, and built.",
     ),
-    ParameterSpec("device", "auto", "auto, cpu, cuda or cuda:N."),
+    ParameterSpec(
+        "provider",
+        "auto",
+        "ONNX Runtime's execution provider, for backend onnx (or auto, which is that then); "
+        "openvino, webgpu and nv_tensorrt_rtx are packages of their own.",
+        choices=PROVIDERS,
+    ),
+    ParameterSpec(
+        "device",
+        "auto",
+        "auto, cpu, cuda or cuda:N; with a provider that is a package of its own also gpu or "
+        "gpu:N, npu or npu:N.",
+    ),
     ParameterSpec(
         "precision",
         "auto",
@@ -491,6 +504,7 @@ ENGINE = {
             "autoencoder",
             "engine_file",
             "build_only",
+            "provider",
             "camera",
             "backend",
             "device",

@@ -78,6 +78,7 @@ _ENGINE = {
     **_PIXELS,
     "backend": "--backend",
     "engine_file": "--engine-file",
+    "provider": "--provider",
     "device": "--device",
     "precision": "--precision",
     "num_threads": "--threads",

@@ -17,13 +17,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
 import pytest
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.backends import auto_choice, machine_load
+from difiisr_ros.backends import auto_choice, auto_plugins, machine_load
 from difiisr_ros.backends.auto_choice import (
     candidates,
     choice_key,
@@ -217,6 +218,72 @@ def test_without_torch_a_graph_must_be_there_or_torch_is_asked_for(monkeypatch):
     loader = Loader({"onnx": BackendUnavailable("not exported yet")})
     assert fastest(loader) == "torch"  # whose own error says how it is installed
     assert [name for name, _ in loader.asked] == ["onnx", "torch"]
+
+
+class Plugin(Fake):
+    """As ONNX Runtime on a plug-in provider; its results differ by ``difference``."""
+
+    device, difference, max_steps = "gpu:0", 0.0, 15
+
+    def run(self, lr, noise, num_steps, consistency):
+        return super().run(lr) + (self.difference if num_steps == 2 else 0.0)
+
+
+@pytest.fixture
+def plugin(machine, monkeypatch):
+    """WebGPU's plug-in is installed, and is by far the fastest."""
+    monkeypatch.setattr(auto_plugins, "is_there", lambda provider: provider == "webgpu")
+    machine["times"] = {"torch": 0.02, "onnx": 0.01, "onnx webgpu": 0.001}
+    made = Plugin("onnx on webgpu")
+
+    class WithPlugin(Loader):
+        def __call__(self, name, device=None, provider=None):
+            if provider is None:
+                return super().__call__(name, device)
+            assert (name, device, provider) == ("onnx", None, "webgpu")
+            return made
+
+    made.loader = WithPlugin
+    return made
+
+
+def test_a_plug_in_that_is_faster_and_equal_runs_and_is_remembered(machine, plugin):
+    for _ in range(2):
+        assert fastest(plugin.loader()) == plugin.name and not plugin.closed
+    assert machine["measured"] == 1
+
+
+def test_a_plug_in_beside_onnx_runtime_alone_is_compared(machine, plugin, monkeypatch):
+    monkeypatch.setattr(auto_choice, "is_installed", lambda module: module == "onnxruntime")
+    assert fastest(plugin.loader()) == plugin.name
+    assert fastest(Loader(), model="graph.onnx") == "onnx"  # may hold something else
+
+
+def test_a_plug_in_that_is_not_faster_is_not_taken(machine, plugin):
+    machine["times"]["onnx webgpu"] = 0.0185
+    machine["times"]["onnx"] = 0.03
+    assert fastest(plugin.loader()) == "torch" and plugin.closed
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "words"),
+    [
+        ("difference", 2e-3, r"2 step\(s\) differ from the CPU's by 0\.002 of the range"),
+        ("difference", float("nan"), "differ from the CPU's by nan"),
+        ("device", "cpu", "it computes on the CPU, by software graphics"),
+    ],
+)
+def test_a_plug_in_that_is_not_what_is_wanted(plugin, monkeypatch, caplog, attribute, value, words):
+    monkeypatch.setattr(Plugin, attribute, value)
+    with caplog.at_level("INFO"):
+        assert fastest(plugin.loader()) == "onnx"
+    assert plugin.closed and re.search(f"onnx webgpu is not taken: .*{words}", caplog.text)
+
+
+@pytest.mark.parametrize("asked", [{"device": "cuda"}, {"precision": "bf16"}], ids=str)
+def test_a_plug_in_that_cannot_do_what_is_asked_is_not_loaded(plugin, asked):
+    assert fastest(plugin.loader(), **asked) == "onnx"
+    assert plugin.runs == 0
 
 
 def test_the_measurement_takes_turns_and_little_time(monkeypatch):

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -51,6 +52,19 @@ def test_what_runs_and_what_does_not(tmp_path, capsys, caplog):
     assert found["default"]["fallback"] is None
     assert REPORT_TO in out and found["report_to"] == REPORT_TO
     assert "not available" not in caplog.text  # what was only tried is no warning
+
+
+def test_plug_ins_that_are_installed_are_tried(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(doctor, "is_there", lambda provider: provider == "webgpu")
+    monkeypatch.setitem(sys.modules, "onnxruntime_ep_webgpu", None)
+    file = tmp_path / "doctor.json"
+    assert main(["doctor", "--model", "nano", "--json", str(file)]) == 0
+    (name, found), *others = json.loads(file.read_text())["plugins"].items()
+    assert name == "webgpu" and not found["runs"] and not others
+    assert (
+        "  onnx, provider webgpu: no: provider webgpu is not installed" in capsys.readouterr().out
+    )
 
 
 def test_without_any_network_it_ends_with_1(monkeypatch, capsys):

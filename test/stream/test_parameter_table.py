@@ -111,6 +111,7 @@ def test_engine_parameters_are_those_of_the_engine():
         "num_threads",
         "engine_file",
         "build_only",
+        "provider",
     }
 
 

@@ -53,9 +53,10 @@ def start_lines(cells: Sequence[dict[str, Any]]) -> list[str]:
         info, start = cell["info"], cell["start"]
         if info["backend"] not in seen:
             seen.add(info["backend"])
+            library = f" ({info['library']})" if info.get("library") else ""
             lines.append(
-                f"start: {info['backend']} loads in {start['load_s']:.2f} s, imports included; "
-                f"its first frame then takes {start['first_ms']:.0f} ms"
+                f"start: {info['backend']}{library} loads in {start['load_s']:.2f} s, imports "
+                f"included; its first frame then takes {start['first_ms']:.0f} ms"
             )
     return lines
 

@@ -235,6 +235,31 @@ def test_a_backend_that_does_not_run_is_named_with_the_reason(monkeypatch, capsy
     assert "no backend that was asked for runs here" in printed.err
 
 
+def test_a_provider_is_onnx_runtimes_alone(monkeypatch, capsys):
+    from difiisr_ros.commands import bench
+
+    asked = []
+
+    def measured(_module, argument):
+        asked.append(json.loads(argument)["engine"])
+        return {"unavailable": "no such card"}
+
+    monkeypatch.setattr(bench, "_in_own_process", measured)
+    assert cli.main(["bench", "--quick", "--provider", "webgpu", "--device", "gpu:1"]) == 2
+    assert [(e["backend"], e["provider"], e["device"]) for e in asked] == [
+        ("onnx", "webgpu", "gpu:1")
+    ]
+    assert "not run: onnx: no such card" in capsys.readouterr().out
+
+
+def test_there_is_no_limit_for_a_device_that_torch_does_not_have(monkeypatch):
+    from difiisr_ros.commands import bench
+
+    cell = {"info": {"model": "lite", "device": "gpu:0", "precision": "fp32"}, "batch": 1}
+    monkeypatch.setattr(bench, "_in_own_process", lambda *_: pytest.fail("nothing to measure"))
+    assert bench._roofline({}, [cell], 1.0) == {"rates": {}, "cells": []}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -242,6 +267,10 @@ def test_a_backend_that_does_not_run_is_named_with_the_reason(monkeypatch, capsy
         (["--batches", "0"], "--batches takes whole numbers"),
         (["--num-steps", "1,x"], "--num-steps takes whole numbers"),
         (["--seconds", "0"], "--seconds must be above 0"),
+        (
+            ["--provider", "webgpu", "--backend", "torch"],
+            "error: provider webgpu needs backend onnx",
+        ),
         (["--num-steps", "2", "--quality", "detail"], "decides --num-steps"),
         pytest.param(
             ["--backend", "torch", "--num-steps", "999"],
