@@ -43,6 +43,7 @@ from difiisr_ros.core.camera_simulation import SCALE
 from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.pattern_learner import PatternLearner
 from difiisr_ros.core.radiometry import measure_range
+from difiisr_ros.core.robust import spread
 
 SIZE = HEIGHT, WIDTH = 60, 80
 BLUR = 0.4
@@ -163,7 +164,7 @@ def of_clip(frames: np.ndarray) -> np.ndarray:
     low, high = measure_range(frames[0])
     fine = mean - cv2.blur(mean, (_FINE, _FINE))
     offsets = fine[:HEIGHT, :WIDTH]
-    limit = 4.0 * 1.4826 * float(np.median(np.abs(offsets)))  # beyond it is the scene
+    limit = 4.0 * spread(offsets)  # beyond it is the scene
     offsets = np.clip(offsets, -limit, limit)
     return (offsets - offsets.mean()) / (high - low)
 

@@ -28,6 +28,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from difiisr_ros.core.robust import spread
 from difiisr_ros.errors import DataError, OptionError
 
 #: A file of offsets is as large as a frame may be, and no larger.
@@ -37,7 +38,6 @@ _ACCEPTED = (
     "accepted is an .npz with offsets (height x width, float32, counts), frames (a whole number), "
     "date and source (texts), as difiisr calibrate writes it"
 )
-_MAD_TO_SIGMA = 1.4826
 _WIDE = 15  # pixels: side of the box whose mean is the smooth part
 _DEGREES, _FITTED = (4, 4), 20_000  # of the surface; pixels it is fitted to
 
@@ -83,8 +83,7 @@ class FixedPattern:
     @property
     def size(self) -> float:
         """Standard deviation of the offsets, counts; single pixels far off do not count."""
-        middle = np.median(self.offsets)
-        return float(_MAD_TO_SIGMA * np.median(np.abs(self.offsets - middle)))
+        return spread(self.offsets - np.median(self.offsets))
 
     def describe(self) -> str:
         """In words, as ``pattern of 2.4 counts from 300 frames (2026-01-31)``."""

@@ -25,10 +25,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from difiisr_ros.core.robust import MAD_TO_SIGMA
+
 _MOST_STEPS = 10
 _ARRIVED = 0.02  # pixels of the images
 _LEAST_COMMON = 0.5  # of the pixels
-_MAD_TO_SIGMA = 1.4826
 _STIFF = 0.002  # of a shift's information: what holds the other four where the scene says little
 IDENTITY = np.eye(3)
 
@@ -80,7 +81,7 @@ class KeptFrame:
                 return None
             some = left[known][::4]
             middle = middle_of(some)
-            spread = 2.0 * max(_MAD_TO_SIGMA * middle_of(np.abs(some - middle)), noise, 1e-9)
+            spread = 2.0 * max(MAD_TO_SIGMA * middle_of(np.abs(some - middle)), noise, 1e-9)
             left -= middle
             weights = np.where(known, 1.0 / (1.0 + (left / spread) ** 2), 0.0).astype(np.float32)
             left[~known] = 0.0

@@ -19,6 +19,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from difiisr_ros.core.robust import spread
+
 _BOX = 5  # pixels: a pattern is finer than most of the scene
 _AREA = 7  # pixels, whose activity says how much one of them tells
 _CLIP = 3.0  # times the noise
@@ -27,7 +29,6 @@ _PRIOR = 0.5  # looks' worth of doubt at the start
 _SURE, _GONE = 0.5, 0.6  # of the pattern in the frames; of what was there, when less is left
 _COMPARED = 5  # frames until a shutter's pattern is taken or dropped
 _EVEN = 0.6  # of what single pixels do: what blocks of 4 x 4 do, beside rows and columns
-_MAD_TO_SIGMA = 1.4826
 
 
 class PatternFit:
@@ -110,7 +111,7 @@ def is_even(flat: np.ndarray) -> bool:
     values -= cv2.blur(values, (31, 31), borderType=cv2.BORDER_REFLECT_101)
     values -= np.median(values, axis=0, keepdims=True)
     values -= np.median(values, axis=1, keepdims=True)
-    single = _spread(_fine(values))
+    single = spread(_fine(values))
     rows, columns = (side // 4 for side in values.shape)
     blocks = cv2.resize(
         values[: 4 * rows, : 4 * columns], (columns, rows), interpolation=cv2.INTER_AREA
@@ -120,7 +121,3 @@ def is_even(flat: np.ndarray) -> bool:
 
 def _fine(image: np.ndarray) -> np.ndarray:
     return image - cv2.blur(image, (_BOX, _BOX), borderType=cv2.BORDER_REFLECT_101)
-
-
-def _spread(values: np.ndarray) -> float:
-    return float(_MAD_TO_SIGMA * np.median(np.abs(values)))

@@ -31,6 +31,7 @@ from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.pattern_fit import is_even
 from difiisr_ros.core.pattern_learner import PatternLearner
 from difiisr_ros.core.reading import read
+from difiisr_ros.core.robust import spread
 from difiisr_ros.errors import FrameError
 
 #: How frames may be taken: as they show themselves to be, as of an even surface, or not at all.
@@ -165,5 +166,5 @@ def _none_above(error: float) -> str:
 
 def _power(offsets: np.ndarray) -> float:
     """Of most pixels: one that is far off is bad, and no pattern."""
-    limit = 6.0 * 1.4826 * float(np.median(np.abs(offsets)))
+    limit = 6.0 * spread(offsets)
     return float((np.clip(offsets, -limit, limit).astype(np.float64) ** 2).mean())

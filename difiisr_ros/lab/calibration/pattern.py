@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from difiisr_ros.core.robust import spread
+
 _LEAST_LINES = 24
 _MEDIAN_COST = np.pi / 2  # variance of a median over that of a mean
-_MAD_TO_SIGMA = 1.4826
 #: A second difference of independent offsets has 6 times their variance.
 _CURVE = 6.0
 _STANDS_OUT = 8.0  # times the noise, and three times what the pixels around differ by
@@ -102,7 +103,7 @@ def _robust_square(values: np.ndarray) -> float:
     known = values[np.isfinite(values)]
     if known.size == 0:
         return 0.0
-    return float((_MAD_TO_SIGMA * np.median(np.abs(known - np.median(known)))) ** 2)
+    return spread(known - np.median(known)) ** 2
 
 
 def stands_out(frame: np.ndarray, noise: float) -> np.ndarray:

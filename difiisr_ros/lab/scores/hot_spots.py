@@ -31,6 +31,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from difiisr_ros.core.robust import spread
 from difiisr_ros.core.scale import SCALE
 from difiisr_ros.lab.scores.metrics import downsample
 
@@ -136,7 +137,7 @@ def noise_level(frame: np.ndarray) -> float:
     differences = cv2.filter2D(frame.astype(np.float32), cv2.CV_32F, kernel)[1:-1, 1:-1]
     if differences.size == 0:
         return 0.0
-    return float(1.4826 * np.median(np.abs(differences)) / np.linalg.norm(kernel))
+    return spread(differences) / float(np.linalg.norm(kernel))
 
 
 def _tops(
