@@ -46,7 +46,8 @@ ARGUMENTS = (
         default="image_raw",
     ),
     LaunchArgument("camera_info", "Topic of the calibration, where it is not beside the image."),
-    *of_parameters("model", "camera", "backend", "scale", "output_size", "output_fit", "roi"),
+    *of_parameters("model", "camera", "backend", "provider", "device"),
+    *of_parameters("scale", "output_size", "output_fit", "roi"),
     *of_parameters(
         "output_encoding", "num_steps", "num_threads", "deadline_ms", "autostart", "build_only"
     ),
