@@ -78,10 +78,10 @@ def load_frames(
 class Augmentation:
     """Random changes that keep a thermal frame believable."""
 
-    scale_probability: float = 0.5
+    scale_probability: float = 0.3
     """How often a larger crop is shrunk, by up to ``max_shrink``: sharper detail, other sizes."""
     max_shrink: float = 2.0
-    gain: float = 0.4
+    gain: float = 0.3
     """Log-uniform range of the contrast around what the percentiles give."""
     offset: float = 0.1
     """Standard deviation of the brightness offset, in ranges."""

@@ -41,16 +41,18 @@ DEGRADATIONS = ("camera", "reduced")
 REDUCED = 0.18
 """Share of reductions by bicubic among the crops."""
 COMMON_BLUR, ALL_BLUR = (0.2, 0.6), (0.2, 1.1)
-"""Camera pixels; four of five crops have a common one."""
-COMMON = 0.8
+"""Camera pixels; six of seven crops have a common one."""
+COMMON = 0.85
 WHITE_NOISE = (5e-4, 0.05)
 """Shares of the range, log-uniform; a tenth of the cameras have none."""
 PATTERN = 0.02
+MUCH_PATTERN = 0.3
+"""Share of patterned cameras that have up to all of it; the others have up to half."""
 COUNT = (1e-4, 0.025)
 """Size of one count, shares of the range, log-uniform."""
-STUCK = 0.05
+STUCK = 0.03
 """Share of crops with up to three stuck pixels."""
-SMOOTHED, SIGNAL, HALOS, JPEG, COARSE = 0.1, 0.1, 0.1, 0.07, 0.3
+SMOOTHED, SIGNAL, HALOS, JPEG, COARSE = 0.1, 0.05, 0.05, 0.05, 0.2
 """Shares of crops with noise that was smoothed in the camera or grows with the signal, with halos,
 and (of whole counts) with JPEG's loss and with a coarser count. All are there, and none often: a
 network of this size pays for them on plain cameras, 0.3 dB of hit_uav/val when told its camera,
@@ -137,7 +139,7 @@ def _pattern(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     columns, rows = rng.standard_normal((1, width)), rng.standard_normal((height, 1))
     if rng.random() < 0.5:
         rows = np.zeros_like(rows)
-    most = PATTERN if rng.random() < 0.5 else PATTERN / 2
+    most = PATTERN if rng.random() < MUCH_PATTERN else PATTERN / 2
     return (rng.random() < 0.6) * rng.uniform(0, most) * (columns + rows)
 
 
