@@ -24,7 +24,7 @@ import numpy as np
 
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import CameraProfile
-from difiisr_ros.core.condition import Conditions, FrameMeasurement
+from difiisr_ros.core.condition import MOST_NOISE, Conditions, FrameMeasurement
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.region import Region
 from difiisr_ros.frame_runner import Alone, Follow
@@ -61,6 +61,8 @@ class BatchFrame:
             how = options.range_mode, options.range_min, options.range_max
             is_integer = look.reading.is_integer
             value_range = radiometry.measure_range(look.scene, *how, is_integer=is_integer)
+            if options.range_mode != "fixed":
+                value_range = radiometry.above_noise(value_range, look.noise, MOST_NOISE)
         else:
             value_range = radiometry.check_fixed_range(*value_range)
         telling = look.tell(value_range[1] - value_range[0], knows_blur=camera.blur is not None)

@@ -40,7 +40,9 @@ NOISE, OVERSHOOT = FEATURES, FEATURES + 1
 UNKNOWN_BLUR, UNKNOWN_ERROR = 0.5, 0.3
 DEFAULT_OVERSHOOT = 0.5
 _ROUNDING = 12**-0.5  # standard deviation of the error, counts
-_NOISE_LIMITS = 5e-4, 0.2  # of the range: networks were trained within 0.05 to 5 %
+MOST_NOISE = 0.05
+"""Share of the range, up to which networks were trained."""
+_NOISE_LIMITS = 5e-4, 0.2  # of the range
 
 
 def features(

@@ -101,6 +101,21 @@ def measure_range(
     return _widen(low, high, integer=integer)
 
 
+def above_noise(value_range: ValueRange, noise: float, most: float) -> ValueRange:
+    """A range in which the noise is at most a given share: where it must be, wider on both sides.
+
+    Of a wall in front of the camera the percentiles are those of the noise.
+
+    Args:
+        value_range: as measured.
+        noise: its standard deviation, in the range's unit.
+        most: of the range.
+    """
+    low, high = value_range
+    missing = noise / most - (high - low)
+    return (low - missing / 2, high + missing / 2) if missing > 0 else value_range
+
+
 def check_fixed_range(range_min: float | None, range_max: float | None) -> ValueRange:
     """The pair as floats, or :class:`OptionError` unless both are finite and min < max."""
     if range_min is None or range_max is None or not np.isfinite([range_min, range_max]).all():

@@ -135,7 +135,7 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "precision",
         "auto",
-        "Arithmetic; auto takes the fastest that keeps the mean error under 0.1 of 255 counts.",
+        "Arithmetic; auto takes the fastest that keeps the mean error under 0.125 of 255 counts.",
         choices=PRECISIONS,
     ),
     ParameterSpec(
@@ -272,7 +272,7 @@ TABLE: tuple[ParameterSpec, ...] = (
         "range_mode",
         _ENGINE_DEFAULTS.range_mode,
         "What counts as the scene's range: the frame's 1st to 99th percentile, its minimum and "
-        "maximum, or range_min and range_max.",
+        "maximum (both at least 20 times the noise), or range_min and range_max.",
         Change.LIVE,
         choices=RANGE_MODES,
     ),

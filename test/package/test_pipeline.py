@@ -191,7 +191,7 @@ def test_info_tells_what_runs(lite):
     assert info["fallback"] is None
 
 
-def test_bfloat16_stays_within_a_tenth_of_a_count_of_8_bits_in_the_mean(drone_frames):
+def test_bfloat16_stays_within_an_eighth_of_a_count_of_8_bits_in_the_mean(drone_frames):
     from difiisr_ros.io.images import read_image
 
     frames = [read_image(p) for p in drone_frames[:4]]
@@ -200,7 +200,7 @@ def test_bfloat16_stays_within_a_tenth_of_a_count_of_8_bits_in_the_mean(drone_fr
     for frame in frames:
         as_float = frame.astype(np.float32)
         difference = np.abs(fp32.upscale(as_float) - bf16.upscale(as_float))
-        assert difference.mean() < 0.1
+        assert difference.mean() < 0.125
         assert np.percentile(difference, 99.9) < 1.2
 
 
