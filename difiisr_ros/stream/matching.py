@@ -62,6 +62,7 @@ class StreamMatcher:
         self._outputs: OrderedDict[int, tuple[int, bool]] = OrderedDict()  # -> arrival, matched
         self._from_stamp = from_stamp
         self._published: dict[int, int] = {}  # stamp -> publication of a waiting input
+        self._untimed: dict[int, tuple[int, int]] = {}  # -> place among latencies, publication
         self._overdue = 0
         self._last_look: tuple[int, int, int] | None = None
 
@@ -75,6 +76,9 @@ class StreamMatcher:
             self._published[stamp] = arrival if published is None else published
         if stamp in self._outputs:
             self._outputs[stamp] = (self._outputs[stamp][0], True)
+            sent = self._untimed.pop(stamp, None)
+            if sent is not None and published is not None:
+                self.latencies_ms[sent[0]] = (sent[1] - published) / 1e6
 
     def output(self, stamp: int, arrival: int, published: int | None = None) -> None:
         """A result was seen; it may come before its input does, on another topic."""
@@ -89,7 +93,9 @@ class StreamMatcher:
         elif stamp in self._published:
             latency = float((published or arrival) - self._published.pop(stamp))
         else:
-            latency = math.nan  # what comes before its input, or has none, cannot be timed
+            latency = math.nan  # until the input is seen whose publication is known
+            if published is not None:
+                self._untimed[stamp] = (len(self.latencies_ms), published)
         self.latencies_ms.append(latency / 1e6)
 
     def look(self, now: int) -> Interval:
@@ -126,7 +132,8 @@ class StreamMatcher:
             self._overdue += stamp not in self._outputs
         # outputs after inputs, which look for theirs here
         while self._outputs and (oldest is None or next(iter(self._outputs.values()))[0] < oldest):
-            _, (_, matched) = self._outputs.popitem(last=False)
+            stamp, (_, matched) = self._outputs.popitem(last=False)
+            self._untimed.pop(stamp, None)
             self.unmatched += not matched
 
 

@@ -53,6 +53,21 @@ def test_a_result_may_come_before_its_frame():
     assert (matcher.unmatched, matcher.dropped(0)) == (0, 0)
 
 
+def test_a_result_that_is_seen_before_its_frame_is_timed_by_their_publications():
+    matcher = StreamMatcher(from_stamp=False)
+    matcher.output(5, 20 * MS, 12 * MS)
+    matcher.output(6, 21 * MS, 13 * MS)  # whose frame is never seen
+    matcher.output(7, 22 * MS)  # of which nothing is known but when it came
+    assert np.isnan(matcher.latencies_ms).all()
+    matcher.input(5, 23 * MS, 4 * MS)
+    matcher.input(7, 24 * MS)
+    matcher.input(8, 25 * MS, 14 * MS)
+    matcher.output(8, 30 * MS, 17 * MS)
+    np.testing.assert_array_equal(matcher.latencies_ms, [8.0, np.nan, np.nan, 3.0])
+    matcher.finish()
+    assert not matcher._untimed
+
+
 def test_results_of_no_frame_and_results_that_come_twice_are_counted():
     matcher = StreamMatcher()
     matcher.input(5, 6)
