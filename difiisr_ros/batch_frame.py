@@ -59,10 +59,12 @@ class BatchFrame:
         look = (by_itself if memory is None else memory.take)(frame, camera, missing)
         if value_range is None:
             how = options.range_mode, options.range_min, options.range_max
-            is_integer = look.reading.is_integer
-            value_range = radiometry.measure_range(look.scene, *how, is_integer=is_integer)
-            if options.range_mode != "fixed":
-                value_range = radiometry.above_noise(value_range, look.noise, MOST_NOISE)
+            value_range = radiometry.measure_range(
+                look.scene,
+                *how,
+                is_integer=look.reading.is_integer,
+                least=look.noise / MOST_NOISE,
+            )
         else:
             value_range = radiometry.check_fixed_range(*value_range)
         telling = look.tell(value_range[1] - value_range[0], knows_blur=camera.blur is not None)

@@ -255,18 +255,16 @@ def _processor() -> str:
 def _gpus() -> list[str]:
     """What NVIDIA's driver says of its devices, and the kinds of others' graphics cards."""
     found = []
-    for file in sorted(Path("/sys/class/drm").glob("card*/device/uevent")):
-        try:
-            lines = file.read_text().splitlines()
-        except OSError:
-            continue
-        found += [line.partition("=")[2] for line in lines if line.startswith("PCI_ID=")]
-    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        try:
-            lines = file.read_text().splitlines()
-        except OSError:
-            continue
-        found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    for folder, files, key in (
+        ("/sys/class/drm", "card*/device/uevent", "PCI_ID="),
+        ("/proc/driver/nvidia/gpus", "*/information", "Model:"),
+    ):
+        for file in sorted(Path(folder).glob(files)):
+            try:
+                lines = file.read_text().splitlines()
+            except OSError:
+                continue
+            found += [line[len(key) :].strip() for line in lines if line.startswith(key)]
     return found
 
 

@@ -22,11 +22,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from difiisr_ros.commands.clipped_region import ClippedRegion
+from difiisr_ros.commands.frame_notices import FrameNotices
 from difiisr_ros.commands.result_infos import ResultInfos
 from difiisr_ros.commands.stream_arguments import NO_MEMORIES, StreamMemories
 from difiisr_ros.core.missing import missing_mask
-from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError
 from difiisr_ros.io.bags import (
     CAMERA_INFO,
@@ -180,13 +179,11 @@ def _upscale(
 
 def _check(topic: str, resolver: Any, outcome: _Outcome) -> Callable[[ImageRecord], None]:
     """A function that names what is odd about a topic's frames, once."""
-    frames, clipping = FrameCheck(resolver.camera), ClippedRegion(resolver)
+    notices = FrameNotices(resolver)
 
     def check(record: ImageRecord) -> None:
-        for words in clipping.look(record.frame):
-            outcome.notice(f"{topic}: {words} (said once)")
-        for oddity in frames.look(record.frame, record.format.order):
-            outcome.notice(f"{topic}: {oddity.words} (said once)")
+        for words in notices.look(record.frame, record.format.order):
+            outcome.notice(f"{topic}: {words}")
 
     return check
 

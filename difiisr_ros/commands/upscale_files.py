@@ -24,12 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from difiisr_ros.commands.clipped_region import ClippedRegion
+from difiisr_ros.commands.frame_notices import FrameNotices
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.preview import preview_of, write_preview
 from difiisr_ros.commands.stream_arguments import NO_MEMORIES, StreamMemories
 from difiisr_ros.core.missing import missing_mask, put_back
-from difiisr_ros.core.oddities import FrameCheck
 from difiisr_ros.core.output_geometry import AS_IT_IS, Placement
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
@@ -218,14 +217,11 @@ def upscale_files(
     """
     from tqdm import tqdm
 
-    frames = FrameCheck(resolver.camera, every=1)
-    clipping = ClippedRegion(resolver)
+    notices = FrameNotices(resolver, every=1)
 
     def check(stack: Stack, frame: np.ndarray, stored: np.ndarray) -> None:
-        for words in clipping.look(frame):
-            outcome.notice(f"{stack.name}: {words} (said once)")
-        for oddity in frames.look(frame, stack.order, stored):
-            outcome.notice(f"{stack.name}: {oddity.words} (said once)")
+        for words in notices.look(frame, stack.order, stored):
+            outcome.notice(f"{stack.name}: {words}")
 
     newest: Path | None = None
     for job in tqdm(jobs, unit="file", disable=True if len(jobs) == 1 else None):

@@ -71,6 +71,7 @@ def measure_range(
     range_max: float | None = None,
     *,
     is_integer: bool | None = None,
+    least: float = 0.0,
 ) -> ValueRange:
     """Value range of one frame.
 
@@ -79,6 +80,8 @@ def measure_range(
         mode: ``percentile`` (the 1st and 99th), ``minmax``, or ``fixed`` (``range_min``,
             ``range_max``, in the frame's units).
         is_integer: whether its values are whole counts; None: if its type says so.
+        least: span that it has at least, in the frame's unit; not with ``fixed``. Of a wall in
+            front of the camera the percentiles are the noise's.
 
     Lone pixels (stuck ones, :mod:`difiisr_ros.core.lone_pixels`) do not count for ``percentile``.
     A range is never narrower than 8 counts (integers) or 1e-5 of the magnitude (float): a flat
@@ -98,22 +101,8 @@ def measure_range(
     else:
         low, high = _percentiles(frame)
     integer = frame.dtype != np.float32 if is_integer is None else is_integer
-    return _widen(low, high, integer=integer)
-
-
-def above_noise(value_range: ValueRange, noise: float, most: float) -> ValueRange:
-    """A range in which the noise is at most a given share: where it must be, wider on both sides.
-
-    Of a wall in front of the camera the percentiles are those of the noise.
-
-    Args:
-        value_range: as measured.
-        noise: its standard deviation, in the range's unit.
-        most: of the range.
-    """
-    low, high = value_range
-    missing = noise / most - (high - low)
-    return (low - missing / 2, high + missing / 2) if missing > 0 else value_range
+    span = _INTEGER_SPAN if integer else max(_FLOAT_SPAN * max(abs(low), abs(high)), 1e-12)
+    return _widen(low, high, max(span, least))
 
 
 def check_fixed_range(range_min: float | None, range_max: float | None) -> ValueRange:
@@ -157,8 +146,7 @@ def _ranked(values: np.ndarray) -> ValueRange:
     return float(part[ranks[0]]), float(part[ranks[1]])
 
 
-def _widen(low: float, high: float, *, integer: bool) -> ValueRange:
-    least = _INTEGER_SPAN if integer else max(_FLOAT_SPAN * max(abs(low), abs(high)), 1e-12)
+def _widen(low: float, high: float, least: float) -> ValueRange:
     if high - low >= least:
         return low, high
     middle = (low + high) / 2

@@ -24,7 +24,7 @@ import pytest
 
 from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.core.camera_simulation import simulate_camera
-from difiisr_ros.core.radiometry import above_noise
+from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.io.images import read_image
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
 
@@ -80,6 +80,8 @@ def test_a_range_that_was_asked_for_stays(resolver):
 
 
 def test_only_a_range_within_the_noise_is_wider():
-    assert above_noise((10.0, 30.0), 1.0, 0.05) == (10.0, 30.0)
-    assert above_noise((10.0, 30.0), 2.0, 0.05) == (0.0, 40.0)
-    assert above_noise((10.0, 30.0), 0.0, 0.05) == (10.0, 30.0)
+    frame = np.array([[10.0, 30.0]], np.float32)
+    assert measure_range(frame, "minmax", least=1.0 / 0.05) == (10.0, 30.0)
+    assert measure_range(frame, "minmax", least=2.0 / 0.05) == (0.0, 40.0)
+    assert measure_range(frame, "minmax", least=0.0) == (10.0, 30.0)
+    assert measure_range(frame, "fixed", 10.0, 30.0, least=2.0 / 0.05) == (10.0, 30.0)
