@@ -62,7 +62,7 @@ def test_upscale_refuses_or_is_allowed_to_fall_back(tmp_path, frames, asked, cap
     "command",
     [
         ("evaluate", "{frames}", "--out", "{out}", "--precision", "fp16"),
-        ("bench", "--quick", "--json", "{out}", "--device", "cuda"),
+        ("bench", "--quick", "--json", "{out}", "--backend", "torch", "--device", "cuda"),
         ("demo", "--out", "{out}", "--device", "cuda"),
     ],
     ids=lambda c: c[0],

@@ -159,6 +159,7 @@ def test_an_interrupted_setup_is_finished(setup):
     assert setup.version() == "1.0"
 
 
+@pytest.mark.slow
 def test_a_deleted_file_is_noticed_although_pip_sees_nothing_wrong(setup):
     setup.module.unlink()
     done = setup()
@@ -166,6 +167,7 @@ def test_a_deleted_file_is_noticed_although_pip_sees_nothing_wrong(setup):
     assert setup.version() == "1.0"
 
 
+@pytest.mark.slow
 def test_a_missing_interpreter(setup):
     for python in (setup.venv / "bin").glob("python*"):
         python.unlink()
@@ -217,6 +219,10 @@ def test_only_the_versions_that_will_do_are_taken(setup, tmp_path):
     done = setup(VERSIONS="2.6 3.0", VENV=str(tmp_path / "env"))
     assert done.returncode == 2
     assert "needs one of 2.6, 3.0" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_python_of_those_versions_is_found(setup, tmp_path):
     running = "{}.{}".format(*sys.version_info)
     done = setup(VERSIONS=running, PYTHON="", VENV=str(tmp_path / "env"))
     assert done.returncode == 0, done.stderr

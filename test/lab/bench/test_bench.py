@@ -129,7 +129,7 @@ def test_peak_memory_keeps_what_was_held_and_let_go():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     grown, kept = map(float, done.stdout.split())
     assert 150 < grown < 250
-    assert kept == grown
+    assert kept == pytest.approx(grown, abs=5)  # the kernel counts in batches of pages
 
 
 def test_the_limit_is_the_slower_of_computing_and_moving():
@@ -199,7 +199,8 @@ def test_the_command_measures_at_a_scale(tmp_path, capsys, monkeypatch):
     assert cli.main(["bench", "--quick", "--backend", "bicubic", "--json", str(out)]) == 0
     assert "backend, x4 " in capsys.readouterr().out
     assert json.loads(out.read_text())["scale"] == 4
-    command = ["bench", "--quick", "--backend", "torch", "--precision", "fp32", "--scale", "2"]
+    command = ["bench", "--sizes", "32x24", "--batches", "1", "--num-steps", "1", "--scale", "2"]
+    command += ["--seconds", "0.05", "--backend", "torch", "--precision", "fp32"]
     assert cli.main([*command, "--json", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "backend, x2 " in shown and "x4" not in shown

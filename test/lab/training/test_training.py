@@ -360,6 +360,7 @@ def test_command_trains_and_reports(frames_dir, tmp_path, capsys):
     assert f"wrote {model_file}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_processes_under_torchrun_hold_the_same_weights(frames_dir, tmp_path):
     script = tmp_path / "run.py"
     script.write_text(
