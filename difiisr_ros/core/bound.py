@@ -76,10 +76,13 @@ def without_lone_pixels(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """
     margin = (high - low + LONE).clamp(max=_SURELY_LONE)
     outside = torch.maximum(F.relu(lr - high), F.relu(low - lr))
+    lone = outside > margin
+    if _can_be_looked_at(lone) and not lone.any():
+        return lr
     left = (margin / torch.maximum(outside, margin)).square().square().square()
     # Lone pixels cut off first: what is far outside has no digits left for its neighbours.
     between = _between(torch.minimum(torch.maximum(lr, low), high))
-    return torch.where(outside > margin, between + left * (lr - between), lr)
+    return torch.where(lone, between + left * (lr - between), lr)
 
 
 def _between(lr: Tensor) -> Tensor:
@@ -104,8 +107,15 @@ def _between(lr: Tensor) -> Tensor:
     return both / 2
 
 
+def _can_be_looked_at(values: Tensor) -> bool:
+    """Whether what is computed may depend on them: in no graph, and at no GPU's cost."""
+    return values.device.type == "cpu" and not torch.jit.is_tracing()
+
+
 def compressed(lr: Tensor) -> Tensor:
     """Frames in which nothing lies far outside the range: there only its logarithm counts."""
+    if _can_be_looked_at(lr) and lr.amin() >= _LOW and lr.amax() <= _HIGH:
+        return lr
     above, below = F.relu(lr - _HIGH), F.relu(_LOW - lr)
     return lr.clamp(_LOW, _HIGH) + torch.log1p(above) - torch.log1p(below)
 
@@ -143,7 +153,14 @@ def outstanding(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return ((contrast - begins) / (ends - begins)).clamp(0, 1)
 
 
-def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> Tensor:
+def bound(
+    folded: Tensor,
+    lr: Tensor,
+    low: Tensor,
+    high: Tensor,
+    overshoot: Tensor,
+    overwrite: bool = False,
+) -> Tensor:
     """Keep a result within :func:`limits`, and the energy of hot and cold targets.
 
     Where the frame is :func:`outstanding`, what is cut off a target goes to the rest of its block,
@@ -152,13 +169,16 @@ def bound(folded: Tensor, lr: Tensor, low: Tensor, high: Tensor, overshoot: Tens
     Args:
         folded: N x 16 x H x W, or fewer: one channel for each pixel of a block.
         lr, low, high, overshoot: as of :func:`limits`.
+        overwrite: whether the result may be written into ``folded``, which no gradient needs.
     """
     least, most = limits(lr, low, high, overshoot)
-    within = torch.minimum(torch.maximum(folded, least), most)
-    mean = within.mean(dim=1, keepdim=True)
     wanted = torch.minimum(torch.maximum(folded.mean(dim=1, keepdim=True), least), most)
+    out = folded if overwrite else None
+    within = torch.maximum(folded, least, out=out)
+    within = torch.minimum(within, most, out=out)
+    mean = within.mean(dim=1, keepdim=True)
     lost = outstanding(lr, low, high) * (wanted - mean)
     # All pixels of a block go the same share of their way to the limit: so none goes beyond.
     limit = torch.where(lost > 0, most, least)
     share = (lost.abs() / (limit - mean).abs().clamp(min=_LEAST)).clamp(max=1)
-    return torch.addcmul(share * limit, within, 1 - share)
+    return torch.addcmul(share * limit, within, 1 - share, out=out)

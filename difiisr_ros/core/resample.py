@@ -27,7 +27,7 @@ Pillow and MATLAB; OpenCV and torch use -0.75.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ _TAPS = 2 * _REACH + 1
 _DAMPING = 0.05
 _CERTAIN = 0.1  # of the range: no mean is further off because of noise
 _LARGE = 0.15  # of the range: nor because of blur, but beside targets
+_OF_BYTES = {8: torch.float64, 16: torch.complex128}
 
 
 @lru_cache(maxsize=1)
@@ -106,6 +107,11 @@ def unfold(folded: Tensor, scale: int = SCALE) -> Tensor:
     # Of maps in channels last this is one copy of short runs, which pixel_shuffle does not see.
     count, _, height, width = folded.shape
     phases = folded.permute(0, 2, 3, 1).view(count, height, width, scale, scale)
+    if folded.dtype == torch.float32 and not folded.requires_grad:
+        # Nor does the copy see that they are runs, unless each is one number of 8 or 16 bytes.
+        runs = phases.view(_OF_BYTES[4 * scale]).transpose(2, 3)
+        image = torch.empty_like(runs, memory_format=torch.contiguous_format).copy_(runs)
+        return image.view(torch.float32).view(count, 1, scale * height, scale * width)
     return phases.transpose(2, 3).reshape(count, 1, scale * height, scale * width)
 
 
@@ -255,6 +261,8 @@ def pull_wide(
     iterations: int,
     outstanding: Tensor | None = None,
     scale: int = SCALE,
+    base: Tensor | None = None,
+    beside: Tensor | None = None,
 ) -> Tensor:
     """Pull a result to what the camera measured, in what is certain of it alone.
 
@@ -263,6 +271,8 @@ def pull_wide(
     average over many pixels is certain. So the difference is smoothed (:func:`low_pass`) before it
     is added.
 
+    All that is to be upsampled is added up at the camera's resolution, and upsampled once.
+
     Args:
         folded: N x scale^2 x H x W, float32.
         lr: N x 1 x H x W, float32.
@@ -270,12 +280,25 @@ def pull_wide(
         outstanding: where a target stands out of the scene, 0 to 1, N x 1 x H x W
             (:func:`difiisr_ros.core.bound.outstanding`): there a large difference is neither noise
             nor blur, and is added to its own block.
+        base: N x 1 x H x W, whose bicubic is a part of the result that ``folded`` lacks.
+        beside: N x 1 x H x W, whose bicubic is added to the result and not pulled.
     """
-    for _ in range(iterations):
-        difference = lr - folded.mean(dim=1, keepdim=True)
+    mean = folded.mean(dim=1, keepdim=True)
+    if base is not None:
+        mean = mean + upsample_folded(base, 1)
+    smooth, blocks = [base, beside], None
+    for iteration in range(iterations):
+        difference = lr - mean
         # What is left at the edges of a target of a hundred ranges is not to be spread around it.
         spread = low_pass(difference.clamp(-_CERTAIN, _CERTAIN))
-        folded = upsample_folded(spread, scale).add_(folded)
+        smooth.append(spread)
         if outstanding is not None:
-            folded += outstanding * (difference - difference.clamp(-_LARGE, _LARGE))
-    return folded
+            own = outstanding * (difference - difference.clamp(-_LARGE, _LARGE))
+            blocks = own if blocks is None else blocks + own
+        if iteration + 1 < iterations:
+            mean = mean + upsample_folded(spread, 1)
+            mean = mean if outstanding is None else mean + own
+    added = [part for part in smooth if part is not None]
+    if added:
+        folded = upsample_folded(reduce(torch.add, added), scale).add_(folded)
+    return folded if blocks is None else folded.add_(blocks)

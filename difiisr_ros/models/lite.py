@@ -249,7 +249,6 @@ class LiteDenoise:
             it is the same for every frame.
         camera: what is told of the frames, N (or 1) x WIDTH.
         prior: the prior expert's residual, where it is known already.
-        scale: of ``y0`` and of the answers; other than 4 with the last timestep only.
     """
 
     def __init__(
@@ -260,12 +259,10 @@ class LiteDenoise:
         full: ResidualShiftSchedule,
         camera: Tensor,
         prior: Tensor | None = None,
-        scale: int = SCALE,
     ) -> None:
         self._model, self._lr, self._y0, self._full = model, lr, y0, full
         self._camera = camera
         self._prior = prior
-        self._scale = scale
 
     def __call__(self, x_t: Tensor | None, timestep: int) -> Tensor:
         """Predict x0; x_t is not read at the last timestep."""
@@ -284,7 +281,7 @@ class LiteDenoise:
             known = read is self._lr
             if known:
                 return self.plain()
-            return self._y0 + self._model.predict_prior(read, self._camera, self._scale)
+            return self._y0 + self._model.predict_prior(read, self._camera)
         eta = float(self._full.etas[timestep])
         level = self._full.kappa * eta**0.5 / (1 - eta)
         # As many as cameras are told of: a trace would keep the number that it was made with.
@@ -300,7 +297,7 @@ class LiteDenoise:
 
     def _known_prior(self) -> Tensor:
         if self._prior is None:
-            self._prior = self._model.predict_prior(self._lr, self._camera, self._scale)
+            self._prior = self._model.predict_prior(self._lr, self._camera)
         return self._prior
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from difiisr_ros.core.bound import bound, compressed, neighbours, outstanding, without_lone_pixels
@@ -76,32 +77,47 @@ def upscale_frames(
     low, high = neighbours(lr)
     calm = without_lone_pixels(lr, low, high)
     read = compressed(calm)
-    base = lr if exact else calm
-    last, more_than_one = full.steps - 1, len(schedule.timesteps) > 1
-    # Sampler, guidance and exact back-projection need every pixel.
-    at = SCALE if more_than_one or exact or make_guide is not None else scale
-    y0 = upsample_folded(base, at)
-    denoise = LiteDenoise(network, read, y0, full, camera, scale=at)
-    guide = None if make_guide is None else make_guide(base, y0)
-    if more_than_one:
-        x0 = sample(
-            denoise,
-            y0,
-            noise,
-            schedule,
-            stochasticity=network.config.stochasticity,
-            guide=guide,
-        )
-    elif guide is not None:
-        x0 = guide(denoise, None, last, 1.0)
+    if len(schedule.timesteps) > 1 or exact or make_guide is not None:
+        # Sampler, guidance and exact back-projection need every pixel, with bicubic in it.
+        frames = lr if exact else calm, read
+        x0 = _sampled(network, *frames, camera, noise, full, schedule, make_guide)
+        base = None
     else:
-        x0 = denoise(None, last)  # the last timestep's expert reads no x_T
-    if more_than_one or guide is not None:
-        x0 = keep_detail(denoise.plain(), x0, camera)
+        x0, base = network.predict_prior(read, camera, scale), calm
     if exact:
         x0 = averaged(back_project(x0, lr, consistency), scale)
     else:
-        x0 = x0 if at == scale else averaged(x0, scale)
-        pulled = pull_wide(x0, calm, consistency, outstanding(lr, low, high), scale)
-        x0 = upsample_folded(lr - calm, scale).add_(pulled)
-    return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT]), scale)
+        x0 = averaged(x0, scale) if base is None else x0
+        how = consistency, outstanding(lr, low, high), scale
+        x0 = pull_wide(x0, calm, *how, base=base, beside=lr - calm)
+    overwrite = not torch.is_grad_enabled() and not torch.jit.is_tracing()
+    return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT], overwrite), scale)
+
+
+def _sampled(
+    network: LiteDenoiser,
+    base: Tensor,
+    read: Tensor,
+    camera: Tensor,
+    noise: Sequence[Tensor],
+    full: ResidualShiftSchedule,
+    schedule: ResidualShiftSchedule,
+    make_guide: MakeGuide | None,
+) -> Tensor:
+    """Result of one or more steps before it is pulled, folded.
+
+    Args:
+        base, read: frames, of which the result is bicubic and a residual; what the network reads.
+    """
+    last, more_than_one = full.steps - 1, len(schedule.timesteps) > 1
+    y0 = upsample_folded(base)
+    denoise = LiteDenoise(network, read, y0, full, camera)
+    guide = None if make_guide is None else make_guide(base, y0)
+    if more_than_one:
+        how = network.config.stochasticity
+        x0 = sample(denoise, y0, noise, schedule, stochasticity=how, guide=guide)
+    elif guide is not None:
+        x0 = guide(denoise, None, last, 1.0)
+    else:
+        return denoise.plain()
+    return keep_detail(denoise.plain(), x0, camera)

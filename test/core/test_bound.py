@@ -171,6 +171,31 @@ def test_networks_are_shown_nothing_far_outside():
     assert 2 < float(compressed(calm).max()) < 9
 
 
+@pytest.mark.parametrize("lone", [False, True])
+def test_frames_without_anything_odd_are_left_as_they_are(lone, monkeypatch):
+    """What is looked for first changes nothing of what is found."""
+    torch.manual_seed(0)
+    frame = torch.rand(2, 1, 12, 16) * 0.3
+    frame[1, 0, 5, 5] = 4.0 if lone else 0.2
+    calm = without_lone_pixels(frame, *neighbours(frame))
+    known = calm, compressed(calm), compressed(frame)
+    assert (known[0] is frame) is not lone
+    monkeypatch.setattr("difiisr_ros.core.bound._can_be_looked_at", lambda _: False)
+    calm = without_lone_pixels(frame, *neighbours(frame))
+    for found, expected in zip(known, (calm, compressed(calm), compressed(frame)), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_a_bounded_result_may_be_written_into_what_it_is_of():
+    torch.manual_seed(0)
+    lr, wild = torch.rand(2, 1, 9, 11), 2 * torch.randn(2, 16, 9, 11)
+    around, before = neighbours(lr), wild.clone()
+    expected = bound(wild, lr, *around, torch.tensor([0.5]))
+    assert torch.equal(wild, before) and not torch.equal(expected, before)
+    found = bound(wild, lr, *around, torch.tensor([0.5]), overwrite=True)
+    assert found.data_ptr() == wild.data_ptr() and torch.equal(found, expected)
+
+
 def test_bound_of_one_pixel():
     lr = torch.full((1, 1, 1, 1), 3.0)
     low, high = neighbours(lr)

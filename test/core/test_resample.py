@@ -26,6 +26,8 @@ from difiisr_ros.core.resample import (
     back_project,
     downsample_folded,
     fold,
+    low_pass,
+    pull_wide,
     unfold,
     upsample_folded,
 )
@@ -71,6 +73,45 @@ def test_fold_and_unfold_are_inverse():
     image = torch.rand(2, 1, 12, 20)
     assert fold(image).shape == (2, 16, 3, 5)
     assert torch.equal(unfold(fold(image)), image)
+
+
+@pytest.mark.parametrize("scale", [4, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_unfolding_is_a_pixel_shuffle_whatever_the_values(scale, dtype):
+    torch.manual_seed(0)
+    folded = torch.randn(2, scale**2, 5, 7, dtype=dtype)
+    folded[0, 1, 2, 3], folded[1, 0, 4, 6], folded[0, 0, 0, 0] = torch.nan, torch.inf, -0.0
+    expected = torch.nn.functional.pixel_shuffle(folded, scale)
+    found = unfold(folded.contiguous(memory_format=torch.channels_last), scale)
+    assert found.dtype == dtype and found.is_contiguous()
+    kind = torch.int32 if dtype == torch.float32 else torch.int64
+    assert torch.equal(found.view(kind), expected.view(kind))
+
+
+def test_gradients_go_through_unfolding():
+    folded = torch.ones(1, 16, 2, 3).contiguous(memory_format=torch.channels_last)
+    unfold(folded.requires_grad_()).sum().backward()
+    assert torch.equal(folded.grad, torch.ones_like(folded))
+
+
+@pytest.mark.parametrize("iterations", [0, 1, 3])
+@pytest.mark.parametrize("scale", [4, 2, 1])
+@pytest.mark.parametrize("stands_out", [False, True])
+def test_what_waits_to_be_upsampled_is_a_part_of_what_is_pulled(iterations, scale, stands_out):
+    """And what lies beside is none: one upsampling gives what four of them do."""
+    torch.manual_seed(iterations)
+    lr, base, beside = torch.rand(3, 2, 1, 21, 34)
+    residual = 0.3 * torch.randn(2, scale**2, 21, 34)
+    outstanding = torch.rand(2, 1, 21, 34) if stands_out else None
+    expected = residual + upsample_folded(base, scale)
+    for _ in range(iterations):
+        difference = lr - expected.mean(dim=1, keepdim=True)
+        expected = expected + upsample_folded(low_pass(difference.clamp(-0.1, 0.1)), scale)
+        if outstanding is not None:
+            expected = expected + outstanding * (difference - difference.clamp(-0.15, 0.15))
+    expected = expected + upsample_folded(beside, scale)
+    found = pull_wide(residual, lr, iterations, outstanding, scale, base=base, beside=beside)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
 
 
 def test_back_projection_converges_to_the_measurement():

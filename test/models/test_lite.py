@@ -91,6 +91,27 @@ def test_last_timestep_answers_from_the_lr_frame_alone(model):
     assert torch.equal(first, y0 + model.predict_prior(lr, camera))
 
 
+@pytest.mark.parametrize(("steps", "times"), [(1, 1), (2, 2)])
+def test_nothing_is_upsampled_twice(steps, times, monkeypatch):
+    """It is the greatest cost beside the network's, in every backend."""
+    from difiisr_ros import SuperResolver
+    from difiisr_ros.core import resample
+    from difiisr_ros.models import lite_frames
+
+    calls = []
+
+    def counted(lr, scale=4):
+        calls.append(scale)
+        return upsample_folded(lr, scale)
+
+    for module in (resample, lite_frames):
+        monkeypatch.setattr(module, "upsample_folded", counted)
+    resolver = SuperResolver.load("nano", backend="torch", num_steps=steps)
+    frame = np.random.default_rng(0).integers(0, 255, (24, 32)).astype(np.uint8)
+    resolver.upscale(frame)
+    assert calls.count(4) == times
+
+
 @torch.inference_mode()
 def test_other_timesteps_read_x_t_and_how_noisy_it_is(model):
     lr = torch.rand(1, 1, 6, 8)

@@ -29,7 +29,6 @@ from difiisr_ros.core import radiometry
 from difiisr_ros.errors import OptionError
 from difiisr_ros.lab.bench import table
 from difiisr_ros.lab.bench.cell import Cell, example_frames, measure
-from difiisr_ros.lab.bench.memory import peak_rss_mb
 from difiisr_ros.lab.bench.message import image_cdr
 from difiisr_ros.lab.bench.roofline_limit import limit_ms, near_limit
 from difiisr_ros.lab.bench.stages import STAGES, StageClock, watched
@@ -58,9 +57,9 @@ def test_projection_is_told_from_the_network(monkeypatch):
 
     project = lite_frames.pull_wide
 
-    def late(folded, lr, iterations, *more):
+    def late(folded, lr, iterations, *more, **how):
         time.sleep(0.05 * iterations)
-        return project(folded, lr, iterations, *more)
+        return project(folded, lr, iterations, *more, **how)
 
     monkeypatch.setattr(lite_frames, "pull_wide", late)
     engine = {"backend": "torch", "precision": "fp32"}
