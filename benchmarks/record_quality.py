@@ -51,7 +51,9 @@ def measure(model: str, data: Path, arguments: list[str], limit: int) -> dict:
     """``difiisr evaluate``'s methods, without its timings, which belong to a machine."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
+        # In the precision that every machine has: these figures are the model's.
         command = ["evaluate", str(data / arguments[0]), *arguments[1:], "--model", model]
+        command += ["--precision", "fp32"]
         if limit:
             command += ["--limit", str(limit)]
         if difiisr([*command, "--json", str(report)]) != 0:

@@ -227,8 +227,13 @@ class Training(ABC):
         self._update_average()
         return float(loss.detach())
 
+    def _settles(self) -> bool:
+        """Whether what is rounded would stay in the weights: at the end."""
+        return False
+
     def _in_precision(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bf16)
+        rounds = self._bf16 and not (self.settings.precision == "auto" and self._settles())
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=rounds)
 
     @torch.no_grad()
     def _update_average(self) -> None:

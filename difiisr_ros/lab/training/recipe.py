@@ -58,7 +58,8 @@ class TrainSettings:
     """What the frames are, and ``data_licence`` on which terms, for the model file."""
     data_licence: str = ""
     precision: str = "auto"
-    """``bf16`` halves the time on CPUs that compute in it."""
+    """``bf16`` halves the time on GPUs and on CPUs that compute in it; ``auto`` is that there, and
+    ``fp32`` in the last fifth of each stage."""
     save_every_s: float = 120.0
     validate_frames: int = 16
     config: LiteConfig = field(default_factory=LiteConfig)

@@ -79,6 +79,23 @@ def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
+@pytest.mark.parametrize(("precision", "rounds"), [
+    ("auto", [True, True, False]), ("bf16", [True] * 3), ("fp32", [False] * 3),
+])  # fmt: skip
+def test_a_stage_ends_in_fp32(frames_dir, tmp_path, monkeypatch, precision, rounds):
+    """Else the network's own rounding stays in its weights, as texture where there is none."""
+    monkeypatch.setattr("difiisr_ros.lab.training.loop.has_native_bf16", lambda: True)
+    trainer = Trainer(frames_dir, tmp_path, _settings(precision=precision))
+    if trainer.device.type != "cpu":
+        pytest.skip("looks at the CPU's precision")
+    found = []
+    for done in (0.0, 0.79, 0.81):
+        monkeypatch.setattr(trainer, "_done", lambda done=done: done)
+        with trainer._in_precision():
+            found.append((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16)
+    assert found == rounds
+
+
 def test_reduced_crops_are_pillows_bicubic_rounded_to_counts_and_told_so():
     counts = np.random.default_rng(0).integers(0, 256, (32, 48)).astype(np.float32)
     expected = np.asarray(Image.fromarray(counts).resize((12, 8), Image.BICUBIC))
