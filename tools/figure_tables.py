@@ -116,8 +116,9 @@ def native_sentence(result: Json) -> str:
 def speed(result: Json, *, short: bool = False) -> str:
     """Latency, rate and memory of one frame at a time; ``short``: rates of the models alone."""
     cells = [c for c in result["cells"] if c["batch"] == 1]
-    if short:
+    if short:  # int8 is never what runs unless it is asked for
         cells = [c for c in cells if c["num_steps"] == 1 and c["info"]["model"] != "none"]
+        cells = [c for c in cells if c["info"]["precision"] != "int8"]
     sizes = sorted({tuple(c["size"]) for c in cells})
     rows: dict[str, dict[tuple[int, ...], Json]] = {}
     for cell in cells:

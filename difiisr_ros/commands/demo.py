@@ -433,7 +433,7 @@ class Demo:
         if summary["model"] == "lite" and summary["dropped"] > 0.1 * summary["frames_in"]:
             notes.append(
                 "this machine does not keep up with the camera; --model nano takes "
-                "less than half of the time"
+                "about half of the time"
             )
         if played["deadlines_missed"]:
             notes.append(f"the player was late for {played['deadlines_missed']} frames")

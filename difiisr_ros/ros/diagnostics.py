@@ -171,7 +171,7 @@ class DiagnosticsReport:
             # No fault, so no WARN: the newest frame wins. But there is something to be done.
             message += (
                 f"; does not keep up with {snapshot.input_hz:.1f} Hz, "
-                "model nano takes less than half of the time"
+                "model nano takes about half of the time"
             )
         if conflict:
             level, message = WARN, f"{message}; {conflict}"

@@ -26,7 +26,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from difiisr_ros.ros.diagnostics import DiagnosticsReport, NodeState
 
-HINT = "does not keep up with 30.0 Hz, model nano takes less than half of the time"
+HINT = "does not keep up with 30.0 Hz, model nano takes about half of the time"
 
 
 def _message(model: str = "lite", backend: str = "torch", output_hz: float = 10.0) -> str:
