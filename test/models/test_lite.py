@@ -23,6 +23,7 @@ import torch
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.resample import upsample_folded
+from difiisr_ros.models.checkpoint import load_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser, keep_detail
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=2, refiner_channels=8, refiner_blocks=1)
@@ -65,6 +66,17 @@ def test_frames_of_a_batch_do_not_touch_each_other(model):
         prior = model.predict_prior(lr[one], camera[one])
         alone = model.refine(shift[one], lr[one], prior, level[one], camera[one])
         torch.testing.assert_close(together[one], alone, atol=1e-5, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_frames_answer_is_the_same_in_any_batch():
+    """Bit for bit, also in bfloat16: each camera is within the weights before they are rounded."""
+    network = load_model("nano")[0].to(torch.bfloat16)
+    lr, camera = torch.rand(3, 1, 16, 24), told(0.0, 0.01, 0.05, blur=0.4)
+    together = network.predict_prior(lr, camera)
+    for i in range(3):
+        one = slice(i, i + 1)
+        assert torch.equal(together[one], network.predict_prior(lr[one], camera[one]))
 
 
 @torch.inference_mode()

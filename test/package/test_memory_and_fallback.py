@@ -250,19 +250,19 @@ def test_torch_says_it_in_two_ways(words, count):
 def test_a_cpu_without_the_memory_runs_in_tiles(monkeypatch):
     """As a published model's attention does, which asks for hundreds of GB at once."""
     torch = pytest.importorskip("torch")
-    from difiisr_ros.models import lite_frames
+    from difiisr_ros.core import resample
 
     resolver = SuperResolver.load(backend="torch", device="cpu", precision="fp32")
     frame = _frame((136, 152))
     whole = resolver.upscale(frame)
-    upsample = lite_frames.upsample_folded
+    upsample = resample.upsample_folded
 
     def asks_for_much(lr, *scale):
         if lr.numel() > 100 * 100:
             torch.empty(1 << 55)
         return upsample(lr, *scale)
 
-    monkeypatch.setattr(lite_frames, "upsample_folded", asks_for_much)
+    monkeypatch.setattr(resample, "upsample_folded", asks_for_much)
     tiled = resolver.upscale(frame)
     assert "tiles of 72 pixels: cpu has not the memory" in str(resolver.info.memory)
     assert np.percentile(np.abs(tiled.astype(int) - whole), 99) <= 2
