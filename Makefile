@@ -24,8 +24,9 @@ else
 PY := "$(VENV)/bin/python"
 INSTALL_RTX = timeout 600 $(PY) -m pip install --quiet --disable-pip-version-check --retries 1 \
 	$(PIP_FLAGS) "tensorrt-rtx-cu12>=1.7"
-# Two at once, each in a DDS domain of its own; a file's tests stay together.
-WORKERS := -n 2 --dist loadfile
+# Three at once, as those of nodes wait for half of their time, each in a DDS domain of its own; a
+# file's tests stay together.
+WORKERS := -n 3 --dist loadfile
 SETUP := @tools/make_venv.sh
 export VIRTUAL_ENV := $(VENV)
 export PATH := $(VENV)/bin:$(PATH)

@@ -240,6 +240,7 @@ def test_pip_speaks_in_one_line_unless_asked(setup):
     assert done.returncode == 0 and "Successfully installed tiny-1.6" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_pip_says_is_shown_where_it_fails(setup):
     setup.requirements.write_text("nothing_of_that_name==1.0\n")
     done = setup()
