@@ -160,6 +160,7 @@ def test_what_the_graphs_do_not_hold_is_said_at_load(tmp_path):
     assert last == "onnx 1", "a change that cannot be had leaves what runs alone"
 
 
+@pytest.mark.slow
 def test_a_graph_that_was_exported_before_needs_no_torch(tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("onnx")

@@ -83,6 +83,7 @@ def real_set(data_dir):
     return read_boxes(folder, folder.with_name("test.json"), CLASSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_reduced_frames_upscaled_by_bicubic_are_seen_worse(real_set, name):
     from difiisr_ros.lab.detection.coco import evaluate_boxes
