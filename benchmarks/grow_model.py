@@ -63,10 +63,11 @@ def grow_network(small: CameraNet, large: CameraNet) -> None:
     put(small.head, large.head, reads_all=True)
     put(small.tail, large.tail)
     places = np.linspace(0, len(large.blocks) - 1, len(small.blocks)).round().astype(int)
+    known = dict(zip(places.tolist(), small.blocks, strict=True))
     for index, block in enumerate(large.blocks):
         assert isinstance(block, ResidualBlock)
-        if index in places:
-            grow_block(small.blocks[int(np.flatnonzero(places == index)[0])], block)
+        if index in known:
+            grow_block(known[index], block)
         else:  # adds to the new channels alone
             block.conv2.weight[:count] = 0.0
 

@@ -177,8 +177,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="bf16 takes half of fp32's time where the device computes in it; auto: bf16 there, "
-        "and fp32 for the last fifth of each stage, without which smooth frames get texture",
+        help="bf16 takes little more than half of fp32's time where the device computes in it; "
+        "auto: bf16 there, and fp32 for the last fifth of each stage, without which smooth frames "
+        "get texture",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the PSNR history as JSON")
 

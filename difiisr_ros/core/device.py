@@ -67,3 +67,8 @@ def has_native_bf16() -> bool:
         return bool(torch.cpu._is_avx512_bf16_supported())
     found = get_capabilities()
     return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+
+
+def is_for_itself() -> bool:
+    """Whether what is computed now is needed by no gradient and by no graph: the result is all."""
+    return not torch.is_grad_enabled() and not torch.jit.is_tracing()

@@ -283,10 +283,10 @@ def pull_wide(
         base: N x 1 x H x W, whose bicubic is a part of the result that ``folded`` lacks.
         beside: N x 1 x H x W, whose bicubic is added to the result and not pulled.
     """
-    mean = folded.mean(dim=1, keepdim=True)
-    if base is not None:
-        mean = mean + upsample_folded(base, 1)
     smooth, blocks = [base, beside], None
+    if iterations > 0:
+        mean = folded.mean(dim=1, keepdim=True)
+        mean = mean if base is None else mean + upsample_folded(base, 1)
     for iteration in range(iterations):
         difference = lr - mean
         # What is left at the edges of a target of a hundred ranges is not to be spread around it.

@@ -36,6 +36,7 @@ residual's standard deviation ``residual_std`` in the place of sigma_data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,6 +45,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from difiisr_ros.core.condition import FEATURES, NOISE
+from difiisr_ros.core.device import is_for_itself
 from difiisr_ros.core.resample import SCALE, averaged, channels_last
 from difiisr_ros.core.schedule import ResidualShiftSchedule
 from difiisr_ros.models.channel_limits import ChannelLimits
@@ -133,9 +135,8 @@ class CameraNet(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor, scale: int = SCALE) -> Tensor:
         """N x in_channels x H x W to N x scale^2 x H x W; ``embedding`` is N x E, or 1 x E."""
-        if len(embedding) > 1 and _one_by_one(x):
-            pairs = zip(x.split(1), embedding.split(1))
-            return torch.cat([self(*pair, scale) for pair in pairs])
+        if len(embedding) > 1 and x.device.type == "cpu" and is_for_itself():
+            return one_by_one(self, x, embedding, scale)
         first = self.head(channels_last(x))
         hidden = first
         for block in self.blocks:
@@ -143,14 +144,16 @@ class CameraNet(nn.Module):
         return end(self.tail, hidden.add_(first), scale)
 
 
-def _one_by_one(x: Tensor) -> bool:
-    """Whether frames of several cameras are run one after the other.
+def one_by_one(
+    network: Callable[[Tensor, Tensor, int], Tensor], x: Tensor, embedding: Tensor, scale: int
+) -> Tensor:
+    """What a network makes of frames of several cameras, one after the other.
 
     A CPU is as fast so, and a frame's result is then the same in any batch: what is told of one
     camera is rounded within the weights.
     """
-    plain = not torch.is_grad_enabled() and not torch.jit.is_tracing()
-    return plain and x.device.type == "cpu"
+    pairs = zip(x.split(1), embedding.split(1))
+    return torch.cat([network(*pair, scale) for pair in pairs])
 
 
 def end(tail: nn.Conv2d, hidden: Tensor, scale: int) -> Tensor:

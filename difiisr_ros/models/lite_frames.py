@@ -22,11 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from difiisr_ros.core.bound import bound, compressed, neighbours, outstanding, without_lone_pixels
 from difiisr_ros.core.condition import OVERSHOOT
+from difiisr_ros.core.device import is_for_itself
 from difiisr_ros.core.guided_step import Guide
 from difiisr_ros.core.resample import (
     SCALE,
@@ -81,17 +81,15 @@ def upscale_frames(
         # Sampler, guidance and exact back-projection need every pixel, with bicubic in it.
         frames = lr if exact else calm, read
         x0 = _sampled(network, *frames, camera, noise, full, schedule, make_guide)
+        x0 = averaged(back_project(x0, lr, consistency) if exact else x0, scale)
         base = None
     else:
         x0, base = network.predict_prior(read, camera, scale), calm
-    if exact:
-        x0 = averaged(back_project(x0, lr, consistency), scale)
-    else:
-        x0 = averaged(x0, scale) if base is None else x0
+    if not exact:
         how = consistency, outstanding(lr, low, high), scale
         x0 = pull_wide(x0, calm, *how, base=base, beside=lr - calm)
-    overwrite = not torch.is_grad_enabled() and not torch.jit.is_tracing()
-    return unfold(bound(x0, lr, low, high, camera[:, OVERSHOOT], overwrite), scale)
+    x0 = bound(x0, lr, low, high, camera[:, OVERSHOOT], overwrite=is_for_itself())
+    return unfold(x0, scale)
 
 
 def _sampled(

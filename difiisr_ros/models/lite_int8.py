@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from difiisr_ros.core.resample import SCALE, channels_last
 from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.models.channel_limits import ChannelLimits
-from difiisr_ros.models.lite import CameraNet, LiteDenoiser, ResidualBlock, end
+from difiisr_ros.models.lite import CameraNet, LiteDenoiser, ResidualBlock, end, one_by_one
 
 MARGIN = 1.5
 """How far beyond a channel's limit 8 bits reach; what lies further saturates.
@@ -184,8 +184,7 @@ class Int8Prior(nn.Module):
         if torch.is_grad_enabled() and x.requires_grad:
             return self.network(x, embedding, scale)
         if len(embedding) > 1:  # one frame's factors are another's mistake
-            pairs = zip(x.split(1), embedding.split(1))
-            return torch.cat([self._of_one_camera(*pair, scale) for pair in pairs])
+            return one_by_one(self._of_one_camera, x, embedding, scale)
         return self._of_one_camera(x, embedding, scale)
 
     def _of_one_camera(self, x: Tensor, embedding: Tensor, scale: int) -> Tensor:

@@ -50,8 +50,8 @@ from difiisr_ros.models.lite import LiteDenoiser
 
 SETTLING = 0.2
 """Share of each stage, at its end, in float32. Trained in bfloat16 alone, ``nano`` made six times
-the texture on smooth frames, and a lattice three times as strong, as after a seventh more in
-float32."""
+the texture on smooth frames, and a lattice two and a half times as strong, as after a seventh more
+in float32."""
 
 
 class Trainer(Training):

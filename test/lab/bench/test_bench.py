@@ -105,6 +105,12 @@ def test_the_message_is_what_ros_reads(dtype):
     assert (message.data.view(dtype).reshape(5, 7) == image[:, ::-1]).all()
 
 
+def printed_by(code: str) -> str:
+    """By a process of its own."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_peak_memory_is_this_programs_own():
     # A child of a large process: getrusage would count the parent's memory as the child's.
     code = (
@@ -113,8 +119,7 @@ def test_peak_memory_is_this_programs_own():
         "print(subprocess.run([sys.executable, '-c', child], capture_output=True, text=True,"
         " check=True).stdout)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 1 < float(done.stdout) < 200
+    assert 1 < float(printed_by(code)) < 200
 
 
 def test_peak_memory_keeps_what_was_held_and_let_go():
@@ -125,8 +130,7 @@ def test_peak_memory_keeps_what_was_held_and_let_go():
         "held = peak_rss_mb(); del hold\n"
         "print(held - before, peak_rss_mb() - before)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    grown, kept = map(float, done.stdout.split())
+    grown, kept = map(float, printed_by(code).split())
     assert 150 < grown < 250
     assert kept == pytest.approx(grown, abs=5)  # the kernel counts in batches of pages
 
