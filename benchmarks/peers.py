@@ -48,6 +48,7 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.allocator import keep_large_buffers
 from difiisr_ros.core.device import has_native_bf16
 from difiisr_ros.models.lite_int8 import int8_is_supported
+from difiisr_ros.scene.street import SyntheticScene
 
 OURS = "difiisr_ros"
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -111,7 +112,7 @@ def published(size: tuple[int, int]) -> Call:
 
 def calls_for(size: tuple[int, int], with_published: bool) -> dict[str, Call]:
     width, height = size
-    frame = np.random.default_rng(0).integers(29_000, 31_000, (height, width)).astype(np.uint16)
+    frame = SyntheticScene(width, height, real_camera=True).frame(0)[0]
     whole = (4 * width, 4 * height)
     calls: dict[str, Call] = {
         OURS: upscale(frame),

@@ -36,7 +36,9 @@ _LEAST = 1e-12  # of the range: less room is none
 _FAR = 1e30  # ranges: more than any pixel is outside
 _SURELY_LONE = 0.6  # of the range: nobody's neighbour is that far off, not even beside an edge
 _MODERATE = 0.29  # of the range: what hard targets of 0.4 ranges may be overshot by, twice
-_OUTSTANDING = 0.3, 0.6  # of the range: where keeping a target's energy begins, and is whole
+_OUTSTANDING = 0.3, 0.6  # of the range: where what one pixel measured begins to count, and is whole
+_KEPT = 0.15, 0.3  # of the range: where a block begins to keep its mean; below is noise
+_FEW = 0.1  # of the blocks: to pick out more of them takes longer than to pass over all
 
 _LINES = slice(None, -2), slice(1, -1), slice(2, None)  # of a frame with a border of one pixel
 
@@ -148,9 +150,17 @@ def outstanding(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
     0 up to 0.3 of the range, 1 from 0.6 of it; N x 1 x H x W.
     """
-    begins, ends = _OUTSTANDING
-    contrast = torch.maximum(high, lr) - torch.minimum(low, lr)
-    return ((contrast - begins) / (ends - begins)).clamp(0, 1)
+    return _rising(_contrast(lr, low, high), *_OUTSTANDING)
+
+
+def _contrast(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Of the 3x3 pixels around each, N x 1 x H x W."""
+    return torch.maximum(high, lr) - torch.minimum(low, lr)
+
+
+def _rising(x: Tensor, begin: float, end: float) -> Tensor:
+    """0 up to ``begin``, 1 from ``end``."""
+    return ((x - begin) / (end - begin)).clamp(0, 1)
 
 
 def bound(
@@ -163,8 +173,8 @@ def bound(
 ) -> Tensor:
     """Keep a result within :func:`limits`, and the energy of hot and cold targets.
 
-    Where the frame is :func:`outstanding`, what is cut off a target goes to the rest of its block,
-    in the measure of the room that is left there: the block keeps its mean.
+    Where the contrast is more than noise (0.1 of the range and, wholly, 0.2), what is cut off goes
+    to the rest of its block, in the measure of the room that is left: the block keeps its mean.
 
     Args:
         folded: N x 16 x H x W, or fewer: one channel for each pixel of a block.
@@ -172,12 +182,36 @@ def bound(
         overwrite: whether the result may be written into ``folded``, which no gradient needs.
     """
     least, most = limits(lr, low, high, overshoot)
-    wanted = torch.minimum(torch.maximum(folded.mean(dim=1, keepdim=True), least), most)
+    keep = _rising(_contrast(lr, low, high), *_KEPT)
     out = folded if overwrite else None
+    before = folded.mean(dim=1, keepdim=True)
     within = torch.maximum(folded, least, out=out)
     within = torch.minimum(within, most, out=out)
     mean = within.mean(dim=1, keepdim=True)
-    lost = outstanding(lr, low, high) * (wanted - mean)
+    lost = keep * (torch.minimum(torch.maximum(before, least), most) - mean)
+    if overwrite and _can_be_looked_at(lost):
+        # Few blocks of most frames lose anything, and to pass over all of them takes longer.
+        some = lost[:, 0].nonzero(as_tuple=True)  # at N, H and W
+        if len(some[0]) <= _FEW * lost.numel():
+            blocks = within.permute(0, 2, 3, 1)
+            parts = (x.permute(0, 2, 3, 1)[some] for x in (lost, mean, least, most))
+            blocks[some] = _given_back(blocks[some], *parts)
+            return within
+    return _given_back(within, lost, mean, least, most, out)
+
+
+def _given_back(
+    within: Tensor,
+    lost: Tensor,
+    mean: Tensor,
+    least: Tensor,
+    most: Tensor,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Blocks with what they lost, in the measure of the room that is left in them.
+
+    ``within`` has a value for each pixel of a block, the others one, along the same axis.
+    """
     # All pixels of a block go the same share of their way to the limit: so none goes beyond.
     limit = torch.where(lost > 0, most, least)
     share = (lost.abs() / (limit - mean).abs().clamp(min=_LEAST)).clamp(max=1)

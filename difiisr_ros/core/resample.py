@@ -42,7 +42,7 @@ _REACH = 2  # both kernels touch the LR pixels i-2 .. i+2
 _TAPS = 2 * _REACH + 1
 _DAMPING = 0.05
 _CERTAIN = 0.1  # of the range: no mean is further off because of noise
-_LARGE = 0.15  # of the range: nor because of blur, but beside targets
+_LARGE = 0.11  # of the range: nor because of blur, but beside targets
 _OF_BYTES = {8: torch.float64, 16: torch.complex128}
 
 

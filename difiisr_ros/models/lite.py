@@ -52,8 +52,9 @@ from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.guidance_priors import GuidancePriors
 
 FOLDED = SCALE**2
-NOISE_IN_DETAIL = 1.0
-"""Variance within camera pixels that counts as noise, in units of the noise's."""
+NOISE_IN_PLAIN = 0.1
+"""Variance within camera pixels that the plain answer may have of white noise alone, in units of
+the noise's: 0.02 in 19 of 20 places of ``lite``'s, 0.07 of ``nano``'s."""
 LEAST_DETAIL = 0.002
 """Standard deviation within camera pixels, of the range, below which there is no detail."""
 
@@ -322,7 +323,7 @@ def keep_detail(plain: Tensor, detailed: Tensor, camera: Tensor) -> Tensor:
 
     The difference to the plain answer is weighed like a Wiener filter does, by how much fine
     structure the plain answer has in the 3x3 camera pixels around and how much the camera's noise
-    can make there.
+    can make there. What noise alone leaves in a plain answer is no structure.
 
     Args:
         plain: the answer of one step without guidance, folded.
@@ -332,5 +333,6 @@ def keep_detail(plain: Tensor, detailed: Tensor, camera: Tensor) -> Tensor:
     inside = plain - plain.mean(dim=1, keepdim=True)
     power = inside.square().mean(dim=1, keepdim=True)
     power = F.avg_pool2d(F.pad(power, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    noise = camera[:, NOISE].view(-1, 1, 1, 1).square() * NOISE_IN_DETAIL + LEAST_DETAIL**2
-    return plain + power / (power + noise) * (detailed - plain)
+    noise = camera[:, NOISE].view(-1, 1, 1, 1).square() + LEAST_DETAIL**2
+    structure = F.relu(power - NOISE_IN_PLAIN * noise)
+    return plain + structure / (structure + noise) * (detailed - plain)

@@ -15,8 +15,8 @@
 """The prior expert in 8-bit integers, for CPUs with VNNI.
 
 The blocks' convolutions, which take most of the time, multiply 8-bit integers and add into 32 bits
-(oneDNN). What adds up over the blocks stays float32, so that an error is made once per convolution
-and not carried on; the first and the last layer stay as they are.
+(oneDNN). What adds up over the blocks stays in floating point, so that an error of 8 bits is made
+once per convolution and not carried on; the first and the last layer stay as they are.
 
 Every channel has a scale of its own, folded into the weights beforehand: a channel of the stream
 is divided by its scale when it is rounded, and the next convolution's weights are multiplied by
@@ -46,7 +46,7 @@ FLOOR = 0.5
 that are unlike those of training, and saturation is a larger error than coarse steps."""
 _ZERO = 128  # what 0 is stored as in the stream, which has both signs
 
-LEAST_CHANNELS = 32
+LEAST_CHANNELS = 16
 """Of the prior expert: narrower convolutions gain nothing."""
 
 
@@ -71,13 +71,13 @@ def int8_prior(network: LiteDenoiser, compute: torch.dtype) -> Int8Prior:
     """Quantise the prior expert of a float32 network; its first and last layer go to ``compute``.
 
     Raises:
-        BackendUnavailable: the expert is narrower than ``lite``'s, or its file has no limits.
+        BackendUnavailable: the expert has too few channels, or its file has no limits.
     """
     channels = network.config.prior_channels
     if channels < LEAST_CHANNELS:
         raise BackendUnavailable(
-            f"int8 is for models as wide as lite, {LEAST_CHANNELS} channels or more, which gain "
-            f"from it; this one has {channels}: use bf16 or fp32"
+            f"int8 is for models of {LEAST_CHANNELS} channels or more, which gain from it; this one "
+            f"has {channels}: use bf16 or fp32"
         )
     if network.channel_limits is None:
         raise BackendUnavailable(
@@ -159,14 +159,14 @@ class Int8Prior(nn.Module):
 
     Args:
         network: float32, in evaluation mode; turned to ``compute`` in place.
-        compute: precision of the first and the last layer.
+        compute: precision of the first and the last layer, and of what adds up between them.
         limits: of its channels.
     """
 
     def __init__(self, network: CameraNet, compute: torch.dtype, limits: ChannelLimits) -> None:
         super().__init__()
         streams, self._hiddens = _scales(limits.streams, 127), _scales(limits.hiddens, 255)
-        self._inverse = [1 / scale for scale in streams]
+        self._inverse = [(1 / scale).to(compute) for scale in streams]
         self._first: list[Int8Conv] = []
         self._second: list[Int8Conv] = []
         with torch.no_grad():
@@ -189,14 +189,14 @@ class Int8Prior(nn.Module):
 
     def _of_one_camera(self, x: Tensor, embedding: Tensor, scale: int) -> Tensor:
         first = self.head(channels_last(x))
-        total = first.float().clone(memory_format=torch.channels_last)
+        total = first.clone(memory_format=torch.channels_last)
         for i, block in enumerate(_blocks(self.network)):
             factor, shift = block.modulation(embedding)[0].float().chunk(2)
             shift = shift / self._hiddens[i].flatten()
             rounded = _rounded(total, self._inverse[i])
             hidden = self._first[i].relu(rounded, torch.uint8, 1 + factor, shift)
             total = self._second[i].add_to(total, hidden)
-        return end(self.network.tail, total.to(first.dtype).add_(first), scale)
+        return end(self.network.tail, total.add_(first), scale)
 
 
 def _blocks(network: CameraNet) -> list[ResidualBlock]:
@@ -204,8 +204,12 @@ def _blocks(network: CameraNet) -> list[ResidualBlock]:
 
 
 def _rounded(stream: Tensor, inverse: Tensor) -> Tensor:
-    """To uint8 around 128; adding a half makes cutting off the fraction rounding."""
-    return torch.mul(stream, inverse).add_(_ZERO + 0.5).clamp_(0, 255).to(torch.uint8)
+    """To uint8 around 128.
+
+    By way of int8: bfloat16 has whole numbers to 256, but no halves from 128 on.
+    """
+    signed = torch.mul(stream, inverse).round_().clamp_(-_ZERO, _ZERO - 1).to(torch.int8)
+    return signed.view(torch.uint8).bitwise_xor_(_ZERO)
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:

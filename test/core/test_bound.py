@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from difiisr_ros import CameraProfile, SuperResolver
+from difiisr_ros.core import bound as bounds
 from difiisr_ros.core.bound import bound, compressed, neighbours, without_lone_pixels
 from difiisr_ros.errors import OptionError
 
@@ -194,6 +195,21 @@ def test_a_bounded_result_may_be_written_into_what_it_is_of():
     assert torch.equal(wild, before) and not torch.equal(expected, before)
     found = bound(wild, lr, *around, torch.tensor([0.5]), overwrite=True)
     assert found.data_ptr() == wild.data_ptr() and torch.equal(found, expected)
+
+
+def test_where_few_blocks_lose_anything_these_alone_are_mended(monkeypatch):
+    torch.manual_seed(0)
+    lr = torch.rand(2, 1, 40, 60)
+    wild = lr + 0.1 * torch.randn(2, 16, 40, 60)
+    wild[0, 3, 5:7, 9] += 3.0
+    results = []
+    for few in (-1, 1):
+        monkeypatch.setattr(bounds, "_FEW", few)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            x = wild.clone(memory_format=layout)
+            results.append(bound(x, lr, *neighbours(lr), torch.tensor([0.5]), overwrite=True))
+    for result in results[1:]:
+        torch.testing.assert_close(result, results[0], atol=1e-6, rtol=0)
 
 
 def test_bound_of_one_pixel():

@@ -150,5 +150,8 @@ def test_detail_is_kept_where_there_is_signal_and_not_where_there_is_noise():
     added = keep_detail(plain, detailed, told(0.01)) - plain
     assert float(added[..., :6].abs().max()) < 1e-6
     assert float(added[..., 10:].min()) > 0.018
+    # What white noise leaves in a plain answer, a tenth of its variance at most, is none either.
+    left = 0.003 * torch.randn(plain.shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(keep_detail(left, left + 0.02, told(0.015)), left)
     noisier = keep_detail(plain, detailed, told(0.05)) - plain
     assert float(noisier[..., 10:].max()) < 0.012

@@ -37,6 +37,7 @@ from difiisr_ros.lab.training.channel_limits import measure_limits
 from difiisr_ros.models import lite_int8
 from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.checkpoint import load_model, save_model
+from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
 from difiisr_ros.models.lite_int8 import Int8Conv, check_int8, int8_is_supported, int8_prior
 from difiisr_ros.scene.street import SyntheticScene
 
@@ -109,13 +110,16 @@ def test_the_integer_convolution_is_a_convolution_of_the_integers(zero):
 
 @pytest.mark.parametrize("size", [(160, 120), (47, 33), (8, 8)])
 @pytest.mark.parametrize("noise", [0.001, 0.05])
-def test_int8_is_near_float(arithmetic, size, noise):
-    network, _ = load_model("lite")
+@pytest.mark.parametrize("model", ["lite", "nano"])
+@pytest.mark.parametrize("stream", [torch.float32, torch.bfloat16])
+def test_int8_is_near_float(arithmetic, size, noise, model, stream):
+    network, _ = load_model(model)
     lr, camera = lr_frame(size), told(noise)
     lr = lr + noise * torch.randn(lr.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         exact = network.predict_prior(lr, camera)
-        network.prior = int8_prior(network, torch.float32)
+        network.prior = int8_prior(network, stream)
+        network.camera_embedding.to(stream)
         reduced = network.predict_prior(lr, camera)
     error = (exact - reduced).abs() * 255
     assert 0 < error.mean() < 0.7
@@ -174,8 +178,8 @@ def test_a_batch_and_more_steps_run_in_int8():
 
 
 def test_narrow_networks_are_refused():
-    network, _ = load_model("nano")
-    with pytest.raises(BackendUnavailable, match=r"32 channels or more.* this one has 16"):
+    network = LiteDenoiser(LiteConfig(prior_channels=8))
+    with pytest.raises(BackendUnavailable, match=r"16 channels or more.* this one has 8"):
         int8_prior(network, torch.float32)
 
 

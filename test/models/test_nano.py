@@ -23,12 +23,9 @@ import numpy as np
 import pytest
 
 from difiisr_ros import SuperResolver
-from difiisr_ros.backends.torch_backend import TorchBackend
 from difiisr_ros.core.radiometry import measure_range
-from difiisr_ros.errors import BackendUnavailable
 from difiisr_ros.io.images import read_image
 from difiisr_ros.lab.frames.degrade import crop_to_scale, degrade_bicubic
-from difiisr_ros.models import lite_int8
 from difiisr_ros.models.checkpoint import load_model
 
 pytestmark = pytest.mark.usefixtures("simplified_once")
@@ -87,12 +84,6 @@ def test_it_takes_a_fraction_of_lites_time(nano):
     pairs = [(cpu(nano), cpu(lite)) for _ in range(8)]
     lite.close()
     assert np.median([a / b for a, b in pairs]) < 0.5
-
-
-def test_int8_is_refused_with_the_reason(monkeypatch):
-    monkeypatch.setattr(lite_int8, "int8_is_supported", lambda: True)
-    with pytest.raises(BackendUnavailable, match="int8 is for models as wide as lite, 32 channels"):
-        TorchBackend("nano", device="cpu", precision="int8").load()
 
 
 def test_its_file_says_where_it_comes_from_and_what_it_is_worth():
