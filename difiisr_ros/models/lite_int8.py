@@ -76,8 +76,8 @@ def int8_prior(network: LiteDenoiser, compute: torch.dtype) -> Int8Prior:
     channels = network.config.prior_channels
     if channels < LEAST_CHANNELS:
         raise BackendUnavailable(
-            f"int8 is for models of {LEAST_CHANNELS} channels or more, which gain from it; this one "
-            f"has {channels}: use bf16 or fp32"
+            f"int8 is for models of {LEAST_CHANNELS} channels or more, which gain from it; "
+            f"this one has {channels}: use bf16 or fp32"
         )
     if network.channel_limits is None:
         raise BackendUnavailable(
