@@ -112,7 +112,7 @@ def published(size: tuple[int, int]) -> Call:
 
 def calls_for(size: tuple[int, int], with_published: bool) -> dict[str, Call]:
     width, height = size
-    frame = SyntheticScene(width, height, real_camera=True).frame(0)[0]
+    frame = SyntheticScene(width, height, scale=1).frame(0)[0]
     whole = (4 * width, 4 * height)
     calls: dict[str, Call] = {
         OURS: upscale(frame),

@@ -131,12 +131,11 @@ def measure(cell: Cell) -> dict[str, Any]:
 
 
 def example_frames(size: tuple[int, int], batch: int) -> list[np.ndarray]:
-    """16-bit frames as a camera's: H x W uint16, the first ones of the demo's street.
+    """16-bit frames of a scene, the first ones of the demo's street: H x W uint16.
 
     White noise, which is easier to have, takes longer than any scene: all of it stands out.
     """
-    width, height = size
-    scene = SyntheticScene(width, height, real_camera=True)
+    scene = SyntheticScene(*size, scale=1)  # what is drawn larger would be in this process's peak
     return [scene.frame(index)[0] for index in range(batch)]
 
 
