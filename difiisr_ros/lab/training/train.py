@@ -223,7 +223,9 @@ class Trainer(Training):
         if self.rank != 0:
             return
         for steps in (1,) if self.stage == "prior" else FEW_STEPS:
-            bicubic, ours = validate(self._averaged(), self.validation, steps)
+            model = self._averaged()
+            bicubic, ours = validate(model, self.validation, steps)
+            _, auto = validate(model, self.validation, steps, tell_blur=False)
             entry = {
                 "stage": self.stage,
                 "step": self.step,
@@ -231,12 +233,14 @@ class Trainer(Training):
                 "num_steps": steps,
                 "psnr": round(ours.psnr, 3),
                 "gain": round(ours.psnr - bicubic.psnr, 3),
+                "gain_auto": round(auto.psnr - bicubic.psnr, 3),
                 "spectrum_loss": round(ours.spectrum, 4),
             }
             self.history.append(entry)
             tqdm.write(
                 f"{entry['minutes']:7.1f} min  step {self.step}  {steps}-step "
-                f"PSNR {ours.psnr:.2f} dB (bicubic {bicubic.psnr:.2f}), "
+                f"PSNR {ours.psnr:.2f} dB ({auto.psnr:.2f} by camera: auto, "
+                f"bicubic {bicubic.psnr:.2f}), "
                 f"spectrum loss {ours.spectrum:.3f} ({bicubic.spectrum:.3f})"
             )
 

@@ -31,7 +31,7 @@ from difiisr_ros.lab.training.guidance_losses import spectrum_loss
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.lite_frames import upscale_frames
 
-#: The camera: Gaussian sigma in camera pixels (told), and noise as a share of the range (told).
+#: The camera: Gaussian sigma in camera pixels (told unless said), and noise, a share of the range.
 BLUR, NOISE = 0.4, 0.01
 
 
@@ -44,13 +44,17 @@ class Quality(NamedTuple):
     """:func:`difiisr_ros.lab.training.guidance_losses.spectrum_loss`: 0 is the HR frame's."""
 
 
-def validate(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> tuple[Quality, Quality]:
+def validate(
+    model: LiteDenoiser, frames: list[Frame], num_steps: int, tell_blur: bool = True
+) -> tuple[Quality, Quality]:
     """Quality of bicubic and of the model; see :func:`frame_scores`."""
-    bicubic, ours = frame_scores(model, frames, num_steps).mean(axis=0)
+    bicubic, ours = frame_scores(model, frames, num_steps, tell_blur).mean(axis=0)
     return Quality(*map(float, bicubic)), Quality(*map(float, ours))
 
 
-def frame_scores(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> np.ndarray:
+def frame_scores(
+    model: LiteDenoiser, frames: list[Frame], num_steps: int, tell_blur: bool = True
+) -> np.ndarray:
     """PSNR and spectrum loss of bicubic and of the model, in the frames' own counts.
 
     The peak is 255 for uint8 and the frame's own span otherwise. The same frames come out of the
@@ -61,6 +65,7 @@ def frame_scores(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> np
     """
     device = next(model.parameters()).device
     full = model.config.schedule()
+    profile = CameraProfile(blur=BLUR if tell_blur else None)
     schedule = full.respaced(num_steps)
     scores = []
     with torch.inference_mode():
@@ -72,7 +77,7 @@ def frame_scores(model: LiteDenoiser, frames: list[Frame], num_steps: int) -> np
             counts = np.rint(counts)
             low, high = measure_range(counts)
             lr = torch.from_numpy((counts - low) / (high - low)).float()[None, None].to(device)
-            told = Conditions.of(CameraProfile(blur=BLUR), [NOISE * span / (high - low)]).values
+            told = Conditions.of(profile, [NOISE * span / (high - low)]).values
             generator = torch.Generator().manual_seed(0)
             shape = (1, 16, *lr.shape[-2:])
             noise = [

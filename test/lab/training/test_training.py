@@ -35,14 +35,16 @@ from difiisr_ros.core.condition import NOISE, Conditions
 from difiisr_ros.core.resample import fold
 from difiisr_ros.errors import DataError
 from difiisr_ros.lab.training import distributed, guidance_losses, losses
-from difiisr_ros.lab.training.data import Batch, CropSampler, load_frames
+from difiisr_ros.lab.training.data import Batch, CropSampler, Frame, load_frames
 from difiisr_ros.lab.training.degradation import degrade
 from difiisr_ros.lab.training.muon import orthogonal
 from difiisr_ros.lab.training.targets import FAR_CONTRAST, draw_target
 from difiisr_ros.lab.training.train import Trainer, TrainSettings
+from difiisr_ros.lab.training.validate import validate
 from difiisr_ros.models.checkpoint import load_model, save_model
 from difiisr_ros.models.features.efficientnet import EfficientNetLite0
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
+from difiisr_ros.scene.street import SyntheticScene
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
 
@@ -245,10 +247,20 @@ def test_a_validation_before_leaves_training_with_the_spectrum_possible():
     assert leaf.grad is not None
 
 
+def test_validation_says_what_a_told_camera_is_worth():
+    """Half of a training's crops are told nothing, and no gain there shows in the other half."""
+    model, _ = load_model("nano")
+    scene = SyntheticScene(160, 120).frame(0)[1]
+    frames = [Frame(scene, float(scene.min()), float(scene.max()))]
+    told, auto = (validate(model, frames, 1, tell_blur=tell)[1] for tell in (True, False))
+    assert told.psnr > auto.psnr + 0.05
+
+
 def test_a_run_writes_a_model_and_continues_where_it_stopped(frames_dir, tmp_path):
     trainer = Trainer(frames_dir, tmp_path, _settings())
     path = trainer.run()
     stages = [h["stage"] for h in trainer.history]
+    assert all(h["gain_auto"] != h["gain"] for h in trainer.history)
     assert list(dict.fromkeys(stages)) == ["prior", "refiner", "few_step"]
     model, facts = load_model(str(path))
     assert model.config == SMALL
