@@ -17,7 +17,8 @@
     python benchmarks/judges_table.py --set hit_uav/test=hit_uav/test.json --set roadscene \\
         --detector detector_judge --detector yolox_nano.onnx
 
-Every frame is reduced x4 (``reduced``: antialiased bicubic, ``camera``: simulated) and restored
+Every frame is reduced x4 (``reduced``: antialiased bicubic, ``camera``: simulated, ``told``: the
+same frames, and the model is told that camera's noise and blur, as by a calibration) and restored
 once by bicubic and each setting; every detector looks at the same results. Of a set without boxes
 the truth is what the detector finds in the frames themselves with --min-score (``difiisr detect
 --agreement``). Prints Markdown: the share that comes back of what bicubic loses against full
@@ -42,7 +43,7 @@ import numpy as np
 from guidance_table import parse_settings
 from tqdm import tqdm
 
-from difiisr_ros import SuperResolver
+from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import read_image
 from difiisr_ros.io.left_out import LeftOut
@@ -50,14 +51,20 @@ from difiisr_ros.lab.detection.boxes import BoxedImage, BoxSet
 from difiisr_ros.lab.detection.coco import evaluate_boxes, interval
 from difiisr_ros.lab.detection.judge import agreeing_judge, load_judge
 from difiisr_ros.lab.evaluation.methods import bicubic_upscale
-from difiisr_ros.lab.frames.degrade import NOISE_PERCENT, crop_to_scale, degrade, known_camera
+from difiisr_ros.lab.frames.degrade import (
+    NOISE_PERCENT,
+    camera_frame,
+    crop_to_scale,
+    degrade,
+    known_camera,
+)
 from difiisr_ros.models.detector.boxes import Detections
 from difiisr_ros.quality import PRESETS
 
 sys.path.insert(0, str(Path(__file__).parent))  # scripts beside this one, also for its test
 
 SETTINGS = "1;2;4;balanced;detail"
-BICUBIC, HR = "bicubic", "hr"
+BICUBIC, HR, TOLD = "bicubic", "hr", "told"
 MAP, SMALL = "map50", "recall50_small/person"
 #: Column -> metric; of a detector without persons the second is left out.
 METRICS = {"mAP50": MAP, "recall of small persons": SMALL}
@@ -79,14 +86,28 @@ def set_name(folder: Path) -> str:
     return "/".join(parts) if folder.name in ("test", "train", "val") else parts[-1]
 
 
+def reduced(
+    hr: np.ndarray, degradation: str, name: str, noise_percent: float
+) -> tuple[np.ndarray, CameraProfile | None]:
+    """The LR frame, and what is told of its camera, where that differs from frame to frame."""
+    seed = zlib.crc32(name.encode())
+    if degradation != TOLD:
+        return degrade(hr, degradation, seed, noise_percent), None
+    lr, camera = camera_frame(hr, seed, noise_percent)
+    return lr, CameraProfile(noise=camera.noise, blur=camera.blur)
+
+
 def upscaled(
-    resolver: SuperResolver, settings: dict[str, dict[str, Any]], lr: np.ndarray
+    resolver: SuperResolver,
+    settings: dict[str, dict[str, Any]],
+    lr: np.ndarray,
+    camera: CameraProfile | None,
 ) -> dict[str, np.ndarray]:
     """Results of one frame: bicubic's and each setting's."""
     results = {BICUBIC: bicubic_upscale(lr)}
     for name, options in settings.items():
         resolver.configure(**options)
-        results[name] = resolver.upscale(lr)
+        results[name] = resolver.upscale(lr, camera=camera)
     return results
 
 
@@ -100,7 +121,7 @@ def chosen(box_set: BoxSet, limit: int | None) -> list[BoxedImage]:
 
 def found_by_all(
     judges: dict[str, tuple[Any, BoxSet]],
-    make: Callable[[np.ndarray], dict[str, np.ndarray]],
+    make: Callable[[np.ndarray, CameraProfile | None], dict[str, np.ndarray]],
     degradation: str,
     noise_percent: float,
     limit: int | None,
@@ -112,8 +133,8 @@ def found_by_all(
     for image in tqdm(images, unit="frame", disable=None, desc=degradation):
         name = image.place.name
         hr = crop_to_scale(read_image(image.place.path))
-        lr = degrade(hr, degradation, zlib.crc32(name.encode()), noise_percent)
-        for method, picture in {HR: hr, **make(lr)}.items():
+        lr_and_camera = reduced(hr, degradation, name, noise_percent)
+        for method, picture in {HR: hr, **make(*lr_and_camera)}.items():
             for ids, (detector, (judge, _)) in zip(by_name, judges.items()):
                 if name in ids:
                     seen = judge.detect(picture)
@@ -222,7 +243,7 @@ def main() -> None:
         metavar="NAME",
         help="detector_judge, a file of 'difiisr train-detector', or an .onnx file",
     )
-    parser.add_argument("--degradations", default="reduced,camera", metavar="NAME[,...]")
+    parser.add_argument("--degradations", default="reduced,camera,told", metavar="NAME[,...]")
     parser.add_argument("--noise", type=float, default=NOISE_PERCENT, metavar="PERCENT")
     parser.add_argument(
         "--settings",
@@ -264,7 +285,7 @@ def main() -> None:
             with contextlib.closing(engine) as resolver:
                 found = found_by_all(
                     judges,
-                    lambda lr, r=resolver: upscaled(r, settings, lr),
+                    lambda lr, camera, r=resolver: upscaled(r, settings, lr, camera),
                     degradation,
                     args.noise,
                     args.limit,

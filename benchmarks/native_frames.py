@@ -189,7 +189,8 @@ def on_lattice(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     resolver.configure(num_steps=args.num_steps)
     for steps, values in found.items():
         yield Check(f"lattice, {steps} steps, the worst", float(values[:, 0].max()), 0.05)
-    more = float((found[max(found)][:, 1] / found[1][:, 1]).max())
+    # Results are float32: what is equal differs by some ten-millionths.
+    more = round(float((found[max(found)][:, 1] / found[1][:, 1]).max()), 5)
     yield Check("noise of four steps over that of one, the worst", more, 1.0)
     for name, profile in (("auto", trials.AUTO), ("told 0 %, blur 0.4", trials.told(0.0))):
         added = trials.texture(_upscale(resolver), profile, args.scale)

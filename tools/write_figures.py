@@ -76,9 +76,10 @@ with at least 20 objects, 95 % intervals; *small*: below 32x32 pixels."""
 
 _JUDGES = """\
 Share that comes back of what bicubic loses against full frames, %; difference in mAP50 to one step.
-Paired, 95 % intervals by bootstrap over frames; *camera*: 1 % of noise, *reduced*: by bicubic, and
-told so. hit_uav/test against its boxes; roadscene, which has none, against what each detector finds
-in the full frames with a score of 0.3. `yolox_nano`: as published, of photographs (COCO)."""
+Paired, 95 % intervals by bootstrap over frames; *camera*: 1 % of noise, `auto`; *told*: the same,
+by each camera's profile; *reduced*: by bicubic, and told so. hit_uav/test against its boxes;
+roadscene, which has none, against what each detector finds in the full frames with a score of 0.3.
+`yolox_nano`: as published, of photographs (COCO)."""
 _FEATURES = """\
 Distance to the truth in features, in units of their spread, and PSNR. VGG-16 with HED's weights."""
 _STILL = """\

@@ -87,6 +87,16 @@ def test_shares_and_differences_are_paired(script, tmp_path):
     assert f"| {second['value']:.0f} [" in text
 
 
+def test_a_told_camera_is_that_of_the_same_frame(script):
+    hr = np.random.default_rng(0).integers(0, 255, (64, 80)).astype(np.uint8)
+    seen, nothing = script.reduced(hr, "camera", "a.png", 1.0)
+    same, camera = script.reduced(hr, "told", "a.png", 1.0)
+    assert np.array_equal(seen, same) and nothing is None
+    low, high = np.percentile(hr, (1, 99))
+    assert camera.noise == pytest.approx(0.01 * (high - low), rel=0.02)
+    assert 0.2 <= camera.blur <= 0.6
+
+
 def test_frames_are_chosen_evenly(script, tmp_path):
     folder = write_set(tmp_path / "frames", 9)
     box_set = read_boxes(folder, folder.with_name("frames.json"), CLASSES)

@@ -38,8 +38,8 @@ from difiisr_ros.lab.training.targets import FAR_CONTRAST, log_uniform
 
 DEGRADATIONS = ("camera", "reduced")
 
-REDUCED = 0.18
-"""Share of reductions by bicubic among the crops."""
+REDUCED = {True: 0.15, False: 0.3}
+"""Shares of reductions by bicubic among the crops of which the blur is told, and is not."""
 COMMON_BLUR, ALL_BLUR = (0.2, 0.6), (0.2, 1.1)
 """Camera pixels; six of seven crops have a common one."""
 COMMON = 0.85
@@ -57,7 +57,7 @@ SMOOTHED, SIGNAL, HALOS, JPEG, COARSE = 0.1, 0.05, 0.05, 0.05, 0.2
 and (of whole counts) with JPEG's loss and with a coarser count. All are there, and none often: a
 network of this size pays for them on plain cameras, 0.3 dB of hit_uav/val when told its camera,
 after 1000 steps from scratch with two to three times as many; the least of it for any one alone."""
-TOLD, ROUGHLY_TOLD = 0.5, 0.05
+TOLD, ROUGHLY_TOLD = 0.4, 0.05
 """Shares of crops whose blur is told, and told with an error; of the others nothing is."""
 
 
@@ -94,7 +94,8 @@ def _reduce(
     hr: np.ndarray, sharp: np.ndarray, count: float, kind: str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """LR crop, what stuck pixels add to it, and what is told."""
-    reduced = kind == "reduced" or rng.random() < REDUCED
+    told = kind == "reduced" or rng.random() < TOLD
+    reduced = kind == "reduced" or rng.random() < REDUCED[told]
     blur = 0.0
     if reduced:
         size = hr.shape[1] // SCALE, hr.shape[0] // SCALE
@@ -103,7 +104,6 @@ def _reduce(
         blur = rng.uniform(*(COMMON_BLUR if rng.random() < COMMON else ALL_BLUR))
         lr = simulate_camera(hr - sharp, blur=blur, noise=0, pattern=0, rng=rng)
         lr += simulate_camera(sharp, blur=rng.uniform(0, blur), noise=0, pattern=0, rng=rng)
-    told = kind == "reduced" or rng.random() < TOLD
     noise = 0.0
     if kind == "camera" and rng.random() < (0.5 if reduced else 0.9):
         noise = log_uniform(WHITE_NOISE, rng)
