@@ -80,6 +80,7 @@ def main() -> None:
     facts = {
         **after,
         "trained_on": before["trained_on"],
+        "licence": before["licence"],
         "stages": known,
         "minutes": sum(stage["minutes"] for stage in known),
         # Of the weights after the last two stages; the rest is of those before.

@@ -33,7 +33,7 @@ from difiisr_ros.models import channel_limits
 from difiisr_ros.models.channel_limits import ChannelLimits
 from difiisr_ros.models.guidance_priors import PREFIX, GuidancePriors
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
-from difiisr_ros.models.model_files import model_path
+from difiisr_ros.models.model_files import is_pickle, model_path
 from difiisr_ros.models.tensor_file import TensorFileError, read_tensors, write_tensors
 
 FORMAT = "difiisr_ros.lite.1"
@@ -164,7 +164,7 @@ def describe_file(path: Path) -> str:
         head = file.read(16)
     if len(head) == 0:
         return "it is empty"
-    if head[:2] == b"PK" or head[:1] == b"\x80":
+    if is_pickle(path):
         return (
             "it is a pickle (.pth/.pt), which can run code and is not opened; "
             "only safetensors is accepted"

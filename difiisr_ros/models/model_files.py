@@ -25,6 +25,16 @@ EMBEDDED = ("lite", "nano")
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
+def is_pickle(path: Path) -> bool:
+    """Whether a file is a pickle (``.pth``, ``.pt``) by its first bytes.
+
+    A safetensors file begins with the length of its header, in which any byte may be.
+    """
+    with path.open("rb") as file:
+        head = file.read(9)
+    return head[8:9] != b"{" and (head[:2] == b"PK" or head[:1] == b"\x80")
+
+
 def model_path(model: str) -> Path:
     """Path of a model of :data:`EMBEDDED` or of a file.
 

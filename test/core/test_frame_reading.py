@@ -80,7 +80,7 @@ def test_nodata_of_floats_costs_nothing(resolver, value):
     assert np.isfinite(result[known]).all() and np.abs(result[known]).max() < 400
     np.testing.assert_array_equal(result[~known], np.float32(value))
     without = rmse(resolver.upscale(kelvin), truth, known)
-    assert rmse(result, truth, known) == pytest.approx(without, rel=0.03)
+    assert rmse(result, truth, known) == pytest.approx(without, rel=0.035)
 
 
 @pytest.mark.filterwarnings("error")

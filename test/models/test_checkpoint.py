@@ -28,7 +28,8 @@ from difiisr_ros import SuperResolver
 from difiisr_ros.errors import ModelError
 from difiisr_ros.models.checkpoint import FORMAT, load_model, save_model
 from difiisr_ros.models.lite import LiteConfig, LiteDenoiser
-from difiisr_ros.models.model_files import model_path
+from difiisr_ros.models.model_files import is_pickle, model_path
+from difiisr_ros.models.published.kind import is_published
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=1, refiner_channels=8, refiner_blocks=1)
 
@@ -93,6 +94,20 @@ class _Payload:
 
     def __reduce__(self):
         return (open, (self.path, "w"))
+
+
+def test_a_header_of_any_length_is_no_pickle(small, tmp_path):
+    """Its length is what a file begins with: one in 32 began as a pickle does."""
+    model, path = small
+    begins = set()
+    for length in range(0, 256, 8):
+        save_model(path, model, {"note": length * "x"})
+        begins.add(path.read_bytes()[:1])
+        assert load_model(str(path))[1]["note"] == length * "x"
+        assert not is_published(str(path))
+    assert b"\x80" in begins
+    path.write_bytes(b"PK" + bytes(6) + b"{}")
+    assert not is_pickle(path)
 
 
 @pytest.mark.parametrize("protocol", [2, 5])

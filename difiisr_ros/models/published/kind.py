@@ -20,6 +20,7 @@ import json
 from pathlib import Path
 
 from difiisr_ros.errors import ModelError, OptionError
+from difiisr_ros.models.model_files import is_pickle
 
 FORMAT = "difiisr_ros.published.1"
 _LARGEST_HEADER = 100 << 20  # what safetensors itself allows
@@ -39,18 +40,12 @@ def is_published(model: str, autoencoder: str = "") -> bool:
             why = "has one inside" if converted else "needs none"
             raise OptionError(f"autoencoder was given, but model {model!r} {why}")
         return True
-    if not converted and path.is_file() and _is_pickle(path):
+    if not converted and path.is_file() and is_pickle(path):
         raise ModelError(
             f"{model} is a pickle (.pth): of a published model, the autoencoder's checkpoint is "
             "needed too (autoencoder=...); of any other, only safetensors is accepted"
         )
     return converted
-
-
-def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(2)
-    return head == b"PK" or head[:1] == b"\x80"
 
 
 def _stored_format(path: Path) -> str | None:

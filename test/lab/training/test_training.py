@@ -116,7 +116,7 @@ def test_cameras_differ_and_what_is_told_fits():
     batch = Batch(hr, torch.zeros_like(hr), torch.full((256,), 1e-5))
     made = degrade(batch, "camera", _generator())
     stuck = (made.hr - hr).flatten(1).abs().amax(dim=1) > 0
-    assert 4 < int(stuck.sum()) < 26
+    assert 3 < int(stuck.sum()) < 26
     lr, camera = made.lr[~stuck], made.camera[~stuck]
     assert lr.shape[1:] == (1, 16, 16)
     # Of flat crops only pattern and noise are left; differences along both ways take the pattern.
