@@ -173,8 +173,9 @@ def bound(
 ) -> Tensor:
     """Keep a result within :func:`limits`, and the energy of hot and cold targets.
 
-    Where the contrast is more than noise (0.1 of the range and, wholly, 0.2), what is cut off goes
-    to the rest of its block, in the measure of the room that is left: the block keeps its mean.
+    Where the contrast is more than noise (from 0.15 of the range on, wholly from 0.3), what is cut
+    off goes to the rest of its block, in the measure of the room that is left: the block keeps its
+    mean.
 
     Args:
         folded: N x 16 x H x W, or fewer: one channel for each pixel of a block.

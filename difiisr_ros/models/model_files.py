@@ -32,7 +32,8 @@ def is_pickle(path: Path) -> bool:
     """
     with path.open("rb") as file:
         head = file.read(9)
-    return head[8:9] != b"{" and (head[:2] == b"PK" or head[:1] == b"\x80")
+    has_header = int.from_bytes(head[:8], "little") < path.stat().st_size and head[8:] == b"{"
+    return not has_header and (head[:2] == b"PK" or head[:1] == b"\x80")
 
 
 def model_path(model: str) -> Path:

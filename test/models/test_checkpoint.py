@@ -106,8 +106,8 @@ def test_a_header_of_any_length_is_no_pickle(small, tmp_path):
         assert load_model(str(path))[1]["note"] == length * "x"
         assert not is_published(str(path))
     assert b"\x80" in begins
-    path.write_bytes(b"PK" + bytes(6) + b"{}")
-    assert not is_pickle(path)
+    path.write_bytes(b"\x80\x04" + 6 * b"." + b"{.")
+    assert is_pickle(path)
 
 
 @pytest.mark.parametrize("protocol", [2, 5])
