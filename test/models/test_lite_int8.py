@@ -29,6 +29,7 @@ import torch
 import torch.nn.functional as F
 
 from difiisr_ros import SuperResolver
+from difiisr_ros.backends.torch_backend import TorchBackend
 from difiisr_ros.core.condition import NOTHING_KNOWN, features
 from difiisr_ros.core.radiometry import measure_range, normalize
 from difiisr_ros.core.resample import unfold, upsample_folded
@@ -177,10 +178,13 @@ def test_a_batch_and_more_steps_run_in_int8():
         assert np.abs(a.astype(int) - b.astype(int)).max() <= 0.01 * np.ptp(b)
 
 
-def test_narrow_networks_are_refused():
+def test_narrow_networks_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(lite_int8, "int8_is_supported", lambda: True)
     network = LiteDenoiser(LiteConfig(prior_channels=8))
+    save_model(tmp_path / "narrow.safetensors", network, {})
+    backend = TorchBackend(str(tmp_path / "narrow.safetensors"), device="cpu", precision="int8")
     with pytest.raises(BackendUnavailable, match=r"16 channels or more.* this one has 8"):
-        int8_prior(network, torch.float32)
+        backend.load()
 
 
 def test_a_file_without_limits_is_refused_by_name():

@@ -222,8 +222,8 @@ class Trainer(Training):
     def _validate(self) -> None:
         if self.rank != 0:
             return
+        model = self._averaged()
         for steps in (1,) if self.stage == "prior" else FEW_STEPS:
-            model = self._averaged()
             bicubic, ours = validate(model, self.validation, steps)
             _, auto = validate(model, self.validation, steps, tell_blur=False)
             entry = {

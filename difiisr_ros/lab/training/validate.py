@@ -31,7 +31,7 @@ from difiisr_ros.lab.training.guidance_losses import spectrum_loss
 from difiisr_ros.models.lite import LiteDenoiser
 from difiisr_ros.models.lite_frames import upscale_frames
 
-#: The camera: Gaussian sigma in camera pixels (told unless said), and noise, a share of the range.
+#: The camera: Gaussian sigma in camera pixels, and noise as a share of the range.
 BLUR, NOISE = 0.4, 0.01
 
 
@@ -58,7 +58,7 @@ def frame_scores(
     """PSNR and spectrum loss of bicubic and of the model, in the frames' own counts.
 
     The peak is 255 for uint8 and the frame's own span otherwise. The same frames come out of the
-    simulated camera each time.
+    simulated camera each time; its noise is told, and with ``tell_blur`` its blur.
 
     Returns:
         (frames, 2, 2): of bicubic, of the model; the fields of :class:`Quality`.

@@ -77,8 +77,8 @@ def _settings(**changes) -> TrainSettings:
     return TrainSettings(**{**defaults, **changes})
 
 
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize(("precision", "rounds"), [
@@ -114,9 +114,14 @@ def test_reduced_crops_are_pillows_bicubic_rounded_to_counts_and_told_so():
 def test_cameras_differ_and_what_is_told_fits():
     hr = torch.full((256, 1, 64, 64), 0.5)
     batch = Batch(hr, torch.zeros_like(hr), torch.full((256,), 1e-5))
-    made = degrade(batch, "camera", _generator())
-    stuck = (made.hr - hr).flatten(1).abs().amax(dim=1) > 0
-    assert 3 < int(stuck.sum()) < 26
+
+    def with_stuck_pixels(seed: int) -> torch.Tensor:
+        made = degrade(batch, "camera", _generator(seed))
+        return (made.hr - hr).flatten(1).abs().amax(dim=1) > 0
+
+    # So few that one draw of 256 tells little of their share.
+    assert 4 < np.mean([int(with_stuck_pixels(seed).sum()) for seed in range(4)]) < 26
+    made, stuck = degrade(batch, "camera", _generator()), with_stuck_pixels(0)
     lr, camera = made.lr[~stuck], made.camera[~stuck]
     assert lr.shape[1:] == (1, 16, 16)
     # Of flat crops only pattern and noise are left; differences along both ways take the pattern.
@@ -248,7 +253,7 @@ def test_a_validation_before_leaves_training_with_the_spectrum_possible():
 
 
 def test_validation_says_what_a_told_camera_is_worth():
-    """Half of a training's crops are told nothing, and no gain there shows in the other half."""
+    """Three of five crops of a training are told nothing, which the others' gain says little of."""
     model, _ = load_model("nano")
     scene = SyntheticScene(160, 120).frame(0)[1]
     frames = [Frame(scene, float(scene.min()), float(scene.max()))]
