@@ -303,6 +303,30 @@ def test_the_measurement_takes_turns_and_little_time(monkeypatch):
     assert now[0] < auto_choice._BUDGET_S + 0.2
 
 
+def test_a_camera_of_usual_size_decides_and_not_a_small_one(monkeypatch):
+    """What nano was seen to take: PyTorch more for a frame, ONNX Runtime more for a pixel."""
+    now = [0.0]
+    monkeypatch.setattr(auto_choice.time, "perf_counter", lambda: now[0])
+
+    class Timed(Fake):
+        def run(self, lr, *others):
+            frame, pixel = {"torch": (6e-3, 0.19e-6), "onnx": (0.0, 0.33e-6)}[self.name]
+            now[0] += frame + pixel * lr.size
+            return super().run(lr)
+
+    assert choose(measure({name: Timed(name) for name in ("torch", "onnx")})) == "torch"
+    assert 6e-3 + 0.19e-6 * 160 * 120 > 0.33e-6 * 160 * 120  # a small one would say the reverse
+
+
+def test_what_is_measured_is_a_scene(monkeypatch):
+    frames = []
+    monkeypatch.setattr(Fake, "run", lambda self, lr, *others: frames.append(lr))
+    measure({"torch": Fake("torch")})
+    frame = frames[0][0, 0]
+    steps = np.abs(np.diff(frame, axis=1))
+    assert frame.dtype == np.float32 and np.median(steps) < 0.02 < 0.9 < np.ptp(frame) < 1.2
+
+
 def test_through_the_resolver(monkeypatch):
     """The real backends, and times that make each the fastest."""
     pytest.importorskip("onnxruntime")
