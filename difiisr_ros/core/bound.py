@@ -35,7 +35,10 @@ _LOW, _HIGH = -1.0, 2.0  # beyond these, ranges count by their logarithm
 _LEAST = 1e-12  # of the range: less room is none
 _FAR = 1e30  # ranges: more than any pixel is outside
 _SURELY_LONE = 0.6  # of the range: nobody's neighbour is that far off, not even beside an edge
-_MODERATE = 0.29  # of the range: what hard targets of 0.4 ranges may be overshot by, twice
+# How far results may go beyond the 3x3 pixels at an overshoot of 1; half as far at the default.
+_LINES_BEYOND = 0.32, 0.76  # of the range, or if that is more of the contrast; never more than it
+_PLATEAUS_BEYOND = 0.1, 0.25  # of the range, or if that is more of the contrast
+_ABOVE_PLATEAU = 5.0  # and of what stands out of the plateau
 _OUTSTANDING = 0.3, 0.6  # of the range: where what one pixel measured begins to count, and is whole
 _KEPT = 0.15, 0.3  # of the range: where a block begins to keep its mean; below is noise
 _FEW = 0.1  # of the blocks: to pick out more of them takes longer than to pass over all
@@ -130,8 +133,10 @@ def shown(lr: Tensor) -> Tensor:
 def limits(lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> tuple[Tensor, Tensor]:
     """Least and largest of what may come out at each camera pixel, N x 1 x H x W both.
 
-    ``[min - a c, max + a c]`` with ``c = max - min`` of the 3x3 pixels and ``a`` the overshoot;
-    for contrasts beyond 0.58 of the range half of that, and from 0.29 to there as much as at 0.29.
+    ``[min - a c, max + a c]`` with ``c = max - min`` of the 3x3 pixels and ``a`` the overshoot; of
+    a contrast beyond 0.32 of the range 0.76 times as much. Where the hottest of them are a plateau,
+    which the camera resolves, nothing hotter lies in between, and a quarter of the contrast is
+    enough (or a tenth of the range); so with the coldest.
 
     Args:
         lr: N x 1 x H x W, normalised intensity.
@@ -140,9 +145,44 @@ def limits(lr: Tensor, low: Tensor, high: Tensor, overshoot: Tensor) -> tuple[Te
     """
     low, high = torch.minimum(low, lr), torch.maximum(high, lr)
     contrast = high - low
-    margin = torch.minimum(contrast, (contrast / 2).clamp(min=_MODERATE))
-    margin = overshoot.reshape(-1, 1, 1, 1) * margin
-    return low - margin, high + margin
+    margin = torch.minimum(contrast, _more_of(_LINES_BEYOND, contrast))
+    flat = _more_of(_PLATEAUS_BEYOND, contrast)
+    cold, hot = plateaus(lr)
+    below = torch.minimum(margin, flat + _ABOVE_PLATEAU * F.relu(cold - low))
+    above = torch.minimum(margin, flat + _ABOVE_PLATEAU * F.relu(high - hot))
+    allowed = overshoot.reshape(-1, 1, 1, 1)
+    return low - allowed * below, high + allowed * above
+
+
+def _more_of(shares: tuple[float, float], contrast: Tensor) -> Tensor:
+    """A share of the range, or of the contrast, where that is more."""
+    return (shares[1] * contrast).clamp(min=shares[0])
+
+
+def plateaus(lr: Tensor) -> tuple[Tensor, Tensor]:
+    """Coldest and hottest plateau around each pixel, N x 1 x H x W both.
+
+    A plateau is as hot as the coldest of its 2x2 pixels, and as cold as their hottest (grey-scale
+    opening and closing); those count that have a pixel among the 3x3 around.
+    """
+    padded = F.pad(lr, (2, 2, 2, 2), mode="replicate")
+    return (
+        _of_four(_of_two(padded, torch.maximum), torch.minimum),
+        _of_four(_of_two(padded, torch.minimum), torch.maximum),
+    )
+
+
+def _of_two(x: Tensor, of: Pairwise) -> Tensor:
+    """One value of each 2x2."""
+    rows = of(x[..., :-1, :], x[..., 1:, :])
+    return of(rows[..., :-1], rows[..., 1:])
+
+
+def _of_four(x: Tensor, of: Pairwise) -> Tensor:
+    """One value of each 4x4."""
+    twice = _of_two(x, of)
+    rows = of(twice[..., :-2, :], twice[..., 2:, :])
+    return of(rows[..., :-2], rows[..., 2:])
 
 
 def outstanding(lr: Tensor, low: Tensor, high: Tensor) -> Tensor:
