@@ -37,7 +37,19 @@ from difiisr_ros.models.lite import CameraNet, LiteDenoiser, ResidualBlock
 
 @torch.no_grad()
 def grow(small: LiteDenoiser, channels: int, blocks: int, refiner_blocks: int) -> LiteDenoiser:
-    """A model of ``channels`` maps in both experts that answers as ``small`` does."""
+    """A model of ``channels`` maps in both experts that answers as ``small`` does.
+
+    Raises:
+        ValueError: it would be smaller in anything.
+    """
+    has = small.config
+    for what, asked, least in (
+        ("channels", channels, max(has.prior_channels, has.refiner_channels)),
+        ("blocks", blocks, has.prior_blocks),
+        ("refiner blocks", refiner_blocks, has.refiner_blocks),
+    ):
+        if asked < least:
+            raise ValueError(f"the model has {least} {what}: it cannot grow to {asked}")
     config = replace(
         small.config,
         prior_channels=channels,
@@ -107,7 +119,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     small, facts = load_model(args.model)
-    large = grow(small, args.channels, args.blocks, args.refiner_blocks)
+    try:
+        large = grow(small, args.channels, args.blocks, args.refiner_blocks)
+    except ValueError as error:
+        parser.error(str(error))
     facts = {**facts, "grown_from": args.model, "grown_by_seed": args.seed}
     save_model(args.out, large, facts)
     count = sum(value.numel() for value in large.parameters())

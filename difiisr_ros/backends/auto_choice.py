@@ -216,7 +216,7 @@ def measure(loaded: dict[str, Backend]) -> dict[str, float]:
 
 
 def _scene() -> np.ndarray:
-    """A ramp with a camera's noise: in white noise every pixel stands out, which costs all alike."""
+    """A ramp with a camera's noise: in white noise every pixel stands out, and costs all alike."""
     noise = np.random.default_rng(0).standard_normal(SIZE, dtype=np.float32)
     return (np.linspace(0, 1, SIZE[1], dtype=np.float32) + 0.01 * noise)[None, None]
 

@@ -79,3 +79,15 @@ def test_the_file_says_what_it_grew_from(tmp_path, monkeypatch, capsys):
     model, facts = load_model(str(out))
     assert (model.config.prior_blocks, facts["grown_from"]) == (8, "nano")
     assert "parameters" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--channels", "16 channels"), ("--blocks", "3 blocks"), ("--refiner-blocks", "3 refiner")],
+)
+def test_a_smaller_one_is_refused(option, words, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "grown.safetensors"
+    monkeypatch.setattr("sys.argv", ["grow_model.py", "nano", str(out), option, "2"])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"the model has {words}" in capsys.readouterr().err and not out.exists()
