@@ -84,7 +84,7 @@ def upscale_frames(
         x0 = averaged(back_project(x0, lr, consistency) if exact else x0, scale)
         base = None
     else:
-        x0, base = network.predict_prior(read, camera, scale), calm
+        x0, base = network.predict_prior(read, camera, scale, cored=True), calm
     if not exact:
         how = consistency, outstanding(lr, low, high), scale
         x0 = pull_wide(x0, calm, *how, base=base, beside=lr - calm)

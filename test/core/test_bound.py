@@ -26,7 +26,7 @@ from hypothesis.extra import numpy as arrays
 
 from difiisr_ros import CameraProfile, SuperResolver
 from difiisr_ros.core import bound as bounds
-from difiisr_ros.core.bound import bound, compressed, neighbours, without_lone_pixels
+from difiisr_ros.core.bound import bound, compressed, neighbours, plateaus, without_lone_pixels
 from difiisr_ros.errors import OptionError
 
 CAMERAS = (
@@ -219,3 +219,21 @@ def test_bound_of_one_pixel():
     assert torch.equal(
         bound(wild, lr, low, high, torch.tensor(0.5).view(1, 1, 1, 1)), torch.full_like(wild, 3.0)
     )
+
+
+def test_plateaus_are_the_same_in_a_trace():
+    lr = torch.rand(2, 1, 7, 9)
+    with torch.inference_mode():
+        traced = torch.jit.trace(plateaus, (torch.zeros(2, 1, 7, 9),))
+    for found, expected in zip(traced(lr), plateaus(lr), strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_a_plateau_is_four_pixels_of_which_one_is_around():
+    values = np.random.default_rng(0).random((9, 11), np.float32)
+    cold, hot = (x[0, 0].numpy() for x in plateaus(torch.from_numpy(values)[None, None]))
+    for y, x in ((2, 2), (4, 5), (6, 8)):
+        corners = [(y + i, x + j) for i in range(-2, 2) for j in range(-2, 2)]
+        squares = [values[a : a + 2, b : b + 2] for a, b in corners]
+        assert hot[y, x] == max(square.min() for square in squares)
+        assert cold[y, x] == min(square.max() for square in squares)

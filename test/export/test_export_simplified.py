@@ -53,11 +53,11 @@ def no_onnxslim(monkeypatch):
 @pytest.mark.parametrize("shape", [GraphShape(), GraphShape(1, 12, 17)])
 def test_the_graph_of_the_model_is_short(shape):
     """A trace has some 460 nodes. What remains is convolutions, what joins them, what is told of
-    the camera, and the bounds by each pixel's neighbours."""
+    the camera, and the bounds by each pixel's neighbours and the plateaus among them."""
     pytest.importorskip("onnxslim")
     graph = onnx.load_from_string(export_onnx("lite", shape=shape)).graph
     kinds = [node.op_type for node in graph.node]
-    assert len(kinds) <= 235
+    assert len(kinds) <= 260
     assert not {"Constant", "Identity", "Transpose", "If", "Loop"} & set(kinds)
     assert kinds.count("Reshape") <= 1  # the overshoot, one number for each frame
     assert len({node.name for node in graph.node}) == len(kinds)

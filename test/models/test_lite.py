@@ -24,7 +24,14 @@ from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import Conditions
 from difiisr_ros.core.resample import upsample_folded
 from difiisr_ros.models.checkpoint import load_model
-from difiisr_ros.models.lite import LiteConfig, LiteDenoise, LiteDenoiser, keep_detail
+from difiisr_ros.models.lite import (
+    LEAST_RESIDUAL,
+    LiteConfig,
+    LiteDenoise,
+    LiteDenoiser,
+    keep_detail,
+    soft_threshold,
+)
 
 SMALL = LiteConfig(prior_channels=8, prior_blocks=2, refiner_channels=8, refiner_blocks=1)
 
@@ -100,7 +107,7 @@ def test_last_timestep_answers_from_the_lr_frame_alone(model):
     denoise = LiteDenoise(model, lr, y0, model.config.schedule(), camera)
     first, second = (denoise(torch.randn(1, 16, 6, 8), 14) for _ in range(2))
     assert torch.equal(first, second)
-    assert torch.equal(first, y0 + model.predict_prior(lr, camera))
+    assert torch.equal(first, y0 + model.predict_prior(lr, camera, cored=True))
 
 
 @pytest.mark.parametrize(("steps", "times"), [(1, 1), (2, 2)])
@@ -155,3 +162,22 @@ def test_detail_is_kept_where_there_is_signal_and_not_where_there_is_noise():
     assert torch.equal(keep_detail(left, left + 0.02, told(0.015)), left)
     noisier = keep_detail(plain, detailed, told(0.05)) - plain
     assert float(noisier[..., 10:].max()) < 0.012
+
+
+def test_a_soft_threshold_is_the_same_in_a_trace():
+    x = torch.tensor([[-0.5, -0.01, 0.0, 0.02, 0.03, 1.0]])
+    expected = torch.tensor([[-0.48, 0.0, 0.0, 0.0, 0.01, 0.98]])
+    torch.testing.assert_close(soft_threshold(x, 0.02), expected)
+    traced = torch.jit.trace(lambda v: soft_threshold(v, 0.02), (torch.zeros(1, 6),))
+    assert torch.equal(traced(x), soft_threshold(x, 0.02))
+
+
+@torch.inference_mode()
+def test_results_leave_the_least_of_a_residual_to_bicubic_and_training_does_not(model):
+    lr, camera = 0.5 + 0.01 * torch.rand(1, 1, 6, 8), told(0.01)
+    whole = model.predict_prior(lr, camera)
+    cored = model.predict_prior(lr, camera, cored=True)
+    assert float((whole - cored).abs().max()) == pytest.approx(LEAST_RESIDUAL, rel=1e-3)
+    y0 = upsample_folded(lr)
+    answer = LiteDenoise(model, lr, y0, model.config.schedule(), camera).plain()
+    torch.testing.assert_close(answer - y0, cored, atol=1e-6, rtol=0)
