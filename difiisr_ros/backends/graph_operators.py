@@ -78,6 +78,18 @@ def _average(x: np.ndarray, *, kernel_shape: list[int], **_: Any) -> np.ndarray:
     return np.stack([m[top : top + height, left : left + width] for m in maps])[None]
 
 
+def _largest(
+    x: np.ndarray, *, kernel_shape: list[int], strides: list[int] | None = None, **how: Any
+) -> np.ndarray:
+    if any(how.get("pads", ())) or any(stride != 1 for stride in strides or ()):
+        raise ValueError("a pooling with padding or strides")
+    rows, columns = kernel_shape
+    height, width = x.shape[2] - rows + 1, x.shape[3] - columns + 1
+    box = np.ones((rows, columns), np.uint8)
+    maps = [cv2.dilate(plane, box, anchor=(0, 0))[:height, :width] for plane in x[0]]
+    return np.stack(maps)[None]
+
+
 def _multiply_add(
     a: np.ndarray, b: np.ndarray, c: np.ndarray, *, transB: int = 0, **_: Any
 ) -> np.ndarray:
@@ -128,8 +140,10 @@ OPERATORS: Mapping[str, Operator] = {
     "Abs": np.abs,
     "Log": np.log,
     "Max": np.maximum,
+    "MaxPool": _largest,
     "Min": np.minimum,
     "Mul": np.multiply,
+    "Neg": np.negative,
     "Pad": _pad,
     "ReduceMean": _mean,
     "Relu": lambda x: np.maximum(x, np.float32(0)),

@@ -221,6 +221,7 @@ def test_bound_of_one_pixel():
     )
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace:DeprecationWarning")
 def test_plateaus_are_the_same_in_a_trace():
     lr = torch.rand(2, 1, 7, 9)
     with torch.inference_mode():

@@ -164,6 +164,7 @@ def test_detail_is_kept_where_there_is_signal_and_not_where_there_is_noise():
     assert float(noisier[..., 10:].max()) < 0.012
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace:DeprecationWarning")
 def test_a_soft_threshold_is_the_same_in_a_trace():
     x = torch.tensor([[-0.5, -0.01, 0.0, 0.02, 0.03, 1.0]])
     expected = torch.tensor([[-0.48, 0.0, 0.0, 0.0, 0.01, 0.98]])
