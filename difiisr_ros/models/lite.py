@@ -55,10 +55,10 @@ FOLDED = SCALE**2
 NOISE_IN_PLAIN = 0.1
 """Variance within camera pixels that the plain answer may have of white noise alone, in units of
 the noise's: 0.02 in 19 of 20 places of ``lite``'s, 0.07 of ``nano``'s."""
-LEAST_RESIDUAL = 7e-4
-"""Of the range: what results leave to bicubic of every residual. Reduced precision makes up to 6e-4
-of nothing, as texture on smooth frames, and sharpening what little noise quiet cameras have; in
-PSNR it costs nothing."""
+LEAST_RESIDUAL, HIDDEN_BY = 7e-4, 1e-3
+"""Of the range: what results leave to bicubic of a residual where there is no noise, and how much
+noise it takes that they leave nothing. Reduced precision makes up to 6e-4 of nothing, which shows
+as texture on smooth frames; so does quiet cameras' noise, sharpened. In PSNR it costs nothing."""
 LEAST_DETAIL = 0.002
 """Standard deviation within camera pixels, of the range, below which there is no detail."""
 
@@ -222,14 +222,15 @@ class LiteDenoiser(nn.Module):
             lr: LR frame as :func:`difiisr_ros.core.bound.shown` gives it, N x 1 x H x W.
             camera: what is told, N (or 1) x WIDTH, see :mod:`difiisr_ros.core.condition`.
             scale: 4, or 2 and 1 for the residual's means.
-            cored: as results have it, nearer to 0 by :data:`LEAST_RESIDUAL`. What is trained is
-                not: what lies below has no gradient.
+            cored: as results have it, less :data:`LEAST_RESIDUAL`. What is trained is not: what
+                lies below has no gradient.
         """
         compute = self.prior.head.weight.dtype
         embedding = self.camera_embedding(camera[:, :FEATURES].to(compute))
         residual = self.prior((lr - 0.5).to(compute), embedding, scale)
         if cored:
-            residual = soft_threshold(residual, LEAST_RESIDUAL / self.config.residual_std)
+            shown = F.relu(1 - camera[:, NOISE] / HIDDEN_BY)
+            residual = soft_threshold(residual, LEAST_RESIDUAL / self.config.residual_std * shown)
         return residual.float().mul_(self.config.residual_std)
 
     def refine(
@@ -265,11 +266,19 @@ class LiteDenoiser(nn.Module):
         return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
-def soft_threshold(x: Tensor, threshold: float) -> Tensor:
-    """Everything nearer to 0 by the threshold, and 0 what is nearer already (coring)."""
-    if torch.jit.is_tracing():  # exporters write more nodes for the other
-        return x - x.clamp(-threshold, threshold)
-    return F.softshrink(x, threshold)
+def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
+    """Everything nearer to 0 by the threshold, and 0 what is nearer already (coring).
+
+    Args:
+        x: N x C x H x W.
+        threshold: N numbers, or 1.
+    """
+    most = threshold.to(x.dtype).view(-1, 1, 1, 1)
+    if not torch.jit.is_tracing() and x.device.type == "cpu" and len(most) == 1:
+        # One pass instead of three, or none: of most cameras there is nothing to take away.
+        number = float(most)
+        return F.softshrink(x, number) if number else x
+    return x - torch.maximum(torch.minimum(x, most), -most)
 
 
 class LiteDenoise:
