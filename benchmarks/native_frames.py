@@ -173,15 +173,13 @@ def on_clips(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
 
 def on_lattice(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     """White noise at several steps: lattice, and noise over bicubic's."""
-    low, high = trials.LEVEL, trials.LEVEL + trials.RANGE
-    resolver.configure(range_mode="fixed", range_min=low, range_max=high)
-    found = {}
+    upscale, found = _upscale(resolver, trials.SEEN), {}
     print("\n| white noise | " + " | ".join(f"{n:g} %" for n in LATTICE_NOISE) + " |")
     print("| --- |" + " --- |" * len(LATTICE_NOISE))
     for steps in LATTICE_STEPS:
         resolver.configure(num_steps=steps)
         found[steps] = np.array(
-            [trials.lattice(_upscale(resolver), n, scale=args.scale) for n in LATTICE_NOISE]
+            [trials.lattice(upscale, n, scale=args.scale) for n in LATTICE_NOISE]
         )
         for i, title in enumerate(("lattice, share of the noise", "noise over bicubic's")):
             cells = " | ".join(f"{value:.3f}" for value in found[steps][:, i])
@@ -193,9 +191,8 @@ def on_lattice(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     more = round(float((found[max(found)][:, 1] / found[1][:, 1]).max()), 5)
     yield Check("noise of four steps over that of one, the worst", more, 1.0)
     for name, profile in (("auto", trials.AUTO), ("told 0 %, blur 0.4", trials.told(0.0))):
-        added = trials.texture(_upscale(resolver), profile, args.scale)
+        added = trials.texture(upscale, profile, args.scale)
         yield Check(f"texture on a smooth frame without noise, {name}, % of range", added, 0.02)
-    resolver.configure(range_mode="percentile", range_min=None, range_max=None)
 
 
 def on_targets(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
@@ -210,14 +207,12 @@ def on_targets(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
             reach = trials.stuck_pixel(upscale, scenes, height, profile, args.scale)
             title = f"stuck pixel of {height:g} ranges, {name}: change beyond 4 px, % of range"
             yield Check(title, reach, 0.05)
-    low, high = trials.LEVEL, trials.LEVEL + trials.RANGE
-    resolver.configure(range_mode="fixed", range_min=low, range_max=high)
+    on_plain = _upscale(resolver, trials.SEEN)
     for name, profile in (("auto", trials.AUTO), ("told", trials.told(1.0))):
-        shares = trials.energy(upscale, scenes, profile, args.scale)
+        shares = trials.energy(on_plain, scenes, profile, args.scale)
         for side, height in (min(shares, key=shares.get), max(shares, key=shares.get)):  # type: ignore[arg-type]
             title = f"energy of targets, {name}, the worst ({side} px, {height:g} ranges)"
             yield Check(title, shares[side, height], 1.03, 0.97)
-    resolver.configure(range_mode="percentile", range_min=None, range_max=None)
     heights = " | ".join(f"{h:g}" for h in trials.HEIGHTS)
     print(f"\n| overshoot, % (bicubic), targets of ranges: | {heights} |")
     print("| --- |" + " --- |" * len(trials.HEIGHTS))
@@ -233,8 +228,10 @@ def on_targets(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     yield Check("overshoot above bicubic's where the profile is right, points", above, 15.0)
 
 
-def _upscale(resolver: Any) -> trials.Upscale:
-    return lambda lr, profile: resolver.upscale(lr, camera=profile)
+def _upscale(
+    resolver: Any, value_range: tuple[float, float] | None = None
+) -> trials.Upscale:
+    return lambda lr, profile: resolver.upscale(lr, value_range, profile)
 
 
 def _cell(value: float) -> str:

@@ -37,6 +37,7 @@ Upscale = Callable[[np.ndarray, CameraProfile], np.ndarray]
 """From H x W and what is told of the camera to sH x sW, s the ``scale`` of every trial."""
 
 LEVEL, RANGE = 20000.0, 400.0  # counts of the darkest place, and from there to the brightest
+SEEN = LEVEL, LEVEL + RANGE
 BLUR = 0.4  # of the trials' camera, pixels
 AUTO = resolve_camera("auto")
 REDUCED = resolve_camera("reduced")
@@ -54,7 +55,7 @@ def lattice(
 ) -> tuple[float, float]:
     """On white noise alone: lattice as a share of the noise, and noise over bicubic's.
 
-    The range has to be given to the model (``range_mode`` fixed), as these frames have none.
+    The model has to be given :data:`SEEN` as the range, as these frames have none.
     """
     found = []
     for seed in range(frames):

@@ -88,8 +88,9 @@ class UpscaleOptions:
     """How far a result may leave what the camera's 3x3 pixels around span, in units of that span,
     0 to 1: a bound on every result, whatever the model does."""
     range_mode: str = "percentile"
-    """What becomes normalised 0..1: ``percentile`` (1st to 99th), ``minmax`` or ``fixed``;
-    the first two at least 20 times the noise."""
+    """What counts as black and white where results are shown by a few levels of gray:
+    ``percentile`` (1st to 99th), ``minmax`` or ``fixed``; the first two at least 20 times the
+    noise. Published models see it as 0 and 1; others see the percentiles' range always."""
     range_min: float | None = None
     range_max: float | None = None
     """Ends of the ``fixed`` range, in the frame's units."""

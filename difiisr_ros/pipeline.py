@@ -408,6 +408,7 @@ class SuperResolver:
                 None if missing is None else missing[i],
                 None if value_ranges is None else value_ranges[i],
                 None if memories is None else memories[i],
+                getattr(self._backend, "asked_range_is_seen", False),
             )
             for i, frame in enumerate(frames)
         ]

@@ -51,6 +51,7 @@ class PublishedBackend:
     name = "torch"
     guidance_gradients: tuple[str, ...] = ("closed_form",)
     fixed_options: Mapping[str, int] = {}
+    asked_range_is_seen = True  # the release's is 0..255, whatever the scene
 
     def __init__(
         self,

@@ -125,7 +125,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
         "--range-mode",
         choices=RANGE_MODES,
         default=default.range_mode,
-        help="what becomes normalised 0..1; 'fixed' needs --range-min and --range-max",
+        help="what published models see as 0 and 1, the others the 1st to 99th percentile; 'fixed' "
+        "needs --range-min and --range-max",
     )
     for name in ("--range-min", "--range-max"):
         group.add_argument(name, type=real(), metavar="COUNTS", help="in the frames' units")

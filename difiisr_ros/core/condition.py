@@ -128,10 +128,12 @@ class FrameMeasurement:
     """What was measured of one frame, or is known of its camera, and told to the network."""
 
     value_range: ValueRange
-    """What became 0 and 1, counts."""
+    """What became 0 and 1 for the network, counts."""
     noise: float
     """Standard deviation of its white noise, counts; of reduced frames rounding's alone."""
     camera: CameraProfile
+    shown: ValueRange
+    """What becomes black and white where results are shown by a few levels of gray, counts."""
     frames: float = 1.0
     """How many frames it was averaged from where the scene stands still."""
     still: float = 0.0

@@ -35,7 +35,8 @@ from difiisr_ros.errors import FrameError, OptionError
 ValueRange = tuple[float, float]
 """(low, high) in the frame's own units (counts, kelvin, ...): what becomes 0 and 1."""
 
-RANGE_MODES = ("percentile", "fixed", "minmax")
+PERCENTILE = "percentile"
+RANGE_MODES = (PERCENTILE, "fixed", "minmax")
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 PERCENTILES = (1.0, 99.0)
 
@@ -66,7 +67,7 @@ def check_frame(frame: np.ndarray) -> None:
 
 def measure_range(
     frame: np.ndarray,
-    mode: str = "percentile",
+    mode: str = PERCENTILE,
     range_min: float | None = None,
     range_max: float | None = None,
     *,

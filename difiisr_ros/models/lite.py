@@ -273,7 +273,7 @@ def soft_threshold(x: Tensor, threshold: Tensor) -> Tensor:
         x: N x C x H x W.
         threshold: N numbers, or 1.
     """
-    most = threshold.to(x.dtype).view(-1, 1, 1, 1)
+    most = threshold.to(x.dtype)[:, None, None, None]
     if not torch.jit.is_tracing() and x.device.type == "cpu" and len(most) == 1:
         # One pass instead of three, or none: of most cameras there is nothing to take away.
         number = float(most)

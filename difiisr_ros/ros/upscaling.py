@@ -337,7 +337,7 @@ class Upscaler:
         crop = self.engine.camera.crop
         height, width = crop.of(frame.pixels).shape
         wanted, geometry = self.engine.view(height, width, frame.region)
-        shown = self._shown_range(frame, measured.value_range) if output.needs_range else None
+        shown = self._shown_range(frame, measured.shown) if output.needs_range else None
         if settings.temperatures is None:
             array = to_output(result, output, shown)
         else:

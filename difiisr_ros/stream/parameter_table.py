@@ -271,15 +271,16 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "range_mode",
         _ENGINE_DEFAULTS.range_mode,
-        "What counts as the scene's range: the frame's 1st to 99th percentile, its minimum and "
-        "maximum (both at least 20 times the noise), or range_min and range_max.",
+        "What output_encoding maps to black and white: the frame's 1st to 99th percentile, its "
+        "minimum and maximum (both at least 20 times the noise), or range_min and range_max. "
+        "Counts do not depend on it.",
         Change.LIVE,
         choices=RANGE_MODES,
     ),
     ParameterSpec(
         "range_min",
         0.0,
-        "Lower end of the scene's range in counts, for range_mode fixed.",
+        "What becomes black, in counts, with range_mode fixed.",
         Change.LIVE,
         minimum=-1e9,
         maximum=1e9,
@@ -287,7 +288,7 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec(
         "range_max",
         65535.0,
-        "Upper end of the scene's range in counts, for range_mode fixed.",
+        "What becomes white, in counts, with range_mode fixed.",
         Change.LIVE,
         minimum=-1e9,
         maximum=1e9,

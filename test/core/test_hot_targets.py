@@ -112,10 +112,10 @@ def test_a_hot_target_keeps_its_energy(model, blur):
     """Of half a camera pixel, one and two, wherever they lie on the pixels."""
     profile = CameraProfile(noise=RANGE / 100, blur=blur)
     resolver = SuperResolver.load(model, backend="torch")
-    resolver.configure(range_mode="fixed", range_min=LEVEL, range_max=LEVEL + RANGE)
+    value_range = LEVEL, LEVEL + RANGE
 
     def whole(scene: np.ndarray) -> float:
-        return resolver.upscale(_seen(scene), camera=profile).sum(dtype=np.float64)
+        return resolver.upscale(_seen(scene), value_range, profile).sum(dtype=np.float64)
 
     y, x = np.mgrid[:192, :256]
     plain = LEVEL + RANGE * (0.5 + 0.3 * np.sin(y / 17) * np.cos(x / 23))

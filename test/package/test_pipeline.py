@@ -145,11 +145,30 @@ def test_missing_float_pixels_stay_missing_and_touch_nothing_else(lite):
 
 def test_given_range_replaces_the_measured_one(lite):
     frame = smooth_frame()
-    same = lite.upscale(frame, value_range=(29_000.0, 31_000.0))
-    lite.configure(range_mode="fixed", range_min=29_000.0, range_max=31_000.0)
-    np.testing.assert_array_equal(same, lite.upscale(frame))
+    other = lite.upscale(frame, value_range=(28_000.0, 32_000.0))
+    assert not np.array_equal(other, lite.upscale(frame))
     with pytest.raises(OptionError, match="below range_max"):
         lite.upscale(frame, value_range=(5.0, 5.0))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"range_mode": "fixed", "range_min": 0.0, "range_max": 65_535.0}, {"range_mode": "minmax"}],
+    ids=lambda how: how["range_mode"],
+)
+def test_how_results_are_shown_is_nothing_to_the_network(lite, how):
+    """It would do badly with a scene that takes up a small part of what it sees as its range."""
+    frame = smooth_frame()
+    frame[3, 4] = 60_000
+    plain = lite.upscale(frame)
+    ranges = [lite.measurements[0].value_range]
+    try:
+        lite.configure(**how)
+        np.testing.assert_array_equal(lite.upscale(frame), plain)
+        ranges.append(lite.measurements[0].value_range)
+        assert ranges[0] == ranges[1] != lite.measurements[0].shown
+    finally:
+        lite.configure(range_mode="percentile")
 
 
 def test_strided_frames_are_read_as_they_are(lite):

@@ -36,7 +36,7 @@ from difiisr_ros.stream.parameter_table import TABLE
 from difiisr_ros.stream.replay import ReplayProgress, Stage
 from difiisr_ros.stream.statistics import StreamSnapshot
 
-MEASURED = FrameMeasurement((0.0, 7006.0), 7.006, CameraProfile())
+MEASURED = FrameMeasurement((0.0, 7006.0), 7.006, CameraProfile(), (0.0, 7006.0))
 NODE = "rig/super_resolution"
 NAMES = {INPUT: "/rig/image_raw", OUTPUT: "/rig/sr/image_raw"}
 INFO = SuperResolverInfo(
