@@ -228,9 +228,7 @@ def on_targets(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     yield Check("overshoot above bicubic's where the profile is right, points", above, 15.0)
 
 
-def _upscale(
-    resolver: Any, value_range: tuple[float, float] | None = None
-) -> trials.Upscale:
+def _upscale(resolver: Any, value_range: tuple[float, float] | None = None) -> trials.Upscale:
     return lambda lr, profile: resolver.upscale(lr, value_range, profile)
 
 
