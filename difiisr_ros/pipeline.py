@@ -42,6 +42,7 @@ from difiisr_ros.core.region import Region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
 from difiisr_ros.frame_runner import FrameRunner, Work
+from difiisr_ros.models.model_files import EMBEDDED, MOST_STEPS
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.stream_memory import StreamMemory
@@ -103,6 +104,7 @@ class SuperResolver:
         self._lock = threading.Lock()
         self._runner = FrameRunner()
         self._options = self.check(options)
+        self._warn_of_steps(self._options)
         backend.check_camera(self.camera)
 
     @classmethod
@@ -220,8 +222,19 @@ class SuperResolver:
         except BackendUnavailable as error:  # what runs goes on
             raise OptionError(str(error)) from error
         before, self._options = self._options, options
+        if options.num_steps != before.num_steps:
+            self._warn_of_steps(options)
         if self._options.tile_size != before.tile_size:
             self._memory.forget()
+
+    def _warn_of_steps(self, options: UpscaleOptions) -> None:
+        if self._backend.model in EMBEDDED and options.num_steps > MOST_STEPS:
+            _logger.warning(
+                "num_steps is %d: %s has learnt to take up to %d, and makes dots along edges of more",
+                options.num_steps,
+                self._backend.model,
+                MOST_STEPS,
+            )
 
     def _check_to_be_had(self) -> None:
         """Fall back now, not at the first frame, where the options need what is not here."""

@@ -304,7 +304,8 @@ class StreamMemory:
 
     def _single_noise(self, reading: Reading, camera: CameraProfile) -> float:
         # A profile without the pattern has the noise of frames that were not corrected.
-        corrected = self._learner is not None and camera.pattern is None
+        learnt = self._learner is not None and self._learner.frames > 0
+        corrected = learnt and camera.pattern is None
         if camera.is_reduced or (camera.noise is not None and not corrected):
             return estimated_noise(reading, camera)
         noise = estimate_noise(reading.scene)

@@ -43,6 +43,7 @@ _ROUNDING = 12**-0.5  # standard deviation of the error, counts
 MOST_NOISE = 0.05
 """Share of the range, up to which networks were trained."""
 _NOISE_LIMITS = 5e-4, 0.2  # of the range
+_MOST_BLUR = 1.1  # camera pixels, up to which networks were trained: of more they make patterns
 
 
 def features(
@@ -55,7 +56,7 @@ def features(
 
     Args:
         noise: standard deviation of the white noise, share of the range.
-        blur: Gaussian sigma of the optics, camera pixels.
+        blur: Gaussian sigma of the optics, camera pixels; more than 1.1 is told as 1.1.
         blur_error: standard deviation of its error, at most that of an unknown blur.
         reduced: 1 where the frame is known to be an antialiased-bicubic reduction.
     """
@@ -63,6 +64,7 @@ def features(
     noise = np.clip(noise, 0, _NOISE_LIMITS[1])
     level = np.log2(np.maximum(noise, _NOISE_LIMITS[0]) / 0.01) / 3
     error = np.minimum(blur_error, UNKNOWN_ERROR) / 0.1
+    blur = np.minimum(blur, _MOST_BLUR)
     columns = [level, noise / 0.05, (blur - UNKNOWN_BLUR) / 0.3, error, reduced]
     return np.stack(columns, axis=-1).astype(np.float32)
 
@@ -142,6 +144,16 @@ class FrameMeasurement:
     """Share of its pixels whose result was averaged with those before it, along the motion."""
     pattern: PatternInUse | None = None
     """What was learnt of the camera's pattern, and subtracted; None: nothing is learnt."""
+
+    @property
+    def noise_is_estimated(self) -> bool:
+        """Whether the noise is the frame's own, and not what the camera's profile says.
+
+        Of a profile without a pattern that is so where one was learnt: it has the noise of frames
+        of which none was subtracted.
+        """
+        learnt = self.pattern is not None and self.pattern.frames > 0
+        return self.camera.noise is None or (learnt and self.camera.pattern is None)
 
     @property
     def noise_share(self) -> float:

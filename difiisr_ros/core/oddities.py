@@ -27,6 +27,9 @@ import numpy as np
 
 from difiisr_ros.core.byte_order import OTHER, mean_steps, wrong_byte_order
 from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.condition import with_rounding
+from difiisr_ros.core.noise_level import estimate_noise
+from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.core.reading import read
 from difiisr_ros.errors import FrameError
 
@@ -38,6 +41,8 @@ _LINE_OUTSIDE = 3.0, 6.0  # times what rows' means span, and times the standard 
 _APART = 3.0  # times what all other values span: of a value that writers of nodata take
 _APART_ODD = 20.0  # of any other
 _FEW = 3  # pixels, which may as well be bad ones
+_TIMES = 8.0  # of one noise the other: more than cameras and estimates vary
+_MUCH = 0.02  # of the range: less noise than that does no harm, whatever is said of it
 
 
 class Oddity(NamedTuple):
@@ -176,7 +181,22 @@ def oddities(
     apart = list(values_apart(reading.scene[top : len(reading.scene) - bottom]))
     if apart:
         found.append(Oddity("value_apart", _apart_in_words(apart)))
+    if camera.noise:
+        estimate = with_rounding(estimate_noise(reading.scene), reading)
+        if _is_other_noise(camera.noise, estimate, np.ptp(measure_range(reading.scene))):
+            words = (
+                f"the noise of the camera's profile is {camera.noise:.3g}, that of this frame about "
+                f"{estimate:.2g}: is the profile of another camera, or of other units than these "
+                "frames? 'difiisr calibrate' measures it on frames as they come"
+            )
+            found.append(Oddity("profile_noise", words))
     return found
+
+
+def _is_other_noise(said: float, estimate: float, span: float) -> bool:
+    """Whether what a profile says cannot be a frame's noise, and matters to its result."""
+    low, high = sorted((said, estimate))
+    return high > max(_TIMES * low, _MUCH * span)
 
 
 def _telemetry_in_words(camera: CameraProfile, top: int, bottom: int) -> str:

@@ -22,6 +22,8 @@ from difiisr_ros.errors import ModelError
 
 EMBEDDED = ("lite", "nano")
 """Models that are shipped with the package: the better one, and the faster one."""
+MOST_STEPS = 4
+"""What these have learnt to sample in, at most."""
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 

@@ -232,7 +232,7 @@ def _told(measured: FrameMeasurement) -> dict[str, Any]:
         "camera profile": camera.source,
         keys.NOISE_COUNTS: f"{measured.noise:.4g}",
         "noise (% of range)": 100 * measured.noise_share,
-        "noise source": "estimated" if camera.noise is None else "profile",
+        "noise source": "estimated" if measured.noise_is_estimated else "profile",
         "blur (camera pixels)": "unknown" if camera.blur is None else f"{camera.blur:.3g}",
         keys.FRAMES_AVERAGED: f"{measured.frames:.3g}",
         keys.STILL_SHARE: f"{100 * measured.still:.3g}",

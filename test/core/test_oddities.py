@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 from difiisr_ros.core.camera_profile import CameraProfile
+from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.oddities import FrameCheck, oddities
 from support.frames import street
 
@@ -163,3 +164,28 @@ def test_a_stream_does_not_pay_for_it():
     for _ in range(512):
         check.look(FRAME, "little")
     assert (time.process_time() - start) / 512 < 0.3e-3
+
+
+@pytest.mark.parametrize(("unit", "odd"), [(0.01, True), (1.0, False)])
+def test_the_noise_of_a_profile_of_other_units(unit, odd):
+    profile = CameraProfile(noise=float(estimate_noise(FRAME)), blur=0.4)
+    frame = (FRAME * unit).astype(np.float32)
+    words = found(frame, profile).get("profile_noise", "")
+    assert bool(words) is odd
+    if odd:
+        assert f"profile is {profile.noise:.3g}, that of this frame about" in words
+
+
+def test_a_profile_of_far_less_noise_is_odd_where_there_is_much():
+    span = np.ptp(np.percentile(FRAME, (1, 99)))
+    for share, odd in ((0.005, False), (0.05, True)):
+        noise = share * span * np.random.default_rng(0).standard_normal(FRAME.shape)
+        frame = (FRAME + noise).astype(np.float32)
+        profile = CameraProfile(noise=float(estimate_noise(frame)) / 20)
+        assert ("profile_noise" in found(frame, profile)) is odd
+
+
+def test_a_profile_that_is_somewhat_off_is_not_odd():
+    noise = float(estimate_noise(FRAME))
+    for times in (0.4, 2.5):
+        assert found(FRAME, CameraProfile(noise=times * noise)) == {}

@@ -76,6 +76,12 @@ def _decibels(worse: torch.Tensor, better: torch.Tensor, truth: torch.Tensor) ->
     return 10 * np.log10(next(errors) / next(errors))
 
 
+def test_more_blur_than_was_trained_is_told_as_the_most():
+    """Of 3 camera pixels networks made a checker."""
+    assert np.array_equal(features(0.01, 3.0, 0.0), features(0.01, 1.1, 0.0))
+    assert not np.array_equal(features(0.01, 1.0, 0.0), features(0.01, 1.1, 0.0))
+
+
 NOISY, CLEAN = _told(0.03, 0.4, 0.0), _told(0.002, 0.4, 0.0)
 SHARP, BLURRED = _told(0.002, 0.2, 0.0), _told(0.002, 0.8, 0.0)
 REDUCED, CAMERA = _told(0.0, 0.0, 0.0, 1.0), _told(0.0, 0.0, 0.0)

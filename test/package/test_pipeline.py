@@ -171,6 +171,18 @@ def test_how_results_are_shown_is_nothing_to_the_network(lite, how):
         lite.configure(range_mode="percentile")
 
 
+def test_more_steps_than_a_model_has_learnt_are_named(lite, caplog):
+    lite.configure(num_steps=4)
+    assert "num_steps" not in caplog.text
+    lite.configure(num_steps=8)
+    lite.configure(seed=3)
+    lite.configure(num_steps=1, seed=0)
+    said = [r.getMessage() for r in caplog.records]
+    assert said == [
+        "num_steps is 8: lite has learnt to take up to 4, and makes dots along edges of more"
+    ]
+
+
 def test_strided_frames_are_read_as_they_are(lite):
     frame = smooth_frame(shape=(48, 64))
     np.testing.assert_array_equal(

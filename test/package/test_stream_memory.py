@@ -209,8 +209,11 @@ def test_a_shutter_ends_what_was_seen(nano):
 
 
 def test_a_shutter_shows_the_pattern(nano):
-    """Several of its frames, averaged; the scene that comes next proves it."""
-    memory = StreamMemory(MemoryOptions(pattern="learn"))
+    """Several of its frames, averaged; the scene that comes next proves it.
+
+    A profile's noise counts until then: it is that of frames of which no pattern was subtracted.
+    """
+    memory, camera = StreamMemory(MemoryOptions(pattern="learn")), CameraProfile(noise=6 * NOISE)
     rng = np.random.default_rng(5)
     pattern = 0.06 * SPAN * rng.standard_normal(SIZE)
 
@@ -218,12 +221,16 @@ def test_a_shutter_shows_the_pattern(nano):
         shown = scene + pattern + NOISE * rng.standard_normal(SIZE)
         return np.clip(np.rint(shown), 0, 65535).astype(np.uint16)
 
-    nano.upscale(seen(CLEAN + 500), memory=memory)
+    nano.upscale(seen(CLEAN + 500), camera=camera, memory=memory)
+    (first,) = nano.measurements
+    assert first.noise == pytest.approx(6 * NOISE, rel=0.02) and not first.noise_is_estimated
     for _ in range(8):
-        memory.shutter(seen(np.full(SIZE, 900.0)), nano.camera)
+        memory.shutter(seen(np.full(SIZE, 900.0)), camera)
     for _ in range(8):
-        nano.upscale(seen(CLEAN + 500), memory=memory)
-    learnt = nano.measurements[0].pattern
+        nano.upscale(seen(CLEAN + 500), camera=camera, memory=memory)
+    (later,) = nano.measurements
+    assert later.noise < 2.5 * NOISE and later.noise_is_estimated
+    learnt = later.pattern
     assert learnt.offsets is not None and learnt.frames == 8
     left = (learnt.offsets - pattern) - (learnt.offsets - pattern).mean()
     assert left.std() < 0.35 * pattern.std()
