@@ -42,8 +42,8 @@ from difiisr_ros.core.region import Region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
 from difiisr_ros.frame_runner import FrameRunner, Work
-from difiisr_ros.models.model_files import EMBEDDED, MOST_STEPS
 from difiisr_ros.memory_limit import MemoryLimit
+from difiisr_ros.models.model_files import EMBEDDED, MOST_STEPS
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.stream_memory import StreamMemory
 
@@ -228,13 +228,10 @@ class SuperResolver:
             self._memory.forget()
 
     def _warn_of_steps(self, options: UpscaleOptions) -> None:
-        if self._backend.model in EMBEDDED and options.num_steps > MOST_STEPS:
-            _logger.warning(
-                "num_steps is %d: %s has learnt to take up to %d, and makes dots along edges of more",
-                options.num_steps,
-                self._backend.model,
-                MOST_STEPS,
-            )
+        steps, model = options.num_steps, self._backend.model
+        if model in EMBEDDED and steps > MOST_STEPS:
+            words = "num_steps is %d: %s has learnt up to %d, and makes dots along edges of more"
+            _logger.warning(words, steps, model, MOST_STEPS)
 
     def _check_to_be_had(self) -> None:
         """Fall back now, not at the first frame, where the options need what is not here."""

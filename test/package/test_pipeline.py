@@ -179,7 +179,7 @@ def test_more_steps_than_a_model_has_learnt_are_named(lite, caplog):
     lite.configure(num_steps=1, seed=0)
     said = [r.getMessage() for r in caplog.records]
     assert said == [
-        "num_steps is 8: lite has learnt to take up to 4, and makes dots along edges of more"
+        "num_steps is 8: lite has learnt up to 4, and makes dots along edges of more"
     ]
 
 
