@@ -186,8 +186,8 @@ def oddities(
         if _is_other_noise(camera.noise, estimate, np.ptp(measure_range(reading.scene))):
             words = (
                 f"the noise of the camera's profile is {camera.noise:.3g}, that of this frame "
-                f"about {estimate:.2g}: is the profile of another camera, or of other units than these "
-                "frames? 'difiisr calibrate' measures it on frames as they come"
+                f"about {estimate:.2g}: is the profile of another camera, or of other units than "
+                "these frames? 'difiisr calibrate' measures it on frames as they come"
             )
             found.append(Oddity("profile_noise", words))
     return found
