@@ -178,9 +178,7 @@ def test_more_steps_than_a_model_has_learnt_are_named(lite, caplog):
     lite.configure(seed=3)
     lite.configure(num_steps=1, seed=0)
     said = [r.getMessage() for r in caplog.records]
-    assert said == [
-        "num_steps is 8: lite has learnt up to 4, and makes dots along edges of more"
-    ]
+    assert said == ["num_steps is 8: lite has learnt up to 4, and makes dots along edges of more"]
 
 
 def test_strided_frames_are_read_as_they_are(lite):
