@@ -19,13 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.condition import MOST_NOISE, Conditions, FrameMeasurement
-from difiisr_ros.core.radiometry import PERCENTILE, ValueRange
+from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.region import Region
 from difiisr_ros.frame_runner import Alone, Follow
 from difiisr_ros.options import UpscaleOptions
@@ -60,17 +61,16 @@ class BatchFrame:
         """
         look = (by_itself if memory is None else memory.take)(frame, camera, missing)
         if value_range is None:
-            measure = partial(
-                radiometry.measure_range,
-                look.scene,
-                is_integer=look.reading.is_integer,
-                least=look.noise / MOST_NOISE,
-            )
-            shown = measure(options.range_mode, options.range_min, options.range_max)
+            of_frame: Any = {
+                "is_integer": look.reading.is_integer,
+                "least": look.noise / MOST_NOISE,
+            }
+            how = options.range_mode, options.range_min, options.range_max
+            shown = radiometry.measure_range(look.scene, *how, **of_frame)
             # Networks were trained on scenes that take up their range: of one that takes a third
             # of it they make half a decibel less, of a tenth less than bicubic.
-            own = asked_range_is_seen or options.range_mode == PERCENTILE
-            value_range = shown if own else measure(PERCENTILE)
+            seen = radiometry.scene_range
+            value_range = shown if asked_range_is_seen else seen(look.scene, **of_frame)
         else:
             value_range = shown = radiometry.check_fixed_range(*value_range)
         telling = look.tell(value_range[1] - value_range[0], knows_blur=camera.blur is not None)

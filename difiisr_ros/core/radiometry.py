@@ -39,6 +39,9 @@ PERCENTILE = "percentile"
 RANGE_MODES = (PERCENTILE, "fixed", "minmax")
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 PERCENTILES = (1.0, 99.0)
+_INNER = (5.0, 50.0, 95.0)  # percentiles that a few hot pixels do not move
+_TAIL = 3.0  # times as far from the median as the inner ones: most scenes' ends are nearer
+_LEAST_OF_ALL = 0.125  # of the range of all percentiles: half of a scene may have one value
 
 LONE = 0.1
 """Of the range: how far a pixel may be outside its neighbours, beside as much as these span."""
@@ -100,7 +103,36 @@ def measure_range(
         values = _finite(frame)
         low, high = float(values.min()), float(values.max())
     else:
-        low, high = _percentiles(frame)
+        low, *_, high = _percentiles(frame, PERCENTILES)
+    return _wide_enough(frame, low, high, is_integer, least)
+
+
+def scene_range(
+    frame: np.ndarray, *, is_integer: bool | None = None, least: float = 0.0
+) -> ValueRange:
+    """Range of most of a frame's scene, which networks see as 0 to 1.
+
+    The 1st to 99th percentile, but neither end more than three times as far from the median as the 5th
+    and 95th: a flame or an engine on 3 % of the pixels would make a small part of the range of all
+    the rest. What is hotter lies outside the range.
+
+    Args:
+        frame, is_integer, least: see :func:`measure_range`.
+
+    Raises:
+        FrameError: a float frame without one finite value.
+    """
+    low, *inner, high = _percentiles(frame, (PERCENTILES[0], *_INNER, PERCENTILES[1]))
+    cold, median, hot = inner
+    part = _LEAST_OF_ALL * (high - low)
+    low = max(low, median - max(_TAIL * (median - cold), part))
+    high = min(high, median + max(_TAIL * (hot - median), part))
+    return _wide_enough(frame, low, high, is_integer, least)
+
+
+def _wide_enough(
+    frame: np.ndarray, low: float, high: float, is_integer: bool | None, least: float
+) -> ValueRange:
     integer = frame.dtype != np.float32 if is_integer is None else is_integer
     span = _INTEGER_SPAN if integer else max(_FLOAT_SPAN * max(abs(low), abs(high)), 1e-12)
     return _widen(low, high, max(span, least))
@@ -122,29 +154,30 @@ def _finite(frame: np.ndarray) -> np.ndarray:
     return values
 
 
-def _percentiles(frame: np.ndarray) -> ValueRange:
+def _percentiles(frame: np.ndarray, percentiles: tuple[float, ...]) -> list[float]:
     """Of the frame without lone pixels: a stuck one is not to move the range by one rank."""
     stride = int(np.ceil(np.sqrt(frame.size / _SAMPLED_PIXELS)))
     # A regular grid keeps the estimate identical from run to run and free of any generator.
     sampled = frame[::stride, ::stride]
     if frame.dtype == np.float32 and not np.isfinite(sampled).any():
         sampled, stride = frame, 1
-    low, high = _ranked(_finite(sampled))
+    ends = _ranked(_finite(sampled), percentiles)
+    low, high = ends[0], ends[-1]
     with np.errstate(invalid="ignore"):
         pixels = np.argwhere((sampled < low) | (sampled > high))
     lone, means = lone_pixels.at(frame, stride * pixels, LONE * (high - low))
     if not lone.any():
-        return low, high
+        return ends
     calm = sampled.copy()
     calm[pixels[lone, 0], pixels[lone, 1]] = means[lone]
-    return _ranked(_finite(calm))
+    return _ranked(_finite(calm), percentiles)
 
 
-def _ranked(values: np.ndarray) -> ValueRange:
+def _ranked(values: np.ndarray, percentiles: tuple[float, ...]) -> list[float]:
     flat = values.ravel()
-    ranks = [min(int(p / 100 * flat.size), flat.size - 1) for p in PERCENTILES]
+    ranks = [min(int(p / 100 * flat.size), flat.size - 1) for p in percentiles]
     part = np.partition(flat, ranks)
-    return float(part[ranks[0]]), float(part[ranks[1]])
+    return [float(part[rank]) for rank in ranks]
 
 
 def _widen(low: float, high: float, least: float) -> ValueRange:

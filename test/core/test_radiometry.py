@@ -22,7 +22,13 @@ import pytest
 from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.core.output_geometry import plan
-from difiisr_ros.core.radiometry import RangeSmoother, measure_range, normalize, restore
+from difiisr_ros.core.radiometry import (
+    RangeSmoother,
+    measure_range,
+    normalize,
+    restore,
+    scene_range,
+)
 from difiisr_ros.core.reading import read
 from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError, OptionError
@@ -49,6 +55,28 @@ def test_percentiles_ignore_a_hot_target_but_do_not_cut_it():
     normalized = normalize(frame, (low, high))
     assert normalized[50, 50] > 60
     assert restore(normalized, (low, high), frame.dtype)[50, 50] == 65_000
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_range_of_a_scene_is_not_that_of_the_engine_in_it(sign):
+    rng = np.random.default_rng(0)
+    scene = (20_000 + 100 * rng.standard_normal((100, 120))).astype(np.float32)
+    assert scene_range(scene) == measure_range(scene)
+    hot = scene.copy()
+    hot[20:40, 30:48] += sign * 3000  # 3 % of the pixels
+    low, high = scene_range(hot)
+    wide, own = (np.ptp(measure_range(frame)) for frame in (hot, scene))
+    assert wide > 6 * own and own < high - low < 2 * own
+    hot[20:60, 30:78] += sign * 3000  # 16 %: that is the scene
+    assert scene_range(hot) == measure_range(hot)
+
+
+def test_a_scene_most_of_which_has_one_value_has_a_range():
+    frame = np.full((100, 100), 7000, np.uint16)
+    frame[:2, :90] = 9000
+    low, high = scene_range(frame)
+    assert (low, high) == (7000.0, 7000.0 + 2000 / 8)
+    assert scene_range(np.full((9, 9), 7, np.uint8)) == measure_range(np.full((9, 9), 7, np.uint8))
 
 
 def test_percentile_is_the_rank_of_the_sorted_values():
