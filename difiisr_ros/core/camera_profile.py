@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.core.crop import NO_CROP, Crop, parse_crop
 from difiisr_ros.core.missing import Ranges, in_words, parse_missing
+from difiisr_ros.core.plain_numbers import plain_real
 from difiisr_ros.core.temperature import TemperatureScale
 from difiisr_ros.errors import DataError, OptionError
 
@@ -95,14 +96,15 @@ class CameraProfile:
 
     def __post_init__(self) -> None:
         for name, (least, most) in _NUMBERS.items():
-            value = getattr(self, name)
-            if value is None:
+            given = getattr(self, name)
+            if given is None:
                 continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not least <= value <= most:
+            value = plain_real(given)
+            if value is None or not math.isfinite(value) or not least <= value <= most:
                 raise OptionError(
-                    f"camera profile: {name} must be a number in {least:g}..{most:g}, got {value!r}"
+                    f"camera profile: {name} must be a number in {least:g}..{most:g}, got {given!r}"
                 )
+            object.__setattr__(self, name, value)
         if self.blur_error is not None and self.blur is None:
             raise OptionError("camera profile: blur_error says how sure blur is, which is missing")
         if self.kelvin_offset is not None and self.kelvin_per_count is None:

@@ -71,7 +71,7 @@ def _range(item: Any, value: Any) -> tuple[float, float]:
 
 def _number(item: Any, value: Any) -> float:
     try:
-        found = float(item) if not isinstance(item, bool) else math.nan
+        found = float(item) if not isinstance(item, (bool, np.bool_)) else math.nan
     except (TypeError, ValueError):
         found = math.nan
     if not math.isfinite(found):
