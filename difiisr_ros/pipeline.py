@@ -372,7 +372,7 @@ class SuperResolver:
         Raises:
             FrameError: the frame cannot be used; says why.
         """
-        radiometry.check_frame(frame)
+        frame = radiometry.check_frame(frame)
         memory.take(frame, camera or self.camera, missing)
 
     def _view(
@@ -404,7 +404,7 @@ class SuperResolver:
             FrameError: no frames, different shapes or dtypes, or a frame that cannot be used.
         """
         options = self._options
-        self._check_batch(frames)
+        frames = self._check_batch(frames)
         if value_ranges is not None and len(value_ranges) != len(frames):
             raise FrameError(
                 f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}"
@@ -454,17 +454,15 @@ class SuperResolver:
         return results
 
     @staticmethod
-    def _check_batch(frames: Sequence[np.ndarray]) -> None:
-        if len(frames) == 0:
+    def _check_batch(frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+        checked = [radiometry.check_frame(frame) for frame in frames]
+        if not checked:
             raise FrameError("no frames given")
-        first = frames[0]
-        alike = True
-        for frame in frames:
-            radiometry.check_frame(frame)
-            alike = alike and frame.shape == first.shape and frame.dtype == first.dtype
-        if not alike:
-            kinds = ", ".join(sorted({f"{f.shape} {f.dtype}" for f in frames}))
+        first = checked[0]
+        if any(f.shape != first.shape or f.dtype != first.dtype for f in checked):
+            kinds = ", ".join(sorted({f"{f.shape} {f.dtype}" for f in checked}))
             raise FrameError(f"a batch needs frames of one shape and dtype, got {kinds}")
+        return checked
 
     @staticmethod
     def _check_size(run: Region, options: UpscaleOptions) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 
 def plain_int(value: Any) -> int | None:
-    """A whole number of any integer type as an int; None where it is none, also for 2.0 and True."""
+    """A whole number of any integer type as an int; None where it is none: 2.0, True."""
     if type(value) is int:  # of what is checked for each frame, nearly all
         return value
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None

@@ -50,10 +50,14 @@ _INTEGER_SPAN = 8.0  # counts: a range narrower than this would only amplify sen
 _FLOAT_SPAN = 1e-5  # of the largest magnitude: below that float32 has no digits left
 
 
-def check_frame(frame: np.ndarray) -> None:
-    """Raise :class:`FrameError` unless ``frame`` is H x W (both > 0), uint8, uint16 or float32."""
-    if not isinstance(frame, np.ndarray):
-        raise FrameError(f"a frame is a numpy array, got {type(frame).__name__}")
+def check_frame(frame: np.ndarray) -> np.ndarray:
+    """The frame as a plain array, without a copy: of np.matrix, np.memmap and others, too.
+
+    Raises:
+        FrameError: it is not H x W (both > 0), uint8, uint16 or float32, or its mask hides pixels.
+    """
+    if type(frame) is not np.ndarray:
+        frame = _plain(frame)
     if frame.ndim != 2:
         raise FrameError(
             f"a frame has two dimensions (height, width), got shape {frame.shape}; "
@@ -63,6 +67,19 @@ def check_frame(frame: np.ndarray) -> None:
         raise FrameError(f"the frame is empty: shape {frame.shape}")
     if frame.dtype not in DTYPES:
         raise FrameError(f"a frame is uint8, uint16 or float32, got {frame.dtype}")
+    return frame
+
+
+def _plain(frame: np.ndarray) -> np.ndarray:
+    """An array of a class of its own, some of which compute in other ways, as a plain one."""
+    if not isinstance(frame, np.ndarray):
+        raise FrameError(f"a frame is a numpy array, got {type(frame).__name__}")
+    if isinstance(frame, np.ma.MaskedArray) and (hidden := np.count_nonzero(frame.mask)):
+        raise FrameError(
+            f"the frame is a masked array that hides {hidden} of its pixels; give its data as the "
+            "frame, and the mask as missing: upscale(frame.data, missing=np.ma.getmaskarray(frame))"
+        )
+    return np.asarray(frame)
 
 
 def measure_range(
