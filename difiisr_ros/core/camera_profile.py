@@ -330,10 +330,15 @@ def resolve_camera(
             is not given.
 
     Raises:
-        DataError, OptionError: see :meth:`CameraProfile.read`.
+        DataError, OptionError: see :meth:`CameraProfile.read`; or it is none of these.
     """
     if isinstance(camera, CameraProfile):
         profile = camera
+    elif not isinstance(camera, (str, Path)):
+        raise OptionError(
+            f"camera must be a CameraProfile, the path of its file, {AUTO} or {REDUCED}, got "
+            f"{camera!r}"
+        )
     elif str(camera) in ("", AUTO, REDUCED):
         profile = CameraProfile(source=str(camera) or AUTO)
     else:

@@ -25,11 +25,15 @@ are given back as they were (NaN, +inf, -inf). A flat frame comes out flat.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
 
 from difiisr_ros.core import lone_pixels
 from difiisr_ros.core.missing import filled
+from difiisr_ros.core.plain_numbers import plain_real
 from difiisr_ros.errors import FrameError, OptionError
 
 ValueRange = tuple[float, float]
@@ -130,6 +134,19 @@ def check_fixed_range(range_min: float | None, range_max: float | None) -> Value
     if not range_min < range_max:
         raise OptionError(f"range_min must be below range_max, got {range_min} and {range_max}")
     return float(range_min), float(range_max)
+
+
+def check_value_range(value_range: Any) -> ValueRange:
+    """A range as floats, or :class:`OptionError` unless it is two finite numbers, low < high."""
+    pair = value_range.tolist() if isinstance(value_range, np.ndarray) else value_range
+    ends = [plain_real(end) for end in pair] if isinstance(pair, (tuple, list)) else []
+    finite = [float(end) for end in ends if end is not None and math.isfinite(end)]
+    if len(ends) != 2 or len(finite) != 2:
+        raise OptionError(
+            "value_range must be two finite numbers, low and high in the frame's unit, got "
+            f"{value_range!r}"
+        )
+    return check_fixed_range(*finite)
 
 
 def _finite(frame: np.ndarray) -> np.ndarray:

@@ -19,8 +19,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difiisr_ros import SuperResolver
-from difiisr_ros.errors import FrameError
+from difiisr_ros import CameraProfile, Region, StreamMemory, SuperResolver
+from difiisr_ros.errors import DataError, FrameError, OptionError
+from difiisr_ros.stream_memory import MemoryOptions
 from support.frames import smooth_frame
 
 
@@ -47,3 +48,126 @@ def test_a_masked_frame_is_refused_and_does_what_its_message_says(bicubic):
         bicubic.upscale(frame)
     result = bicubic.upscale(frame.data, missing=np.ma.getmaskarray(frame))
     assert (result[20:24, 24:28] == frame.data[5, 6]).all()
+
+
+def test_a_camera_is_named_as_at_load(bicubic, tmp_path):
+    profile = CameraProfile(noise=7.0, missing="29000", crop="0,2,0,0")
+    profile.write(tmp_path / "camera.yaml")
+    frame = smooth_frame()
+    expected = bicubic.upscale(frame, camera=profile)
+    for path in (tmp_path / "camera.yaml", str(tmp_path / "camera.yaml")):
+        assert bicubic.upscale(frame, camera=path).tobytes() == expected.tobytes()
+    bicubic.upscale(frame, camera="auto")
+    assert bicubic.measurements[0].camera == CameraProfile(source="auto")
+    bicubic.remember(frame, StreamMemory(), camera="reduced")
+    with pytest.raises(DataError, match=r"nowhere\.yaml"):
+        bicubic.upscale(frame, camera="nowhere.yaml")
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+def test_a_region_may_be_four_integers(bicubic, kind):
+    frame, numbers = smooth_frame(), kind((np.int64(4), 2, 10, 8))
+    region = Region(4, 2, 10, 8)
+    expected = bicubic.upscale(frame, region=region)
+    assert bicubic.upscale(frame, region=numbers).tobytes() == expected.tobytes()
+    assert bicubic.view(24, 32, numbers) == bicubic.view(24, 32, region)
+    bicubic.warmup(24, 32, numbers)
+
+
+def test_numbers_of_numpy_are_sides_ranges_and_regions(bicubic):
+    frame = smooth_frame()
+    size = bicubic.geometry(np.int64(24), np.uint8(32)).size
+    assert size == (128, 96)
+    assert {type(side) for side in size} == {int}
+    expected = bicubic.upscale(frame, value_range=(29_000.0, 31_000.0))
+    for same in ((np.uint16(29_000), 31_000), [29_000, 31_000.0], np.array([29_000, 31_000])):
+        assert bicubic.upscale(frame, value_range=same).tobytes() == expected.tobytes()
+    assert Region(np.int64(0), np.uint8(1), 2, 3) == Region(0, 1, 2, 3)
+    assert type(Region(np.int64(0), 1, 2, 3).x) is int
+
+
+BAD_RANGE, BAD_REGION = "value_range must be two finite numbers", "a region must be a Region or"
+BAD_MASK = "mask of missing pixels is a numpy array of bool"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"camera": {"noise": 1.0}}, OptionError, "camera must be a CameraProfile, the path"),
+        ({"camera": 5}, OptionError, "auto or reduced, got 5"),
+        ({"region": (0, 0, 10)}, FrameError, BAD_REGION),
+        ({"region": 5}, FrameError, BAD_REGION),
+        ({"region": np.array(5)}, FrameError, BAD_REGION),
+        ({"region": "0,0,10,10"}, FrameError, BAD_REGION),
+        ({"region": (0.5, 0, 10, 10)}, FrameError, r"x of a region must be an integer, got 0\.5"),
+        ({"region": (0, 0, True, 10)}, FrameError, "width of a region must be an integer"),
+        ({"region": (0, 0, 0, 0)}, FrameError, "at least one pixel"),
+        ({"missing": 0}, FrameError, f"{BAD_MASK}.* got int"),
+        ({"missing": np.zeros((24, 32), np.uint8)}, FrameError, rf"{BAD_MASK}.* uint8 of shape"),
+        ({"missing": np.zeros(24, bool)}, FrameError, rf"{BAD_MASK}.* shape \(24,\)"),
+        ({"missing": np.zeros((24, 31), bool)}, FrameError, "is 31x24, the camera's frame is"),
+        ({"memory": "still"}, OptionError, "memory must be a StreamMemory, .* got 'still'"),
+        ({"memory": MemoryOptions()}, OptionError, "memory must be a StreamMemory"),
+        ({"value_range": (1, 2, 3)}, OptionError, rf"{BAD_RANGE}.* got \(1, 2, 3\)"),
+        ({"value_range": 5}, OptionError, BAD_RANGE),
+        ({"value_range": np.array(5)}, OptionError, BAD_RANGE),
+        ({"value_range": "ab"}, OptionError, BAD_RANGE),
+        ({"value_range": ("a", "b")}, OptionError, BAD_RANGE),
+        ({"value_range": (0, np.nan)}, OptionError, BAD_RANGE),
+        ({"value_range": (0, True)}, OptionError, BAD_RANGE),
+        ({"value_range": (5, 4)}, OptionError, "below range_max"),
+    ],
+)
+def test_what_does_not_serve_is_named_and_changes_no_memory(bicubic, given, error, said):
+    memory = StreamMemory(MemoryOptions(noise="running"))
+    with pytest.raises(error, match=said):
+        bicubic.upscale(smooth_frame(), **{"memory": memory, **given})
+    assert vars(memory._noise) == vars(StreamMemory()._noise)
+    if not {"region", "value_range"} & set(given):
+        with pytest.raises(error, match=said):
+            bicubic.remember(smooth_frame(), **{"memory": memory, **given})
+
+
+def test_a_region_that_is_none_is_refused_when_it_is_made():
+    for numbers in ((0.5, 0, 10, 10), (0, 0, "1", 10), (None, 0, 1, 1)):
+        with pytest.raises(FrameError, match="of a region must be an integer"):
+            Region(*numbers)
+
+
+def test_remembering_needs_a_memory(bicubic):
+    with pytest.raises(OptionError, match="memory must be a StreamMemory, got None"):
+        bicubic.remember(smooth_frame(), None)
+
+
+def test_a_batch_has_one_of_each_for_each_frame(bicubic):
+    frames = [smooth_frame(seed=1), smooth_frame(seed=2)]
+    for name, one, what in (
+        ("value_ranges", (0, 1), "value ranges"),
+        ("missing", None, "masks of missing pixels"),
+        ("memories", None, "memories"),
+    ):
+        for wrong in ([], [one], [one] * 3):
+            with pytest.raises(FrameError, match=f"2 frames need as many {what}, got {len(wrong)}"):
+                bicubic.upscale_batch(frames, **{name: wrong})
+        with pytest.raises(FrameError, match=f"{what} are a list, one for each frame, got int"):
+            bicubic.upscale_batch(frames, **{name: 5})
+    with pytest.raises(FrameError, match="frames are a list, one for each frame, got int"):
+        bicubic.upscale_batch(5)
+    expected = [bicubic.upscale(frame).tobytes() for frame in frames]
+    results = bicubic.upscale_batch(iter(frames), [None, None], missing=(None, None))
+    assert [result.tobytes() for result in results] == expected
+
+
+def test_two_frames_of_a_batch_have_no_memory_in_common(bicubic):
+    frames, memory = [smooth_frame(seed=1), smooth_frame(seed=2)], StreamMemory()
+    with pytest.raises(FrameError, match="memories must be all different"):
+        bicubic.upscale_batch(frames, memories=[memory, memory])
+    bicubic.upscale_batch(frames, memories=[None, None])
+    bicubic.upscale_batch(frames, memories=[memory, StreamMemory()])
+
+
+@pytest.mark.parametrize("sides", [(0, 0), (0, 80), (60.5, 80), (60, "80"), (-1, 80), (True, 80)])
+def test_sides_that_no_frame_has_are_named(bicubic, sides):
+    for ask in (bicubic.geometry, bicubic.view, bicubic.warmup):
+        with pytest.raises(FrameError, match="height and width of a frame are whole numbers"):
+            ask(*sides)
