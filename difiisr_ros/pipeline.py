@@ -30,7 +30,7 @@ import numpy as np
 
 from difiisr_ros.allocator import HolesGivenBack
 from difiisr_ros.backends.base import Backend
-from difiisr_ros.backends.factory import create, create_instead
+from difiisr_ros.backends.factory import create, create_instead, plain_choices
 from difiisr_ros.backends.libraries import missed
 from difiisr_ros.batch_frame import BatchFrame
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
@@ -113,7 +113,7 @@ class SuperResolver:
     @classmethod
     def load(
         cls,
-        model: str = "lite",
+        model: str | Path = "lite",
         backend: str = "auto",
         device: str = "auto",
         precision: str = "auto",
@@ -121,10 +121,10 @@ class SuperResolver:
         seed: int = 0,
         camera: str | Path | CameraProfile = AUTO,
         *,
-        autoencoder: str = "",
+        autoencoder: str | Path = "",
         strict_backend: bool = False,
         num_threads: int = 0,
-        engine_file: str = "",
+        engine_file: str | Path = "",
         build_only: bool = False,
         provider: str = "auto",
         **options: Any,
@@ -132,7 +132,7 @@ class SuperResolver:
         """Load a model on a backend.
 
         Args:
-            model: ``lite`` (embedded) or the path of a model file.
+            model: ``lite`` or the faster ``nano`` (both embedded), or the path of a model file.
             backend: one of :data:`difiisr_ros.backends.BACKENDS`.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; with a plug-in ``provider`` also
                 ``gpu``, ``gpu:N``, ``npu`` or ``npu:N``.
@@ -159,16 +159,18 @@ class SuperResolver:
         """
         profile = resolve_camera(camera)  # before anything slow
         chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
-        how: dict[str, Any] = {
-            "model": model,
-            "autoencoder": autoencoder,
-            "device": device,
-            "precision": precision,
-            "num_threads": num_threads,
-            "engine_file": engine_file,
-            "build_only": build_only,
-            "provider": provider,
-        }
+        how = plain_choices(
+            {
+                "model": model,
+                "autoencoder": autoencoder,
+                "device": device,
+                "precision": precision,
+                "num_threads": num_threads,
+                "engine_file": engine_file,
+                "build_only": build_only,
+                "provider": provider,
+            }
+        )
         loaded, fallback = create(backend, strict=strict_backend, **how)
         if lack := missed(loaded.name):
             level = logging.WARNING if loaded.name == "opencv" else logging.INFO

@@ -16,11 +16,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from difiisr_ros import CameraProfile, Region, StreamMemory, SuperResolver
-from difiisr_ros.errors import DataError, FrameError, OptionError
+from difiisr_ros.errors import DataError, FrameError, ModelError, OptionError
+from difiisr_ros.models.model_files import EMBEDDED, WEIGHTS
 from difiisr_ros.stream_memory import MemoryOptions
 from support.frames import smooth_frame
 
@@ -171,3 +174,58 @@ def test_sides_that_no_frame_has_are_named(bicubic, sides):
     for ask in (bicubic.geometry, bicubic.view, bicubic.warmup):
         with pytest.raises(FrameError, match="height and width of a frame are whole numbers"):
             ask(*sides)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"camera": None}, "camera must be a CameraProfile, the path of its file, .* got None"),
+        ({"camera": {"noise": 1.0}}, "camera must be a CameraProfile"),
+        ({"device": 0}, "device must be a text, as 'auto', got 0"),
+        ({"device": None, "provider": "cpu"}, "device must be a text"),
+        ({"precision": None}, "precision must be a text"),
+        ({"provider": 1}, "provider must be a text"),
+        ({"backend": None}, "backend must be one of auto, torch"),
+        ({"model": None}, "model must be lite or nano, or the path of a file, got None"),
+        ({"autoencoder": 3}, "autoencoder must be the path of a file, got 3"),
+        ({"engine_file": None}, "engine_file must be the path of a file, got None"),
+        ({"num_threads": "a"}, r"num_threads must be an integer in 0\.\.256, got 'a'"),
+        ({"num_threads": 1.5}, "num_threads must be an integer"),
+        ({"num_threads": None}, "num_threads must be an integer"),
+        ({"num_threads": True}, "num_threads must be an integer"),
+    ],
+)
+def test_loading_names_what_is_of_a_wrong_type(given, said):
+    with pytest.raises(OptionError, match=said):
+        SuperResolver.load(**{"backend": "bicubic", **given})
+
+
+def test_loading_takes_paths_and_numbers_of_numpy():
+    resolver = SuperResolver.load(
+        "nano", num_threads=np.int64(1), num_steps=np.int64(1), overshoot=np.float32(0.5)
+    )
+    assert resolver.options.overshoot == 0.5
+    resolver.configure(num_steps=np.int32(1), scale=np.int64(2))
+    assert resolver.upscale(smooth_frame()).shape == (48, 64)
+    assert resolver.info.model == "nano"
+
+
+def test_a_model_may_be_a_path_object_also_where_another_backend_runs(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIFIISR_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "difiisr_ros.backends.torch_backend", raising=False)
+    resolver = SuperResolver.load(WEIGHTS / "nano.safetensors", backend="torch")
+    assert "torch is not available" in resolver.info.fallback
+
+
+@pytest.mark.needs("torch")
+def test_a_model_may_be_a_path_object():
+    resolver = SuperResolver.load(WEIGHTS / "nano.safetensors", backend="torch")
+    assert resolver.info.model == str(WEIGHTS / "nano.safetensors")
+    with pytest.raises(ModelError, match="nowhere"):
+        SuperResolver.load(WEIGHTS / "nowhere.safetensors")
+
+
+def test_every_embedded_model_is_named_where_one_is_loaded():
+    for model in EMBEDDED:
+        assert f"``{model}``" in str(SuperResolver.load.__doc__)
