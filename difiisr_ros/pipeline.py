@@ -86,6 +86,11 @@ class SuperResolver:
     """Upscales thermal frames. Make one with :meth:`load`.
 
     Thread-safe: frames are upscaled one call at a time, options may change at any moment.
+
+    In a ``with`` statement it is closed at the end, else by :meth:`close`. What is closed still
+    tells what it was (:attr:`info`, :attr:`options`, :meth:`geometry`, :attr:`measurements`), but
+    frames, :meth:`remember`, :meth:`warmup` and :meth:`configure` are refused with
+    BackendUnavailable, whatever the backend.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class SuperResolver:
         self._memory = MemoryLimit()
         self._holes = HolesGivenBack()
         self._lock = threading.Lock()
+        self._closed = False
         self._runner = FrameRunner()
         self._options = self.check(options)
         self._warn_of_steps(self._options)
@@ -220,7 +226,13 @@ class SuperResolver:
         return self._backend.max_steps
 
     def configure(self, **changes: Any) -> None:
-        """Change options from the next frame on; all of them or, with an OptionError, none."""
+        """Change options from the next frame on; all of them or, with an OptionError, none.
+
+        Raises:
+            OptionError: an option that cannot be.
+            BackendUnavailable: it is closed.
+        """
+        self._check_open()
         options = self.check(self._options.changed(**changes))
         try:
             self._backend.check_options(options, self.camera)
@@ -299,6 +311,7 @@ class SuperResolver:
 
         Raises:
             FrameError: sides below 1, or no region.
+            BackendUnavailable: it is closed.
         """
         (height, width), region = check_sides(height, width), check_region(region)
         crop, camera = self.camera.crop, self.camera.of_the_scene()
@@ -345,6 +358,7 @@ class SuperResolver:
         Raises:
             FrameError: the frame, mask or region cannot be used; says why.
             OptionError, DataError: nor can what else is given with it.
+            BackendUnavailable: it is closed.
         """
         ranges = None if value_range is None else [value_range]
         masks = None if missing is None else [missing]
@@ -382,8 +396,9 @@ class SuperResolver:
         Results that are averaged along a camera's motion are made by :meth:`upscale` alone.
 
         Raises:
-            FrameError, OptionError, DataError: see :meth:`upscale`.
+            FrameError, OptionError, DataError, BackendUnavailable: see :meth:`upscale`.
         """
+        self._check_open()
         given = check_batch([frame], None, [missing], [memory])[0]
         if given.memory is None:
             raise OptionError("memory must be a StreamMemory, got None")
@@ -420,8 +435,9 @@ class SuperResolver:
         Raises:
             FrameError: no frames, different shapes or dtypes, a frame, mask or region that cannot
                 be used, more or less of something than frames, or a memory given twice.
-            OptionError, DataError: see :meth:`upscale`.
+            OptionError, DataError, BackendUnavailable: see :meth:`upscale`.
         """
+        self._check_open()
         options = self._options
         given = check_batch(frames, value_ranges, missing, memories)
         profile, region = self._profile(camera), check_region(region)
@@ -447,6 +463,7 @@ class SuperResolver:
             return Conditions.of(profile, shares, options.overshoot)
 
         with self._lock:
+            self._check_open()
             work = Work(
                 np.stack([one.normalised(run) for one in taken])[:, None],
                 given[0].frame.dtype,
@@ -494,9 +511,21 @@ class SuperResolver:
             except BackendUnavailable as error:
                 self._fall_back(error)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BackendUnavailable("this SuperResolver is closed; load another one")
+
+    def __enter__(self) -> SuperResolver:
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Free the model and its memory; may be called twice."""
+        """Free the model and its memory; may be called twice. Waits for a frame that is run."""
         with self._lock:
+            self._closed = True
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._runner.forget()
