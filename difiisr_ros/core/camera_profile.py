@@ -254,7 +254,7 @@ class CameraProfile:
         lines += self._pixels_as_lines(Path(path).parent)
         if self.calibration:
             plain = yaml.safe_dump(
-                {"calibration": dict(self.calibration)}, sort_keys=False, allow_unicode=True
+                {"calibration": _plain(self.calibration)}, sort_keys=False, allow_unicode=True
             )
             lines += ["# How it was measured; not used.", plain.rstrip()]
         write_atomically(path, ("\n".join(lines) + "\n").encode())
@@ -298,6 +298,15 @@ class CameraProfile:
         if self.kelvin_per_count is not None:
             pixels.append(f"{self.kelvin_per_count:.4g} K a count")
         return f"{', '.join([noise, blur, *pixels])} ({self.source})"
+
+
+def _plain(value: Any) -> Any:
+    """A record without types of NumPy, which YAML has none of."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 _FILES = {

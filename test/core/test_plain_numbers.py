@@ -83,6 +83,7 @@ def test_a_profile_keeps_pythons_own_numbers(tmp_path):
         kelvin_per_count=np.float16(0.5),
         missing=(np.uint16(0), (np.int64(5), np.float32(6))),
         crop=(np.int64(1), 2, np.uint8(3), 4),
+        calibration={"frames": np.int64(5), "means": [np.float32(0.5)], "of": {"x": np.ones(2)}},
     )
     assert (profile.noise, profile.blur, profile.kelvin_per_count) == (1.5, 0.5, 0.5)
     assert {type(n) for n in (profile.noise, *profile.crop, *sum(profile.missing, ()))} == {
@@ -91,7 +92,10 @@ def test_a_profile_keeps_pythons_own_numbers(tmp_path):
     }
     assert profile.crop == Crop(1, 2, 3, 4)
     profile.write(tmp_path / "camera.yaml")
-    assert CameraProfile.read(tmp_path / "camera.yaml").crop == profile.crop
+    found = CameraProfile.read(tmp_path / "camera.yaml")
+    assert found.crop == profile.crop
+    assert found.calibration == {"frames": 5, "means": [0.5], "of": {"x": [1.0, 1.0]}}
+    assert CameraProfile(missing=np.array([0, 9])).missing == ((0.0, 0.0), (9.0, 9.0))
     for wrong in ({"noise": np.True_}, {"missing": np.True_}, {"crop": (np.True_, 0, 0, 0)}):
         with pytest.raises(OptionError, match=f"{next(iter(wrong))} must"):
             CameraProfile(**wrong)
