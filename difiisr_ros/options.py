@@ -19,6 +19,7 @@ The node's parameters and the commands' flags take their ranges and choices from
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 from difiisr_ros.core.condition import DEFAULT_OVERSHOOT
 from difiisr_ros.core.guidance import Guidance
 from difiisr_ros.core.output_geometry import OUTPUT_FITS, check_output_size
+from difiisr_ros.core.plain_numbers import plain_int, plain_ints, plain_real
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
 from difiisr_ros.core.region import Region, parse_region
 from difiisr_ros.core.scale import SCALE, SCALES, SCALES_IN_WORDS
@@ -103,22 +105,33 @@ class UpscaleOptions:
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            whole = self._plain(name, plain_int)
+            if whole is None or not low <= whole <= high:
+                value = getattr(self, name)
                 raise OptionError(f"{name} must be an integer in {low}..{high}, got {value!r}")
-        if isinstance(self.scale, bool) or self.scale not in SCALES:
+        if self._plain("scale", plain_int) not in SCALES:
             raise OptionError(f"scale must be one of {SCALES_IN_WORDS}, got {self.scale!r}")
-        check_output_size(self.output_size)
+        object.__setattr__(self, "output_size", check_output_size(self.output_size))
         if self.output_fit not in OUTPUT_FITS:
             raise OptionError(
                 f"output_fit must be one of {', '.join(OUTPUT_FITS)}, got {self.output_fit!r}"
             )
+        roi = plain_ints(self.roi, 4)
+        if roi is None:
+            raise OptionError(
+                f"roi must be four integers, first column and row, width and height in camera "
+                f"pixels, got {self.roi!r}"
+            )
+        object.__setattr__(self, "roi", roi)
         self.region  # noqa: B018  # checks its own
-        overshoot = self.overshoot
-        number = isinstance(overshoot, (int, float)) and not isinstance(overshoot, bool)
-        if not number or not 0 <= overshoot <= 1:
-            raise OptionError(f"overshoot must be a number in 0..1, got {overshoot!r}")
-        self.guidance  # noqa: B018  # checks its own
+        overshoot = self._plain("overshoot", plain_real)
+        if overshoot is None or not 0 <= overshoot <= 1:
+            raise OptionError(f"overshoot must be a number in 0..1, got {self.overshoot!r}")
+        for name in ("range_min", "range_max"):
+            if getattr(self, name) is not None and self._plain(name, plain_real) is None:
+                raise OptionError(f"{name} must be a number, got {getattr(self, name)!r}")
+        for name in ("visual_scale", "perceptual_scale"):
+            object.__setattr__(self, name, getattr(self.guidance, name))
         if self.range_mode not in RANGE_MODES:
             raise OptionError(
                 f"range_mode must be one of {', '.join(RANGE_MODES)}, got {self.range_mode!r}"
@@ -128,17 +141,17 @@ class UpscaleOptions:
         if self.tile_size:
             tile_starts(1, self.tile_size, self.tile_overlap)
 
+    def _plain(self, name: str, kind: Callable[[Any], Any]) -> Any:
+        """An option as Python's own number, and kept as that; None where it is none."""
+        number = kind(getattr(self, name))
+        if number is not None:
+            object.__setattr__(self, name, number)
+        return number
+
     @cached_property
     def region(self) -> Region | None:
         """The option ``roi``; None where it is the whole frame."""
-        roi = self.roi
-        fine = isinstance(roi, tuple) and len(roi) == 4
-        if not fine or any(isinstance(n, bool) or not isinstance(n, int) for n in roi):
-            raise OptionError(
-                f"roi must be four integers, first column and row, width and height in camera "
-                f"pixels, got {roi!r}"
-            )
-        return parse_region(roi)
+        return parse_region(self.roi)
 
     @cached_property
     def guidance(self) -> Guidance:

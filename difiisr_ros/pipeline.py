@@ -30,22 +30,25 @@ import numpy as np
 
 from difiisr_ros.allocator import HolesGivenBack
 from difiisr_ros.backends.base import Backend
-from difiisr_ros.backends.factory import create, create_instead
+from difiisr_ros.backends.factory import create, create_instead, plain_choices
 from difiisr_ros.backends.libraries import missed
 from difiisr_ros.batch_frame import BatchFrame
-from difiisr_ros.core import radiometry
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, FrameMeasurement
 from difiisr_ros.core.output_geometry import OutputGeometry, plan
 from difiisr_ros.core.radiometry import ValueRange
-from difiisr_ros.core.region import Region
+from difiisr_ros.core.region import Region, check_region
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import BackendUnavailable, DeviceOutOfMemory, FrameError, OptionError
+from difiisr_ros.frame_arguments import check_batch, check_sides
 from difiisr_ros.frame_runner import FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.models.model_files import EMBEDDED, MOST_STEPS
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.stream_memory import StreamMemory
+
+AnyRegion = Region | tuple[int, int, int, int] | None
+"""A region, its first column and row, width and height, or None."""
 
 _logger = logging.getLogger(__name__)
 
@@ -83,6 +86,11 @@ class SuperResolver:
     """Upscales thermal frames. Make one with :meth:`load`.
 
     Thread-safe: frames are upscaled one call at a time, options may change at any moment.
+
+    In a ``with`` statement it is closed at the end, else by :meth:`close`. What is closed still
+    tells what it was (:attr:`info`, :attr:`options`, :meth:`geometry`, :attr:`measurements`), but
+    frames, :meth:`remember`, :meth:`warmup` and :meth:`configure` are refused with
+    BackendUnavailable, whatever the backend.
     """
 
     def __init__(
@@ -102,6 +110,7 @@ class SuperResolver:
         self._memory = MemoryLimit()
         self._holes = HolesGivenBack()
         self._lock = threading.Lock()
+        self._closed = False
         self._runner = FrameRunner()
         self._options = self.check(options)
         self._warn_of_steps(self._options)
@@ -110,7 +119,7 @@ class SuperResolver:
     @classmethod
     def load(
         cls,
-        model: str = "lite",
+        model: str | Path = "lite",
         backend: str = "auto",
         device: str = "auto",
         precision: str = "auto",
@@ -118,10 +127,10 @@ class SuperResolver:
         seed: int = 0,
         camera: str | Path | CameraProfile = AUTO,
         *,
-        autoencoder: str = "",
+        autoencoder: str | Path = "",
         strict_backend: bool = False,
         num_threads: int = 0,
-        engine_file: str = "",
+        engine_file: str | Path = "",
         build_only: bool = False,
         provider: str = "auto",
         **options: Any,
@@ -129,7 +138,7 @@ class SuperResolver:
         """Load a model on a backend.
 
         Args:
-            model: ``lite`` (embedded) or the path of a model file.
+            model: ``lite`` or the faster ``nano`` (both embedded), or the path of a model file.
             backend: one of :data:`difiisr_ros.backends.BACKENDS`.
             device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; with a plug-in ``provider`` also
                 ``gpu``, ``gpu:N``, ``npu`` or ``npu:N``.
@@ -156,16 +165,18 @@ class SuperResolver:
         """
         profile = resolve_camera(camera)  # before anything slow
         chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
-        how: dict[str, Any] = {
-            "model": model,
-            "autoencoder": autoencoder,
-            "device": device,
-            "precision": precision,
-            "num_threads": num_threads,
-            "engine_file": engine_file,
-            "build_only": build_only,
-            "provider": provider,
-        }
+        how = plain_choices(
+            {
+                "model": model,
+                "autoencoder": autoencoder,
+                "device": device,
+                "precision": precision,
+                "num_threads": num_threads,
+                "engine_file": engine_file,
+                "build_only": build_only,
+                "provider": provider,
+            }
+        )
         loaded, fallback = create(backend, strict=strict_backend, **how)
         if lack := missed(loaded.name):
             level = logging.WARNING if loaded.name == "opencv" else logging.INFO
@@ -215,7 +226,13 @@ class SuperResolver:
         return self._backend.max_steps
 
     def configure(self, **changes: Any) -> None:
-        """Change options from the next frame on; all of them or, with an OptionError, none."""
+        """Change options from the next frame on; all of them or, with an OptionError, none.
+
+        Raises:
+            OptionError: an option that cannot be.
+            BackendUnavailable: it is closed.
+        """
+        self._check_open()
         options = self.check(self._options.changed(**changes))
         try:
             self._backend.check_options(options, self.camera)
@@ -284,14 +301,19 @@ class SuperResolver:
             )
         return options
 
-    def warmup(self, height: int, width: int, region: Region | None = None) -> None:
+    def warmup(self, height: int, width: int, region: AnyRegion = None) -> None:
         """Run at a frame size, so that the first real frame is not the slow one.
 
         The size is the camera's, before the profile's crop, which counts where it leaves anything;
         a region is one of :meth:`upscale`, and counts where it lies within.
         On a CUDA device three times: the first run chooses kernels, the second allocates what
         stays, and the third records the graph that is replayed from then on.
+
+        Raises:
+            FrameError: sides below 1, or no region.
+            BackendUnavailable: it is closed.
         """
+        (height, width), region = check_sides(height, width), check_region(region)
         crop, camera = self.camera.crop, self.camera.of_the_scene()
         lost = crop.top + crop.bottom, crop.left + crop.right
         if lost[0] < height and lost[1] < width:
@@ -308,9 +330,9 @@ class SuperResolver:
         self,
         frame: np.ndarray,
         value_range: ValueRange | None = None,
-        camera: CameraProfile | None = None,
+        camera: str | Path | CameraProfile | None = None,
         missing: np.ndarray | None = None,
-        region: Region | None = None,
+        region: AnyRegion = None,
         memory: StreamMemory | None = None,
     ) -> np.ndarray:
         """Super-resolve one frame.
@@ -318,13 +340,14 @@ class SuperResolver:
         Args:
             frame: H x W, uint8, uint16 or float32, any strides; not modified.
             value_range: (low, high) in the frame's units instead of the measured range.
-            camera: what is known of the camera that took this frame, instead of :attr:`camera`.
+            camera: what is known of the camera that took this frame, instead of :attr:`camera`, as
+                :meth:`load` takes it; a file is read anew at each call, a profile is not.
             missing: H x W, bool: pixels without a measurement, beside those that are NaN or that
                 the camera's profile names. They come back as they are.
             region: the part of the frame, as the camera's ``crop`` leaves it, that is to be
-                upscaled, instead of the option ``roi``; what of it lies outside is left out. Range
-                and noise are the whole frame's, so that the result is the same part of the whole
-                one.
+                upscaled, instead of the option ``roi``: a :class:`Region`, or its first column and
+                row, width and height; what of it lies outside is left out. Range and noise are the
+                whole frame's, so that the result is the same part of the whole one.
             memory: what is remembered of the camera's frames before this one, which is added to
                 it; None: the frame is looked at by itself.
 
@@ -333,14 +356,16 @@ class SuperResolver:
             unless the options say otherwise.
 
         Raises:
-            FrameError: the frame cannot be used; says why.
+            FrameError: the frame, mask or region cannot be used; says why.
+            OptionError, DataError: nor can what else is given with it.
+            BackendUnavailable: it is closed.
         """
         ranges = None if value_range is None else [value_range]
         masks = None if missing is None else [missing]
         memories = None if memory is None else [memory]
         return self.upscale_batch([frame], ranges, camera, masks, region, memories)[0]
 
-    def geometry(self, height: int, width: int, region: Region | None = None) -> OutputGeometry:
+    def geometry(self, height: int, width: int, region: AnyRegion = None) -> OutputGeometry:
         """Size of the result of a frame, or of a region of it, and where its pixels lie there.
 
         Args:
@@ -348,21 +373,22 @@ class SuperResolver:
             region: see :meth:`upscale`.
 
         Raises:
-            FrameError: the region lies outside, or the result would be too large.
+            FrameError: sides below 1, a region that is none or lies outside, or the result would
+                be too large.
         """
         return self.view(height, width, region)[1]
 
     def view(
-        self, height: int, width: int, region: Region | None = None
+        self, height: int, width: int, region: AnyRegion = None
     ) -> tuple[Region, OutputGeometry]:
         """What of a frame its result shows, and how: :meth:`geometry`; arguments as there."""
-        return self._view(height, width, region, self._options)
+        return self._view(*check_sides(height, width), check_region(region), self._options)
 
     def remember(
         self,
         frame: np.ndarray,
         memory: StreamMemory,
-        camera: CameraProfile | None = None,
+        camera: str | Path | CameraProfile | None = None,
         missing: np.ndarray | None = None,
     ) -> None:
         """Add a frame to the memory of its stream without upscaling it; see :meth:`upscale`.
@@ -370,10 +396,16 @@ class SuperResolver:
         Results that are averaged along a camera's motion are made by :meth:`upscale` alone.
 
         Raises:
-            FrameError: the frame cannot be used; says why.
+            FrameError, OptionError, DataError, BackendUnavailable: see :meth:`upscale`.
         """
-        radiometry.check_frame(frame)
-        memory.take(frame, camera or self.camera, missing)
+        self._check_open()
+        given = check_batch([frame], None, [missing], [memory])[0]
+        if given.memory is None:
+            raise OptionError("memory must be a StreamMemory, got None")
+        given.memory.take(given.frame, self._profile(camera), given.missing)
+
+    def _profile(self, camera: str | Path | CameraProfile | None) -> CameraProfile:
+        return self.camera if camera is None else resolve_camera(camera)
 
     def _view(
         self, height: int, width: int, region: Region | None, options: UpscaleOptions
@@ -389,10 +421,10 @@ class SuperResolver:
     def upscale_batch(
         self,
         frames: Sequence[np.ndarray],
-        value_ranges: Sequence[ValueRange] | None = None,
-        camera: CameraProfile | None = None,
+        value_ranges: Sequence[ValueRange | None] | None = None,
+        camera: str | Path | CameraProfile | None = None,
         missing: Sequence[np.ndarray | None] | None = None,
-        region: Region | None = None,
+        region: AnyRegion = None,
         memories: Sequence[StreamMemory | None] | None = None,
     ) -> list[np.ndarray]:
         """Super-resolve frames of one shape and dtype in one forward pass.
@@ -401,26 +433,25 @@ class SuperResolver:
         of the cameras that the frames are of, all different, None for a frame by itself.
 
         Raises:
-            FrameError: no frames, different shapes or dtypes, or a frame that cannot be used.
+            FrameError: no frames, different shapes or dtypes, a frame, mask or region that cannot
+                be used, more or less of something than frames, or a memory given twice.
+            OptionError, DataError, BackendUnavailable: see :meth:`upscale`.
         """
+        self._check_open()
         options = self._options
-        self._check_batch(frames)
-        if value_ranges is not None and len(value_ranges) != len(frames):
-            raise FrameError(
-                f"{len(frames)} frames need as many value ranges, got {len(value_ranges)}"
-            )
-        camera = camera or self.camera
+        given = check_batch(frames, value_ranges, missing, memories)
+        profile, region = self._profile(camera), check_region(region)
         taken = [
             BatchFrame.take(
-                frame,
+                one.frame,
                 options,
-                camera,
-                None if missing is None else missing[i],
-                None if value_ranges is None else value_ranges[i],
-                None if memories is None else memories[i],
+                profile,
+                one.missing,
+                one.value_range,
+                one.memory,
                 getattr(self._backend, "asked_range_is_seen", False),
             )
-            for i, frame in enumerate(frames)
+            for one in given
         ]
         height, width = taken[0].look.scene.shape
         wanted, geometry = self._view(height, width, region, options)
@@ -429,12 +460,13 @@ class SuperResolver:
         self._check_size(run, options)
 
         def told(shares: list[float]) -> Conditions:
-            return Conditions.of(camera, shares, options.overshoot)
+            return Conditions.of(profile, shares, options.overshoot)
 
         with self._lock:
+            self._check_open()
             work = Work(
                 np.stack([one.normalised(run) for one in taken])[:, None],
-                frames[0].dtype,
+                given[0].frame.dtype,
                 [one.measured.value_range for one in taken],
                 told([one.measured.noise_share for one in taken]),
                 (height, width),
@@ -448,23 +480,10 @@ class SuperResolver:
             self.measurements = tuple(
                 one.measured if run != whole else one.measured_after() for one in taken
             )
-            self._holes.look(frames[0].shape)
+            self._holes.look(given[0].frame.shape)
         for result, one in zip(results, taken):
             one.look.reading.restore(result, wanted, geometry)
         return results
-
-    @staticmethod
-    def _check_batch(frames: Sequence[np.ndarray]) -> None:
-        if len(frames) == 0:
-            raise FrameError("no frames given")
-        first = frames[0]
-        alike = True
-        for frame in frames:
-            radiometry.check_frame(frame)
-            alike = alike and frame.shape == first.shape and frame.dtype == first.dtype
-        if not alike:
-            kinds = ", ".join(sorted({f"{f.shape} {f.dtype}" for f in frames}))
-            raise FrameError(f"a batch needs frames of one shape and dtype, got {kinds}")
 
     @staticmethod
     def _check_size(run: Region, options: UpscaleOptions) -> None:
@@ -492,9 +511,21 @@ class SuperResolver:
             except BackendUnavailable as error:
                 self._fall_back(error)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BackendUnavailable("this SuperResolver is closed; load another one")
+
+    def __enter__(self) -> SuperResolver:
+        self._check_open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Free the model and its memory; may be called twice."""
+        """Free the model and its memory; may be called twice. Waits for a frame that is run."""
         with self._lock:
+            self._closed = True
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._runner.forget()

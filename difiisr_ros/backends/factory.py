@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from difiisr_ros.backends.base import Backend
@@ -25,6 +27,7 @@ from difiisr_ros.backends.libraries import LibraryMissing, check_torch, missing
 from difiisr_ros.backends.onnx_plugins import PLUGINS
 from difiisr_ros.backends.onnx_providers import check_provider, device_of
 from difiisr_ros.backends.tensorrt_flavour import FLAVOURS
+from difiisr_ros.core.plain_numbers import plain_int
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.models.published.kind import is_published
@@ -39,6 +42,30 @@ THREADS = (0, 256)  # 0 leaves the number to the backend
 _INSTEAD = {"tensorrt": "torch", "tensorrt_rtx": "torch", "onnx": "torch"}
 
 _logger = logging.getLogger(__name__)
+
+
+def plain_choices(how: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of :func:`create` as it takes them: paths as texts, numbers as ints.
+
+    Raises:
+        OptionError: one of another type, or a number of threads that cannot be.
+    """
+    found = dict(how)
+    for name in ("device", "precision", "provider"):
+        if not isinstance(how[name], str):
+            raise OptionError(f"{name} must be a text, as {AUTO!r}, got {how[name]!r}")
+    for name in ("model", "autoencoder", "engine_file"):
+        if not isinstance(how[name], (str, Path)):
+            file = f"{' or '.join(EMBEDDED)}, or the path" if name == "model" else "the path"
+            raise OptionError(f"{name} must be {file} of a file, got {how[name]!r}")
+        found[name] = str(how[name])
+    low, high = THREADS
+    found["num_threads"] = threads = plain_int(how["num_threads"])
+    if threads is None or not low <= threads <= high:
+        raise OptionError(
+            f"num_threads must be an integer in {low}..{high}, got {how['num_threads']!r}"
+        )
+    return found
 
 
 def create(
@@ -71,25 +98,25 @@ def create(
     if name not in BACKENDS:
         raise OptionError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
     check_provider(provider, name)
+    how = plain_choices(
+        {
+            "model": model,
+            "autoencoder": autoencoder,
+            "device": device,
+            "precision": precision,
+            "num_threads": num_threads,
+            "engine_file": engine_file,
+            "build_only": build_only,
+            "provider": provider,
+        }
+    )
     if provider != AUTO:
-        name, device = "onnx", device_of(provider, device)
+        name, how["device"] = "onnx", device_of(provider, device)
     if provider not in PLUGINS:
-        _check_device(name, device)
+        _check_device(name, how["device"])
+        how["provider"] = AUTO  # the device says it
     if precision not in PRECISIONS:
         raise OptionError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-    low, high = THREADS
-    if isinstance(num_threads, bool) or not low <= num_threads <= high:
-        raise OptionError(f"num_threads must be in {low}..{high}, got {num_threads!r}")
-    how: dict[str, Any] = {
-        "model": model,
-        "autoencoder": autoencoder,
-        "device": device,
-        "precision": precision,
-        "num_threads": num_threads,
-        "engine_file": engine_file,
-        "build_only": build_only,
-        "provider": provider if provider in PLUGINS else AUTO,  # the device says the others
-    }
     if engine_file and name not in FLAVOURS:
         raise OptionError(
             f"engine_file {engine_file} needs backend {' or '.join(FLAVOURS)}, got {name!r}"

@@ -110,7 +110,7 @@ class OnnxDetector:
         self, frame: np.ndarray, value_range: ValueRange | None = None, min_score: float = 0.01
     ) -> Detections:
         """See :class:`difiisr_ros.models.detector.boxes.FindsObjects`."""
-        check_frame(frame)
+        frame = check_frame(frame)
         unit = normalize(frame, value_range or measure_range(frame))
         gray = np.clip(unit, 0.0, 1.0).astype(np.float32)
         tensor, box = network_input(gray, self._picture)

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.core.crop import NO_CROP, Crop, parse_crop
 from difiisr_ros.core.missing import Ranges, in_words, parse_missing
+from difiisr_ros.core.plain_numbers import plain_real
 from difiisr_ros.core.temperature import TemperatureScale
 from difiisr_ros.errors import DataError, OptionError
 
@@ -95,14 +96,15 @@ class CameraProfile:
 
     def __post_init__(self) -> None:
         for name, (least, most) in _NUMBERS.items():
-            value = getattr(self, name)
-            if value is None:
+            given = getattr(self, name)
+            if given is None:
                 continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not least <= value <= most:
+            value = plain_real(given)
+            if value is None or not math.isfinite(value) or not least <= value <= most:
                 raise OptionError(
-                    f"camera profile: {name} must be a number in {least:g}..{most:g}, got {value!r}"
+                    f"camera profile: {name} must be a number in {least:g}..{most:g}, got {given!r}"
                 )
+            object.__setattr__(self, name, value)
         if self.blur_error is not None and self.blur is None:
             raise OptionError("camera profile: blur_error says how sure blur is, which is missing")
         if self.kelvin_offset is not None and self.kelvin_per_count is None:
@@ -252,7 +254,7 @@ class CameraProfile:
         lines += self._pixels_as_lines(Path(path).parent)
         if self.calibration:
             plain = yaml.safe_dump(
-                {"calibration": dict(self.calibration)}, sort_keys=False, allow_unicode=True
+                {"calibration": _plain(self.calibration)}, sort_keys=False, allow_unicode=True
             )
             lines += ["# How it was measured; not used.", plain.rstrip()]
         write_atomically(path, ("\n".join(lines) + "\n").encode())
@@ -298,6 +300,15 @@ class CameraProfile:
         return f"{', '.join([noise, blur, *pixels])} ({self.source})"
 
 
+def _plain(value: Any) -> Any:
+    """A record without types of NumPy, which YAML has none of."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 _FILES = {
     "bad_pixels": "Picture of the camera's size, not black where pixels do not measure.",
     "pattern": "Offsets of the camera's pixels, counts, subtracted from every frame.",
@@ -328,10 +339,15 @@ def resolve_camera(
             is not given.
 
     Raises:
-        DataError, OptionError: see :meth:`CameraProfile.read`.
+        DataError, OptionError: see :meth:`CameraProfile.read`; or it is none of these.
     """
     if isinstance(camera, CameraProfile):
         profile = camera
+    elif not isinstance(camera, (str, Path)):
+        raise OptionError(
+            f"camera must be a CameraProfile, the path of its file, {AUTO} or {REDUCED}, got "
+            f"{camera!r}"
+        )
     elif str(camera) in ("", AUTO, REDUCED):
         profile = CameraProfile(source=str(camera) or AUTO)
     else:

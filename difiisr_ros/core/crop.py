@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from difiisr_ros.core.plain_numbers import plain_ints
 from difiisr_ros.errors import FrameError, OptionError
 
 MOST = 1 << 14  # pixels: no camera has more a side
@@ -79,9 +80,7 @@ def parse_crop(value: Any) -> Crop:
         if all(len(part) == 2 and part[0] in _SIDES and part[1].isdecimal() for part in parts):
             return parse_crop({side: int(pixels) for side, pixels in parts})
         found = [int(part[0]) if len(part) == 1 and part[0].isdecimal() else part for part in parts]
-    if not isinstance(found, (list, tuple)) or len(found) != len(_SIDES):
+    sides = plain_ints(tuple(found), len(_SIDES)) if isinstance(found, (list, tuple)) else None
+    if sides is None or not all(0 <= pixels <= MOST for pixels in sides):
         raise OptionError(f"crop must have {_ACCEPTED}, got {value!r}")
-    for pixels in found:
-        if isinstance(pixels, bool) or not isinstance(pixels, int) or not 0 <= pixels <= MOST:
-            raise OptionError(f"crop must have {_ACCEPTED}, got {value!r}")
-    return Crop(*found)
+    return Crop(*sides)

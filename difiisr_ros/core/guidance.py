@@ -31,6 +31,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from difiisr_ros.core.plain_numbers import plain_real
 from difiisr_ros.errors import OptionError
 
 GRADIENTS = ("closed_form", "exact")
@@ -55,11 +56,13 @@ class Guidance:
     def __post_init__(self) -> None:
         low, high = SCALE_LIMITS
         for name in ("visual_scale", "perceptual_scale"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise OptionError(f"{name} must be a number in {low:g}..{high:g}, got {value!r}")
+            given = getattr(self, name)
+            value = plain_real(given)
+            if value is None:
+                raise OptionError(f"{name} must be a number in {low:g}..{high:g}, got {given!r}")
             if not low <= value <= high:
-                raise OptionError(f"{name} must be in {low:g}..{high:g}, got {value!r}")
+                raise OptionError(f"{name} must be in {low:g}..{high:g}, got {given!r}")
+            object.__setattr__(self, name, value)
         if self.gradient not in GRADIENTS:
             raise OptionError(
                 f"guidance_gradient must be one of {', '.join(GRADIENTS)}, got {self.gradient!r}"

@@ -43,12 +43,14 @@ def parse_missing(value: Any) -> Ranges:
     """Values that stand for no measurement, from what people write.
 
     Args:
-        value: a number, a list of numbers and of [low, high], or these as text:
+        value: a number, a list or array of numbers and of [low, high], or these as text:
             ``0, 65535, -9999..-9000``.
 
     Raises:
         OptionError: anything else, named with what is accepted.
     """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, str):
         items: Iterable[Any] = filter(None, value.replace(",", " ").split())
     else:
@@ -71,7 +73,7 @@ def _range(item: Any, value: Any) -> tuple[float, float]:
 
 def _number(item: Any, value: Any) -> float:
     try:
-        found = float(item) if not isinstance(item, bool) else math.nan
+        found = float(item) if not isinstance(item, (bool, np.bool_)) else math.nan
     except (TypeError, ValueError):
         found = math.nan
     if not math.isfinite(found):

@@ -26,6 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from difiisr_ros.core.plain_numbers import plain_ints
 from difiisr_ros.core.scale import SCALES
 from difiisr_ros.errors import FrameError, OptionError
 
@@ -156,18 +157,20 @@ def _resized(image: np.ndarray, size: Size) -> np.ndarray:
     return cv2.resize(image, size, interpolation=how)
 
 
-def check_output_size(size: Any) -> None:
-    """Raise OptionError unless this is an output size: width and height, 0 or more."""
-    fine = isinstance(size, tuple) and len(size) == 2
-    if not fine or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in size):
+def check_output_size(size: Any) -> Size:
+    """An output size as Python's own ints; OptionError unless it is width and height, 0 or more."""
+    sides = plain_ints(size, 2)
+    if sides is None or min(sides) < 0:
         raise OptionError(
             f"output_size must be two integers, width and height in pixels (0: as the other one "
             f"makes it), got {size!r}"
         )
-    if size[0] * size[1] > MOST_PIXELS:
+    width, height = sides
+    if width * height > MOST_PIXELS:
         raise OptionError(
-            f"output_size {size[0]}x{size[1]} has {size[0] * size[1]} pixels; at most {MOST_PIXELS}"
+            f"output_size {width}x{height} has {width * height} pixels; at most {MOST_PIXELS}"
         )
+    return width, height
 
 
 def plan(

@@ -25,11 +25,15 @@ are given back as they were (NaN, +inf, -inf). A flat frame comes out flat.
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
 
 from difiisr_ros.core import lone_pixels
 from difiisr_ros.core.missing import filled
+from difiisr_ros.core.plain_numbers import plain_real
 from difiisr_ros.errors import FrameError, OptionError
 
 ValueRange = tuple[float, float]
@@ -53,10 +57,14 @@ _INTEGER_SPAN = 8.0  # counts: a range narrower than this would only amplify sen
 _FLOAT_SPAN = 1e-5  # of the largest magnitude: below that float32 has no digits left
 
 
-def check_frame(frame: np.ndarray) -> None:
-    """Raise :class:`FrameError` unless ``frame`` is H x W (both > 0), uint8, uint16 or float32."""
-    if not isinstance(frame, np.ndarray):
-        raise FrameError(f"a frame is a numpy array, got {type(frame).__name__}")
+def check_frame(frame: np.ndarray) -> np.ndarray:
+    """The frame as a plain array, without a copy: of np.matrix, np.memmap and others, too.
+
+    Raises:
+        FrameError: it is not H x W (both > 0), uint8, uint16 or float32, or its mask hides pixels.
+    """
+    if type(frame) is not np.ndarray:
+        frame = _plain(frame)
     if frame.ndim != 2:
         raise FrameError(
             f"a frame has two dimensions (height, width), got shape {frame.shape}; "
@@ -66,6 +74,19 @@ def check_frame(frame: np.ndarray) -> None:
         raise FrameError(f"the frame is empty: shape {frame.shape}")
     if frame.dtype not in DTYPES:
         raise FrameError(f"a frame is uint8, uint16 or float32, got {frame.dtype}")
+    return frame
+
+
+def _plain(frame: np.ndarray) -> np.ndarray:
+    """An array of a class of its own, some of which compute in other ways, as a plain one."""
+    if not isinstance(frame, np.ndarray):
+        raise FrameError(f"a frame is a numpy array, got {type(frame).__name__}")
+    if isinstance(frame, np.ma.MaskedArray) and (hidden := np.count_nonzero(frame.mask)):
+        raise FrameError(
+            f"the frame is a masked array that hides {hidden} of its pixels; give its data as the "
+            "frame, and the mask as missing: upscale(frame.data, missing=np.ma.getmaskarray(frame))"
+        )
+    return np.asarray(frame)
 
 
 def measure_range(
@@ -145,6 +166,19 @@ def check_fixed_range(range_min: float | None, range_max: float | None) -> Value
     if not range_min < range_max:
         raise OptionError(f"range_min must be below range_max, got {range_min} and {range_max}")
     return float(range_min), float(range_max)
+
+
+def check_value_range(value_range: Any) -> ValueRange:
+    """A range as floats, or :class:`OptionError` unless it is two finite numbers, low < high."""
+    pair = value_range.tolist() if isinstance(value_range, np.ndarray) else value_range
+    ends = [plain_real(end) for end in pair] if isinstance(pair, (tuple, list)) else []
+    finite = [float(end) for end in ends if end is not None and math.isfinite(end)]
+    if len(ends) != 2 or len(finite) != 2:
+        raise OptionError(
+            "value_range must be two finite numbers, low and high in the frame's unit, got "
+            f"{value_range!r}"
+        )
+    return check_fixed_range(*finite)
 
 
 def _finite(frame: np.ndarray) -> np.ndarray:

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from difiisr_ros.core.plain_numbers import plain_int
 from difiisr_ros.errors import FrameError, OptionError
 
 ALIGN = 8  # networks and filters that fold see the same phase as in the whole frame
@@ -34,7 +36,7 @@ class Region:
     """A rectangle of a camera's frame, in its pixels.
 
     Raises:
-        FrameError: an empty rectangle, or one that begins at negative pixels.
+        FrameError: an empty rectangle, one that begins at negative pixels, or what is no integer.
     """
 
     x: int
@@ -43,6 +45,13 @@ class Region:
     height: int
 
     def __post_init__(self) -> None:
+        if not type(self.x) is type(self.y) is type(self.width) is type(self.height) is int:
+            for name in ("x", "y", "width", "height"):
+                number = plain_int(getattr(self, name))
+                if number is None:
+                    got = getattr(self, name)
+                    raise FrameError(f"{name} of a region must be an integer, got {got!r}")
+                object.__setattr__(self, name, number)
         if min(self.x, self.y) < 0 or min(self.width, self.height) < 1:
             raise FrameError(
                 f"a region of interest begins at 0 or more and has at least one pixel, got {self}"
@@ -97,6 +106,23 @@ class Region:
         x, w = _grown(self.x, self.width, width)
         y, h = _grown(self.y, self.height, height)
         return Region(x, y, w, h)
+
+
+def check_region(region: Any) -> Region | None:
+    """A region from one, from x, y, width and height, or None, which stays that.
+
+    Raises:
+        FrameError: anything else, or four integers that are no region.
+    """
+    if region is None or isinstance(region, Region):
+        return region
+    numbers = region.tolist() if isinstance(region, np.ndarray) else region
+    if isinstance(numbers, (tuple, list)) and len(numbers) == 4:
+        return Region(*numbers)
+    raise FrameError(
+        "a region must be a Region or four integers, its first column and row, width and height "
+        f"in camera pixels, got {region!r}"
+    )
 
 
 def parse_region(numbers: Sequence[int]) -> Region | None:

@@ -77,5 +77,5 @@ def test_bicubic_has_one_device_and_precision(asked):
 
 @pytest.mark.parametrize("threads", [-1, 257, True])
 def test_a_number_of_threads_that_no_machine_has(threads):
-    with pytest.raises(OptionError, match=r"num_threads must be in 0\.\.256, got"):
+    with pytest.raises(OptionError, match=r"num_threads must be an integer in 0\.\.256, got"):
         create("bicubic", **{**HOW, "num_threads": threads})

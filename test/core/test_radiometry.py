@@ -151,6 +151,27 @@ def test_frames_that_cannot_be_used_are_named(frame, said):
         radiometry.check_frame(frame)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arrays_of_other_classes_are_taken_as_plain_ones(tmp_path):
+    frame = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    assert radiometry.check_frame(frame) is frame
+    mapped = np.memmap(tmp_path / "frame", np.uint16, "w+", shape=(3, 4))
+    mapped[:] = frame
+    for other in (np.asmatrix(frame), np.ma.masked_array(frame), mapped):
+        plain = radiometry.check_frame(other)
+        assert type(plain) is np.ndarray
+        assert np.shares_memory(plain, other)
+        np.testing.assert_array_equal(plain, frame)
+
+
+def test_a_mask_that_hides_pixels_is_told_in_another_way():
+    frame = np.ma.masked_less(np.arange(12, dtype=np.float32).reshape(3, 4), 2)
+    with pytest.raises(
+        FrameError, match=r"hides 2 of its pixels; .* missing=np.ma.getmaskarray\(frame"
+    ):
+        radiometry.check_frame(frame)
+
+
 @pytest.mark.parametrize(
     "pair", [(None, 1.0), (1.0, None), (2.0, 1.0), (1.0, 1.0), (float("nan"), 1.0)]
 )

@@ -55,6 +55,7 @@ TOGETHER = {
     "stream_memory": "options",
     "frame_runner": "pipeline",
     "batch_frame": "pipeline",
+    "frame_arguments": "pipeline",
 }
 #: Room -> the rooms that it may know, directly or through others. Only ``ros`` knows ``ros``.
 MAY_KNOW: dict[str, set[str]] = {"base": set(), "core": {"base"}}

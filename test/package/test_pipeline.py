@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from difiisr_ros import CameraProfile, SuperResolver
+from difiisr_ros import CameraProfile, StreamMemory, SuperResolver
 from difiisr_ros.errors import BackendUnavailable, FrameError, OptionError
 from difiisr_ros.options import UpscaleOptions
 from support.frames import smooth_frame
@@ -335,12 +335,61 @@ def test_calls_from_several_threads_do_not_mix(lite):
     assert not wrong
 
 
-def test_close_is_final_and_may_be_repeated():
-    resolver = SuperResolver.load()
+BACKENDS = [
+    "bicubic",
+    "opencv",
+    pytest.param("torch", marks=NEEDS_TORCH),
+    pytest.param("onnx", marks=pytest.mark.needs("onnxruntime")),
+]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_close_is_final_and_may_be_repeated(backend):
+    resolver = SuperResolver.load("nano", backend)
+    frame, memory = smooth_frame(), StreamMemory()
+    resolver.upscale(frame)
+    told = resolver.info, resolver.options, resolver.geometry(24, 32), resolver.measurements
     resolver.close()
     resolver.close()
+    for use in (
+        lambda: resolver.upscale(frame),
+        lambda: resolver.upscale_batch([frame]),
+        lambda: resolver.remember(frame, memory),
+        lambda: resolver.warmup(24, 32),
+        lambda: resolver.configure(seed=1),
+        resolver.__enter__,
+    ):
+        with pytest.raises(BackendUnavailable, match="SuperResolver is closed; load another"):
+            use()
+    assert told == (
+        resolver.info,
+        resolver.options,
+        resolver.geometry(24, 32),
+        resolver.measurements,
+    )
+
+
+def test_it_is_closed_at_the_end_of_a_with_statement():
+    with SuperResolver.load(backend="bicubic") as resolver:
+        assert resolver.upscale(smooth_frame()).shape == (96, 128)
     with pytest.raises(BackendUnavailable, match="closed"):
         resolver.upscale(smooth_frame())
+    with pytest.raises(ZeroDivisionError), SuperResolver.load(backend="bicubic") as resolver:
+        raise ZeroDivisionError
+    with pytest.raises(BackendUnavailable, match="closed"):
+        resolver.configure(seed=1)
+
+
+def test_a_frame_is_refused_that_was_taken_before_it_is_closed():
+    resolver = SuperResolver.load(backend="bicubic")
+
+    class Closing(StreamMemory):
+        def take(self, *given):
+            resolver.close()  # as another thread may, before the frame's turn
+            return super().take(*given)
+
+    with pytest.raises(BackendUnavailable, match="closed"):
+        resolver.upscale(smooth_frame(), memory=Closing())
 
 
 def test_what_was_measured_of_each_frame_is_kept(lite):

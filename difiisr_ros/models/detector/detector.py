@@ -83,7 +83,7 @@ class Detector:
         Raises:
             FrameError: not such a frame.
         """
-        check_frame(frame)
+        frame = check_frame(frame)
         value_range = value_range or measure_range(frame)
         x = torch.from_numpy(normalize(frame, value_range))[None, None].to(self.device)
         with torch.inference_mode():
