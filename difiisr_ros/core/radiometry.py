@@ -133,9 +133,9 @@ def scene_range(
 ) -> ValueRange:
     """Range of most of a frame's scene, which networks see as 0 to 1.
 
-    The 1st to 99th percentile, but neither end more than three times as far from the median as the 5th
-    and 95th: a flame or an engine on 3 % of the pixels would make a small part of the range of all
-    the rest. What is hotter lies outside the range.
+    The 1st to 99th percentile, but neither end more than three times as far from the median as
+    the 5th and 95th: a flame or an engine on 3 % of the pixels would make a small part of the
+    range of all the rest. What is hotter lies outside the range.
 
     Args:
         frame, is_integer, least: see :func:`measure_range`.
