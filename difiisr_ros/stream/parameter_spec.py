@@ -47,6 +47,14 @@ def likely_meant(name: str, known: Iterable[str], likeness: float = 0.8) -> str 
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)), None)
 
 
+def _with_article(type_name: str) -> str:
+    """As ``a bool``, ``an int`` or ``an array of strings``."""
+    kind, _, array = type_name.partition("_")
+    if array:
+        return f"an array of {kind}s"
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
 @dataclass(frozen=True)
 class ParameterSpec:
     """One row of the table."""
@@ -95,7 +103,7 @@ class ParameterSpec:
         """What is wrong with a value, naming what is accepted; None if nothing is."""
         if type(value) is not type(self.default):
             return (
-                f"{self.name} is {value!r}, but must be a {self.type_name} "
+                f"{self.name} is {value!r}, but must be {_with_article(self.type_name)} "
                 f"(accepted: {self.accepted})"
             )
         if isinstance(value, list):
