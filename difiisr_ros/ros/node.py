@@ -216,9 +216,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         elif configured:
             self.transition("activate")
         elif self.context.ok() and not stop_requested():
+            command = f"ros2 lifecycle set {self.get_fully_qualified_name()}"
             self.get_logger().error(
-                f"not started; correct the parameters, then "
-                f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`"
+                f"not started; correct the parameters, then `{command} configure` and "
+                f"`{command} activate`"
             )
 
     def _end_after_build(self, configured: bool) -> None:

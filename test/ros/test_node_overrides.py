@@ -32,7 +32,8 @@ def test_the_node_waits_for_the_correction(log):
         line = log.wait("configure failed")
         assert "num_steps is 0; accepted: 1 to" in line
         assert "range_mode is 'auto'; accepted: percentile" in line
-        log.wait("not started")
+        command = "`ros2 lifecycle set /super_resolution"
+        assert f"{command} configure` and {command} activate`" in log.wait("not started")
         assert graph.node.state_label == "unconfigured"
         graph.node.set_parameters([Parameter("num_steps", value=1)])
         assert not graph.change_state(Transition.TRANSITION_CONFIGURE)
