@@ -29,17 +29,20 @@ from difiisr_ros.core.output_geometry import OUTPUT_FITS, check_output_size
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
 from difiisr_ros.core.region import Region, parse_region
 from difiisr_ros.core.scale import SCALE, SCALES, SCALES_IN_WORDS
-from difiisr_ros.core.tiling import tile_starts
+from difiisr_ros.core.tiling import LEAST_TILE, tile_starts
 from difiisr_ros.errors import OptionError
 
 LIMITS: dict[str, tuple[int, int]] = {
     "num_steps": (1, 1000),  # and not more than the model's schedule has
     "seed": (0, 2**31 - 1),
     "consistency": (0, 4),
-    "tile_size": (0, 1 << 16),
+    "tile_size": (0, 1 << 16),  # and from 1 on no less than LEAST_BUT_0
     "tile_overlap": (0, 1 << 15),
     "max_input_pixels": (1, 1 << 30),
 }
+
+#: The least of those whose 0 switches something off.
+LEAST_BUT_0 = {"tile_size": LEAST_TILE}
 
 
 def not_read(scale: int, output_size: tuple[int, int], output_fit: str) -> str | None:
@@ -94,7 +97,8 @@ class UpscaleOptions:
     range_max: float | None = None
     """Ends of the ``fixed`` range, in the frame's units."""
     tile_size: int = 640
-    """Frames with a longer side are run in tiles of this size (input pixels); 0: never."""
+    """Frames with a longer side are run in tiles of this size (input pixels, 32 or more); 0:
+    never."""
     tile_overlap: int = 48
     """Input pixels that neighbouring tiles share and blend over."""
     max_input_pixels: int = 4_000_000
@@ -102,9 +106,11 @@ class UpscaleOptions:
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise OptionError(f"{name} must be an integer in {low}..{high}, got {value!r}")
+            value, least = getattr(self, name), LEAST_BUT_0.get(name, low)
+            fine = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+            if not fine or low < value < least:
+                limits = f"{'0, or ' if least > low else ''}an integer in {least}..{high}"
+                raise OptionError(f"{name} must be {limits}, got {value!r}")
         if isinstance(self.scale, bool) or self.scale not in SCALES:
             raise OptionError(f"scale must be one of {SCALES_IN_WORDS}, got {self.scale!r}")
         check_output_size(self.output_size)

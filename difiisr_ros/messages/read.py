@@ -212,6 +212,5 @@ def to_gray(array: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, bool]:
         )
     raise ImageError(
         "unsupported_encoding",
-        f"encoding '{encoding.name}' is not accepted; "
-        f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
+        f"encoding '{encoding.name}' is not accepted; accepted are {', '.join(ACCEPTED_ENCODINGS)}",
     )

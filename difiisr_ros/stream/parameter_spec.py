@@ -65,6 +65,8 @@ class ParameterSpec:
     change: Change = Change.CONFIGURE
     minimum: float | None = None
     maximum: float | None = None
+    least_but_0: int | None = None
+    """The smallest number but for a minimum of 0, which switches something off."""
     choices: tuple[str | int, ...] = ()
     item: str = ""
     """Regular expression that every item of a list must match."""
@@ -88,7 +90,10 @@ class ParameterSpec:
             return self.item_rule
         if self.minimum is not None and self.maximum is not None:
             form = "g" if self.type_name == "double" else ",d"
-            limits = f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
+            least = self.minimum if self.least_but_0 is None else self.least_but_0
+            limits = f"{least:{form}} to {self.maximum:{form}}".replace(",", " ")
+            if least != self.minimum:
+                return f"0, or {limits}"
             if isinstance(self.default, list):
                 return f"{len(self.default)} whole numbers, each {limits}"
             return limits
@@ -114,6 +119,8 @@ class ParameterSpec:
         if self.minimum is not None and value < self.minimum:
             wrong = True
         if self.maximum is not None and value > self.maximum:
+            wrong = True
+        if self.least_but_0 is not None and 0 < value < self.least_but_0:
             wrong = True
         return f"{self.name} is {value!r}; accepted: {self.accepted}" if wrong else None
 

@@ -52,6 +52,9 @@ def test_names_are_unique_and_defaults_are_accepted():
     ("name", "value", "accepted"),
     [
         ("num_steps", 0, "1 to"),
+        ("tile_size", 5, "accepted: 0, or 32 to 65 536"),
+        ("tile_size", 31, "accepted: 0, or 32 to 65 536"),
+        ("tile_size", -1, "accepted: 0, or 32 to 65 536"),
         ("num_steps", True, "must be an int "),
         ("num_steps", 2.0, "int"),
         ("backend", "cuda", "torch"),
@@ -79,6 +82,11 @@ def test_wrong_values_are_named_with_what_is_accepted(name, value, accepted):
     assert name in message
     assert repr(value) in message
     assert accepted in message
+
+
+def test_what_0_switches_off_may_be_0():
+    check = BY_NAME["tile_size"].check
+    assert check(0) is check(32) is check(65536) is None
 
 
 def test_camera_names_may_be_empty_once():
