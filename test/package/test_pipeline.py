@@ -207,9 +207,9 @@ def test_bfloat16_stays_within_an_eighth_of_a_count_of_8_bits_in_the_mean(drone_
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"num_steps": 0}, "num_steps must be an integer in 1"),
-        ({"num_steps": 16}, r"num_steps must be in 1\.\.15"),
-        ({"num_steps": 1.5}, "num_steps must be an integer"),
+        ({"num_steps": 0}, r"num_steps must be an integer in 1\.\.15, got 0"),
+        ({"num_steps": 16}, r"num_steps must be an integer in 1\.\.15, got 16"),
+        ({"num_steps": 1.5}, r"num_steps must be an integer in 1\.\.15, got 1\.5"),
         ({"num_steps": True}, "num_steps must be an integer"),
         ({"seed": -1}, "seed must be"),
         ({"consistency": 5}, r"consistency must be an integer in 0\.\.4, got 5"),
@@ -228,6 +228,13 @@ def test_bad_options_are_named_and_change_nothing(lite, change, said):
     with pytest.raises(OptionError, match=said):
         lite.configure(**{"seed": 9, **change})
     assert lite.options is before
+
+
+@pytest.mark.parametrize("steps", [0, 16, 1.5])
+def test_the_limit_of_steps_is_the_model_s_when_it_is_loaded(lite, steps):
+    backend = lite.info.backend
+    with pytest.raises(OptionError, match=rf"num_steps must be an integer in 1\.\.15, got {steps}"):
+        SuperResolver.load(backend=backend, num_steps=steps)
 
 
 def test_bad_frames_are_named(lite):
