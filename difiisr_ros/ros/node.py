@@ -78,8 +78,6 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self.parameters = NodeParameters(
             self, lambda: self.state_label in ("inactive", "active"), self._objection
         )
-        for note in self.parameters.unknown():
-            self.get_logger().warning(note)
         self._create_cameras()
         # A timer and a transition may meet here when the user's executor has several threads.
         self._demand_lock = threading.RLock()
@@ -120,6 +118,8 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def configure(self) -> None:
         """Validate, load, warm up, create the publishers, listen to what region is wanted."""
+        for note in self.parameters.unknown():
+            self.get_logger().warning(note)
         rejected = self.parameters.rejected
         if rejected:
             raise OptionError("; ".join(rejected.values()))

@@ -493,6 +493,14 @@ TABLE: tuple[ParameterSpec, ...] = (
 
 BY_NAME = {spec.name: spec for spec in TABLE}
 
+#: What some are called elsewhere, and what people call them.
+OTHER_NAMES = {
+    "output_width": "output_size",
+    "output_height": "output_size",
+    "profile": "camera",
+    "camera_profile": "camera",
+}
+
 #: Parameters on what of a frame is a measurement, which win over the camera's profile.
 PIXELS = ("missing", "crop", "bad_pixels", "byte_order")
 
