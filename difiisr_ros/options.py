@@ -31,17 +31,20 @@ from difiisr_ros.core.plain_numbers import plain_int, plain_ints, plain_real
 from difiisr_ros.core.radiometry import RANGE_MODES, check_fixed_range
 from difiisr_ros.core.region import Region, parse_region
 from difiisr_ros.core.scale import SCALE, SCALES, SCALES_IN_WORDS
-from difiisr_ros.core.tiling import tile_starts
+from difiisr_ros.core.tiling import LEAST_TILE, tile_starts
 from difiisr_ros.errors import OptionError
 
 LIMITS: dict[str, tuple[int, int]] = {
     "num_steps": (1, 1000),  # and not more than the model's schedule has
     "seed": (0, 2**31 - 1),
     "consistency": (0, 4),
-    "tile_size": (0, 1 << 16),
+    "tile_size": (0, 1 << 16),  # and from 1 on no less than LEAST_BUT_0
     "tile_overlap": (0, 1 << 15),
     "max_input_pixels": (1, 1 << 30),
 }
+
+#: The least of those whose 0 switches something off.
+LEAST_BUT_0 = {"tile_size": LEAST_TILE}
 
 
 def not_read(scale: int, output_size: tuple[int, int], output_fit: str) -> str | None:
@@ -97,7 +100,8 @@ class UpscaleOptions:
     range_max: float | None = None
     """Ends of the ``fixed`` range, in the frame's units."""
     tile_size: int = 640
-    """Frames with a longer side are run in tiles of this size (input pixels); 0: never."""
+    """Frames with a longer side are run in tiles of this size (input pixels, 32 or more); 0:
+    never."""
     tile_overlap: int = 48
     """Input pixels that neighbouring tiles share and blend over."""
     max_input_pixels: int = 4_000_000
@@ -105,10 +109,11 @@ class UpscaleOptions:
 
     def __post_init__(self) -> None:
         for name, (low, high) in LIMITS.items():
+            value, least = getattr(self, name), LEAST_BUT_0.get(name, low)
             whole = self._plain(name, plain_int)
-            if whole is None or not low <= whole <= high:
-                value = getattr(self, name)
-                raise OptionError(f"{name} must be an integer in {low}..{high}, got {value!r}")
+            if whole is None or not low <= whole <= high or low < whole < least:
+                limits = f"{'0, or ' if least > low else ''}an integer in {least}..{high}"
+                raise OptionError(f"{name} must be {limits}, got {value!r}")
         if self._plain("scale", plain_int) not in SCALES:
             raise OptionError(f"scale must be one of {SCALES_IN_WORDS}, got {self.scale!r}")
         object.__setattr__(self, "output_size", check_output_size(self.output_size))

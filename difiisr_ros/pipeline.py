@@ -36,6 +36,7 @@ from difiisr_ros.batch_frame import BatchFrame
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile, resolve_camera
 from difiisr_ros.core.condition import Conditions, FrameMeasurement
 from difiisr_ros.core.output_geometry import OutputGeometry, plan
+from difiisr_ros.core.plain_numbers import plain_int
 from difiisr_ros.core.radiometry import ValueRange
 from difiisr_ros.core.region import Region, check_region
 from difiisr_ros.core.scale import SCALES
@@ -44,7 +45,7 @@ from difiisr_ros.frame_arguments import check_batch, check_sides
 from difiisr_ros.frame_runner import FrameRunner, Work
 from difiisr_ros.memory_limit import MemoryLimit
 from difiisr_ros.models.model_files import EMBEDDED, MOST_STEPS
-from difiisr_ros.options import UpscaleOptions
+from difiisr_ros.options import LIMITS, UpscaleOptions
 from difiisr_ros.stream_memory import StreamMemory
 
 AnyRegion = Region | tuple[int, int, int, int] | None
@@ -164,7 +165,7 @@ class SuperResolver:
             OptionError, DataError, ModelError, BackendUnavailable: see :mod:`difiisr_ros.errors`.
         """
         profile = resolve_camera(camera)  # before anything slow
-        chosen = UpscaleOptions().changed(num_steps=num_steps, seed=seed, **options)
+        chosen = UpscaleOptions().changed(seed=seed, **options)
         how = plain_choices(
             {
                 "model": model,
@@ -178,6 +179,11 @@ class SuperResolver:
             }
         )
         loaded, fallback = create(backend, strict=strict_backend, **how)
+        try:
+            chosen = _with_steps(chosen, num_steps, loaded)
+        except OptionError:
+            loaded.close()
+            raise
         if lack := missed(loaded.name):
             level = logging.WARNING if loaded.name == "opencv" else logging.INFO
             _logger.log(level, "backend %s runs: %s", loaded.name, lack)
@@ -233,7 +239,9 @@ class SuperResolver:
             BackendUnavailable: it is closed.
         """
         self._check_open()
-        options = self.check(self._options.changed(**changes))
+        steps = changes.pop("num_steps", self._options.num_steps)
+        changed = _with_steps(self._options.changed(**changes), steps, self._backend)
+        options = self.check(changed)
         try:
             self._backend.check_options(options, self.camera)
         except BackendUnavailable as error:  # what runs goes on
@@ -275,17 +283,9 @@ class SuperResolver:
         backend = self._backend
         if backend.name == "bicubic":
             return options
-        holder = getattr(backend, "engine_file", "") or backend.model
-        for name, fixed in backend.fixed_options.items():
-            if getattr(options, name) != fixed:
-                raise OptionError(
-                    f"{name} must be {fixed}, which is built into {holder}, "
-                    f"got {getattr(options, name)}"
-                )
-        if options.num_steps > backend.max_steps:
-            raise OptionError(
-                f"num_steps must be in 1..{backend.max_steps}, got {options.num_steps}"
-            )
+        for name in backend.fixed_options:
+            _check_built_in(backend, name, getattr(options, name))
+        _with_steps(options, options.num_steps, backend)
         guidance = options.guidance
         for term in guidance.terms:
             if term not in backend.guidance_terms:
@@ -529,3 +529,21 @@ class SuperResolver:
             self._instead = None  # what is closed is not to be replaced
             self._backend.close()
             self._runner.forget()
+
+
+def _with_steps(options: UpscaleOptions, steps: Any, backend: Backend) -> UpscaleOptions:
+    """The options with a number of steps, of which the model says how many there may be."""
+    if backend.name != "bicubic":  # stands in for any
+        _check_built_in(backend, "num_steps", steps)
+        low, high = LIMITS["num_steps"][0], backend.max_steps
+        whole = plain_int(steps)
+        if whole is None or not low <= whole <= high:
+            raise OptionError(f"num_steps must be an integer in {low}..{high}, got {steps!r}")
+    return options.changed(num_steps=steps)
+
+
+def _check_built_in(backend: Backend, name: str, value: Any) -> None:
+    fixed = backend.fixed_options.get(name, value)
+    if value != fixed:
+        holder = getattr(backend, "engine_file", "") or backend.model
+        raise OptionError(f"{name} must be {fixed}, which is built into {holder}, got {value}")

@@ -26,6 +26,7 @@ from difiisr_ros.core.camera_profile import AUTO
 from difiisr_ros.core.guidance import GRADIENTS
 from difiisr_ros.core.radiometry import RANGE_MODES
 from difiisr_ros.core.scale import SCALE, SCALES
+from difiisr_ros.core.tiling import LEAST_TILE
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
@@ -239,6 +240,6 @@ def _tile_overlap(tile_size: int) -> int:
     overlap = UpscaleOptions().tile_overlap
     if not tile_size:
         return overlap
-    if tile_size < 4 * _ALIGN:
-        raise OptionError(f"--tile-size must be 0, or {4 * _ALIGN} or more, got {tile_size}")
+    if tile_size < LEAST_TILE:
+        raise OptionError(f"--tile-size must be 0, or {LEAST_TILE} or more, got {tile_size}")
     return min(overlap, tile_size // 4 // _ALIGN * _ALIGN)

@@ -24,6 +24,9 @@ from difiisr_ros.errors import OptionError
 
 _ALIGN = 8  # tile starts are multiples of this, so that networks that fold see the same phase
 
+#: The smallest tile that may be asked for: a quarter of it is enough to blend over.
+LEAST_TILE = 4 * _ALIGN
+
 
 def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
     """First pixels of the tiles that cover ``length``; neighbours share at least ``overlap``.

@@ -67,8 +67,10 @@ class SamplerGraph(nn.Module):
     ) -> None:
         super().__init__()
         model_guidance = "" if spectrum is None else "visual"
-        if options.num_steps > max_steps:
-            raise OptionError(f"num_steps must be in 1..{max_steps}, got {options.num_steps}")
+        if not 1 <= options.num_steps <= max_steps:
+            raise OptionError(
+                f"num_steps must be an integer in 1..{max_steps}, got {options.num_steps}"
+            )
         if options.guidance not in ("", model_guidance):
             raise OptionError(f"the model has no prior for {options.guidance} guidance")
         self.options = options

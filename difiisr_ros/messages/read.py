@@ -84,7 +84,7 @@ def image_to_gray(
         The frame, ``(H, W)`` uint8, uint16 or float32, and what the message holds.
 
     Raises:
-        FrameError: a malformed message, or an encoding without intensity.
+        FrameError: a malformed message, or an encoding that is not accepted.
     """
     name, data = usual_name(message.encoding), message.data
     encoding = parse_encoding(name)
@@ -191,7 +191,7 @@ def to_gray(array: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, bool]:
         ``(H, W)``, uint8, uint16 or float32, and True for luma.
 
     Raises:
-        FrameError: an encoding that holds no intensity (``16SC1``, ``8UC2`` ...).
+        FrameError: an encoding that is not accepted (``16SC1``, ``8UC2`` ...).
     """
     if encoding.is_mosaic:
         return to_intensity(array, encoding), False
@@ -212,6 +212,5 @@ def to_gray(array: np.ndarray, encoding: Encoding) -> tuple[np.ndarray, bool]:
         )
     raise ImageError(
         "unsupported_encoding",
-        f"encoding '{encoding.name}' is not an intensity image; "
-        f"accepted are {', '.join(ACCEPTED_ENCODINGS)}",
+        f"encoding '{encoding.name}' is not accepted; accepted are {', '.join(ACCEPTED_ENCODINGS)}",
     )

@@ -37,6 +37,7 @@ from difiisr_ros.core.radiometry import RangeSmoother
 from difiisr_ros.core.region import Region
 from difiisr_ros.errors import FrameError
 from difiisr_ros.messages.camera_info import result_camera_info
+from difiisr_ros.messages.camera_info_fit import crop_still_to_do
 from difiisr_ros.ros.qos import (
     TopicEvents,
     describe_publishers,
@@ -74,6 +75,8 @@ class View:
     """Of what the crop leaves; None: all of it."""
     convention: str
     crop: Crop
+    image: tuple[int, int]
+    """Width and height of the camera's image, before the crop."""
 
 
 class RoomInSlot(MutuallyExclusiveCallbackGroup):
@@ -236,9 +239,10 @@ class CameraStream:
             return
         known = self._scaled
         if known is None or known[0] is not info or known[1] != view:
-            how = view.geometry, view.region, view.convention, view.crop
+            how = view.geometry, view.region, view.convention
             try:
-                self._scaled = known = (info, view, result_camera_info(info, *how))
+                crop = crop_still_to_do(info, view.image, view.crop)
+                self._scaled = known = (info, view, result_camera_info(info, *how, crop))
             except FrameError as error:  # no fault of the image, which is out already
                 words = f"camera_info on {self.info_topic} not used: {error}"
                 self.notice("unusable_camera_info", words)

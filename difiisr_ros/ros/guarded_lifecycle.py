@@ -200,15 +200,24 @@ class GuardedLifecycleNode(LifecycleNode):
                     return answer(request, response)
                 except Exception as error:  # noqa: BLE001 - RCLError, not exported by every rclpy
                     why = f" ({first_line(error)})"
-            self._invalid_transition(asked.label or f"id {asked.id}", why)
+            self._invalid_transition(asked.label or self._named(asked.id), why)
             response.success = False
             return response
 
         service.callback = guarded
 
+    def _named(self, number: int) -> str:
+        """A transition that was asked for by its number alone.
+
+        Of shutdown there is one for each state, so that another state's is told by its number too.
+        """
+        labels = {entry[0]: entry[1] for entry in self._state_machine.transition_graph}
+        label = labels.get(number, f"id {number}")
+        return f"{label} (id {number})" if list(labels.values()).count(label) > 1 else label
+
     def _invalid_transition(self, asked: str, why: str = "") -> None:
         possible = sorted({entry[1] for entry in self._state_machine.available_transitions})
         self.get_logger().warning(
             f"transition '{asked}' is not possible while {self.state_label}; "
-            f"possible are {', '.join(possible)}{why}"
+            f"possible are {', '.join(possible) or 'none'}{why}"
         )

@@ -78,8 +78,6 @@ class SuperResolutionNode(GuardedLifecycleNode):
         self.parameters = NodeParameters(
             self, lambda: self.state_label in ("inactive", "active"), self._objection
         )
-        for note in self.parameters.unknown():
-            self.get_logger().warning(note)
         self._create_cameras()
         # A timer and a transition may meet here when the user's executor has several threads.
         self._demand_lock = threading.RLock()
@@ -120,6 +118,8 @@ class SuperResolutionNode(GuardedLifecycleNode):
 
     def configure(self) -> None:
         """Validate, load, warm up, create the publishers, listen to what region is wanted."""
+        for note in self.parameters.unknown():
+            self.get_logger().warning(note)
         rejected = self.parameters.rejected
         if rejected:
             raise OptionError("; ".join(rejected.values()))
@@ -216,9 +216,10 @@ class SuperResolutionNode(GuardedLifecycleNode):
         elif configured:
             self.transition("activate")
         elif self.context.ok() and not stop_requested():
+            command = f"ros2 lifecycle set {self.get_fully_qualified_name()}"
             self.get_logger().error(
-                f"not started; correct the parameters, then "
-                f"`ros2 lifecycle set {self.get_fully_qualified_name()} configure`"
+                f"not started; correct the parameters, then `{command} configure` and "
+                f"`{command} activate`"
             )
 
     def _end_after_build(self, configured: bool) -> None:

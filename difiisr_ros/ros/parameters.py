@@ -32,9 +32,10 @@ from rcl_interfaces.msg import (
 )
 from rclpy.parameter import Parameter
 
-from difiisr_ros.stream.parameter_spec import Change, ParameterSpec, likely_meant
-from difiisr_ros.stream.parameter_table import BY_NAME, TABLE, check_together
+from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
+from difiisr_ros.stream.parameter_table import BY_NAME, OTHER_NAMES, TABLE, check_together
 from difiisr_ros.stream.settings import StreamSettings
+from difiisr_ros.stream.unknown_parameters import unknown_notes
 
 # Under this name a combination is rejected whose values are each right by themselves.
 _TOGETHER = "a combination"
@@ -111,6 +112,7 @@ class NodeParameters:
         self._objection = objection
         self._lock = threading.Lock()
         self._values: dict[str, Any] = {}
+        self._told: set[str] = set()
         #: Wrong values from the command line or a YAML file, by parameter.
         self.rejected: dict[str, str] = {}
         for spec in TABLE:
@@ -141,15 +143,13 @@ class NodeParameters:
         return getattr(self._node, "_parameter_overrides", {})
 
     def unknown(self) -> list[str]:
-        """Names given by the user that resemble a parameter but are none: likely misspelt."""
-        notes = []
-        for name in self._overrides():
-            if name in BY_NAME or name == "use_sim_time" or name.startswith("qos_overrides."):
-                continue
-            close = likely_meant(name, BY_NAME)
-            if close:
-                notes.append(f"parameter '{name}' does not exist; did you mean '{close}'?")
-        return notes
+        """What the user has given that is no parameter of the node, in words, once."""
+        # Those that a subclass or rclpy has declared are in use.
+        given = [n for n in self._overrides() if not self._node.has_parameter(n)]
+        notes = unknown_notes(given, BY_NAME, OTHER_NAMES)
+        news = [note for note in notes if note not in self._told]
+        self._told.update(news)
+        return news
 
     def values(self) -> dict[str, Any]:
         """All parameters as one consistent set."""

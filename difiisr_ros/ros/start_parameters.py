@@ -23,7 +23,8 @@ from rclpy.node import Node
 
 from difiisr_ros.errors import OptionError
 from difiisr_ros.ros.parameters import descriptor
-from difiisr_ros.stream.parameter_spec import ParameterSpec, likely_meant
+from difiisr_ros.stream.parameter_spec import ParameterSpec
+from difiisr_ros.stream.unknown_parameters import unknown_notes
 
 
 def declare_table(node: Node, table: Sequence[ParameterSpec]) -> dict[str, Any]:
@@ -51,9 +52,6 @@ def declare_table(node: Node, table: Sequence[ParameterSpec]) -> dict[str, Any]:
         values[spec.name] = value
     if wrong:
         raise OptionError("; ".join(wrong))
-    for name in overrides:
-        # A YAML file for several nodes names others' parameters, so only likely slips are named.
-        close = likely_meant(name, values)
-        if close and name not in values:
-            node.get_logger().warning(f"parameter '{name}' does not exist; did you mean '{close}'?")
+    for note in unknown_notes(overrides, values):
+        node.get_logger().warning(note)
     return values

@@ -347,7 +347,8 @@ class Upscaler:
             message = array_to_compressed(array, output.name, header)
         else:
             message = array_to_image(array, output.name, header)
-        view = View(geometry, frame.region, settings.camera_info_convention, crop)
+        size = frame.pixels.shape[1], frame.pixels.shape[0]
+        view = View(geometry, frame.region, settings.camera_info_convention, crop, size)
         camera.publish(message, view)
         camera.last = (message, view) if settings.shutter_frames == HOLD else None
         frame.latency = latency = time.monotonic() - frame.arrival.time

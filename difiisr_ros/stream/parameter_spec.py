@@ -47,6 +47,14 @@ def likely_meant(name: str, known: Iterable[str], likeness: float = 0.8) -> str 
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)), None)
 
 
+def _with_article(type_name: str) -> str:
+    """As ``a bool``, ``an int`` or ``an array of strings``."""
+    kind, _, array = type_name.partition("_")
+    if array:
+        return f"an array of {kind}s"
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
 @dataclass(frozen=True)
 class ParameterSpec:
     """One row of the table."""
@@ -57,6 +65,8 @@ class ParameterSpec:
     change: Change = Change.CONFIGURE
     minimum: float | None = None
     maximum: float | None = None
+    least_but_0: int | None = None
+    """The smallest number but for a minimum of 0, which switches something off."""
     choices: tuple[str | int, ...] = ()
     item: str = ""
     """Regular expression that every item of a list must match."""
@@ -80,7 +90,10 @@ class ParameterSpec:
             return self.item_rule
         if self.minimum is not None and self.maximum is not None:
             form = "g" if self.type_name == "double" else ",d"
-            limits = f"{self.minimum:{form}} to {self.maximum:{form}}".replace(",", " ")
+            least = self.minimum if self.least_but_0 is None else self.least_but_0
+            limits = f"{least:{form}} to {self.maximum:{form}}".replace(",", " ")
+            if least != self.minimum:
+                return f"0, or {limits}"
             if isinstance(self.default, list):
                 return f"{len(self.default)} whole numbers, each {limits}"
             return limits
@@ -95,7 +108,7 @@ class ParameterSpec:
         """What is wrong with a value, naming what is accepted; None if nothing is."""
         if type(value) is not type(self.default):
             return (
-                f"{self.name} is {value!r}, but must be a {self.type_name} "
+                f"{self.name} is {value!r}, but must be {_with_article(self.type_name)} "
                 f"(accepted: {self.accepted})"
             )
         if isinstance(value, list):
@@ -106,6 +119,8 @@ class ParameterSpec:
         if self.minimum is not None and value < self.minimum:
             wrong = True
         if self.maximum is not None and value > self.maximum:
+            wrong = True
+        if self.least_but_0 is not None and 0 < value < self.least_but_0:
             wrong = True
         return f"{self.name} is {value!r}; accepted: {self.accepted}" if wrong else None
 

@@ -42,7 +42,7 @@ from difiisr_ros.core.scale import SCALES
 from difiisr_ros.core.temperature import TEMPERATURES
 from difiisr_ros.errors import OptionError
 from difiisr_ros.messages.camera_info import CONVENTIONS
-from difiisr_ros.options import LIMITS, UpscaleOptions, not_read
+from difiisr_ros.options import LEAST_BUT_0, LIMITS, UpscaleOptions, not_read
 from difiisr_ros.quality import CUSTOM, QUALITIES, preset
 from difiisr_ros.stream.parameter_spec import Change, ParameterSpec
 from difiisr_ros.stream_memory import MOTION, NOISE, PATTERN, STILL, MemoryOptions
@@ -359,11 +359,12 @@ TABLE: tuple[ParameterSpec, ...] = (
         Change.LIVE,
         minimum=LIMITS["tile_size"][0],
         maximum=LIMITS["tile_size"][1],
+        least_but_0=LEAST_BUT_0["tile_size"],
     ),
     ParameterSpec(
         "tile_overlap",
         _ENGINE_DEFAULTS.tile_overlap,
-        "Input pixels by which tiles overlap and are blended.",
+        "Input pixels by which tiles overlap and are blended, 8 less than tile_size at most.",
         Change.LIVE,
         minimum=LIMITS["tile_overlap"][0],
         maximum=LIMITS["tile_overlap"][1],
@@ -492,6 +493,14 @@ TABLE: tuple[ParameterSpec, ...] = (
 )  # fmt: skip
 
 BY_NAME = {spec.name: spec for spec in TABLE}
+
+#: What some are called elsewhere, and what people call them.
+OTHER_NAMES = {
+    "output_width": "output_size",
+    "output_height": "output_size",
+    "profile": "camera",
+    "camera_profile": "camera",
+}
 
 #: Parameters on what of a frame is a measurement, which win over the camera's profile.
 PIXELS = ("missing", "crop", "bad_pixels", "byte_order")

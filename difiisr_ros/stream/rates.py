@@ -62,12 +62,16 @@ class RollingDurations:
 
 
 class RateMeter:
-    """Events per second over the last ``window`` seconds."""
+    """Events per second over the last ``window`` seconds, or since the first event if that is less.
+
+    Steady events give their rate to the last digit wherever the window begins between two of them,
+    and a pause counts from when the next event is overdue: a burst is no rate.
+    """
 
     def __init__(self, window: float = 3.0) -> None:
         self._lock = threading.Lock()
         self._window = window
-        self._times: deque[float] = deque()
+        self._times: deque[float] = deque()  # the window's, and the last one before it
 
     def tick(self, now: float | None = None) -> None:
         """Record an event (``now`` in ``time.monotonic()`` seconds)."""
@@ -77,15 +81,27 @@ class RateMeter:
             self._forget(now)
 
     def hertz(self, now: float | None = None) -> float:
-        """The rate; 0 with fewer than two events in the window."""
+        """The rate; 0 without an event in the window, or with the first one alone."""
         now = time.monotonic() if now is None else now
         with self._lock:
             self._forget(now)
-            if len(self._times) < 2:
+            times, begin = self._times, now - self._window
+            if len(times) < 2 or times[-1] < begin:
                 return 0.0
-            span = self._times[-1] - self._times[0]
-            return (len(self._times) - 1) / span if span > 0 else 0.0
+            intervals = float(len(times) - 1)
+            if times[0] < begin:  # the part of the first interval that lies in the window
+                intervals -= (begin - times[0]) / (times[1] - times[0])
+            begin = max(begin, times[0])
+            span = times[-1] - begin
+            if (now - times[-1]) * intervals > span:  # the next one is later than the mean
+                return (intervals + 1) / (now - begin)
+            return intervals / span if span > 0 else 0.0
+
+    def clear(self) -> None:
+        """Forget everything: what comes next is the first event."""
+        with self._lock:
+            self._times.clear()
 
     def _forget(self, now: float) -> None:
-        while self._times and self._times[0] < now - self._window:
+        while len(self._times) > 1 and self._times[1] < now - self._window:
             self._times.popleft()

@@ -86,9 +86,11 @@ class StreamStatistics:
         self._oddities: dict[str, str] = {}
 
     def start(self) -> None:
-        """The stream begins (again): waiting for input counts from now."""
+        """The stream begins (again): waiting for input and rates count from now."""
         with self._lock:
             self._since = time.monotonic()
+        self._input_rate.clear()
+        self._output_rate.clear()
 
     def received(self, description: str) -> None:
         """An image message arrived, described as ``mono16 160x120``."""

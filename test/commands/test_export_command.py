@@ -83,7 +83,7 @@ def test_without_onnx_runtime_it_is_written_and_said(tmp_path, monkeypatch, caps
     ("arguments", "said"),
     [
         (["model.plan"], "must be named NAME.onnx, got model.plan"),
-        (["--steps", "16", "x.onnx"], "num_steps must be in 1..15, got 16"),
+        (["--steps", "16", "x.onnx"], "num_steps must be an integer in 1..15, got 16"),
         (["--opset", "30", "x.onnx"], "opset must be in 17..20, got 30"),
         (["--size", "0x4", "x.onnx"], "width must be 1 or more, got 0"),
         (["--batch", "0", "x.onnx"], "batch must be 1 or more, got 0"),

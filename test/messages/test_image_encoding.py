@@ -106,10 +106,11 @@ def test_every_accepted_encoding_gives_a_gray_frame():
 
 
 @pytest.mark.parametrize("name", ["16SC1", "64FC1", "8UC2", "32FC3"])
-def test_what_holds_no_intensity_is_refused(name):
+def test_what_is_not_accepted_is_refused_with_what_is(name):
     layout = parse_encoding(name)
     data = np.zeros(6 * layout.pixel_bytes, np.uint8)
-    with pytest.raises(ImageError, match="mono16"):
+    words = f"encoding '{name}' is not accepted; accepted are mono8, mono16, "
+    with pytest.raises(ImageError, match=words):
         to_gray(decode(name, 2, 3, 3 * layout.pixel_bytes, 0, data), name)
 
 

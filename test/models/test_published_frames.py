@@ -148,7 +148,7 @@ def test_same_frame_same_bytes_whatever_came_before(published, model_file, num_s
 
 def test_number_of_steps_is_limited_by_the_schedule(published):
     published.configure(num_steps=15)
-    with pytest.raises(OptionError, match=r"num_steps must be in 1\.\.15, got 16"):
+    with pytest.raises(OptionError, match=r"num_steps must be an integer in 1\.\.15, got 16"):
         published.configure(num_steps=16)
 
 

@@ -236,14 +236,17 @@ def test_bfloat16_stays_within_an_eighth_of_a_count_of_8_bits_in_the_mean(drone_
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"num_steps": 0}, "num_steps must be an integer in 1"),
-        ({"num_steps": 16}, r"num_steps must be in 1\.\.15"),
-        ({"num_steps": 1.5}, "num_steps must be an integer"),
+        ({"num_steps": 0}, r"num_steps must be an integer in 1\.\.15, got 0"),
+        ({"num_steps": 16}, r"num_steps must be an integer in 1\.\.15, got 16"),
+        ({"num_steps": 1.5}, r"num_steps must be an integer in 1\.\.15, got 1\.5"),
         ({"num_steps": True}, "num_steps must be an integer"),
         ({"seed": -1}, "seed must be"),
         ({"consistency": 5}, r"consistency must be an integer in 0\.\.4, got 5"),
         ({"range_mode": "auto"}, "range_mode must be one of percentile, fixed, minmax"),
         ({"range_mode": "fixed"}, "range_min and range_max"),
+        ({"tile_size": 5}, r"tile_size must be 0, or an integer in 32\.\.65536, got 5"),
+        ({"tile_size": 31, "tile_overlap": 0}, "tile_size must be 0, or an integer in 32"),
+        ({"tile_size": -1}, "tile_size must be 0, or an integer in 32"),
         ({"tile_size": 64, "tile_overlap": 60}, r"tile_overlap must be in 0\.\.56"),
         ({"max_input_pixels": 0}, "max_input_pixels"),
         ({"num_stepz": 2}, "unknown option 'num_stepz'; accepted: consistency"),
@@ -254,6 +257,13 @@ def test_bad_options_are_named_and_change_nothing(lite, change, said):
     with pytest.raises(OptionError, match=said):
         lite.configure(**{"seed": 9, **change})
     assert lite.options is before
+
+
+@pytest.mark.parametrize("steps", [0, 16, 1.5])
+def test_the_limit_of_steps_is_the_model_s_when_it_is_loaded(lite, steps):
+    backend = lite.info.backend
+    with pytest.raises(OptionError, match=rf"num_steps must be an integer in 1\.\.15, got {steps}"):
+        SuperResolver.load(backend=backend, num_steps=steps)
 
 
 def test_bad_frames_are_named(lite):

@@ -91,6 +91,29 @@ def test_a_higher_rate_needs_no_memory(graph):
     assert scaled_info(graph, 59).header.frame_id == "thermal_optical"
 
 
+def test_one_that_is_not_of_the_image_is_named_and_counted(graph, log):
+    wrong = info(1)
+    wrong.width, wrong.height = 20, 20
+    know(graph, wrong)
+    for stamp in (1, 2):
+        graph.roundtrip(scene(), stamp=stamp)
+    graph.status("input", lambda v, _: v.get("noticed: unusable_camera_info") == "2")
+    said = "camera_info on /camera_info not used: 20x20 is not of an image of 32x24; accepted is"
+    assert said in log.wait("20x20")
+    assert len(log.lines("20x20")) == 1
+    know(graph, info(3))
+    # Had one been published before, it would have come before this one.
+    assert scaled_info(graph, 3).width == 128
+    assert [found.header.stamp.sec for found in graph.infos] == [3]
+
+
+def test_a_binned_calibration_is_of_the_image(graph):
+    binned = info(1)
+    binned.width, binned.height, binned.binning_x, binned.binning_y = 64, 48, 2, 2
+    know(graph, binned)
+    assert scaled_info(graph, 1).width == 256
+
+
 @pytest.mark.parametrize(("convention", "centre"), [("pixel_center", 63.5), ("image_proc", 62.0)])
 def test_convention(convention, centre):
     with Graph(camera_info_convention=convention) as graph:

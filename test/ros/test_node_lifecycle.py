@@ -73,6 +73,17 @@ def test_invalid_transitions_are_answered_and_survived(graph, log):
     assert graph.roundtrip(scene()).width == 128
 
 
+def test_a_transition_asked_for_by_its_number_is_named(graph, log):
+    """As clients do that are not ros2 lifecycle."""
+    assert not graph.change_state(ACTIVATE)
+    log.wait("transition 'activate' is not possible while unconfigured; possible are configure, ")
+    assert not graph.change_state(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    log.wait("transition 'shutdown (id 7)' is not possible while unconfigured")
+    assert graph.change_state(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert not graph.change_state(CONFIGURE)
+    log.wait("transition 'configure' is not possible while finalized; possible are none")
+
+
 def test_nothing_is_published_while_inactive(graph):
     for transition in (CONFIGURE, ACTIVATE):
         assert graph.change_state(transition)

@@ -32,7 +32,8 @@ def test_the_node_waits_for_the_correction(log):
         line = log.wait("configure failed")
         assert "num_steps is 0; accepted: 1 to" in line
         assert "range_mode is 'auto'; accepted: percentile" in line
-        log.wait("not started")
+        command = "`ros2 lifecycle set /super_resolution"
+        assert f"{command} configure` and {command} activate`" in log.wait("not started")
         assert graph.node.state_label == "unconfigured"
         graph.node.set_parameters([Parameter("num_steps", value=1)])
         assert not graph.change_state(Transition.TRANSITION_CONFIGURE)
@@ -60,6 +61,32 @@ def test_whole_numbers_do_for_doubles():
 def test_a_misspelt_name_is_pointed_out(log):
     with Graph(num_step=3):
         log.wait("parameter 'num_step' does not exist; did you mean 'num_steps'?")
+
+
+def test_every_name_that_is_no_parameter_is_told_once(log, tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(
+        "/**:\n  ros__parameters:\n    use_sim_time: false\n    threads: 2\n    nosuch: 3\n"
+        "    start_type_description_service: true\n    controller: {rate: 5}\n"
+        "    qos_overrides: {/image_raw: {subscription: {depth: 2}}}\n"
+    )
+    given = ["--params-file", str(file), "-p", "steps:=4", "-p", "output_width:=320"]
+    with Graph(*given, autostart=False, wait_active=False) as graph:
+        assert not log.lines("did you mean")
+        for _ in range(2):
+            assert graph.change_state(Transition.TRANSITION_CONFIGURE)
+            assert graph.change_state(Transition.TRANSITION_CLEANUP)
+        for name, meant in (
+            ("threads", "num_threads"),
+            ("steps", "num_steps"),
+            ("output_width", "output_size"),
+        ):
+            line = f"parameter '{name}' does not exist; did you mean '{meant}'?"
+            assert len(log.lines(line)) == 1
+        assert len(log.lines("did you mean")) == 3
+        (line,) = log.lines("this node has no such parameters")
+        assert "no such parameters: nosuch, controller.rate; --help" in line
+        assert "WARN" in line
 
 
 def test_yaml_for_any_namespace(tmp_path):

@@ -59,7 +59,41 @@ def test_rates_are_of_the_documented_3_seconds():
     meter.tick(now=0.0)
     meter.tick(now=2.5)
     assert meter.hertz(now=2.9) == pytest.approx(1 / 2.5)
-    assert meter.hertz(now=3.1) == 0.0  # one event is no rate
+    assert meter.hertz(now=3.1) == pytest.approx(1 / 2.5)
+    assert meter.hertz(now=5.6) == 0.0  # nothing in the last 3 s
+
+
+def test_a_burst_is_no_rate():
+    meter = RateMeter()
+    meter.tick(now=100.0)
+    assert meter.hertz(now=100.01) == 0.0  # one event is no rate
+    meter.tick(now=100.05)
+    assert meter.hertz(now=102.75) == pytest.approx(2 / 2.75)
+    for pair in range(1, 9):  # every 4 s
+        meter.tick(now=100.0 + 4 * pair)
+        meter.tick(now=100.05 + 4 * pair)
+        for later in (0.06, 1.0, 2.9):
+            assert meter.hertz(now=100.0 + 4 * pair + later) == pytest.approx(2 / 3, abs=0.3)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 7.3, 30.0, 240.0])
+def test_a_steady_rate_is_told_exactly_from_the_second_event_on(rate):
+    meter, phase = RateMeter(), 0.0
+    for i in range(int(10 * rate) + 3):
+        meter.tick(now=i / rate)
+        phase = (phase + 0.381966) % 1
+        told = meter.hertz(now=(i + phase) / rate)
+        assert told == pytest.approx(rate if i else 0.0)
+
+
+def test_a_rate_begins_anew_with_the_stream():
+    meter = RateMeter()
+    meter.tick(now=0.0)
+    meter.tick(now=0.1)
+    meter.clear()
+    meter.tick(now=2.0)
+    meter.tick(now=2.1)
+    assert meter.hertz(now=2.15) == pytest.approx(10.0)
 
 
 def test_counters():

@@ -52,13 +52,16 @@ def test_names_are_unique_and_defaults_are_accepted():
     ("name", "value", "accepted"),
     [
         ("num_steps", 0, "1 to"),
-        ("num_steps", True, "int"),
+        ("tile_size", 5, "accepted: 0, or 32 to 65 536"),
+        ("tile_size", 31, "accepted: 0, or 32 to 65 536"),
+        ("tile_size", -1, "accepted: 0, or 32 to 65 536"),
+        ("num_steps", True, "must be an int "),
         ("num_steps", 2.0, "int"),
         ("backend", "cuda", "torch"),
         ("stale_after", float("nan"), "0.1 to 3600"),
         ("lazy", 1, "true, false"),
-        ("model", 3, "string"),
-        ("camera_names", "front", "string_array"),
+        ("model", 3, "must be a string "),
+        ("camera_names", "front", "must be an array of strings "),
         ("camera_names", ["front", "re/ar"], "letters, digits and underscores"),
         ("camera_names", ["front", "front"], "'front' is there twice"),
         ("camera_names", ["front", 2], "2 is none"),
@@ -69,7 +72,7 @@ def test_names_are_unique_and_defaults_are_accepted():
         ("output_size", [640, -1], "2 whole numbers"),
         ("output_size", [640, 480.0], "2 whole numbers"),
         ("output_size", [True, 480], "2 whole numbers"),
-        ("output_size", "640x480", "int_array"),
+        ("output_size", "640x480", "must be an array of ints "),
         ("roi", [], "4 whole numbers"),
     ],
 )
@@ -79,6 +82,11 @@ def test_wrong_values_are_named_with_what_is_accepted(name, value, accepted):
     assert name in message
     assert repr(value) in message
     assert accepted in message
+
+
+def test_what_0_switches_off_may_be_0():
+    check = BY_NAME["tile_size"].check
+    assert check(0) is check(32) is check(65536) is None
 
 
 def test_camera_names_may_be_empty_once():

@@ -287,7 +287,7 @@ def test_there_is_no_limit_for_a_device_that_torch_does_not_have(monkeypatch):
         (["--num-steps", "2", "--quality", "detail"], "decides --num-steps"),
         pytest.param(
             ["--backend", "torch", "--num-steps", "999"],
-            "num_steps must be in",
+            "num_steps must be an integer in 1..15, got 999",
             marks=pytest.mark.needs("torch"),
         ),
     ],
