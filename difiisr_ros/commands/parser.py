@@ -47,7 +47,10 @@ class Parser(argparse.ArgumentParser):
         for word in _options(mine):
             if not self._knows(word):
                 self.error(f"there is no option {word}{suggestion(word, self.options())}")
-        return super().parse_known_args(words, namespace)
+        found, left = super().parse_known_args(words, namespace)
+        if left and self._knows("--input") and not self._words():
+            self.error(f"there is no argument {left[0]}; a source is given by --input {left[0]}")
+        return found, left
 
     def options(self) -> list[str]:
         """The long options that are accepted."""
@@ -66,13 +69,16 @@ class Parser(argparse.ArgumentParser):
         )
 
     def _shape(self) -> str:
-        words = [
+        return " ".join([*self._words(), "[options]"])
+
+    def _words(self) -> list[str]:
+        """What it takes beside options."""
+        return [
             "..." if action.nargs in ("*", "+", argparse.REMAINDER) else str(name)
             for action in self._actions
             if not action.option_strings
             for name in [action.metavar or action.dest]
         ]
-        return " ".join([*words, "[options]"])
 
 
 def _options(words: Sequence[str]) -> list[str]:

@@ -40,7 +40,7 @@ _COLOUR = (
     b"411P", b"RGB\x18", b"BGR\x18",
 )  # fmt: skip
 _ACCEPTED = "accepted are videos of 8 bits, and gray ones of 16"
-_BESIDE = "a video's times and sound"
+_BESIDE = "a video's times, and sound if it has any"
 _PICTURES = f"{_BESIDE} (its 8 bits are pictures, no temperatures)"
 
 

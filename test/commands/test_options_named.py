@@ -41,6 +41,7 @@ HEARD_BY = {
     "commands/engine_arguments.py": ("upscale", "evaluate", "detect", "bench", "demo"),
     "commands/export_tensorrt.py": ("export",),
     "commands/outcome.py": ("upscale",),
+    "commands/parser.py": ("demo",),
     "commands/result_arguments.py": ("upscale",),
     "commands/stream_arguments.py": ("upscale", "evaluate", "demo"),
     "commands/upscale_bag.py": ("upscale",),

@@ -31,6 +31,7 @@ SLIPS = {
     "bench --num_steps 3": "there is no option --num_steps; did you mean --num-steps?",
     "upscale a b --xyzzy": "there is no option --xyzzy",
     "--vesion": "there is no option --vesion; did you mean --version?",
+    "demo frames/": "there is no argument frames/; a source is given by --input frames/",
     "upscale a": "the following arguments are required: OUT",
 }
 

@@ -103,6 +103,14 @@ def test_stacks_of_numpy(tmp_path, expected):
     np.testing.assert_array_equal(archive["flat"], whole[1])
 
 
+def test_every_ending_that_would_do_is_named(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", frame(3, np.float32, 280.0, 30))
+    assert run(tmp_path / "a.npy", tmp_path / "b.png") == 2
+    said = capsys.readouterr().err
+    assert "holds uint8, uint16, not float32; use .tif, .tiff, .npy, .npz" in said
+    assert run(tmp_path / "a.npy", tmp_path / "b.npz") == 0
+
+
 def test_text_becomes_a_float_tiff(tmp_path, expected):
     values = frame(3, np.float32, -12.0, 30)
     np.savetxt(tmp_path / "a.csv", values, delimiter=";", fmt="%.9g")

@@ -91,7 +91,7 @@ def test_upscaled_it_is_a_tiff_of_all_frames(tmp_path):
     result = tifffile.imread(tmp_path / "out" / "in.tiff")
     assert (result.shape, result.dtype) == ((3, 192, 256), np.uint16)
     (said,) = json.loads((tmp_path / "done.json").read_text())["not_used"]
-    assert said["what"] == "a video's times and sound"
+    assert said["what"] == "a video's times, and sound if it has any"
 
 
 def test_a_player_plays_it(tmp_path):
