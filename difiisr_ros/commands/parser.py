@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
@@ -36,7 +37,14 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Names a misspelt option before anything else, and the usage in one line."""
+    """Names a misspelt option before anything else, and the usage in one line.
+
+    What begins with a minus and a digit is a value: no option does.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # argparse's: whole numbers alone
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's; an option that does not exist ends it, also where more is wrong."""
