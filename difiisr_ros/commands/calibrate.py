@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
@@ -140,7 +141,8 @@ def run(args: argparse.Namespace) -> int:
             profile = replace(profile, pattern=str(pattern_file))
             print(f"offsets        {pattern_file}")
         profile.write(args.out)
-        print(f"profile        {args.out}; use it as --camera {args.out}, camera:={args.out}")
+        here, anywhere = quote(str(args.out)), quote(f"camera:={args.out.absolute()}")
+        print(f"profile        {args.out}; use it as --camera {here}, {anywhere}")
     elif args.out:
         print("profile        not written: neither noise, blur nor pattern is known")
     return 0 if known else 1

@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
@@ -116,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise DataError(f"{args.output} cannot be written: {error}") from error
     size = args.output.stat().st_size / 2**20
-    print(f"wrote {args.output}, {size:.0f} MiB; 'difiisr upscale --model {args.output}' uses it")
+    name = quote(str(args.output))
+    print(f"wrote {args.output}, {size:.0f} MiB; difiisr upscale --model {name} uses it")
     return 0
 
 
