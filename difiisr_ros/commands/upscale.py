@@ -29,16 +29,13 @@ from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs, refuse_within
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
-from difiisr_ros.commands.result_arguments import (
-    add_result_arguments,
-    not_used,
-    result_arguments,
-)
+from difiisr_ros.commands.result_arguments import add_result_arguments, result_arguments
 from difiisr_ros.commands.stream_arguments import (
     StreamMemories,
     add_stream_argument,
     memory_options,
 )
+from difiisr_ros.commands.unread_options import DEFAULTS, unread
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
 from difiisr_ros.commands.upscale_files import Job, plan_files, upscale_files
@@ -113,17 +110,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--namespace",
-        default="sr",
+        default=DEFAULTS["namespace"],
         help="results of /cam/image_raw go to /cam/NAMESPACE/image_raw",
     )
     group.add_argument(
         "--camera-info-convention",
         choices=CONVENTIONS,
-        default=CONVENTIONS[0],
+        default=DEFAULTS["camera_info_convention"],
         help="how the principal point is scaled",
     )
     group.add_argument(
-        "--rate", type=real(0.001), default=30.0, metavar="HZ",
+        "--rate", type=real(0.001), default=DEFAULTS["rate"], metavar="HZ",
         help="of files that become a bag and have no stamps in their names",
     )  # fmt: skip
     group.add_argument("--storage", choices=STORAGES, help="of the new bag; default: as the old")
@@ -175,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
     elif bag or ending in BAGS:
         check_folder(args.output)
     resolver = load_engine(args, camera=camera, **result_arguments(args))
-    if (words := not_used(args)) is not None:
+    for words in unread(args, (bag, ending in BAGS or (bag and ending not in FILES))):
         outcome.notice(words)
     try:
         started = time.perf_counter()

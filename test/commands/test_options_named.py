@@ -44,6 +44,7 @@ HEARD_BY = {
     "commands/parser.py": ("demo",),
     "commands/result_arguments.py": ("upscale",),
     "commands/stream_arguments.py": ("upscale", "evaluate", "demo"),
+    "commands/unread_options.py": ("upscale",),
     "commands/upscale_bag.py": ("upscale",),
     "commands/upscale_between.py": ("upscale",),
     "commands/upscale_files.py": ("upscale",),
