@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -61,11 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "output",
-        type=Path,
+        action=_Output,
         metavar="OUT",
         help="a file or a folder for a file, a folder for a folder, a new bag for a bag; of a bag "
         "NAME.png or NAME.tiff writes a file for each frame, and NAME.mcap makes a bag of files; "
-        "never the input or in it",
+        "NAME/ is a folder, whatever its ending; never the input or in it",
     )
     parser.add_argument(
         "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
@@ -129,6 +130,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine_arguments(parser, fallback=True)
 
 
+class _Output(argparse.Action):
+    """A path, and whether a slash at its end says that it is a folder, which a path has not."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        namespace.output = Path(values)
+        namespace.output_is_folder = values.endswith(("/", os.sep))
+
+
 def run(args: argparse.Namespace) -> int:
     """Upscale; 0 when done, 2 when nothing could be used, or, with --strict, not all.
 
@@ -141,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
     jobs: list[Job] = []
     camera = camera_of(args)
     memories = StreamMemories(memory_options(args))
-    ending = args.output.suffix.lower()
+    ending = "" if args.output_is_folder else args.output.suffix.lower()
     options = ReadOptions(
         args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order, camera.temperatures
     )
@@ -160,7 +171,7 @@ def run(args: argparse.Namespace) -> int:
         jobs = plan_files(
             args.input, args.output, options, outcome,
             recursive=args.recursive, skip_existing=args.skip_existing, overwrite=args.overwrite,
-            preview=args.preview,
+            preview=args.preview, into_folder=args.output_is_folder,
         )  # fmt: skip
     if args.json:
         refuse_inputs(args.json, [args.input])
@@ -231,7 +242,7 @@ def _check_unit(args: argparse.Namespace, camera: CameraProfile) -> None:
             f"--unit {args.unit} is not for files that become a bag: {args.output} would hold "
             "frames in counts and results in another unit; upscale the files, or the bag after"
         )
-    if args.output.suffix.lower() == ".png":
+    if args.output.suffix.lower() == ".png" and not args.output_is_folder:
         raise OptionError(
             f"{args.output}: .png holds whole numbers, and --unit {args.unit} gives float32; "
             "accepted are .tif and .tiff, or a bag"

@@ -75,8 +75,11 @@ def plan_files(
     skip_existing: bool,
     overwrite: bool,
     preview: bool = False,
+    into_folder: bool = False,
 ) -> list[Job]:
     """What to read and where to write it; what is left aside is noted in ``outcome``.
+
+    ``output`` is a folder where it is one already, has no ending, or ``into_folder`` says so.
 
     Raises:
         DataError: The input is missing or has no frames, an output is the input or in it, or is
@@ -86,14 +89,19 @@ def plan_files(
     if not source.exists():
         raise DataError(f"{source}: no such file or folder")
     if source.is_dir():
+        if output.suffix.lower() in FRAME_SUFFIXES and not (into_folder or output.exists()):
+            raise DataError(
+                f"{output}: is named as a file, but the results of a folder need a folder; "
+                f"{output}/ makes one of this name"
+            )
         jobs = _plan_folder(source, output, options, outcome, recursive)
-    elif output.is_dir() or not output.suffix:
+    elif into_folder or output.is_dir() or not output.suffix:
         jobs = [Job(source, _targets([source], output, options)[0], True)]
     else:
         if output.suffix.lower() not in _WRITTEN:
             raise DataError(
                 f"{output}: unknown image format {output.suffix}; accepted are "
-                f"{', '.join(_WRITTEN)}"
+                f"{', '.join(_WRITTEN)}; {output}/ makes a folder of this name"
             )
         if options.unit != COUNTS and output.suffix.lower() in _INTEGERS:
             raise DataError(

@@ -314,6 +314,28 @@ def test_a_folder_with_frames_in_sub_folders_alone_says_how_to_take_them(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["results.2024/", "x.npy/"])
+def test_a_slash_at_the_end_says_that_it_is_a_folder(tmp_path, name, capsys):
+    write_image(tmp_path / "a.png", frame())
+    assert run(tmp_path / "a.png", f"{tmp_path}/{name}") == 0
+    assert (tmp_path / name / "a.png").is_file()
+    assert run(tmp_path / "a.png", tmp_path / "x.2024") == 2
+    assert "unknown image format .2024" in (said := capsys.readouterr().err)
+    assert "x.2024/ makes a folder of this name" in said
+    assert run(tmp_path / "a.png", f"{tmp_path}/a.png/") == 2
+    assert "a.png is a file, not a folder" in capsys.readouterr().err
+
+
+def test_a_folder_does_not_become_a_folder_that_is_named_as_a_file(tmp_path, folder, capsys):
+    assert run(folder, tmp_path / "one.png") == 2
+    assert "one.png: is named as a file, but the results of a folder" in capsys.readouterr().err
+    assert not (tmp_path / "one.png").exists()
+    assert run(folder, f"{tmp_path}/one.png/") == 0
+    assert (tmp_path / "one.png").is_dir()
+    assert run(folder, tmp_path / "one.png", "--overwrite") == 0
+    assert run(folder, tmp_path / "out.2024") == 0 and (tmp_path / "out.2024").is_dir()
+
+
 @pytest.mark.parametrize("out", [".", "out", "sub/x4"])
 def test_an_output_in_the_input_is_refused(folder, out, capsys):
     before = files_below(folder)
