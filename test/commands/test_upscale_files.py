@@ -219,6 +219,22 @@ def test_places_without_a_measurement_stay_so_and_do_not_bleed(tmp_path, dtype, 
     assert rest.min() > 900 and rest.max() < 1300
 
 
+def test_a_frame_without_any_measurement_is_named(tmp_path, caplog):
+    values = frame(3, np.float32, 280.0, 30)
+    nothing = np.full_like(values, np.nan)
+    np.save(tmp_path / "a.npy", nothing)
+    assert run(tmp_path / "a.npy", tmp_path / "b.npy", "--json", tmp_path / "done.json") == 0
+    assert np.isnan(np.load(tmp_path / "b.npy")).all()
+    (said,) = json.loads((tmp_path / "done.json").read_text())["notices"]
+    assert said in caplog.text and "a.npy: no pixel of the frame is a measurement; the" in said
+    np.save(tmp_path / "a.npy", np.stack([values, nothing, nothing]))
+    assert run(tmp_path / "a.npy", tmp_path / "c.npy") == 0
+    assert "a.npy#2: no pixel of the frame is a measurement, nor of 1 more; the" in caplog.text
+    caplog.clear()
+    np.save(tmp_path / "a.npy", values)
+    assert run(tmp_path / "a.npy", tmp_path / "d.npy") == 0 and not caplog.text
+
+
 def test_tags_of_other_types_than_usual_do_no_harm(tmp_path):
     strange = [(33550, 2, 0, "x", True), (34735, 3, 1, 7, True), (271, 3, 2, (1, 2), True),
                (272, 2, 0, "caf\u00e9".encode(), True)]  # fmt: skip
