@@ -75,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
     parser.add_argument(
         "--strict", action="store_true",
-        help="exit with 2 where anything had to be left out, not only where nothing is left",
+        help="exit with 2 where anything had to be left out or a file ends early, not only where "
+        "nothing is left",
     )  # fmt: skip
     files = parser.add_argument_group("files")
     files.add_argument(
@@ -217,7 +218,8 @@ def run(args: argparse.Namespace) -> int:
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     _print(report, outcome)
     nothing = outcome.failed.items and not outcome.done and not outcome.skipped
-    return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed.items) else 0
+    not_all = bool(outcome.failed.items) or outcome.incomplete
+    return EXIT_SOME_FAILED if nothing or (args.strict and not_all) else 0
 
 
 def _refuse_what_is_for_files(args: argparse.Namespace) -> None:

@@ -247,6 +247,8 @@ def upscale_files(
                 if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
                     stack.unused.append("TIFF's tags, which only a TIFF holds")
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
+                for words in stack.lacks:
+                    outcome.lack(words)
         except OutputError as error:
             raise _about(job.source, error, OutputError) from error
         except BackendUnavailable:  # no fault of the file

@@ -81,7 +81,9 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
         unused.append(f"{len(pages) - len(images)} thumbnails or masks")
     # A value for "no measurement" that the type cannot hold is common, and harms nothing.
     damage = [sentence for sentence in said if "GDAL_NODATA" not in sentence]
-    if damage:
+    lost = [sentence for sentence in damage if "page offset" in sentence]
+    lacks = [f"{name}: says that it has more than {len(pages)} pages, which are not there"]
+    if damage and not lost:
         unused.append(f"what is damaged ({damage[0]})")
     unused += not_carried(images)
     if any(page.photometric == _MIN_IS_WHITE for page in images):
@@ -101,6 +103,7 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
         return carried_tags(images[0 if further else index], placement)
 
     stack = Stack(name, "TIFF", [Part(count, flat=count == 1)], read, unused)
+    stack.lacks = lacks if lost else []
     stack.tags, stack.nodata, stack.closing = tags, nodata_of(images[0]), closing
     stack.order = LITTLE if tiff.byteorder == "<" else BIG
     return stack

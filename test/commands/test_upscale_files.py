@@ -103,6 +103,20 @@ def test_stacks_of_numpy(tmp_path, expected):
     np.testing.assert_array_equal(archive["flat"], whole[1])
 
 
+def test_pages_that_a_tiff_says_it_has_and_has_not_are_named(tmp_path, capsys):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in STACK:
+            writer.write(page, contiguous=False, metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        end = file.pages[2].offset
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:end])
+    arguments = (tmp_path / "a.tif", tmp_path / "b.tif", "--json", tmp_path / "done.json")
+    assert run(*arguments) == 0 and len(frames_of(tmp_path / "b.tif")) == 2
+    (said,) = json.loads((tmp_path / "done.json").read_text())["notices"]
+    assert said.endswith("a.tif: says that it has more than 2 pages, which are not there")
+    assert run(*arguments, "--overwrite", "--strict") == 2
+
+
 def test_every_ending_that_would_do_is_named(tmp_path, capsys):
     np.save(tmp_path / "a.npy", frame(3, np.float32, 280.0, 30))
     assert run(tmp_path / "a.npy", tmp_path / "b.png") == 2
