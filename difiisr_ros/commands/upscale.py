@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
@@ -179,6 +180,8 @@ def run(args: argparse.Namespace) -> int:
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
+        if not args.overwrite:
+            refuse_other_json(args.json, ("input", "output", "frames", "failed", "engine"))
     if bag and ending in FILES:
         check_target(args.output)
     elif bag or ending in BAGS:
