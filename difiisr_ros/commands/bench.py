@@ -32,6 +32,7 @@ from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import BACKENDS
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.core.camera_profile import resolve_camera
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds <= 0:
         raise OptionError(f"--seconds must be above 0, got {args.seconds:g}")
     check_target(args.json)
+    refuse_other_json(args.json, ("machine", "cells"))
     known = resolve_camera(args.camera)
     if known.of_the_scene() != known:
         keys = "missing, crop, bad_pixels, pattern, byte_order"

@@ -19,9 +19,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
+from difiisr_ros.commands.pixel_arguments import add_pixel_arguments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "data", metavar="DATA", help="bag, folder of frames, or image of one camera"
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the profile here (camera.yaml)"
-    )
+        "--out", type=Path, metavar="FILE",
+        help="write the profile here (camera.yaml); of one that is there, what is not measured "
+        "holds and stays",
+    )  # fmt: skip
     parser.add_argument("--topic", metavar="NAME", help="image topic of a bag with several")
     parser.add_argument(
         "--frames",
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, write; 0, or 1 where neither noise, blur nor pattern could be measured.
 
     Raises:
-        DataError: the source cannot be read or an output cannot be written.
+        DataError: the source cannot be read, or an output cannot be written or is somebody's.
         OptionError: a number of frames below 1.
     """
     from dataclasses import replace
@@ -75,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from difiisr_ros.atomic_write import write_atomically
+    from difiisr_ros.commands.earlier_output import refuse_other_json, refuse_other_page
+    from difiisr_ros.commands.earlier_profile import declared_camera, refuse_other_masks
     from difiisr_ros.commands.own_results import refuse_inputs
     from difiisr_ros.core.bad_pixels import write_bad_pixels
     from difiisr_ros.core.fixed_pattern import FixedPattern
@@ -87,13 +92,18 @@ def run(args: argparse.Namespace) -> int:
 
     if args.frames < 1:
         raise OptionError(f"--frames must be 1 or more, got {args.frames}")
-    declared = camera_of(args)
+    declared, kept = declared_camera(args)
     mask_file = args.out and args.out.with_name(f"{args.out.stem}_bad_pixels.png")
     pattern_file = args.out and args.out.with_name(f"{args.out.stem}_pattern.npz")
     outputs = (args.out, args.report, args.json, mask_file, pattern_file)
     for output in filter(None, outputs):
         refuse_inputs(output, [Path(args.data)])
     check_target(*outputs)
+    refuse_other_masks(mask_file, pattern_file)
+    refuse_other_page(args.report, "Camera calibration")
+    refuse_other_json(args.json, ("noise", "blur", "blur_error"))
+    if kept:
+        print(f"as in          {args.out}, which is there: {', '.join(kept)}")
     source = open_source(args.data, topic=args.topic, byte_order=declared.byte_order)
     search = PatternSearch(declared, args.pattern)
     pictures = (_seen(f.image, declared, search) for f in source.frames())
@@ -140,7 +150,8 @@ def run(args: argparse.Namespace) -> int:
             profile = replace(profile, pattern=str(pattern_file))
             print(f"offsets        {pattern_file}")
         profile.write(args.out)
-        print(f"profile        {args.out}; use it as --camera {args.out}, camera:={args.out}")
+        here, anywhere = quote(str(args.out)), quote(f"camera:={args.out.absolute()}")
+        print(f"profile        {args.out}; use it as --camera {here}, {anywhere}")
     elif args.out:
         print("profile        not written: neither noise, blur nor pattern is known")
     return 0 if known else 1

@@ -19,8 +19,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from difiisr_ros.commands.earlier_output import refuse_foreign
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
 from difiisr_ros.core.camera_profile import AUTO, CameraProfile
 from difiisr_ros.errors import DataError, OptionError
@@ -82,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the file. Raises DataError, ModelError and OptionError."""
     from difiisr_ros.models.published.config import PublishedConfig, read_config_file
     from difiisr_ros.models.published.files import describe, read_checkpoint, save_published
+    from difiisr_ros.models.published.kind import is_published
 
     sources = (args.denoiser, args.autoencoder)
     if args.output.suffix != ".safetensors":
@@ -99,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
             "--camera and the options on its pixels are for --frames, which is not given"
         )
     check_target(args.output)
+    refuse_foreign(args.output, "converted model", lambda path: is_published(str(path)))
     config = read_config_file(args.config) if args.config else PublishedConfig()
     if args.unpadded_autoencoder:
         config = replace(config, pad_autoencoder=False)
@@ -116,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise DataError(f"{args.output} cannot be written: {error}") from error
     size = args.output.stat().st_size / 2**20
-    print(f"wrote {args.output}, {size:.0f} MiB; 'difiisr upscale --model {args.output}' uses it")
+    name = quote(str(args.output))
+    print(f"wrote {args.output}, {size:.0f} MiB; difiisr upscale --model {name} uses it")
     return 0
 
 

@@ -43,6 +43,7 @@ from difiisr_ros.commands.demo_processes import (
     sleep_until,
     termination_raises,
 )
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.commands.engine_arguments import (
     add_engine_arguments,
     engine_arguments,
@@ -189,6 +190,7 @@ class Demo:
         self._results.check(self._names(), self._inputs)
         check_folder(args.out)
         check_target(args.json)
+        refuse_other_json(args.json, ("frames_in", "psnr_gain_db"))
         if self._may_be_refused():
             load_engine(args, camera=self._profile).close()
         self._environment = node_environment()

@@ -28,6 +28,7 @@ import numpy as np
 
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.detector_arguments import add_detector_arguments
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import add_strict_argument
@@ -139,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
         refuse_inputs(args.json, [args.data, *filter(None, [args.boxes])])
     camera = camera_of(args)
     check_target(args.json)
+    refuse_other_json(args.json, ("frames", "left_out"), ("images", "left_out"))
     left_out = LeftOut(args.strict)
     report = _score(args, camera, left_out) if scores else _list(args, camera, left_out)
     report["left_out"] = left_out.sentences()

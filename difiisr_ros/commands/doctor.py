@@ -33,7 +33,9 @@ import numpy as np
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import AUTO, BACKENDS, PRECISIONS
 from difiisr_ros.backends.onnx_plugins import PLUGINS, is_there
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.errors import DifiisrError, first_line
+from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.pipeline import SuperResolver
 from difiisr_ros.version import REPORT_TO
 
@@ -55,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Look, print as it goes; 0, or 1 where the model does not run on any backend."""
+    check_target(args.json)
+    refuse_other_json(args.json, ("backends", "precisions"))
     report: dict[str, Any] = {"versions": _versions(), "providers": _providers()}
     for name, version in report["versions"].items():
         print(f"{name:<18}{version}")

@@ -24,6 +24,11 @@ from typing import Any
 
 from difiisr_ros.commands.degradation_arguments import add_degradation_arguments
 from difiisr_ros.commands.detector_arguments import add_detector_arguments
+from difiisr_ros.commands.earlier_output import (
+    refuse_other_json,
+    refuse_other_page,
+    refuse_other_text,
+)
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, engine_arguments
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
@@ -357,6 +362,9 @@ def _check_outputs(
     check_target(*outputs.values())
     for path in named:
         refuse_inputs(path, inputs)
+    refuse_other_json(args.json, ("frames", "methods", "settings"))
+    refuse_other_page(args.report, "Super-resolution evaluation")
+    refuse_other_text(args.csv, "table that this command writes", "source,topic,frame,index,")
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise OptionError("two outputs have one name")
 

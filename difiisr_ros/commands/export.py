@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.commands.earlier_output import refuse_foreign, refuse_other_json
 from difiisr_ros.commands.engine_arguments import add_scale_argument
 from difiisr_ros.commands.export_tensorrt import (
     add_tensorrt_arguments,
@@ -32,7 +33,8 @@ from difiisr_ros.commands.export_tensorrt import (
     check_not_asked,
 )
 from difiisr_ros.errors import BackendUnavailable, OptionError
-from difiisr_ros.export.facts import PRECISIONS, PROJECTIONS, GraphOptions
+from difiisr_ros.export.facts import FORMAT, PRECISIONS, PROJECTIONS, GraphOptions
+from difiisr_ros.export.graph_file import read_graph_file
 from difiisr_ros.io.write_stack import check_target
 
 HELP = "Write the whole sampler as one ONNX graph, or build a TensorRT engine of it."
@@ -120,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         args.num_steps, args.consistency, precision, guidance, args.projection, args.scale
     )
     check_target(args.output, args.json)
+    refuse_other_json(args.json, ("file", "nodes"), ("file", "plan_bytes"))
     if args.format == "tensorrt":
         report = build_engine(args, options)
     else:
@@ -133,6 +136,7 @@ def _write_onnx(args: argparse.Namespace, options: GraphOptions) -> dict[str, An
     check_not_asked(args)
     if args.output is None or args.output.suffix != ".onnx":
         raise OptionError(f"the output must be named NAME.onnx, got {args.output or 'none'}")
+    refuse_foreign(args.output, "graph that this command writes", _is_graph)
     try:
         import onnx
     except ImportError as error:
@@ -158,6 +162,10 @@ def _write_onnx(args: argparse.Namespace, options: GraphOptions) -> dict[str, An
         "metadata": {entry.key: entry.value for entry in model.metadata_props},
         **_check(data, args.model, options, shape),
     }
+
+
+def _is_graph(path: Path) -> bool:
+    return read_graph_file(path.read_bytes(), str(path)).metadata.get("format") == FORMAT
 
 
 def _check(data: bytes, model: str, options: GraphOptions, shape: Any) -> dict[str, Any]:

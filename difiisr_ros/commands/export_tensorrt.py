@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import AUTO
 from difiisr_ros.backends.tensorrt_flavour import FLAVOURS, RTX, STANDARD
+from difiisr_ros.commands.earlier_output import refuse_foreign, refuse_other_json
 from difiisr_ros.errors import BackendUnavailable, OptionError
 from difiisr_ros.export.facts import GraphOptions
 
@@ -83,6 +85,7 @@ def build_engine(args: argparse.Namespace, options: GraphOptions) -> dict[str, A
             "an engine is written to NAME.plan, and with --build-only to no file; "
             f"got {args.output}"
         )
+    refuse_others(args.output)
     try:
         from difiisr_ros.backends.tensorrt_backend import TensorRTBackend
     except ImportError as error:
@@ -109,6 +112,16 @@ def build_engine(args: argparse.Namespace, options: GraphOptions) -> dict[str, A
         write_atomically(beside, path.with_suffix(".json").read_bytes())
         print(f"wrote    {args.output}, and {beside}, which says what it is")
     return {"file": str(args.output or path), **facts}
+
+
+def refuse_others(engine: Path | None) -> None:
+    """Raise DataError where files are there that are no engine and no facts of one."""
+    if engine is None:
+        return
+    facts = engine.with_suffix(".json")
+    refuse_other_json(facts, ("key", "plan_bytes"))
+    # An engine is the library's own; only the file beside it says whose it is.
+    refuse_foreign(engine, "engine that this command writes", lambda _engine: facts.is_file())
 
 
 def _takes(facts: dict[str, Any]) -> str:

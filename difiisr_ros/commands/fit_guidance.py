@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from difiisr_ros.backends.factory import THREADS
+from difiisr_ros.commands.earlier_output import refuse_foreign
 from difiisr_ros.commands.numbers import whole
 from difiisr_ros.commands.outcome import add_strict_argument
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
@@ -28,7 +29,7 @@ from difiisr_ros.errors import OptionError
 from difiisr_ros.io.left_out import LeftOut
 from difiisr_ros.io.write_stack import check_target
 from difiisr_ros.models.features.load import ACCEPTED, split_spec
-from difiisr_ros.models.model_files import EMBEDDED
+from difiisr_ros.models.model_files import EMBEDDED, model_path
 
 HELP = "Fit what guidance expects to a model's answers to your frames, and store it in its file."
 
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code. Raises DataError, ModelError and OptionError."""
     import torch
 
-    from difiisr_ros.lab.training.fit_file import fit_file
+    from difiisr_ros.lab.training.fit_file import fit_file, is_fitted
 
     if args.count < 1:
         raise OptionError(f"--count must be 1 or more, got {args.count}")
@@ -89,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     split_spec(args.features)
     camera = camera_of(args)
     check_target(out)
+    if args.out is not None and out.resolve() != (model := model_path(args.model)).resolve():
+        refuse_foreign(out, f"copy of {args.model}", lambda path: is_fitted(path, model))
     if args.threads:
         torch.set_num_threads(args.threads)
     begin = time.perf_counter()

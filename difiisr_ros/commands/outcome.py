@@ -46,6 +46,8 @@ class Outcome:
     """Files whose results were there already."""
     #: Every frame or file that could not be upscaled.
     failed: LeftOut = field(default_factory=lambda: LeftOut(log=_log.error))
+    #: Whether a file that was read is not whole, which --strict does not let pass.
+    incomplete: bool = False
     #: What a bag has lost, in sentences.
     notices: list[str] = field(default_factory=list)
     #: Name of a file, and what of it was given and not used.
@@ -59,6 +61,11 @@ class Outcome:
         """Note what was missing before we came, and say so."""
         self.notices.append(sentence)
         self.warn(sentence)
+
+    def lack(self, sentence: str) -> None:
+        """Note what a file says that it has and has not, and say so."""
+        self.incomplete = True
+        self.notice(sentence)
 
     def leave_out(self, name: str, what: str) -> None:
         """Note what was given and is not used; the summary says so."""

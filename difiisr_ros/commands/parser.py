@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
@@ -36,7 +37,14 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Names a misspelt option before anything else, and the usage in one line."""
+    """Names a misspelt option before anything else, and the usage in one line.
+
+    What begins with a minus and a digit is a value: no option does.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # argparse's: whole numbers alone
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's; an option that does not exist ends it, also where more is wrong."""
@@ -47,7 +55,10 @@ class Parser(argparse.ArgumentParser):
         for word in _options(mine):
             if not self._knows(word):
                 self.error(f"there is no option {word}{suggestion(word, self.options())}")
-        return super().parse_known_args(words, namespace)
+        found, left = super().parse_known_args(words, namespace)
+        if left and self._knows("--input") and not self._words():
+            self.error(f"there is no argument {left[0]}; a source is given by --input {left[0]}")
+        return found, left
 
     def options(self) -> list[str]:
         """The long options that are accepted."""
@@ -66,13 +77,16 @@ class Parser(argparse.ArgumentParser):
         )
 
     def _shape(self) -> str:
-        words = [
+        return " ".join([*self._words(), "[options]"])
+
+    def _words(self) -> list[str]:
+        """What it takes beside options."""
+        return [
             "..." if action.nargs in ("*", "+", argparse.REMAINDER) else str(name)
             for action in self._actions
             if not action.option_strings
             for name in [action.metavar or action.dest]
         ]
-        return " ".join([*words, "[options]"])
 
 
 def _options(words: Sequence[str]) -> list[str]:

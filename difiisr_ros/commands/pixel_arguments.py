@@ -45,7 +45,7 @@ def add_pixel_arguments(
     group.add_argument(
         "--missing",
         metavar="VALUES",
-        help="values that stand for no measurement, such as 0,65535 or --missing=-9999..-9000; "
+        help="values that stand for no measurement, such as 0,65535 or -9999..-9000; "
         "results have them where the frame had, other commands fill them in",
     )
     group.add_argument(

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from difiisr_ros.atomic_write import write_atomically
 from difiisr_ros.backends.factory import THREADS
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.commands.model_target import put_in_place, run_places
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
@@ -223,6 +224,7 @@ def run(args: argparse.Namespace) -> int:
     folder, file = run_places(args.out)
     check_folder(folder)
     check_target(file, args.json)
+    refuse_other_json(args.json, ("history", "model"))
     settings = TrainSettings(
         minutes=args.minutes,
         prior_share=args.prior_share,

@@ -21,6 +21,7 @@ import json
 from pathlib import Path
 
 from difiisr_ros.backends.factory import THREADS
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.commands.model_target import put_in_place, run_places
 from difiisr_ros.commands.numbers import SEEDS, real, whole
 from difiisr_ros.commands.outcome import add_strict_argument
@@ -142,6 +143,7 @@ def run(args: argparse.Namespace) -> int:
     folder, file = run_places(args.out)
     check_folder(folder)
     check_target(file, args.json)
+    refuse_other_json(args.json, ("history", "model"))
     classes = tuple(args.classes.split(","))
     data = read_boxes(args.data, args.boxes or default_annotations(args.data), classes)
     validation = read_boxes(

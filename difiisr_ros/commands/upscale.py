@@ -18,27 +18,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from difiisr_ros.atomic_write import write_atomically
+from difiisr_ros.commands.earlier_output import refuse_other_json
 from difiisr_ros.commands.engine_arguments import add_engine_arguments, load_engine
 from difiisr_ros.commands.numbers import real
 from difiisr_ros.commands.outcome import Outcome
 from difiisr_ros.commands.own_results import refuse_inputs, refuse_within
 from difiisr_ros.commands.pixel_arguments import add_pixel_arguments, camera_of
-from difiisr_ros.commands.result_arguments import (
-    add_result_arguments,
-    not_used,
-    result_arguments,
-)
+from difiisr_ros.commands.result_arguments import add_result_arguments, result_arguments
 from difiisr_ros.commands.stream_arguments import (
     StreamMemories,
     add_stream_argument,
     memory_options,
 )
+from difiisr_ros.commands.unread_options import DEFAULTS, unread
 from difiisr_ros.commands.upscale_bag import CONVENTIONS, STORAGES, upscale_bag
 from difiisr_ros.commands.upscale_between import BAGS, FILES, bag_to_files, files_to_bag
 from difiisr_ros.commands.upscale_files import Job, plan_files, upscale_files
@@ -64,11 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "output",
-        type=Path,
+        action=_Output,
         metavar="OUT",
         help="a file or a folder for a file, a folder for a folder, a new bag for a bag; of a bag "
         "NAME.png or NAME.tiff writes a file for each frame, and NAME.mcap makes a bag of files; "
-        "never the input or in it",
+        "NAME/ is a folder, whatever its ending; never the input or in it",
     )
     parser.add_argument(
         "--num-steps", type=int, metavar="N", help="diffusion steps of the model (1)"
@@ -77,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was done as JSON")
     parser.add_argument(
         "--strict", action="store_true",
-        help="exit with 2 where anything had to be left out, not only where nothing is left",
+        help="exit with 2 where anything had to be left out or a file ends early, not only where "
+        "nothing is left",
     )  # fmt: skip
     files = parser.add_argument_group("files")
     files.add_argument(
@@ -113,23 +113,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--namespace",
-        default="sr",
+        default=DEFAULTS["namespace"],
         help="results of /cam/image_raw go to /cam/NAMESPACE/image_raw",
     )
     group.add_argument(
         "--camera-info-convention",
         choices=CONVENTIONS,
-        default=CONVENTIONS[0],
+        default=DEFAULTS["camera_info_convention"],
         help="how the principal point is scaled",
     )
     group.add_argument(
-        "--rate", type=real(0.001), default=30.0, metavar="HZ",
+        "--rate", type=real(0.001), default=DEFAULTS["rate"], metavar="HZ",
         help="of files that become a bag and have no stamps in their names",
     )  # fmt: skip
     group.add_argument("--storage", choices=STORAGES, help="of the new bag; default: as the old")
     add_result_arguments(parser)
     add_pixel_arguments(parser)
     add_engine_arguments(parser, fallback=True)
+
+
+class _Output(argparse.Action):
+    """A path, and whether a slash at its end says that it is a folder, which a path has not."""
+
+    def __call__(
+        self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        namespace.output = Path(values)
+        namespace.output_is_folder = values.endswith(("/", os.sep))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -144,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     jobs: list[Job] = []
     camera = camera_of(args)
     memories = StreamMemories(memory_options(args))
-    ending = args.output.suffix.lower()
+    ending = "" if args.output_is_folder else args.output.suffix.lower()
     options = ReadOptions(
         args.unit, args.allow_preview, args.max_input_pixels, camera.byte_order, camera.temperatures
     )
@@ -163,19 +173,21 @@ def run(args: argparse.Namespace) -> int:
         jobs = plan_files(
             args.input, args.output, options, outcome,
             recursive=args.recursive, skip_existing=args.skip_existing, overwrite=args.overwrite,
-            preview=args.preview,
+            preview=args.preview, into_folder=args.output_is_folder,
         )  # fmt: skip
     if args.json:
         refuse_inputs(args.json, [args.input])
         if args.json.resolve() == args.output.resolve():
             raise OptionError(f"--json {args.json}: is OUT")
         check_target(args.json)
+        if not args.overwrite:
+            refuse_other_json(args.json, ("input", "output", "frames", "failed", "engine"))
     if bag and ending in FILES:
         check_target(args.output)
     elif bag or ending in BAGS:
         check_folder(args.output)
     resolver = load_engine(args, camera=camera, **result_arguments(args))
-    if (words := not_used(args)) is not None:
+    for words in unread(args, (bag, ending in BAGS or (bag and ending not in FILES))):
         outcome.notice(words)
     try:
         started = time.perf_counter()
@@ -209,7 +221,8 @@ def run(args: argparse.Namespace) -> int:
         write_atomically(args.json, (json.dumps(report, indent=2) + "\n").encode())
     _print(report, outcome)
     nothing = outcome.failed.items and not outcome.done and not outcome.skipped
-    return EXIT_SOME_FAILED if nothing or (args.strict and outcome.failed.items) else 0
+    not_all = bool(outcome.failed.items) or outcome.incomplete
+    return EXIT_SOME_FAILED if nothing or (args.strict and not_all) else 0
 
 
 def _refuse_what_is_for_files(args: argparse.Namespace) -> None:
@@ -234,7 +247,7 @@ def _check_unit(args: argparse.Namespace, camera: CameraProfile) -> None:
             f"--unit {args.unit} is not for files that become a bag: {args.output} would hold "
             "frames in counts and results in another unit; upscale the files, or the bag after"
         )
-    if args.output.suffix.lower() == ".png":
+    if args.output.suffix.lower() == ".png" and not args.output_is_folder:
         raise OptionError(
             f"{args.output}: .png holds whole numbers, and --unit {args.unit} gives float32; "
             "accepted are .tif and .tiff, or a bag"

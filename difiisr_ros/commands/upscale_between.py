@@ -155,3 +155,5 @@ def files_to_bag(
         if not outcome.done:
             raise DataError(f"{source}: no frame of it could be upscaled")
     outcome.failed.items += frames.left_out.items()
+    outcome.notices += frames.lacks
+    outcome.incomplete = bool(frames.lacks)

@@ -32,6 +32,7 @@ from difiisr_ros.core.missing import missing_mask, put_back
 from difiisr_ros.core.output_geometry import AS_IT_IS, Placement
 from difiisr_ros.errors import BackendUnavailable, DataError, DifiisrError, OutputError
 from difiisr_ros.io.dji import raw_size
+from difiisr_ros.io.frame_files import FramePlace
 from difiisr_ros.io.images import FRAME_SUFFIXES, IMAGE_SUFFIXES, survey_folder
 from difiisr_ros.io.not_used import kind_of_path
 from difiisr_ros.io.numbers import check_type, to_computed, to_stored
@@ -75,8 +76,11 @@ def plan_files(
     skip_existing: bool,
     overwrite: bool,
     preview: bool = False,
+    into_folder: bool = False,
 ) -> list[Job]:
     """What to read and where to write it; what is left aside is noted in ``outcome``.
+
+    ``output`` is a folder where it is one already, has no ending, or ``into_folder`` says so.
 
     Raises:
         DataError: The input is missing or has no frames, an output is the input or in it, or is
@@ -86,14 +90,19 @@ def plan_files(
     if not source.exists():
         raise DataError(f"{source}: no such file or folder")
     if source.is_dir():
+        if output.suffix.lower() in FRAME_SUFFIXES and not (into_folder or output.exists()):
+            raise DataError(
+                f"{output}: is named as a file, but the results of a folder need a folder; "
+                f"{output}/ makes one of this name"
+            )
         jobs = _plan_folder(source, output, options, outcome, recursive)
-    elif output.is_dir() or not output.suffix:
+    elif into_folder or output.is_dir() or not output.suffix:
         jobs = [Job(source, _targets([source], output, options)[0], True)]
     else:
         if output.suffix.lower() not in _WRITTEN:
             raise DataError(
                 f"{output}: unknown image format {output.suffix}; accepted are "
-                f"{', '.join(_WRITTEN)}"
+                f"{', '.join(_WRITTEN)}; {output}/ makes a folder of this name"
             )
         if options.unit != COUNTS and output.suffix.lower() in _INTEGERS:
             raise DataError(
@@ -218,6 +227,7 @@ def upscale_files(
     from tqdm import tqdm
 
     notices = FrameNotices(resolver, every=1)
+    empty: list[str] = []
 
     def check(stack: Stack, frame: np.ndarray, stored: np.ndarray) -> None:
         for words in notices.look(frame, stack.order, stored):
@@ -233,10 +243,12 @@ def upscale_files(
                     memories.forget()
                     newest = stream
                 memory = memories.of(stream)
-                done = _upscale_stack(stack, job, resolver, check, options.unit, memory)
+                done = _upscale_stack(stack, job, resolver, check, empty, options.unit, memory)
                 if job.target.suffix.lower() not in (".tif", ".tiff") and _has_tags(stack):
                     stack.unused.append("TIFF's tags, which only a TIFF holds")
                 outcome.not_used += [(str(job.source), what) for what in stack.unused]
+                for words in stack.lacks:
+                    outcome.lack(words)
         except OutputError as error:
             raise _about(job.source, error, OutputError) from error
         except BackendUnavailable:  # no fault of the file
@@ -247,6 +259,11 @@ def upscale_files(
             outcome.fail(str(job.source), error)
         else:
             outcome.done += done
+    if empty:
+        more = f", nor of {len(empty) - 1} more" if len(empty) > 1 else ""
+        outcome.notice(
+            f"{empty[0]}: no pixel of the frame is a measurement{more}; the result holds none"
+        )
 
 
 def _has_tags(stack: Stack) -> bool:
@@ -262,8 +279,15 @@ def _about(source: Path, error: Exception, kind: type[DataError]) -> DataError:
 
 
 def _upscale_stack(
-    stack: Stack, job: Job, resolver: Any, check: Check, unit: str, memory: StreamMemory | None
+    stack: Stack,
+    job: Job,
+    resolver: Any,
+    check: Check,
+    empty: list[str],
+    unit: str,
+    memory: StreamMemory | None,
 ) -> int:
+    """Upscale a file's frames; ``empty`` gets those without a measurement."""
     placement = AS_IT_IS
     convert = None if stack.scale is None else partial(stack.scale.convert, unit=unit)
 
@@ -274,12 +298,14 @@ def _upscale_stack(
     tags = None if stack.tags is None else fitted
     first: np.ndarray | None = None
     with writing(job.target, stack.parts, tags) as write:
-        for image in stack.frames():
+        for number, image in enumerate(stack.frames()):
             checked = partial(check, stack)
+            place = FramePlace(job.source, number, stack.count)
             placement = _placement(image, resolver)
             result = upscale_stored(
-                image, stack.name, stack.nodata, resolver, checked, convert, memory
-            )
+                image, stack.name, stack.nodata, resolver, checked, convert, memory,
+                nothing=partial(empty.append, str(place)),
+            )  # fmt: skip
             write(result)
             first = result if first is None else first
     if job.preview is not None and first is not None and first.dtype != np.uint8:
@@ -302,6 +328,7 @@ def upscale_stored(
     check: Callable[[np.ndarray, np.ndarray], None] = lambda frame, stored: None,
     convert: Callable[..., np.ndarray] | None = None,
     memory: StreamMemory | None = None,
+    nothing: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Upscale a frame of any type of number, in that type.
 
@@ -315,6 +342,7 @@ def upscale_stored(
         convert: Makes temperatures of a result and ``missing``, the mask of the frame's pixels
             without a measurement, or None.
         memory: Of the frames before it; None: it is looked at by itself.
+        nothing: Is called where no pixel of the frame is a measurement.
 
     Returns:
         What ``resolver.geometry`` says of what the profile's crop leaves; where that is nothing but
@@ -335,6 +363,7 @@ def upscale_stored(
     picture, gone = camera.crop.of(image), camera.crop.of(missing)
     wanted, geometry = resolver.view(*picture.shape)
     if gone.all():
+        nothing()
         same = geometry.place_values(wanted.of(picture))
         placed = geometry.place_mask(wanted.of(gone))
         return same if convert is None else convert(same, missing=placed)

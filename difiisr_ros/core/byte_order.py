@@ -47,9 +47,9 @@ def wrong_byte_order(frame: np.ndarray) -> bool:
     """Whether a frame (H x W) clearly shows a scene only with the bytes of its pixels swapped.
 
     Neighbours differ little in a scene, compared with what the whole of it spans; with the wrong
-    byte in front they do not.
+    byte in front they do not. Of half floats nothing is said: their range has no absurd end.
     """
-    if frame.dtype.itemsize == 1:
+    if frame.dtype.itemsize == 1 or (frame.dtype.kind == "f" and frame.dtype.itemsize == 2):
         return False
     rows = np.ascontiguousarray(frame[:: -(-frame.shape[0] // _ROWS)])
     if frame.dtype.kind == "f":

@@ -21,6 +21,7 @@ reduced by antialiased bicubic without noise, as benchmarks are).
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from difiisr_ros.core.fixed_pattern import FixedPattern
 
+_log = logging.getLogger(__name__)
 AUTO, REDUCED = "auto", "reduced"
 #: What the order of the bytes of a pixel may be called; ``auto``: as file or message say.
 BYTE_ORDERS = (AUTO, "little", "big")
@@ -189,17 +191,20 @@ class CameraProfile:
 
     @classmethod
     def read(cls, path: str | Path) -> CameraProfile:
-        """Read a profile from a YAML file.
+        """Read a profile from a YAML file; one that says nothing is warned of.
 
         Raises:
             DataError: the file is missing, or no YAML mapping.
-            OptionError: a key that does not exist, or a value that cannot be; names both.
+            OptionError: a key that does not exist or is there twice, or a value that cannot be;
+                names both.
         """
         import yaml
 
+        from difiisr_ros.core.strict_yaml import read_yaml
+
         file = Path(path).expanduser()
         try:
-            found = yaml.safe_load(file.read_text(encoding="utf-8"))
+            found = read_yaml(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise DataError(f"{file}: the camera profile cannot be read: {error.strerror}") from (
                 error
@@ -207,7 +212,10 @@ class CameraProfile:
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             words = " ".join(str(error).split())
             raise DataError(f"{file}: the camera profile is no YAML: {words}") from error
+        except OptionError as error:
+            raise OptionError(f"{file}: camera profile: {error}") from error
         if found is None:
+            _log.warning("%s: the camera profile is empty, nothing of the camera is known", file)
             found = {}
         if not isinstance(found, dict):
             raise DataError(

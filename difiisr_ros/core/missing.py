@@ -36,7 +36,7 @@ Ranges = tuple[tuple[float, float], ...]
 
 #: Floats at or beyond this measure nothing: writers of nodata take the type's largest numbers.
 BEYOND = 1e37
-_ACCEPTED = "numbers, or ranges of two numbers with the lower one first, such as 0, 65535, [-2, -1]"
+_TEXT = "0,65535,-2..-1"
 
 
 def parse_missing(value: Any) -> Ranges:
@@ -67,7 +67,7 @@ def _range(item: Any, value: Any) -> tuple[float, float]:
     else:
         ends = [_number(item, value)] * 2
     if len(ends) != 2 or not ends[0] <= ends[1]:
-        raise OptionError(f"missing must be {_ACCEPTED}, got {value!r}")
+        raise OptionError(f"missing must be {_accepted(value)}, got {value!r}")
     return ends[0], ends[1]
 
 
@@ -78,9 +78,15 @@ def _number(item: Any, value: Any) -> float:
         found = math.nan
     if not math.isfinite(found):
         raise OptionError(
-            f"missing must be {_ACCEPTED}; NaN and infinity always are, got {value!r}"
+            f"missing must be {_accepted(value)}; NaN and infinity always are, got {value!r}"
         )
     return found
+
+
+def _accepted(value: Any) -> str:
+    """What works in the place where ``value`` was given: text, or what YAML and Python have."""
+    how = _TEXT if isinstance(value, str) else f"[0, 65535, [-2, -1]] or '{_TEXT}'"
+    return f"numbers, or ranges of two numbers with the lower one first, such as {how}"
 
 
 def in_words(missing: Ranges) -> str:

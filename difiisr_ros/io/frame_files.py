@@ -27,6 +27,7 @@ from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import list_files, survey_folder
 from difiisr_ros.io.not_used import kind_of_path
 from difiisr_ros.io.numbers import check_type, to_computed
+from difiisr_ros.io.once import warn_once
 from difiisr_ros.io.open_stack import ONE_FRAME, kind_of, open_stack
 from difiisr_ros.io.stack import ReadOptions, Stack
 
@@ -93,6 +94,8 @@ def _count(path: Path) -> int:
             if kind_of(file.read(16)) in ONE_FRAME:
                 return 1
         with open_stack(path, ReadOptions()) as stack:
+            for sentence in stack.lacks:
+                warn_once(sentence, sentence)
             return stack.count
     except (DataError, OSError):
         return 1

@@ -162,6 +162,8 @@ class ImageSource:
             raise DataError(f"{path}: is neither a folder, a bag, nor one of {FRAME_SUFFIXES}")
         self._paths = list_files(path)
         self._left_out = LeftOut()
+        self.lacks: list[str] = []
+        """What files so far say that they have and have not; logged."""
 
     @property
     def left_out(self) -> dict[str, str]:
@@ -177,6 +179,7 @@ class ImageSource:
                 continue
             try:
                 with open_stack(path, self._options) as stack:
+                    self._say(stack.lacks)
                     for number, image in enumerate(stack.frames()):
                         name = FramePlace(path, number, stack.count).name
                         usable = True
@@ -189,6 +192,12 @@ class ImageSource:
                 index += 1
         if not usable:
             raise DataError(f"{self.name}: none of its {len(self._paths)} images can be read")
+
+    def _say(self, lacks: list[str]) -> None:
+        for sentence in lacks:
+            if sentence not in self.lacks:
+                self.lacks.append(sentence)
+                _log.warning("%s", sentence)
 
     def camera_info(self) -> None:
         """Image files carry none."""

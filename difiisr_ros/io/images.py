@@ -89,7 +89,9 @@ def _first_frame(stack: Stack) -> np.ndarray:
     return to_computed(stack.read(0), stack.name)
 
 
-def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+def write_image(
+    path: str | os.PathLike[str], image: np.ndarray, others: tuple[str, ...] = ()
+) -> None:
     """Write a frame to an image file whose format follows from the file name.
 
     The file appears whole or not at all: it is written under another name in the same folder and
@@ -100,6 +102,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
             .jpeg or .bmp (uint8). JPEG loses detail; it is written at quality 95.
         image: A 2-D array, height x width; or height x width x 3, uint8, RGB, for a picture that
             is meant to be looked at.
+        others: Endings that hold the array and that the caller writes otherwise, for the message.
 
     Raises:
         DataError: The file name ending is unknown or cannot hold the array's dtype (nothing is
@@ -120,6 +123,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         raise DataError(f"{path}: cannot write an array of shape {image.shape} as an image")
     if image.dtype.name not in accepted:
         better = [s for s, names in _DTYPES_OF_SUFFIX.items() if image.dtype.name in names]
+        better += others
         hint = f"; use {', '.join(better)}" if better else ""
         raise DataError(f"{path}: {suffix} holds {', '.join(accepted)}, not {image.dtype}{hint}")
     if colour:

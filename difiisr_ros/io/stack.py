@@ -87,6 +87,8 @@ class Stack:
     """
     unused: list[str] = field(default_factory=list)
     """What the file holds beside the frames and what is not taken over, in a few words each."""
+    lacks: list[str] = field(default_factory=list)
+    """What the file says that it holds and has not, in a sentence each: it was cut off."""
     tags: Any = None
     """Of a TIFF: a function from a frame's number and the ``Placement`` of its pixels in the result
     to what the result's page is to carry."""

@@ -69,17 +69,21 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
             pages: list[Any] = list(tiff.pages)
         except Exception as error:  # of a damaged file anything may come
             closing.close()
-            raise DataError(f"{name}: cannot be decoded as TIFF: {_short(error)}") from error
+            raise DataError(f"{_damaged(name)}: {_short(error)}") from error
     images = [page for page in pages if not page.subfiletype & (_REDUCED | _MASK)]
     if not images:
         closing.close()
+        if not pages:  # the list of its pages is where the file has ended already
+            raise DataError(_damaged(name))
         raise DataError(f"{name}: cannot be decoded as TIFF: it has no page that is a picture")
     unused = []
     if len(images) < len(pages):
         unused.append(f"{len(pages) - len(images)} thumbnails or masks")
     # A value for "no measurement" that the type cannot hold is common, and harms nothing.
     damage = [sentence for sentence in said if "GDAL_NODATA" not in sentence]
-    if damage:
+    lost = [sentence for sentence in damage if "page offset" in sentence]
+    lacks = [f"{name}: says that it has more than {len(pages)} pages, which are not there"]
+    if damage and not lost:
         unused.append(f"what is damaged ({damage[0]})")
     unused += not_carried(images)
     if any(page.photometric == _MIN_IS_WHITE for page in images):
@@ -99,6 +103,7 @@ def open_tiff(file: BinaryIO, name: str, options: ReadOptions) -> Stack:
         return carried_tags(images[0 if further else index], placement)
 
     stack = Stack(name, "TIFF", [Part(count, flat=count == 1)], read, unused)
+    stack.lacks = lacks if lost else []
     stack.tags, stack.nodata, stack.closing = tags, nodata_of(images[0]), closing
     stack.order = LITTLE if tiff.byteorder == "<" else BIG
     return stack
@@ -214,11 +219,9 @@ def _samples(tiff: Any, page: Any, dtype: np.dtype, name: str) -> np.ndarray:
             taken_apart = unpacked(tiff, page) if "unpacking" in words else None
             if taken_apart is not None:
                 return taken_apart[..., None]
-            raise DataError(
-                f"{name}: is truncated or damaged, it cannot be decoded as TIFF: {_short(error)}"
-            ) from error
+            raise DataError(f"{_damaged(name)}: {_short(error)}") from error
         except Exception as error:  # of a damaged file anything may come
-            raise DataError(f"{name}: cannot be decoded as TIFF: {_short(error)}") from error
+            raise DataError(f"{_damaged(name)}: {_short(error)}") from error
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8)
     planes = page.planarconfig == 2 and page.samplesperpixel > 1
@@ -266,6 +269,10 @@ def _by_opencv(tiff: Any, page: Any, dtype: np.dtype, name: str, reason: str) ->
     if pixels.shape != (page.imagelength, page.imagewidth, samples) or pixels.dtype != dtype:
         raise DataError(refused)
     return pixels
+
+
+def _damaged(name: str) -> str:
+    return f"{name}: is truncated or damaged, it cannot be decoded as TIFF"
 
 
 def _name_of(value: Any) -> str:

@@ -39,8 +39,11 @@ _COLOUR = (
     b"I420", b"IYUV", b"YV12", b"NV12", b"NV21", b"YUY2", b"UYVY", b"Y42B", b"422P", b"444P",
     b"411P", b"RGB\x18", b"BGR\x18",
 )  # fmt: skip
+#: Frames, and share of them, that may be fewer than a file says without being missed.
+_SLACK, _SLACK_OF_DURATION = (1, 0.01), (2, 0.05)
+_MOST_FRAMES = 1e9
 _ACCEPTED = "accepted are videos of 8 bits, and gray ones of 16"
-_BESIDE = "a video's times and sound"
+_BESIDE = "a video's times, and sound if it has any"
 _PICTURES = f"{_BESIDE} (its 8 bits are pictures, no temperatures)"
 
 
@@ -54,10 +57,12 @@ def open_video(path: Path, options: ReadOptions) -> Stack:
     capture, kind = _opened(path)
     width, height = _size(capture)
     options.check_size(width, height, name)
-    count = 0
+    count, end = 0, 0.0
     with quiet():
         while capture.grab():
             count += 1
+            end = _position(capture)
+    lacks = _lacks(path, capture, count, end)
     capture.release()
     if not count:
         raise DataError(f"{name}: no frame of the video can be decoded")
@@ -88,9 +93,43 @@ def open_video(path: Path, options: ReadOptions) -> Stack:
             )
         return image
 
-    stack = Stack(name, "VIDEO", [Part(count, flat=count == 1)], read, unused)
+    stack = Stack(name, "VIDEO", [Part(count, flat=count == 1)], read, unused, lacks)
     stack.closing.callback(lambda: state["capture"].release() if "capture" in state else None)
     return stack
+
+
+def _position(capture: Any) -> float:
+    """When the frame that was grabbed is shown, seconds."""
+    import cv2
+
+    return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
+
+
+def _lacks(path: Path, capture: Any, count: int, end: float) -> list[str]:
+    """What the file says it has and has not.
+
+    Both the number of frames and the time of the last one have to fall short: frames that a
+    recorder dropped are counted by some containers, and a Matroska file has a duration alone.
+
+    Args:
+        path: of the video.
+        capture: of it, as it was opened.
+        count: frames that could be read.
+        end: when the last one is shown, seconds.
+    """
+    import cv2
+
+    said = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    if not (0 < said < _MOST_FRAMES and rate > 0):  # it does not say
+        return []
+    counted = path.suffix.lower() != ".mkv"
+    least, share = _SLACK if counted else _SLACK_OF_DURATION
+    slack = max(least, share * said)
+    if said - count <= slack or said - 1 - end * rate <= slack:
+        return []
+    how = f"has {said:.0f} frames" if counted else f"lasts as long as {said:.0f} frames"
+    return [f"{path}: says that it {how}, and {count} can be read; it is truncated or damaged"]
 
 
 def _opencv() -> str:

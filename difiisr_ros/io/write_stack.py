@@ -33,8 +33,9 @@ from difiisr_ros.io.images import write_image
 from difiisr_ros.io.stack import Part
 from difiisr_ros.io.tiff_releases import write_arguments
 
+_ARRAYS = (".npy", ".npz")
 #: Endings of files that hold any number of frames, in any type.
-STACK_SUFFIXES = (".tif", ".tiff", ".npy", ".npz")
+STACK_SUFFIXES = (".tif", ".tiff", *_ARRAYS)
 _CLASSIC_TIFF_LIMIT = 1 << 31  # bytes of pixels; a classic TIFF has offsets up to 4 GiB
 _LEAST_SPACE = 1 << 16  # bytes; less is a full disk
 _FAST = {"level": 1}  # a quarter of the default's time, for files a fifth larger
@@ -111,7 +112,7 @@ def writing(path: Path, parts: list[Part], tags: Tags | None = None) -> Iterator
 
 def _write_one(path: Path, image: np.ndarray) -> None:
     try:
-        write_image(path, image)
+        write_image(path, image, _ARRAYS)
     except DataError as error:
         raise OutputError(str(error)) from error
 

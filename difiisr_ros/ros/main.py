@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,7 +30,11 @@ def _run(name: str, make: Callable[[], Any], args: Sequence[str] | None) -> int:
     text = help_text(name, sys.argv[1:] if args is None else args)
     if text is None:
         return run_executable(name, make, args)
-    print(text)  # noqa: T201 - what was asked for
+    try:
+        print(text, flush=True)  # noqa: T201 - what was asked for
+    except BrokenPipeError:
+        # The reader went away (`... --help | head`); Python flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -38,11 +38,14 @@ NAMED = re.compile(r"(?:difiisr (?P<command>[a-z-]+) )?(?<![\w-])(?P<option>--[a
 OTHERS = {"--help", "--version", "--ros-args", "--no-deps"}
 #: Modules that say something to several commands, or to none of their name -> who hears it.
 HEARD_BY = {
+    "commands/earlier_profile.py": ("calibrate",),
     "commands/engine_arguments.py": ("upscale", "evaluate", "detect", "bench", "demo"),
     "commands/export_tensorrt.py": ("export",),
     "commands/outcome.py": ("upscale",),
+    "commands/parser.py": ("demo",),
     "commands/result_arguments.py": ("upscale",),
     "commands/stream_arguments.py": ("upscale", "evaluate", "demo"),
+    "commands/unread_options.py": ("upscale",),
     "commands/upscale_bag.py": ("upscale",),
     "commands/upscale_between.py": ("upscale",),
     "commands/upscale_files.py": ("upscale",),

@@ -31,6 +31,7 @@ SLIPS = {
     "bench --num_steps 3": "there is no option --num_steps; did you mean --num-steps?",
     "upscale a b --xyzzy": "there is no option --xyzzy",
     "--vesion": "there is no option --vesion; did you mean --version?",
+    "demo frames/": "there is no argument frames/; a source is given by --input frames/",
     "upscale a": "the following arguments are required: OUT",
 }
 
@@ -50,6 +51,26 @@ def test_what_is_right_is_not_asked_about():
     parse = cli.build_parser("upscale").parse_args
     assert parse(["upscale", "a", "b", "--mod", "nano"]).model == "nano"
     assert parse(["upscale", "--", "--in", "--out"]).command == "upscale"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ("--roi -1,0,5,5", "roi", (-1, 0, 5, 5)),
+        ("--missing -9999..-9000,0", "missing", "-9999..-9000,0"),
+        ("--range-min -1e3", "range_min", -1000.0),
+        ("--range-max -.5", "range_max", -0.5),
+        ("--output-size -4x3", "output_size", (-4, 3)),
+    ],
+)
+def test_a_value_may_begin_with_a_minus(words, name, value):
+    parse = cli.build_parser("upscale").parse_args
+    assert getattr(parse(["upscale", "a", "b", *words.split()]), name) == value
+
+
+def test_what_is_wrong_with_a_negative_value_is_said_by_the_option(tmp_path, capsys):
+    assert cli.main(["upscale", __file__, str(tmp_path / "b.png"), "--roi", "-1,0,5,5"]) == 2
+    assert "roi is [-1, 0, 5, 5]: a region of interest begins at 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("installed", [True, False])

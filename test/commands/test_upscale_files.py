@@ -103,6 +103,28 @@ def test_stacks_of_numpy(tmp_path, expected):
     np.testing.assert_array_equal(archive["flat"], whole[1])
 
 
+def test_pages_that_a_tiff_says_it_has_and_has_not_are_named(tmp_path, capsys):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in STACK:
+            writer.write(page, contiguous=False, metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        end = file.pages[2].offset
+    (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:end])
+    arguments = (tmp_path / "a.tif", tmp_path / "b.tif", "--json", tmp_path / "done.json")
+    assert run(*arguments) == 0 and len(frames_of(tmp_path / "b.tif")) == 2
+    (said,) = json.loads((tmp_path / "done.json").read_text())["notices"]
+    assert said.endswith("a.tif: says that it has more than 2 pages, which are not there")
+    assert run(*arguments, "--overwrite", "--strict") == 2
+
+
+def test_every_ending_that_would_do_is_named(tmp_path, capsys):
+    np.save(tmp_path / "a.npy", frame(3, np.float32, 280.0, 30))
+    assert run(tmp_path / "a.npy", tmp_path / "b.png") == 2
+    said = capsys.readouterr().err
+    assert "holds uint8, uint16, not float32; use .tif, .tiff, .npy, .npz" in said
+    assert run(tmp_path / "a.npy", tmp_path / "b.npz") == 0
+
+
 def test_text_becomes_a_float_tiff(tmp_path, expected):
     values = frame(3, np.float32, -12.0, 30)
     np.savetxt(tmp_path / "a.csv", values, delimiter=";", fmt="%.9g")
@@ -211,6 +233,22 @@ def test_places_without_a_measurement_stay_so_and_do_not_bleed(tmp_path, dtype, 
     assert rest.min() > 900 and rest.max() < 1300
 
 
+def test_a_frame_without_any_measurement_is_named(tmp_path, caplog):
+    values = frame(3, np.float32, 280.0, 30)
+    nothing = np.full_like(values, np.nan)
+    np.save(tmp_path / "a.npy", nothing)
+    assert run(tmp_path / "a.npy", tmp_path / "b.npy", "--json", tmp_path / "done.json") == 0
+    assert np.isnan(np.load(tmp_path / "b.npy")).all()
+    (said,) = json.loads((tmp_path / "done.json").read_text())["notices"]
+    assert said in caplog.text and "a.npy: no pixel of the frame is a measurement; the" in said
+    np.save(tmp_path / "a.npy", np.stack([values, nothing, nothing]))
+    assert run(tmp_path / "a.npy", tmp_path / "c.npy") == 0
+    assert "a.npy#2: no pixel of the frame is a measurement, nor of 1 more; the" in caplog.text
+    caplog.clear()
+    np.save(tmp_path / "a.npy", values)
+    assert run(tmp_path / "a.npy", tmp_path / "d.npy") == 0 and not caplog.text
+
+
 def test_tags_of_other_types_than_usual_do_no_harm(tmp_path):
     strange = [(33550, 2, 0, "x", True), (34735, 3, 1, 7, True), (271, 3, 2, (1, 2), True),
                (272, 2, 0, "caf\u00e9".encode(), True)]  # fmt: skip
@@ -304,6 +342,28 @@ def test_a_folder_with_frames_in_sub_folders_alone_says_how_to_take_them(tmp_pat
     assert run(folder, tmp_path / "out") == 2
     assert "--recursive" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["results.2024/", "x.npy/"])
+def test_a_slash_at_the_end_says_that_it_is_a_folder(tmp_path, name, capsys):
+    write_image(tmp_path / "a.png", frame())
+    assert run(tmp_path / "a.png", f"{tmp_path}/{name}") == 0
+    assert (tmp_path / name / "a.png").is_file()
+    assert run(tmp_path / "a.png", tmp_path / "x.2024") == 2
+    assert "unknown image format .2024" in (said := capsys.readouterr().err)
+    assert "x.2024/ makes a folder of this name" in said
+    assert run(tmp_path / "a.png", f"{tmp_path}/a.png/") == 2
+    assert "a.png is a file, not a folder" in capsys.readouterr().err
+
+
+def test_a_folder_does_not_become_a_folder_that_is_named_as_a_file(tmp_path, folder, capsys):
+    assert run(folder, tmp_path / "one.png") == 2
+    assert "one.png: is named as a file, but the results of a folder" in capsys.readouterr().err
+    assert not (tmp_path / "one.png").exists()
+    assert run(folder, f"{tmp_path}/one.png/") == 0
+    assert (tmp_path / "one.png").is_dir()
+    assert run(folder, tmp_path / "one.png", "--overwrite") == 0
+    assert run(folder, tmp_path / "out.2024") == 0 and (tmp_path / "out.2024").is_dir()
 
 
 @pytest.mark.parametrize("out", [".", "out", "sub/x4"])

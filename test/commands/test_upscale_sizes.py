@@ -16,10 +16,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from difiisr_ros.cli import main
+from difiisr_ros.cli import build_parser, main
+from difiisr_ros.commands.unread_options import unread
 from difiisr_ros.io.images import read_image, write_image
 
 tifffile = pytest.importorskip("tifffile")
@@ -71,6 +74,39 @@ def test_what_has_no_effect_is_said(given, caplog):
     assert "not used: --scale 2, which --output-size decides" in caplog.text
     upscaled(given, "--output-size", "60x0", "--output-fit", "crop")
     assert "not used: --output-fit crop" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--range-min 5 --range-max 9", "not used: --range-max 9.0, which is for --range-mode f"),
+        ("--guidance-gradient exact", "not used: --guidance-gradient exact, which is for --visual"),
+        ("--topic /a --topic /b", "not used: --topic /a /b, which is for a bag"),
+        ("--rate 9", "not used: --rate 9.0, which is for files that become a bag"),
+        ("--storage mcap", "not used: --storage mcap, which is for a bag that becomes a bag"),
+        ("--namespace up", "not used: --namespace up, which is for a bag that becomes a bag"),
+        ("--recursive", "not used: --recursive, which is for a folder"),
+    ],
+)
+def test_an_option_for_something_else_is_said(given, caplog, arguments, words):
+    upscaled(given, *arguments.split(), "--json", str(given / "done.json"))
+    assert words in caplog.text
+    assert any(
+        words in notice for notice in json.loads((given / "done.json").read_text())["notices"]
+    )
+
+
+def test_an_option_that_is_read_is_not_called_unread():
+    def said(line, bags=(False, False)):
+        return list(unread(build_parser("upscale").parse_args(["upscale", *line.split()]), bags))
+
+    assert said("a b --range-mode fixed --range-min 5 --range-max 9") == []
+    assert said("a b --guidance-gradient exact --quality balanced") == []
+    assert said("a b --topic /a --storage mcap --namespace up", (True, True)) == []
+    assert said("a b.png --topic /a", (True, False)) == []
+    assert said("a b.mcap --rate 9", (False, True)) == []
+    assert said("a b --rate 9", (True, True)) != []
+    assert said("a b.mcap --topic /a", (False, True)) != []
 
 
 @pytest.mark.parametrize(

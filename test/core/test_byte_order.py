@@ -56,6 +56,13 @@ def test_what_says_nothing_is_not_called_wrong(frame):
     assert not wrong_byte_order(frame.byteswap())
 
 
+def test_half_floats_are_looked_at_without_a_warning():
+    frame = (FRAME / 100).astype(np.float16)
+    with np.errstate(all="raise"):
+        assert not wrong_byte_order(frame)
+    assert not wrong_byte_order(np.full((120, 160), np.nan, np.float16))
+
+
 def test_no_real_frame_is_called_wrong_and_each_is_when_swapped(data_dir):
     frames = [
         cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

@@ -39,6 +39,12 @@ from difiisr_ros.errors import DataError, OptionError
         ("blur: 0.4\nblur_error: 9\n", "blur_error must be a number in 0..3, got 9"),
         ("blur_error: 0.1\n", "blur_error says how sure blur is, which is missing"),
         ("calibration: 3\n", "calibration must be a mapping, got 3"),
+        ("noise: 3\nblur: 0.5\nnoise: 5\n", "noise is there twice, in lines 1 and 3"),
+        ("calibration: {a: 1, b: 2}\ncrop:\n  top: 1\n  top: 2\n", "top is there twice"),
+        ("crop: {top: 1, top: 2}\n", "top is there twice, in lines 1 and 1"),
+        ("noise: 010\n", "noise: 010 is 8 to YAML; write the decimal number"),
+        ("missing: [0, [-012, 1]]\n", "missing: -012 is -10 to YAML"),
+        ("noise: 1:30\n", "noise: 1:30 is 90 to YAML"),
     ],
 )
 def test_a_bad_key_or_value_is_named(tmp_path, text, words):
@@ -79,10 +85,12 @@ def test_yaml_cannot_make_objects(tmp_path):
         CameraProfile.read(path)
 
 
-def test_every_key_is_optional(tmp_path):
+@pytest.mark.parametrize("text", ["", "# nothing\n"])
+def test_every_key_is_optional(tmp_path, caplog, text):
     path = tmp_path / "camera.yaml"
-    path.write_text("# nothing\n")
+    path.write_text(text)
     profile = CameraProfile.read(path)
+    assert f"{path}: the camera profile is empty" in caplog.text
     assert (profile.noise, profile.blur, profile.blur_error) == (None, None, None)
     assert profile.source == str(path) and not profile.is_reduced
 
@@ -95,6 +103,12 @@ def test_what_is_written_is_read_again(tmp_path):
     for key in profile_keys():
         assert getattr(found, key) == getattr(written, key)
     assert "Gaussian sigma" in path.read_text(encoding="utf-8")
+
+
+def test_what_only_looks_odd_is_read(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("calibration: &a {of: [*a], at: '010', x: 0, y: 0.5}\nnoise: 0x10\n")
+    assert CameraProfile.read(path).noise == 16
 
 
 def test_a_zero_is_kept(tmp_path):

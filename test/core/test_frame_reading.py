@@ -26,7 +26,7 @@ from difiisr_ros.core.missing import filled, in_words, missing_mask, parse_missi
 from difiisr_ros.core.noise_level import estimate_noise
 from difiisr_ros.core.radiometry import measure_range
 from difiisr_ros.core.reading import read
-from difiisr_ros.errors import FrameError
+from difiisr_ros.errors import FrameError, OptionError
 from support.frames import street
 
 SCENE = street()
@@ -219,6 +219,24 @@ def test_missing_values_are_read_as_people_write_them(value, ranges):
     assert parse_missing(value) == ranges
     assert parse_missing(in_words(ranges)) == ranges
     assert parse_missing(ranges) == ranges
+
+
+@pytest.mark.parametrize(
+    ("value", "works"),
+    [
+        ("abc", "such as 0,65535,-2..-1; NaN"),
+        ("0, [-2, -1]", "such as 0,65535,-2..-1; NaN"),
+        ("5..1", "such as 0,65535,-2..-1, got"),
+        ([[5, 1]], "such as [0, 65535, [-2, -1]] or '0,65535,-2..-1', got"),
+    ],
+)
+def test_what_is_said_to_work_does(value, works):
+    with pytest.raises(OptionError) as error:
+        parse_missing(value)
+    assert works in str(error.value)
+    expected = ((0, 0), (65535, 65535), (-2, -1))
+    assert parse_missing("0,65535,-2..-1") == expected
+    assert parse_missing([0, 65535, [-2, -1]]) == expected
 
 
 def test_values_are_compared_in_the_frames_own_type():

@@ -102,7 +102,7 @@ def test_a_video_is_read_forwards_and_backwards(tmp_path):
     with FrameReader() as reader:
         for index in (0, 1, 2, 0, 2):
             np.testing.assert_array_equal(reader.read(places[index]).image, frames[index])
-    assert "a video's times and sound" in dict(reader.unused)[str(tmp_path / "a.avi")]
+    assert "a video's times, and sound" in dict(reader.unused)[str(tmp_path / "a.avi")]
 
 
 def test_what_is_no_frame_is_named(tmp_path):

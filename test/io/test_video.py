@@ -17,6 +17,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -25,10 +27,12 @@ import pytest
 from difiisr_ros.cli import main
 from difiisr_ros.core.byte_order import LITTLE
 from difiisr_ros.errors import DataError
+from difiisr_ros.io.frame_files import find_frames
 from difiisr_ros.io.frames import open_source
 from difiisr_ros.io.images import read_image
 from difiisr_ros.io.open_stack import open_stack
 from difiisr_ros.io.stack import ReadOptions
+from difiisr_ros.io.video import _lacks
 from support.frames import smooth_frame
 
 tifffile = pytest.importorskip("tifffile")
@@ -91,7 +95,7 @@ def test_upscaled_it_is_a_tiff_of_all_frames(tmp_path):
     result = tifffile.imread(tmp_path / "out" / "in.tiff")
     assert (result.shape, result.dtype) == ((3, 192, 256), np.uint16)
     (said,) = json.loads((tmp_path / "done.json").read_text())["not_used"]
-    assert said["what"] == "a video's times and sound"
+    assert said["what"] == "a video's times, and sound if it has any"
 
 
 def test_a_player_plays_it(tmp_path):
@@ -115,9 +119,63 @@ def test_more_than_8_bits_in_colour_are_refused(tmp_path, monkeypatch):
         read_image(path)
 
 
-def test_a_video_that_ends_early_is_read_to_where_it_is_whole(tmp_path):
-    path = video(tmp_path / "a.avi", gray(np.uint8, 20), "MJPG")
+@pytest.mark.parametrize(
+    ("name", "codec", "how"),
+    [
+        ("a.avi", "MJPG", "says that it has 20 frames, and"),
+        ("a.mkv", "FFV1", "says that it lasts as long as 20 frames, and"),
+    ],
+)
+def test_a_video_that_ends_early_is_read_to_where_it_is_whole(tmp_path, name, codec, how, caplog):
+    path = video(tmp_path / name, gray(np.uint8, 20), codec)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with open_stack(path, ReadOptions()) as stack:
-        assert 0 < stack.count < 20 and len(list(stack.frames())) == stack.count
+        count = stack.count
+        assert 0 < count < 20 and len(list(stack.frames())) == count
+    words = f"{path}: {how} {count} can be read; it is truncated or damaged"
+    command = ["upscale", str(path), "--overwrite", "--backend", "bicubic"]
+    assert main([*command, str(tmp_path / "out"), "--json", str(tmp_path / "done.json")]) == 0
+    assert json.loads((tmp_path / "done.json").read_text())["notices"] == [words]
+    assert main([*command, str(tmp_path / "out"), "--strict"]) == 2
+    assert caplog.text.count(words) == 2
+    caplog.clear()
+    source = open_source(path)
+    assert len(list(source.frames())) == len(list(source.frames())) == count
+    assert find_frames(path).places[-1].count == count
+    assert caplog.text.count(words) == 2  # once by each
+
+
+@pytest.mark.parametrize("count", [1, 2, 40])
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "MJPG"), ("a.mkv", "FFV1")])
+def test_a_whole_video_lacks_nothing(tmp_path, name, codec, count):
+    with open_stack(video(tmp_path / name, gray(np.uint8, count), codec), ReadOptions()) as stack:
+        assert (stack.count, stack.lacks) == (count, [])
+
+
+@pytest.mark.parametrize(
+    ("said", "rate", "count", "end", "lacks"),
+    [
+        (20, 10, 4, 0.3, True),
+        (20, 10, 19, 1.8, False),  # one fewer
+        (1000, 1000, 30, 0.99, False),  # a variable rate: the last one lies at the end
+        (20, 10, 4, 1.9, False),  # frames in between were dropped by the recorder
+        (-9.2e16, 10, 4, 0.3, False),  # no duration
+        (20, 0, 4, 0.3, False),
+        (0, 10, 4, 0.3, False),
+    ],
+)
+def test_only_a_count_that_can_be_trusted_counts(said, rate, count, end, lacks):
+    known = {cv2.CAP_PROP_FRAME_COUNT: said, cv2.CAP_PROP_FPS: rate}
+    found = _lacks(Path("a.mkv"), SimpleNamespace(get=known.get), count, end)
+    assert bool(found) == lacks
+
+
+def test_a_bag_of_a_cut_video_says_so_too(tmp_path):
+    pytest.importorskip("rosbags", reason="bags need rosbags: pip install rosbags")
+    path = video(tmp_path / "a.avi", gray(np.uint8, 20), "MJPG")
+    path.write_bytes(path.read_bytes()[:-8000])
+    command = ["upscale", str(path), str(tmp_path / "a.mcap"), "--backend", "bicubic", "--strict"]
+    assert main([*command, "--json", str(tmp_path / "done.json")]) == 2
+    (said,) = json.loads((tmp_path / "done.json").read_text())["notices"]
+    assert "says that it has 20 frames" in said

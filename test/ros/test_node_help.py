@@ -17,6 +17,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -45,6 +47,15 @@ def test_every_executable_explains_itself(repository, capsys):
         assert text.startswith(f"{name}: ") and f"ros2 run difiisr_ros {name}" in text
         assert all(f"\n  {spec.name} (" in text for spec in NODES[name].table)
         assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_reader_that_goes_away_causes_no_traceback():
+    """Nothing reads at all, which is sooner than any `head`."""
+    code = '"$0" -m difiisr_ros.ros.main --help | true; echo "${PIPESTATUS[0]}"'
+    done = subprocess.run(
+        ["bash", "-c", code, sys.executable], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.strip(), done.stderr) == ("0", "")
 
 
 def test_the_launch_files_that_it_names_exist(repository):

@@ -44,6 +44,23 @@ from difiisr_ros.models.published.kind import is_published
 from difiisr_ros.models.tensor_file import read_tensors, write_tensors
 
 _SMALLEST = 64  # HR pixels a side
+_FITTED = "guidance_fitted_to"
+
+
+def is_fitted(path: Path, model: Path) -> bool:
+    """Whether a file is this model, with whatever expectations.
+
+    Raises:
+        TensorFileError, OSError: a file that is no model.
+    """
+    return _without_fit(path) == _without_fit(model)
+
+
+def _without_fit(path: Path) -> dict[str, str]:
+    metadata = read_tensors(path)[1]
+    facts = json.loads(metadata.get("facts", "{}"))
+    facts.pop(_FITTED, None)
+    return {**metadata, "facts": json.dumps(facts)}
 
 
 def fit_file(
@@ -97,7 +114,7 @@ def fit_file(
     tensors, metadata = read_tensors(path)
     kept = {k: v.clone() for k, v in tensors.items() if not k.startswith(PREFIX)}
     facts = json.loads(metadata.get("facts", "{}"))
-    facts["guidance_fitted_to"] = f"{count} frames of {frames.name}"
+    facts[_FITTED] = f"{count} frames of {frames.name}"
     with replacing(out) as temporary:
         write_tensors(temporary, kept | priors.tensors(), {**metadata, "facts": json.dumps(facts)})
     return priors

@@ -16,6 +16,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import cv2
 import numpy as np
 import pytest
@@ -54,6 +56,15 @@ def folder(path, frames):
 
 def run(*arguments):
     return main(["calibrate", *map(str, arguments)])
+
+
+def test_the_advice_is_quoted_for_a_shell_and_absolute_for_launch(tmp_path, capsys, monkeypatch):
+    folder(tmp_path / "in", FRAMES)
+    monkeypatch.chdir(tmp_path)
+    assert run("in", "--out", "prof il/ä.yaml") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "use it as" in line)
+    words = shlex.split(line.partition("use it as ")[2].replace(",", ""))
+    assert words == ["--camera", "prof il/ä.yaml", f"camera:={tmp_path}/prof il/ä.yaml"]
 
 
 def test_the_mask_lies_beside_the_profile_which_refers_to_it(tmp_path, capsys):
