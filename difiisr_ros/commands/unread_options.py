@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from difiisr_ros.commands.result_arguments import not_used
 from difiisr_ros.commands.upscale_bag import CONVENTIONS
 from difiisr_ros.io.recorded_results import NAMESPACE
+from difiisr_ros.models.model_files import EMBEDDED
 from difiisr_ros.options import UpscaleOptions
 from difiisr_ros.quality import preset
 
@@ -59,7 +60,10 @@ def unread(args: argparse.Namespace, bags: tuple[bool, bool]) -> Iterator[str]:
     """
     if (words := not_used(args)) is not None:
         yield words
-    if args.range_mode != "fixed":
+    if args.range_mode != UpscaleOptions.range_mode and args.model in EMBEDDED:
+        why = "for published models: others see most of the scene as their range"
+        yield _words("range_mode", args.range_mode, why)
+    elif args.range_mode != "fixed":
         for name in ("range_min", "range_max"):
             if (value := getattr(args, name)) is not None:
                 yield _words(name, value, "for --range-mode fixed")

@@ -80,6 +80,7 @@ def test_what_has_no_effect_is_said(given, caplog):
     ("arguments", "words"),
     [
         ("--range-min 5 --range-max 9", "not used: --range-max 9.0, which is for --range-mode f"),
+        ("--range-mode minmax", "not used: --range-mode minmax, which is for published models"),
         ("--guidance-gradient exact", "not used: --guidance-gradient exact, which is for --visual"),
         ("--topic /a --topic /b", "not used: --topic /a /b, which is for a bag"),
         ("--rate 9", "not used: --rate 9.0, which is for files that become a bag"),
@@ -100,7 +101,9 @@ def test_an_option_that_is_read_is_not_called_unread():
     def said(line, bags=(False, False)):
         return list(unread(build_parser("upscale").parse_args(["upscale", *line.split()]), bags))
 
-    assert said("a b --range-mode fixed --range-min 5 --range-max 9") == []
+    fixed = "a b --range-mode fixed --range-min 5 --range-max 9"
+    assert said(f"{fixed} --model published.safetensors") == []
+    assert said(fixed) != []
     assert said("a b --guidance-gradient exact --quality balanced") == []
     assert said("a b --topic /a --storage mcap --namespace up", (True, True)) == []
     assert said("a b.png --topic /a", (True, False)) == []
