@@ -85,10 +85,6 @@ class Augmentation:
     """Log-uniform range of the contrast around what the percentiles give."""
     offset: float = 0.1
     """Standard deviation of the brightness offset, in ranges."""
-    wide: float = 0.2
-    """How often the scene takes a part of its range, as beside something far hotter or colder."""
-    widest: float = 1.6
-    """Largest logarithm of how many times the range is wider then."""
     flat: float = 0.03
     """How often a crop is nearly or entirely flat: a wall, on which noise is all there is."""
     target: float = 0.07
@@ -154,10 +150,6 @@ class CropSampler:
             crop = crop[:, ::-1]
         span = (frame.high - frame.low) * float(np.exp(rng.uniform(-a.gain, a.gain)))
         low = frame.low + span * a.offset * rng.normal()
-        if rng.random() < a.wide:
-            wider = span * float(np.exp(rng.uniform(0, a.widest)))
-            low -= (wider - span) * rng.random()
-            span = wider
         crop = np.ascontiguousarray((crop - low) / span, dtype=np.float32)
         if rng.random() < a.flat:
             level = np.full_like(crop, rng.uniform(0, 1))

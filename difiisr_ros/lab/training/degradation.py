@@ -38,7 +38,7 @@ from difiisr_ros.lab.training.targets import FAR_CONTRAST, log_uniform
 
 DEGRADATIONS = ("camera", "reduced")
 
-REDUCED = {True: 0.25, False: 0.3}
+REDUCED = {True: 0.15, False: 0.3}
 """Shares of reductions by bicubic among the crops of which the blur is told, and is not."""
 COMMON_BLUR, ALL_BLUR = (0.2, 0.6), (0.2, 1.1)
 """Camera pixels; six of seven crops have a common one."""
