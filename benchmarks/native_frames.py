@@ -187,8 +187,8 @@ def on_lattice(args: argparse.Namespace, resolver: Any) -> Iterator[Check]:
     resolver.configure(num_steps=args.num_steps)
     for steps, values in found.items():
         yield Check(f"lattice, {steps} steps, the worst", float(values[:, 0].max()), 0.05)
-    # Results are float32: what is equal differs by some ten-millionths.
-    more = round(float((found[max(found)][:, 1] / found[1][:, 1]).max()), 5)
+    # Results are float32, and threads add in any order: what is equal differs by some 1e-5.
+    more = round(float((found[max(found)][:, 1] / found[1][:, 1]).max()), 4)
     yield Check("noise of four steps over that of one, the worst", more, 1.0)
     for name, profile in (("auto", trials.AUTO), ("told 0 %, blur 0.4", trials.told(0.0))):
         added = trials.texture(upscale, profile, args.scale)
