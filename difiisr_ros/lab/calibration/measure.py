@@ -352,9 +352,10 @@ def _blur(
         )
         return None, 0.0
     if fit.error > blurs.MOST_ERROR:
+        narrow, wide = sorted((fit.likeliest, fit.median))
         reasons["blur"] = (
-            f"{usable} edges are {fit.likeliest:.2f} to {fit.median:.2f} px wide, too different "
-            "to say which are the camera's; record sharp edges, in focus"
+            f"{usable} edges have a blur of {narrow:.2f} to {wide:.2f} px, too different to say "
+            "which are the camera's; record sharp edges, in focus"
         )
         return None, 0.0
     return fit.sigma, fit.error

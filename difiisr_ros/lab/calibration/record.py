@@ -133,7 +133,7 @@ def _blur_text(found: Calibration) -> str:
     frames = len(np.unique(found.edges.frame))
     return (
         f"{found.blur:.2f} ± {found.blur_error:.2f} camera pixels "
-        f"({found.blur_fit.edges} edges in {frames} frames)"
+        f"({found.blur_fit.edges} edges in {frames} frame{'s' * (frames != 1)})"
     )
 
 
@@ -151,7 +151,8 @@ def _stuck_text(found: Calibration) -> str:
     if not len(found.stuck):
         return "none found"
     pixels = found.sample.frames[0].size
-    sure = "" if found.stuck_certain else "; the scene did not move, so small targets may be among"
+    unsure = "; the frames are too few or too much alike to tell them from small targets"
+    sure = "" if found.stuck_certain else unsure
     return f"{len(found.stuck)} ({1e6 * len(found.stuck) / pixels:.0f} per million){sure}"
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -28,8 +29,10 @@ from difiisr_ros.cli import main
 from difiisr_ros.core.camera_profile import CameraProfile
 from difiisr_ros.errors import DataError
 from difiisr_ros.io.images import write_image
-from difiisr_ros.lab.calibration.measure import Sample, calibrate, sample_frames
+from difiisr_ros.lab.calibration.blur import BlurFit
+from difiisr_ros.lab.calibration.measure import Sample, _blur, calibrate, sample_frames
 from difiisr_ros.lab.calibration.noise import block_energies
+from difiisr_ros.lab.calibration.record import as_lines
 
 SCALE = 4
 
@@ -180,6 +183,15 @@ def test_one_frame_says_nothing_of_what_changes():
     assert found.noise_changing is None and "one frame" in found.reasons["changing noise"]
     assert found.noise == pytest.approx(8.0, rel=0.15)
     assert not found.stuck_certain
+
+
+def test_what_is_not_sure_is_said_without_claims():
+    reasons: dict[str, str] = {}
+    assert _blur(None, BlurFit(0.5, 9.0, 1.97, 0.10, 12), 1.0, 100.0, reasons) == (None, 0.0)
+    assert "a blur of 0.10 to 1.97 px" in reasons["blur"]
+    found = replace(measure(camera(count=1)), stuck=np.array([[3, 4]]))
+    (line,) = (line for line in as_lines(found, "") if line.startswith("stuck pixels"))
+    assert line.endswith("the frames are too few or too much alike to tell them from small targets")
 
 
 def _flat(noise: float, count: int = 6) -> list[np.ndarray]:
