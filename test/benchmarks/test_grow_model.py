@@ -54,7 +54,8 @@ def test_it_answers_as_the_small_one(channels, blocks, refiner):
     with torch.no_grad():
         for before, after in zip(answers(small), answers(large), strict=True):
             assert before.std() > 0.001
-            torch.testing.assert_close(after, before, atol=1e-6, rtol=0)
+            # As far as sums in another order are: of 64 maps, nearly all of them zeros.
+            torch.testing.assert_close(after, before, atol=1e-6, rtol=1e-5)
 
 
 def test_two_steps_of_training_reach_every_new_weight():
