@@ -126,7 +126,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser, *, fallback: bool = Fa
         "--range-mode",
         choices=RANGE_MODES,
         default=default.range_mode,
-        help="what published models see as 0 and 1, the others the 1st to 99th percentile; 'fixed' "
+        help="what published models see as 0 and 1, where others see most of the scene; 'fixed' "
         "needs --range-min and --range-max",
     )
     for name in ("--range-min", "--range-max"):
