@@ -96,7 +96,7 @@ class UpscaleOptions:
     """What counts as black and white where results are shown by a few levels of gray:
     ``percentile`` (1st to 99th), ``minmax`` or ``fixed``; the first two at least 20 times the
     noise. Published models see it as 0 and 1; others see most of the scene
-    (:func:`difiisr_ros.core.radiometry.scene_range`)."""
+    (:func:`difiisr_ros.core.radiometry.shown_and_scene_range`)."""
     range_min: float | None = None
     range_max: float | None = None
     """Ends of the ``fixed`` range, in the frame's units."""

@@ -43,7 +43,7 @@ PERCENTILE = "percentile"
 RANGE_MODES = (PERCENTILE, "fixed", "minmax")
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 PERCENTILES = (1.0, 99.0)
-_INNER = (5.0, 50.0, 95.0)  # percentiles that a few hot pixels do not move
+_ALL = (PERCENTILES[0], 5.0, 50.0, 95.0, PERCENTILES[1])  # a few hot pixels do not move the inner
 _TAIL = 3.0  # times as far from the median as the inner ones: most scenes' ends are nearer
 _LEAST_OF_ALL = 0.125  # of the range of all percentiles: half of a scene may have one value
 
@@ -128,27 +128,39 @@ def measure_range(
     return _wide_enough(frame, low, high, is_integer, least)
 
 
-def scene_range(
-    frame: np.ndarray, *, is_integer: bool | None = None, least: float = 0.0
-) -> ValueRange:
-    """Range of most of a frame's scene, which networks see as 0 to 1.
+def shown_and_scene_range(
+    frame: np.ndarray,
+    mode: str = PERCENTILE,
+    range_min: float | None = None,
+    range_max: float | None = None,
+    *,
+    is_integer: bool | None = None,
+    least: float = 0.0,
+) -> tuple[ValueRange, ValueRange]:
+    """:func:`measure_range` of a frame, and the range of most of its scene, by one look at it.
 
-    The 1st to 99th percentile, but neither end more than three times as far from the median as
-    the 5th and 95th: a flame or an engine on 3 % of the pixels would make a small part of the
-    range of all the rest. What is hotter lies outside the range.
+    The second is what networks see as 0 to 1: the 1st to 99th percentile, but neither end more
+    than three times as far from the median as the 5th and 95th. A flame or an engine on 3 % of
+    the pixels would make a small part of the range of all the rest; so it lies outside.
 
-    Args:
-        frame, is_integer, least: see :func:`measure_range`.
-
-    Raises:
-        FrameError: a float frame without one finite value.
+    Arguments and errors are those of :func:`measure_range`.
     """
-    low, *inner, high = _percentiles(frame, (PERCENTILES[0], *_INNER, PERCENTILES[1]))
-    cold, median, hot = inner
+    of_frame: Any = {"is_integer": is_integer, "least": least}
+    found = _percentiles(frame, _ALL)
+    if mode == PERCENTILE:
+        shown = _wide_enough(frame, found[0], found[-1], **of_frame)
+    else:
+        shown = measure_range(frame, mode, range_min, range_max, **of_frame)
+    return shown, _wide_enough(frame, *_of_scene(found), **of_frame)
+
+
+def _of_scene(percentiles: list[float]) -> ValueRange:
+    low, cold, median, hot, high = percentiles
     part = _LEAST_OF_ALL * (high - low)
-    low = max(low, median - max(_TAIL * (median - cold), part))
-    high = min(high, median + max(_TAIL * (hot - median), part))
-    return _wide_enough(frame, low, high, is_integer, least)
+    return (
+        max(low, median - max(_TAIL * (median - cold), part)),
+        min(high, median + max(_TAIL * (hot - median), part)),
+    )
 
 
 def _wide_enough(

@@ -27,7 +27,7 @@ from difiisr_ros.core.radiometry import (
     measure_range,
     normalize,
     restore,
-    scene_range,
+    shown_and_scene_range,
 )
 from difiisr_ros.core.reading import read
 from difiisr_ros.core.region import Region
@@ -55,6 +55,12 @@ def test_percentiles_ignore_a_hot_target_but_do_not_cut_it():
     normalized = normalize(frame, (low, high))
     assert normalized[50, 50] > 60
     assert restore(normalized, (low, high), frame.dtype)[50, 50] == 65_000
+
+
+def scene_range(frame: np.ndarray) -> tuple[float, float]:
+    shown, scene = shown_and_scene_range(frame)
+    assert shown == measure_range(frame)
+    return scene
 
 
 @pytest.mark.parametrize("sign", [1, -1])
