@@ -167,20 +167,19 @@ class SuperResolver:
         profile = resolve_camera(camera)  # before anything slow
         chosen = UpscaleOptions().changed(seed=seed, **options)
         how = plain_choices(
-            {
-                "model": model,
-                "autoencoder": autoencoder,
-                "device": device,
-                "precision": precision,
-                "num_threads": num_threads,
-                "engine_file": engine_file,
-                "build_only": build_only,
-                "provider": provider,
-            }
+            model=model,
+            autoencoder=autoencoder,
+            device=device,
+            precision=precision,
+            num_threads=num_threads,
+            engine_file=engine_file,
+            build_only=build_only,
+            provider=provider,
         )
         loaded, fallback = create(backend, strict=strict_backend, **how)
         try:
-            chosen = _with_steps(chosen, num_steps, loaded)
+            _check_steps(loaded, num_steps)
+            chosen = chosen.changed(num_steps=num_steps)
         except OptionError:
             loaded.close()
             raise
@@ -239,9 +238,9 @@ class SuperResolver:
             BackendUnavailable: it is closed.
         """
         self._check_open()
-        steps = changes.pop("num_steps", self._options.num_steps)
-        changed = _with_steps(self._options.changed(**changes), steps, self._backend)
-        options = self.check(changed)
+        if "num_steps" in changes:  # the model's limit is to be said, not the option's
+            _check_steps(self._backend, changes["num_steps"])
+        options = self.check(self._options.changed(**changes))
         try:
             self._backend.check_options(options, self.camera)
         except BackendUnavailable as error:  # what runs goes on
@@ -285,7 +284,7 @@ class SuperResolver:
             return options
         for name in backend.fixed_options:
             _check_built_in(backend, name, getattr(options, name))
-        _with_steps(options, options.num_steps, backend)
+        _check_steps(backend, options.num_steps)
         guidance = options.guidance
         for term in guidance.terms:
             if term not in backend.guidance_terms:
@@ -531,15 +530,15 @@ class SuperResolver:
             self._runner.forget()
 
 
-def _with_steps(options: UpscaleOptions, steps: Any, backend: Backend) -> UpscaleOptions:
-    """The options with a number of steps, of which the model says how many there may be."""
-    if backend.name != "bicubic":  # stands in for any
-        _check_built_in(backend, "num_steps", steps)
-        low, high = LIMITS["num_steps"][0], backend.max_steps
-        whole = plain_int(steps)
-        if whole is None or not low <= whole <= high:
-            raise OptionError(f"num_steps must be an integer in {low}..{high}, got {steps!r}")
-    return options.changed(num_steps=steps)
+def _check_steps(backend: Backend, steps: Any) -> None:
+    """Raise OptionError where the model cannot take so many steps: how many is its to say."""
+    if backend.name == "bicubic":  # stands in for any
+        return
+    _check_built_in(backend, "num_steps", steps)
+    low, high = LIMITS["num_steps"][0], backend.max_steps
+    whole = plain_int(steps)
+    if whole is None or not low <= whole <= high:
+        raise OptionError(f"num_steps must be an integer in {low}..{high}, got {steps!r}")
 
 
 def _check_built_in(backend: Backend, name: str, value: Any) -> None:

@@ -55,8 +55,9 @@ MARGIN = 0.9
 """Share of the first backend's time that another one must stay below to take its place."""
 SIZE = (256, 320)
 """Height and width of the frame that is upscaled. At 160x120 what a backend does once for a frame
-decides, at a camera's usual size what it does for each pixel: ``nano`` took 10 ms by PyTorch in
-bfloat16 and 6 by ONNX Runtime there, 17 and 25 here, 68 and 126 at 640x512."""
+decides, at a camera's usual size what it does for each pixel: with ``nano`` ONNX Runtime is the
+faster one there, and takes nearly twice PyTorch's time in bfloat16 at 640x512 (``difiisr
+bench --backend``)."""
 BUSY = 0.2
 """Share of the processors that other processes may use while it is measured."""
 _MOST_RUNS = 20  # of each backend

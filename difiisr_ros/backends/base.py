@@ -51,9 +51,8 @@ class Backend(Protocol):
     """Which of ``closed_form`` and ``exact`` gradients it can take."""
     fixed_options: Mapping[str, int]
     """Options of ``UpscaleOptions`` that the model itself fixes, with their values."""
-    # Of the published models alone, else left out and False:
-    # asked_range_is_seen: bool
-    # Whether the network sees the range of ``range_mode``, and not the 1st to 99th percentile.
+    # Published models have asked_range_is_seen, too: their networks see the range of
+    # ``range_mode``, where others see most of the scene.
 
     def load(self) -> None:
         """Load weights; slow. Raises BackendUnavailable or ModelError with the reason."""

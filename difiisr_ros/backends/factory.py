@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,48 +43,54 @@ _INSTEAD = {"tensorrt": "torch", "tensorrt_rtx": "torch", "onnx": "torch"}
 _logger = logging.getLogger(__name__)
 
 
-def plain_choices(how: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of :func:`create` as it takes them: paths as texts, numbers as ints.
+def plain_choices(
+    *,
+    model: str | Path,
+    autoencoder: str | Path = "",
+    device: str = AUTO,
+    precision: str = AUTO,
+    num_threads: int = 0,
+    engine_file: str | Path = "",
+    build_only: bool = False,
+    provider: str = AUTO,
+) -> dict[str, Any]:
+    """What :func:`create` is to load, by its keywords: paths as texts, numbers as ints.
 
     Raises:
         OptionError: one of another type, or a number of threads that cannot be.
     """
-    found = dict(how)
-    for name in ("device", "precision", "provider"):
-        if not isinstance(how[name], str):
-            raise OptionError(f"{name} must be a text, as {AUTO!r}, got {how[name]!r}")
-    for name in ("model", "autoencoder", "engine_file"):
-        if not isinstance(how[name], (str, Path)):
+    for name, text in (("device", device), ("precision", precision), ("provider", provider)):
+        if not isinstance(text, str):
+            raise OptionError(f"{name} must be a text, as {AUTO!r}, got {text!r}")
+    files = {"model": model, "autoencoder": autoencoder, "engine_file": engine_file}
+    for name, path in files.items():
+        if not isinstance(path, (str, Path)):
             file = f"{' or '.join(EMBEDDED)}, or the path" if name == "model" else "the path"
-            raise OptionError(f"{name} must be {file} of a file, got {how[name]!r}")
-        found[name] = str(how[name])
-    low, high = THREADS
-    found["num_threads"] = threads = plain_int(how["num_threads"])
+            raise OptionError(f"{name} must be {file} of a file, got {path!r}")
+    (low, high), threads = THREADS, plain_int(num_threads)
     if threads is None or not low <= threads <= high:
-        raise OptionError(
-            f"num_threads must be an integer in {low}..{high}, got {how['num_threads']!r}"
-        )
-    return found
+        raise OptionError(f"num_threads must be an integer in {low}..{high}, got {num_threads!r}")
+    return {
+        **{name: str(path) for name, path in files.items()},
+        "device": device,
+        "precision": precision,
+        "num_threads": threads,
+        "build_only": build_only,
+        "provider": provider,
+    }
 
 
-def create(
-    name: str,
-    *,
-    model: str,
-    autoencoder: str = "",
-    device: str = "auto",
-    precision: str = "auto",
-    strict: bool = False,
-    num_threads: int = 0,
-    engine_file: str = "",
-    build_only: bool = False,
-    provider: str = AUTO,
-) -> tuple[Backend, str | None]:
+def create(name: str, *, strict: bool = False, **choices: Any) -> tuple[Backend, str | None]:
     """Load a backend, falling back to what runs where it cannot and ``strict`` is off.
 
     Only what is *unavailable* (a library, a device, a precision) falls back: a precision to
     another precision, a device or a provider to another, and only then a backend to the next one.
     A model file that is broken never does: what the user asked for would silently not run.
+
+    Args:
+        name: one of :data:`BACKENDS`.
+        strict: whether to raise instead of falling back.
+        choices: what to load, see :func:`plain_choices`.
 
     Returns:
         The loaded backend, and the reason of a fallback or None.
@@ -97,21 +102,11 @@ def create(
     """
     if name not in BACKENDS:
         raise OptionError(f"backend must be one of {', '.join(BACKENDS)}, got {name!r}")
+    how = plain_choices(**choices)
+    provider, precision, engine_file = how["provider"], how["precision"], how["engine_file"]
     check_provider(provider, name)
-    how = plain_choices(
-        {
-            "model": model,
-            "autoencoder": autoencoder,
-            "device": device,
-            "precision": precision,
-            "num_threads": num_threads,
-            "engine_file": engine_file,
-            "build_only": build_only,
-            "provider": provider,
-        }
-    )
     if provider != AUTO:
-        name, how["device"] = "onnx", device_of(provider, device)
+        name, how["device"] = "onnx", device_of(provider, how["device"])
     if provider not in PLUGINS:
         _check_device(name, how["device"])
         how["provider"] = AUTO  # the device says it
@@ -121,7 +116,7 @@ def create(
         raise OptionError(
             f"engine_file {engine_file} needs backend {' or '.join(FLAVOURS)}, got {name!r}"
         )
-    if engine_file and build_only:
+    if engine_file and how["build_only"]:
         raise OptionError("build_only builds engines, and engine_file is one; give one of them")
     try:
         return _load(name, **how), None
@@ -187,7 +182,7 @@ def create_instead(
         error: why.
         tried: backends that did not run either.
         plugin: the plug-in provider that it ran on, without which the backend may run.
-        how: the keyword arguments of :func:`create` but ``strict``.
+        how: see :func:`plain_choices`.
 
     Returns:
         The loaded backend, and the reason.
